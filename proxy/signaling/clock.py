@@ -1,0 +1,29 @@
+"""The clock and the random source that everything is handed, so that tests decide what time it is."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Two readings of time, both in seconds: ``wall`` since the Unix epoch, ``monotonic`` for intervals."""
+
+    wall: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
+
+    def wall_ms(self) -> int:
+        """Return Unix time in whole milliseconds."""
+        return int(self.wall() * 1000)
+
+
+#: Session numbers must survive a JavaScript double: 1 … 2^53 − 1.
+MAX_SESSION_NUMBER = 2**53 - 1
+
+
+def session_number(rng: random.Random) -> int:
+    """Draw the number of a new session."""
+    return rng.randint(1, MAX_SESSION_NUMBER)

@@ -1,0 +1,179 @@
+"""What clients and origins say to each other on the signaling channel, one JSON object per text frame.
+
+Reading is tolerant: a message that cannot be parsed, or that nobody knows, is ``None`` or an empty message, never an
+exception; real pages send both. Writing is strict, because the vendor SDK waits without a time-out for most replies and a
+key too many makes it deaf: a connection status must not carry ``message``, a stream status must.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+
+class SessionDescription(msgspec.Struct, frozen=True):
+    """An SDP offer or answer as ``RTCSessionDescription`` has it."""
+
+    type: str
+    sdp: str
+
+
+class Candidate(msgspec.Struct, frozen=True, rename={"sdp_mid": "sdpMid", "sdp_mline_index": "sdpMLineIndex"}):
+    """An ICE candidate in the browser's JSON form; an empty ``candidate`` means the end of candidates."""
+
+    candidate: str = ""
+    sdp_mid: str | None = None
+    sdp_mline_index: int | None = None
+
+
+class ClientData(msgspec.Struct, frozen=True):
+    """The ``data`` of a client message."""
+
+    sdp: SessionDescription | UnsetType = UNSET
+    candidate: Candidate | UnsetType = UNSET
+
+
+class ClientMessage(msgspec.Struct, frozen=True, rename="camel"):
+    """Every message a publisher or subscriber of SDK 5.0.0 to 14.3.0 may send; the key that is set names the message."""
+
+    is_available: str | UnsetType = UNSET
+    bundle: bool | UnsetType = UNSET
+    handle_offer: str | UnsetType = UNSET
+    handle_answer: str | UnsetType = UNSET
+    handle_candidate: str | UnsetType = UNSET
+    publish: str | UnsetType = UNSET
+    unpublish: str | UnsetType = UNSET
+    request_offer: str | UnsetType = UNSET
+    subscribe: str | UnsetType = UNSET
+    switch_channel: str | UnsetType = UNSET
+    request_id: str | UnsetType = UNSET
+    transport: str | UnsetType = UNSET
+    datachannel: bool | UnsetType = UNSET
+    mode: str | UnsetType = UNSET
+    key_framerate: int | float | UnsetType | None = UNSET
+    video_encoding: str | UnsetType = UNSET
+    audio_encoding: str | UnsetType = UNSET
+    data: ClientData | UnsetType = UNSET
+    mute: Raw | UnsetType = UNSET
+    send: Raw | UnsetType = UNSET
+    log: str | UnsetType = UNSET
+    message: Raw | UnsetType = UNSET
+    call_adapter: Raw | UnsetType = UNSET
+    id: str | UnsetType = UNSET
+
+
+class ServerData(msgspec.Struct, frozen=True):
+    """The ``data`` of a server message."""
+
+    type: str | UnsetType = UNSET
+    code: str | UnsetType = UNSET
+    message: str | UnsetType = UNSET
+    status: str | UnsetType = UNSET
+    sdp: SessionDescription | UnsetType = UNSET
+    candidate: Raw | UnsetType = UNSET
+
+
+class ServerMessage(msgspec.Struct, frozen=True, rename="camel"):
+    """Every message an origin may send, as far as the proxy or a client of ours needs to know it."""
+
+    is_available: bool | str | UnsetType = UNSET
+    data: ServerData | UnsetType = UNSET
+
+
+_client_decoder = msgspec.json.Decoder(ClientMessage)
+_server_decoder = msgspec.json.Decoder(ServerMessage)
+_encoder = msgspec.json.Encoder()
+
+
+def read_client(frame: bytes | str) -> ClientMessage | None:
+    """Parse a client's frame; ``None`` when it is not a message."""
+    try:
+        return _client_decoder.decode(frame)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def read_server(frame: bytes | str) -> ServerMessage | None:
+    """Parse an origin's frame; ``None`` when it is not a message."""
+    try:
+        return _server_decoder.decode(frame)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+CONNECT_SUCCESS = "NetConnection.Connect.Success"
+CONNECT_REJECTED = "NetConnection.Connect.Rejected"
+CONNECT_FAILED = "NetConnection.Connect.Failed"
+CONNECT_CLOSED = "NetConnection.Connect.Closed"
+TRICKLE_COMPLETED = "NetConnection.ICE.TrickleCompleted"
+DATA_CHANNEL_AVAILABLE = "NetConnection.DataChannel.Available"
+PUBLISH_START = "NetStream.Publish.Start"
+PUBLISH_AVAILABLE = "NetStream.Publish.IsAvailable"
+UNPUBLISH_SUCCESS = "NetStream.Unpublish.Success"
+PLAY_START = "NetStream.Play.Start"
+
+
+def _text(message: object) -> str:
+    return _encoder.encode(message).decode()
+
+
+def connect_status(code: str) -> str:
+    """Write a connection status. It has no ``message``: with one the SDK would not look at the code."""
+    return _text({"data": {"type": "status", "code": code}})
+
+
+def connect_error(code: str) -> str:
+    """Write a code-only error, the form in which the SDK recognises ``Rejected`` and ``Failed``."""
+    return _text({"data": {"type": "error", "code": code}})
+
+
+def data_channel_available(label: str = "red5pro") -> str:
+    """Write the notice on which the SDK leaves the socket for its data channel."""
+    return _text({"data": {"type": "status", "code": DATA_CHANNEL_AVAILABLE, "description": label}})
+
+
+def availability(exists: bool) -> str:
+    """Write the reply to ``isAvailable``: whether the stream exists. Top level and a boolean, or the SDK waits for ever."""
+    return _text({"isAvailable": exists})
+
+
+def answer(sdp: str) -> str:
+    """Write an SDP answer."""
+    return _text({"data": {"sdp": {"type": "answer", "sdp": sdp}}})
+
+
+def stream_status(code: str, message: str) -> str:
+    """Write a stream status; SDKs match ``message``, for instance ``"<name> starting"``."""
+    return _text({"data": {"type": "status", "code": code, "message": message}})
+
+
+def publish_starting(stream: str) -> str:
+    """Write the status on which ``publish()`` resolves."""
+    return stream_status(PUBLISH_START, f"{stream} starting")
+
+
+def publish_available(stream: str) -> str:
+    """Write the notice that the stream can be subscribed to."""
+    return stream_status(PUBLISH_AVAILABLE, f"{stream} is now available.")
+
+
+def unpublish_stopping(stream: str) -> str:
+    """Write the status on which ``unpublish()`` resolves. Never unsolicited: the SDK would throw."""
+    return stream_status(UNPUBLISH_SUCCESS, f"{stream} stopping")
+
+
+def stream_error(code: str, message: str) -> str:
+    """Write an error with a reason; fatal for a pending ``publish()`` of SDK 8 and later, so only for real failures."""
+    return _text({"data": {"type": "error", "code": code, "message": message}})
+
+
+def adapter_error(ticket: str, message: str) -> str:
+    """Write the refusal of a ``callAdapter`` request."""
+    return _text({"async": True, "id": ticket, "error": {"message": message}})
+
+
+def adapter_result(ticket: str, data: Any) -> str:
+    """Write the result of a ``callAdapter`` request; ``data`` must be truthy or the SDK's promise never settles."""
+    return _text({"async": True, "id": ticket, "data": data})

@@ -1,0 +1,111 @@
+"""The payloads of lifecycle hooks and what their numbers mean.
+
+The four payload shapes and the values of ``Reason`` 0 to 3 and ``ConnectError`` 0 to 1 follow the atm0s media server's
+"third party system hook"; the others are this project's. A field that has no value is sent as ``null``.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+from typing import Any, TypeAlias
+
+import msgspec
+
+
+class Role(StrEnum):
+    """What the client on a connection does."""
+
+    PUBLISHER = "publisher"
+    SUBSCRIBER = "subscriber"
+
+
+class Kind(IntEnum):
+    """Kind of a media track."""
+
+    AUDIO = 0
+    VIDEO = 1
+
+
+class Reason(IntEnum):
+    """Why a connected session ended."""
+
+    USER_ACTION = 0
+    TIMEOUT = 1
+    NODE_SHUTDOWN = 2
+    KICKED = 3
+    ORIGIN_LOST = 4
+
+
+class ConnectError(IntEnum):
+    """Why an attempt never became a connected session."""
+
+    INVALID_SDP = 0
+    TIMEOUT = 1
+    ORIGIN_UNREACHABLE = 2
+    REJECTED = 3
+    NAME_IN_USE = 4
+    ORIGIN_ERROR = 5
+
+
+class Connection(msgspec.Struct, frozen=True, kw_only=True, rename={"customer_scope": "customerScope"}):
+    """The part of the connection parameters that travels with every hook. It has no password by design."""
+
+    id: str | None
+    username: str | None
+    customer_scope: str | None
+    recording: bool
+    meta: dict[str, Any] | None
+    app: str | None
+    role: Role
+
+
+class SessionPayload(msgspec.Struct, frozen=True, kw_only=True):
+    """Payload of the event ``session``; times are milliseconds."""
+
+    session: int
+    state: str
+    remote_ip: str | None = None
+    after_ms: int | None = None
+    duration: int | None = None
+    reason: Reason | None = None
+    error: ConnectError | None = None
+
+
+class PeerPayload(msgspec.Struct, frozen=True, kw_only=True):
+    """Payload of the event ``peer``."""
+
+    session: int
+    peer: str
+    room: str
+    event: str
+
+
+class RemoteTrackPayload(msgspec.Struct, frozen=True, kw_only=True):
+    """Payload of the event ``remote_track``: media that the client sends to the server."""
+
+    session: int
+    track: str
+    kind: Kind
+    event: str
+
+
+class LocalTrackPayload(msgspec.Struct, frozen=True, kw_only=True):
+    """Payload of the event ``local_track``: media that the server sends to a subscriber."""
+
+    session: int
+    track: int
+    event: str
+    kind: Kind | None = None
+    remote_peer: str | None = None
+    remote_track: str | None = None
+
+
+Payload: TypeAlias = SessionPayload | PeerPayload | RemoteTrackPayload | LocalTrackPayload
+
+#: The value of the envelope's ``event`` for each payload.
+EVENT_OF: dict[type[Payload], str] = {
+    SessionPayload: "session",
+    PeerPayload: "peer",
+    RemoteTrackPayload: "remote_track",
+    LocalTrackPayload: "local_track",
+}

@@ -1,0 +1,114 @@
+"""Connection parameters are read as real pages write them, and refused by name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from yarl import URL
+
+from proxy.signaling.params import META_LIMIT, NAME_LIMIT, ConnectionParams, ParamError
+
+CASES: list[dict[str, Any]] = json.loads((Path(__file__).parents[2] / "fixtures/urls.json").read_text())
+
+
+def read(url: str, **options: Any) -> ConnectionParams:
+    """Read the parameters of a URL as it is on the wire."""
+    return ConnectionParams.from_url(URL(url, encoded=True), **options)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if "accepted" in case], ids=lambda case: case["name"])
+def test_good_url(case: dict[str, Any]) -> None:
+    """Every good URL of the fixtures gives the parameters, and the request target on the origin, that stand beside it."""
+    params = read(case["url"], scope_required=case.get("scope_required", True))
+    assert {key: getattr(params, key) for key in case["accepted"]} == case["accepted"]
+    if "origin_target" in case:
+        assert params.origin_target == case["origin_target"]
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if "refused" in case], ids=lambda case: case["name"])
+def test_bad_url(case: dict[str, Any]) -> None:
+    """Every bad URL of the fixtures is refused with the name of the parameter that stands beside it."""
+    with pytest.raises(ParamError) as refusal:
+        read(case["url"])
+    assert refusal.value.parameter == case["refused"]
+    assert str(refusal.value).startswith(case["refused"])
+
+
+@pytest.mark.parametrize("parameter", ["id", "username", "customerScope", "app", "host"])
+def test_length_limit(parameter: str) -> None:
+    """A name of 255 characters is taken, one of 256 is refused, counted in characters and not in bytes."""
+    others = "".join(f"&{key}=x" for key in ("id", "customerScope") if key != parameter)
+    assert read(f"ws://h/s?{parameter}={quote('ß' * NAME_LIMIT)}{others}")
+    with pytest.raises(ParamError) as refusal:
+        read(f"ws://h/s?{parameter}={quote('ß' * (NAME_LIMIT + 1))}{others}")
+    assert refusal.value.parameter == parameter
+
+
+def test_meta_limit() -> None:
+    """A meta of 4 KiB is taken, one byte more is refused."""
+    text = json.dumps({"k": "x" * (META_LIMIT - 9)})
+    assert len(text) == META_LIMIT
+    assert read(f"ws://h/s?id=s&customerScope=a&meta={quote(text)}").meta == json.loads(text)
+    with pytest.raises(ParamError, match="longer than 4096 bytes"):
+        read(f"ws://h/s?id=s&customerScope=a&meta={quote(text + ' ')}")
+
+
+def test_deeply_nested_meta() -> None:
+    """Nesting without end is refused like any other bad meta."""
+    with pytest.raises(ParamError) as refusal:
+        read("ws://h/s?id=s&customerScope=a&meta=" + quote('{"a":' * 800))
+    assert refusal.value.parameter == "meta"
+
+
+def test_password_is_not_shown() -> None:
+    """Neither the representation of the parameters nor what hooks tell of them holds the password."""
+    params = read("ws://h/s?id=s&customerScope=a&password=hunter2&username=u")
+    assert params.password == "hunter2"
+    assert "hunter2" not in repr(params)
+    assert "hunter2" not in repr(params.connection)
+
+
+def test_refusal_tells_what_could_be_read() -> None:
+    """A refusal carries the parameters that could be read, for its hook, and never an unusable one."""
+    with pytest.raises(ParamError) as refusal:
+        read("ws://h/s?id=s&customerScope=a&username=u&recording=maybe&meta=%7B%22k%22%3A1%7D&app=live/x")
+    connection = refusal.value.connection
+    assert (connection.id, connection.username, connection.customer_scope) == ("s", "u", "a")
+    assert (connection.recording, connection.meta, connection.app) == (False, {"k": 1}, "live/x")
+
+
+@given(st.text(alphabet=st.characters(min_codepoint=33, max_codepoint=126), max_size=200))
+def test_any_query(query: str) -> None:
+    """Whatever a query holds, reading it gives parameters or a refusal, and nothing else."""
+    try:
+        params = read("ws://h/streammanager?" + query.replace("#", ""))
+    except ParamError:
+        return
+    assert params.origin_target.startswith("/")
+    assert " " not in params.origin_target
+
+
+@given(st.dictionaries(st.sampled_from(["id", "username", "customerScope", "token"]), st.text(min_size=1, max_size=40)))
+def test_escaped_values_come_back(values: dict[str, str]) -> None:
+    """A value that was escaped as the SDK escapes it is read as it was, wherever it is accepted."""
+    query = "&".join(f"{key}={quote(value, safe='')}" for key, value in values.items() if _encodable(value))
+    try:
+        params = read(f"ws://h/s?{query}", scope_required=False)
+    except ParamError:
+        return
+    assert params.id == values["id"]
+    assert params.origin_query == query
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,192 @@
+"""Whatever happens to a session, and in whatever order, its hooks follow the grammar of its life."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.signaling.clock import Clock
+from proxy.signaling.payloads import (
+    ConnectError,
+    Kind,
+    Payload,
+    PeerPayload,
+    Reason,
+    RemoteTrackPayload,
+    SessionPayload,
+)
+from proxy.signaling.session import ERROR_OF_END, TABLE, Input, Phase, SessionLife
+
+#: One letter a hook, so that a regular expression can be the grammar.
+LETTERS = {
+    "connecting": "c",
+    "connect_error": "e",
+    "connected": "C",
+    "reconnect": "g",
+    "reconnected": "b",
+    "disconnected": "D",
+    "peer_joined": "J",
+    "peer_leaved": "L",
+    "remote_track_started": "t",
+    "remote_track_ended": "T",
+}
+ENDED_LIFE = re.compile(r"e | c e | c C (g b)* g? D | c C (g b)* g? J (b? g? [tT]*)* L D".replace(" ", ""))
+STARTS_AND_ENDS = (("c", "eD"), ("J", "L"))
+
+
+class FakeTime:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.clock = Clock(wall=lambda: self.now, monotonic=lambda: self.now)
+
+
+def new_life(time: FakeTime | None = None) -> SessionLife:
+    return SessionLife(7, peer="s", room="live", remote_ip="192.0.2.1", clock=(time or FakeTime()).clock)
+
+
+ACTIONS: dict[str, Callable[[SessionLife], list[Payload]]] = {
+    "accept": lambda life: life.accept(),
+    "refuse": lambda life: life.refuse(ConnectError.ORIGIN_ERROR),
+    "transport_up": lambda life: life.transport_up(),
+    "stream_start": lambda life: life.stream_start(),
+    "gap": lambda life: life.gap(),
+    "back": lambda life: life.back(),
+    "end": lambda life: life.end(Reason.USER_ACTION),
+    "audio_start": lambda life: life.track_start("audio_main", Kind.AUDIO),
+    "audio_end": lambda life: life.track_end("audio_main"),
+    "video_start": lambda life: life.track_start("video_main", Kind.VIDEO),
+    "video_end": lambda life: life.track_end("video_main"),
+}
+
+
+def letters(payloads: list[Payload]) -> str:
+    """Spell hooks by one letter each."""
+    return "".join(LETTERS[p.state if isinstance(p, SessionPayload) else p.event] for p in payloads)
+
+
+def check_grammar(told: str, payloads: list[Payload]) -> None:
+    """Fail unless an ended session's hooks are a sentence of the grammar in which every start has exactly one end."""
+    assert ENDED_LIFE.fullmatch(told), told
+    for start, ends in STARTS_AND_ENDS:
+        assert told.count(start) == sum(told.count(end) for end in ends) or (start == "c" and told == "e"), told
+    assert re.fullmatch("(gb)*g?", re.sub("[^gb]", "", told)), "reconnect and reconnected take turns"
+    assert not re.search("g[^b]*t", told), "no track starts while nothing comes from the peer"
+    tracks: set[str] = set()
+    for payload in payloads:
+        if isinstance(payload, RemoteTrackPayload):
+            if payload.event == "remote_track_started":
+                assert payload.track not in tracks
+                tracks.add(payload.track)
+            else:
+                tracks.remove(payload.track)
+    assert not tracks
+
+
+@given(st.lists(st.sampled_from(sorted(ACTIONS)), max_size=25))
+def test_any_order_of_inputs(names: list[str]) -> None:
+    """Any sequence of inputs, then an end, gives hooks of the grammar, with every start ended once."""
+    life = new_life()
+    payloads = life.accept()
+    for name in names:
+        payloads += ACTIONS[name](life)
+    payloads += life.end(Reason.TIMEOUT)
+    check_grammar(letters(payloads), payloads)
+    assert life.phase is Phase.ENDED
+    assert not any(action(life) for action in ACTIONS.values()), "an ended session tells nothing more"
+
+
+def test_every_short_life() -> None:
+    """Each of the sequences of four inputs gives hooks of the grammar: the table has no hole."""
+    for names in product(sorted(ACTIONS), repeat=4):
+        life = new_life()
+        payloads = life.accept()
+        for name in names:
+            payloads += ACTIONS[name](life)
+        payloads += life.end(Reason.USER_ACTION)
+        check_grammar(letters(payloads), payloads)
+
+
+@pytest.mark.parametrize(("phase", "event"), list(product(Phase, Input)), ids=lambda value: value.name)
+def test_table(phase: Phase, event: Input) -> None:
+    """From every phase but the first each row leads on, an end ends, and what is not in the table changes nothing."""
+    row = TABLE.get((phase, event))
+    if phase is Phase.ENDED:
+        assert row is None
+    elif event is Input.END and phase is not Phase.NEW:
+        assert row is not None
+        assert row[0] is Phase.ENDED
+    elif row is not None:
+        assert row[0] not in {phase, Phase.NEW}
+
+
+def test_publisher_life() -> None:
+    """A publisher's hooks come in the documented order, with its tracks in the order of their first packets."""
+    life = new_life()
+    told = life.accept() + life.transport_up() + life.stream_start()
+    told += life.track_start("video_main", Kind.VIDEO) + life.track_start("audio_main", Kind.AUDIO)
+    told += life.end(Reason.USER_ACTION)
+    assert letters(told) == "cCJttTTLD"
+    assert [p.track for p in told if isinstance(p, RemoteTrackPayload)] == ["video_main", "audio_main"] * 2
+
+
+def test_media_outruns_signaling() -> None:
+    """A track whose packets come before the stream has started is told after ``peer_joined``, and once."""
+    life = new_life()
+    told = life.accept() + life.track_start("audio_main", Kind.AUDIO) + life.stream_start() + life.transport_up()
+    assert letters(told) == "cCJt"
+    assert life.track_start("audio_main", Kind.AUDIO) == []
+
+
+def test_times() -> None:
+    """``after_ms`` and ``duration`` are milliseconds since what they are said to count from."""
+    time = FakeTime()
+    life = new_life(time)
+    told = life.accept()
+    time.now += 0.25
+    told += life.transport_up()
+    time.now += 2
+    told += life.gap()
+    time.now += 1.5
+    told += life.back()
+    time.now += 1
+    told += life.end(Reason.KICKED)
+    sessions = [p for p in told if isinstance(p, SessionPayload)]
+    assert [(p.state, p.after_ms, p.duration) for p in sessions] == [
+        ("connecting", None, None),
+        ("connected", 250, None),
+        ("reconnect", None, None),
+        ("reconnected", 1500, None),
+        ("disconnected", None, 4500),
+    ]
+    assert sessions[-1].reason is Reason.KICKED
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_end_before_connected(reason: Reason) -> None:
+    """An attempt that ends before it is connected gives ``connect_error`` with the error that stands for the reason."""
+    life = new_life()
+    life.accept()
+    (payload,) = life.end(reason)
+    assert isinstance(payload, SessionPayload)
+    assert (payload.state, payload.error, payload.reason) == ("connect_error", ERROR_OF_END[reason], None)
+
+
+def test_refusal_before_accept() -> None:
+    """A connection that was refused for its parameters tells ``connect_error`` alone."""
+    assert letters(new_life().refuse(ConnectError.REJECTED)) == "e"
+
+
+def test_name_from_the_messages() -> None:
+    """The peer is told under the name that the stream was started with, in all hooks alike."""
+    life = new_life()
+    told = life.accept() + life.transport_up() + life.stream_start(peer="other", room="live/room1")
+    told += life.stream_start(peer="third") + life.end(Reason.USER_ACTION)
+    peers = [(p.peer, p.room) for p in told if isinstance(p, PeerPayload)]
+    assert peers == [("other", "live/room1")] * 2
