@@ -1,0 +1,163 @@
+"""Settings come from flags, environment, properties file and defaults, and a bad one is named with its source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.properties import parse_properties
+from proxy.serve import add_arguments
+from proxy.settings import OPTIONS, Address, Settings, SettingsError, load_settings
+
+FIXTURE = Path(__file__).parents[2] / "fixtures/red5-web.properties"
+
+
+def test_defaults() -> None:
+    """Without any source the settings are the documented defaults, with the proxy enabled."""
+    settings = load_settings({}, {})
+    assert settings == Settings()
+    assert (settings.host, settings.port, settings.proxy_enabled) == ("127.0.0.1", 5080, True)
+
+
+def test_precedence(tmp_path: Path) -> None:
+    """A flag wins over the environment, which wins over the properties file, which wins over the default."""
+    config = tmp_path / "red5-web.properties"
+    config.write_text("proxy.enabled=true\nrest.administratorToken=from-file\nwebhooks.endpoint=http://file.example/\n")
+    environ = {"SMPROXY_ADMIN_TOKEN": "from-environment", "SMPROXY_PORT": "6000"}
+    settings = load_settings({"config": str(config), "port": "7000"}, environ)
+    assert settings.port == 7000
+    assert settings.admin_token == "from-environment"
+    assert settings.hook_uri == ("http://file.example/",)
+    assert settings.node == 1
+
+
+def test_real_properties_file() -> None:
+    """A file in the form of the real one is read, with its unknown keys left alone."""
+    settings = load_settings({"config": str(FIXTURE)}, {})
+    assert settings.proxy_enabled
+    assert settings.admin_token == "xyz123"
+    assert settings.default_app == "live"
+    assert settings.hook_uri == ("http://127.0.0.1:8000/hooks",)
+
+
+@pytest.mark.parametrize(
+    ("text", "enabled"), [("proxy.enabled=false", False), ("proxy.enabled: TRUE ", True), ("a=b", False)]
+)
+def test_proxy_enabled(tmp_path: Path, text: str, enabled: bool) -> None:
+    """With a file, its ``proxy.enabled`` decides; a file that does not say leaves the proxy off, as the real server does."""
+    config = tmp_path / "red5-web.properties"
+    config.write_text(text)
+    assert load_settings({"config": str(config)}, {}).proxy_enabled is enabled
+
+
+def test_empty_endpoint(tmp_path: Path) -> None:
+    """``webhooks.endpoint`` may be present and empty, as the real file has it when it is unused."""
+    config = tmp_path / "red5-web.properties"
+    config.write_text("proxy.enabled=true\nwebhooks.endpoint=\n")
+    assert load_settings({"config": str(config)}, {}).hook_uri == ()
+
+
+def test_malformed_value_in_file(tmp_path: Path) -> None:
+    """A malformed value of a known key is refused with file, line and reason."""
+    config = tmp_path / "red5-web.properties"
+    config.write_text("# comment\n\nproxy.enabled=perhaps\n")
+    with pytest.raises(SettingsError, match=r"red5-web\.properties:3: proxy\.enabled: 'perhaps': it is true or false"):
+        load_settings({"config": str(config)}, {})
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"port": "eighty"}, "--port: 'eighty'"),
+        ({"port": "65536"}, "--port: '65536'"),
+        ({"origin": ["host:0"]}, "--origin: 'host:0'"),
+        ({"origin": ["http://x"]}, "--origin"),
+        ({"hook_uri": ["ftp://x"]}, "--hook-uri: hook URI 'ftp://x'"),
+        ({"customer_scope": "maybe"}, "choose one of required, optional"),
+        ({"media_gap": "-1"}, "--media-gap"),
+        ({"media_gap": "6"}, "longer than --media-gap"),
+        ({"tls_cert": "x.pem"}, "go together"),
+        ({"local_origin": True}, "--no-local-origin leaves no origin"),
+        ({"config": "/nonexistent/red5-web.properties"}, "No such file"),
+    ],
+)
+def test_bad_flag(flags: dict[str, Any], message: str) -> None:
+    """A bad flag gives one line that names the flag and what was wrong with it."""
+    with pytest.raises(SettingsError) as error:
+        load_settings(flags, {})
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_bad_variable() -> None:
+    """A bad environment variable is named as such."""
+    with pytest.raises(SettingsError, match="SMPROXY_NODE: 'x'"):
+        load_settings({}, {"SMPROXY_NODE": "x"})
+
+
+def test_secrets_are_not_shown() -> None:
+    """Neither the settings' representation nor an error holds the token or a password in a hook URI."""
+    assert "hush" not in repr(load_settings({"admin_token": "hush"}, {}))
+    with pytest.raises(SettingsError) as error:
+        load_settings({"hook_uri": ["http://user:hush@:99999/"]}, {})
+    assert "hush" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "address", "shown"),
+    [
+        ("10.0.0.1", Address("10.0.0.1", 5080), "10.0.0.1"),
+        ("origin.example:8081", Address("origin.example", 8081), "origin.example:8081"),
+        ("[::1]:5081", Address("::1", 5081), "[::1]:5081"),
+    ],
+)
+def test_origin(text: str, address: Address, shown: str) -> None:
+    """An origin is a host with or without a port, 5080 being the default, and is shown as it would be written."""
+    settings = load_settings({"origin": [text]}, {})
+    assert settings.origin == (address,)
+    assert str(address) == shown
+
+
+def test_repeatable_options_from_environment() -> None:
+    """A repeatable option takes several values from its variable, separated by white space."""
+    settings = load_settings({}, {"SMPROXY_HOOK_URI": "http://a.example/ http://b.example/"})
+    assert settings.hook_uri == ("http://a.example/", "http://b.example/")
+
+
+def test_each_option_names_a_setting() -> None:
+    """Every row of the option table has a setting of its own and a help of one line."""
+    assert len({option.setting for option in OPTIONS}) == len(OPTIONS)
+    for option in OPTIONS:
+        assert hasattr(Settings(), option.setting)
+        assert "\n" not in option.help
+    assert callable(add_arguments)
+
+
+@pytest.mark.parametrize(
+    ("text", "entries"),
+    [
+        ("a=1\nb = 2\nc:3\nd 4\n", {"a": "1", "b": "2", "c": "3", "d": "4"}),
+        ("# x=1\n! y=2\n\n   z=3", {"z": "3"}),
+        ("long=one,\\\n     two,\\\n  three", {"long": "one,two,three"}),
+        ("path=c\\:\\\\dir\\tx", {"path": "c:\\dir\tx"}),
+        ("key\\ with\\=sign=v=w", {"key with=sign": "v=w"}),
+        ("u=\\u00e9", {"u": "é"}),
+        ("a=1\na=2", {"a": "2"}),
+        ("empty=\nbare", {"empty": "", "bare": ""}),
+        ("ends=\\", {"ends": ""}),
+    ],
+)
+def test_properties_format(text: str, entries: dict[str, str]) -> None:
+    """Separators, comments, continuation lines, escapes and repeated keys are read as Java reads them."""
+    assert {key: entry.value for key, entry in parse_properties(text).items()} == entries
+
+
+@given(st.text(max_size=200))
+def test_any_properties_text(text: str) -> None:
+    """Any text can be read as a properties file, with line numbers that exist in it."""
+    lines = max(1, len(text.splitlines()))
+    assert all(1 <= entry.line <= lines for entry in parse_properties(text).values())
