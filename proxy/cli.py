@@ -1,0 +1,44 @@
+"""The command line: ``smproxy serve`` and ``smproxy publish``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from proxy import __version__, serve
+from proxy.testing import publish_command
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="smproxy", description="A local WebRTC stream manager: signaling proxy, origin and lifecycle hooks."
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    serve_parser = commands.add_parser(
+        "serve",
+        help="run the stream manager",
+        description="Run the stream manager until Ctrl-C. Every option can also be set as SMPROXY_… in the environment, "
+        "for instance SMPROXY_PORT=5081.",
+    )
+    serve.add_arguments(serve_parser)
+    serve_parser.set_defaults(run=serve.run)
+    publish_parser = commands.add_parser(
+        "publish", help="publish a test pattern or a file", description="Publish to a stream manager, as the SDK does."
+    )
+    publish_command.add_arguments(publish_parser)
+    publish_parser.set_defaults(run=publish_command.run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code."""
+    arguments = make_parser().parse_args(argv)
+    code: int = arguments.run(arguments)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

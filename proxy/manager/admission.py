@@ -1,0 +1,119 @@
+"""Admission: what becomes of a client's WebSocket upgrade."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from yarl import URL
+
+from proxy.manager.attempt import Client
+from proxy.manager.registry import Node, OriginChoiceError, Registry
+from proxy.manager.relay.relay import Relay
+from proxy.manager.sessions import Sessions
+from proxy.manager.upgrade import UpgradeRequest
+from proxy.signaling import messages
+from proxy.signaling.clock import Clock
+from proxy.signaling.messages import ServerMessage
+from proxy.signaling.node import ATTEMPT_HEADER
+from proxy.signaling.params import ConnectionParams, ParamError
+
+logger = logging.getLogger(__name__)
+
+POLICY_VIOLATION = 1008  # RFC 6455, 7.4.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdmissionRules:
+    """``disabled_by`` names the setting that has switched the proxy off, where one has."""
+
+    disabled_by: str | None = None
+    default_app: str = "live"
+    scope_required: bool = True
+    pass_switch: bool = False
+
+
+class Admission:
+    """Checks who asks for what, then lets the relay dial, or refuses in the signaling's own words.
+
+    The SDK never rejects on a close code and sees no reason in an HTTP status, so a refusal is an accepted upgrade, a
+    code-only ``Rejected`` and a close whose reason names the parameter.
+    """
+
+    def __init__(
+        self, rules: AdmissionRules, *, registry: Registry, sessions: Sessions, relay: Relay, clock: Clock
+    ) -> None:
+        self._rules = rules
+        self._registry = registry
+        self._sessions = sessions
+        self._relay = relay
+        self._clock = clock
+
+    def __call__(self, request: UpgradeRequest) -> None:
+        """Decide on one upgrade request; every path answers it."""
+        if self._rules.disabled_by is not None:
+            logger.warning("upgrade refused: %s switches the proxy off", self._rules.disabled_by)
+            request.reject(403, f"The WebSocket proxy is disabled by {self._rules.disabled_by}.")
+            return
+        try:
+            params = ConnectionParams.from_url(
+                URL(request.target, encoded=True),
+                default_app=self._rules.default_app,
+                scope_required=self._rules.scope_required,
+            )
+            node = self._choose(params)
+        except ParamError as error:
+            self._refuse(request, error)
+            return
+        client = Client(
+            remote_ip=request.remote_ip,
+            user_agent=request.headers.get("User-Agent", "")[:500],
+            secure=request.secure,
+            since_ms=self._clock.wall_ms(),
+        )
+        attempt = self._sessions.open(params, node, client)
+        logger.info(
+            "session %d: %s %r in %s from %s to origin %s",
+            attempt.session,
+            params.role,
+            params.id,
+            params.room,
+            request.remote_ip,
+            node.address,
+        )
+        attempt.relay = self._relay.open(
+            request,
+            host=node.host,
+            port=node.port,
+            target=params.origin_target,
+            headers={ATTEMPT_HEADER: attempt.token} if node.reports else {},
+            observer=attempt,
+            origin_filter=None if node.reports or self._rules.pass_switch else keeps_the_socket,
+        )
+
+    def _choose(self, params: ConnectionParams) -> Node:
+        try:
+            return self._registry.choose(params.host)
+        except OriginChoiceError as error:
+            refusal = ParamError("host", params.host, str(error), error.hint)
+            refusal.connection = params.connection
+            raise refusal from None
+
+    def _refuse(self, request: UpgradeRequest, error: ParamError) -> None:
+        hint = f": {error.hint}" if error.hint else ""
+        logger.warning(
+            "refused %s: %s=%s %s%s", request.remote_ip, error.parameter, _shown(error.value), error.problem, hint
+        )
+        self._sessions.refuse(error.connection, request.remote_ip)
+        self._relay.refuse(request, messages.connect_status(messages.CONNECT_REJECTED), POLICY_VIOLATION, str(error))
+
+
+def keeps_the_socket(message: ServerMessage | None) -> bool:
+    """Withhold the notice on which an SDK leaves the socket: without a node channel the session's end is seen only there."""
+    return not (message and message.data and message.data.code == messages.DATA_CHANNEL_AVAILABLE)
+
+
+def _shown(value: str | None) -> str:
+    if value is None:
+        return "(absent)"
+    return repr(value if len(value) <= 100 else value[:100] + "…")

@@ -1,0 +1,127 @@
+"""The stream manager: one port for REST, pages and the WebSocket proxy, plain and TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import socket
+import ssl
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from proxy.hooks.interceptor import Interceptor
+from proxy.manager.admission import Admission, AdmissionRules
+from proxy.manager.front import Front
+from proxy.manager.registry import Registry
+from proxy.manager.relay.limits import RelayLimits
+from proxy.manager.relay.relay import Relay
+from proxy.manager.rest import errors, event, health, proxy_clients
+from proxy.manager.rest.webhook_socket import webhook_socket
+from proxy.manager.sessions import Publish, Sessions
+from proxy.signaling.clock import Clock
+from proxy.signaling.payloads import Reason
+
+logger = logging.getLogger(__name__)
+
+PROXY_PATHS = ("/streammanager", "/streammanager/")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManagerSettings:
+    """What the manager needs to know. Times are seconds."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    tls_port: int = 0
+    tls_context: ssl.SSLContext | None = field(default=None, repr=False)
+    rules: AdmissionRules = field(default_factory=AdmissionRules)
+    admin_token: str | None = field(default=None, repr=False)
+    allow_hosts: tuple[str, ...] = ()
+    any_host: bool = False
+    reconnect_window: float = 0.0
+
+
+class Manager:
+    """Listens, admits, relays and answers. ``stop`` undoes ``start``, and may be called without it."""
+
+    def __init__(
+        self, settings: ManagerSettings, *, publish: Publish, interceptor: Interceptor, clock: Clock, rng: random.Random
+    ) -> None:
+        self._settings = settings
+        self.registry = Registry(allow_hosts=settings.allow_hosts, any_host=settings.any_host)
+        self.sessions = Sessions(publish, clock=clock, rng=rng, reconnect_window=settings.reconnect_window)
+        self._relay = Relay(limits=RelayLimits(), clock=clock, rng=rng)
+        admission = Admission(
+            settings.rules, registry=self.registry, sessions=self.sessions, relay=self._relay, clock=clock
+        )
+        application = web.Application(middlewares=[errors.make_middleware(clock)], client_max_size=2**20)
+        application.add_routes(health.routes())
+        application.add_routes(
+            proxy_clients.ProxyClientRoutes(self.sessions, token=settings.admin_token, clock=clock).routes()
+        )
+        application.add_routes(event.EventRoutes(self.registry, self.sessions).routes())
+        application.add_routes([web.get(path, self._upgrade) for path in PROXY_PATHS])
+        application.add_routes([web.get("/{app:.+}/webhook", webhook_socket(interceptor))])
+        self._runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+        self._front = Front(http=self._http, is_proxy_path=PROXY_PATHS.__contains__, upgrade=admission, clock=clock)
+        self._servers: list[asyncio.Server] = []
+        self.port = 0
+        self.tls_port: int | None = None
+
+    async def start(self) -> None:
+        """Open the ports.
+
+        Raises:
+            OSError: a port cannot be opened.
+        """
+        await self._runner.setup()
+        self.port = await self._listen(self._settings.port, None)
+        if self._settings.tls_context is not None:
+            self.tls_port = await self._listen(self._settings.tls_port, self._settings.tls_context)
+
+    async def refuse_new(self) -> None:
+        """Close the listening sockets; what is connected stays."""
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+
+    async def stop(self, reason: Reason = Reason.NODE_SHUTDOWN) -> None:
+        """End every session with its hooks and every connection."""
+        await self.refuse_new()
+        self.sessions.stop(reason)
+        await self._relay.stop()
+        await self._front.stop()
+        await self._runner.cleanup()
+
+    def _http(self) -> asyncio.Protocol:
+        server = self._runner.server
+        assert server is not None
+        return server()
+
+    async def _listen(self, port: int, context: ssl.SSLContext | None) -> int:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(
+            self._front,
+            self._settings.host,
+            port,
+            ssl=context,
+            ssl_handshake_timeout=10 if context else None,
+            backlog=1024,
+        )
+        self._servers.append(server)
+        return _port_of(server.sockets)
+
+    async def _upgrade(self, request: web.Request) -> web.StreamResponse:
+        """Take an upgrade that came on a connection which has served HTTP before."""
+        if request.headers.get("Upgrade", "").lower() != "websocket":
+            raise errors.ApiError(426, "This is the WebSocket proxy: connect with ws:// or wss://.")
+        return self._front.takeover(request)
+
+
+def _port_of(sockets: Iterable[socket.socket]) -> int:
+    port = next(iter(sockets)).getsockname()[1]
+    assert isinstance(port, int)
+    return port

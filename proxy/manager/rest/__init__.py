@@ -1,0 +1,1 @@
+"""The stream manager's HTTP interface, one route group per module."""

@@ -1,0 +1,81 @@
+"""What every route shares: CORS, and errors in the form that stream manager clients parse."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+from typing import Any
+
+import msgspec
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from proxy.signaling.clock import Clock
+
+logger = logging.getLogger(__name__)
+
+_CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE, OPTIONS",
+    "Access-Control-Allow-Headers": "content-type, authorization",
+    "Access-Control-Expose-Headers": "Location, Link, Session-Host",
+    "Access-Control-Max-Age": "600",
+}
+
+
+class ApiError(Exception):
+    """A refusal: an HTTP status and one sentence."""
+
+    def __init__(self, status: int, message: str) -> None:
+        self.status = status
+        super().__init__(message)
+
+
+def json_response(value: Any, *, status: int = 200) -> web.Response:
+    """Answer with JSON; the vendor's extension insists on the content type."""
+    return web.Response(body=msgspec.json.encode(value), status=status, content_type="application/json")
+
+
+def error_response(status: int, message: str, clock: Clock) -> web.Response:
+    """Answer with the error body of the stream manager's interface."""
+    return json_response({"errorMessage": message, "timestamp": clock.wall_ms()}, status=status)
+
+
+def make_middleware(clock: Clock) -> Middleware:
+    """Make the outermost middleware: answers preflights, adds CORS headers, and words every error."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        response: web.StreamResponse
+        if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
+            response = web.Response(status=204)
+        else:
+            try:
+                response = await handler(request)
+            except ApiError as error:
+                response = error_response(error.status, str(error), clock)
+            except web.HTTPException as error:
+                response = error_response(error.status, f"{error.reason}: {request.method} {request.path}", clock)
+                if "Allow" in error.headers:
+                    response.headers["Allow"] = error.headers["Allow"]
+            except Exception:
+                logger.exception("%s %s failed", request.method, request.path)
+                response = error_response(500, "Internal error: see the log of the stream manager.", clock)
+        if not response.prepared:
+            response.headers.update(_CORS)
+        return response
+
+    return middleware
+
+
+def require_token(request: web.Request, token: str | None) -> None:
+    """Check ``accessToken`` in constant time. Where no administrator token is set, none is asked for.
+
+    Raises:
+        ApiError: 401, the token is missing or wrong.
+    """
+    if token is None:
+        return
+    given = request.query.get("accessToken", "")
+    if not hmac.compare_digest(given.encode(errors="replace"), token.encode(errors="replace")):
+        raise ApiError(401, "The accessToken is missing or wrong.")

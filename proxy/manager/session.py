@@ -1,0 +1,52 @@
+"""One session as the manager keeps it: its life, and what carries it now."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from proxy.manager.attempt import Attempt
+from proxy.signaling.node import TrackStatistics
+from proxy.signaling.params import ConnectionParams
+from proxy.signaling.payloads import Connection, Role
+from proxy.signaling.session import Phase, SessionLife
+
+
+class Session:
+    """One session: its life, the attempt that carries it now, and what is known of its media."""
+
+    def __init__(self, life: SessionLife, params: ConnectionParams, opened_ms: int) -> None:
+        self.life = life
+        self.params = params
+        self.opened_ms = opened_ms
+        self.started_ms: int | None = None
+        self.attempt: Attempt | None = None
+        self.statistics: dict[str, TrackStatistics] = {}
+        self.hooks = 0
+        self.window: asyncio.TimerHandle | None = None
+
+    @property
+    def number(self) -> int:
+        """The session number that hooks carry."""
+        return self.life.number
+
+    @property
+    def role(self) -> Role:
+        """What the client does: as its URL suggests, until its messages tell."""
+        return self.attempt.role if self.attempt is not None else self.params.role
+
+    @property
+    def connection(self) -> Connection:
+        """What hooks tell of the connection."""
+        return msgspec.structs.replace(self.params.connection, role=self.role)
+
+    @property
+    def over(self) -> bool:
+        """Whether the last hook of the session was told."""
+        return self.life.phase is Phase.ENDED
+
+    @property
+    def publishing(self) -> bool:
+        """Whether there is a stream of this session to watch."""
+        return self.role is Role.PUBLISHER and self.life.phase in {Phase.LIVE, Phase.STALLED}

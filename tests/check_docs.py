@@ -1,0 +1,119 @@
+"""Checks that the documentation agrees with the code; ``--write`` brings the generated parts up to date.
+
+Checked: the README's option table holds every option of ``smproxy serve --help`` with its default and its words, the diagram
+of a session's life is that of the transition table, and every relative link of README and docs leads to a file.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from proxy.cli import make_parser
+from proxy.settings import OPTIONS, Option, default_of
+from proxy.signaling.session import TABLE, Phase, Step
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A part of a page that is written from the code, between two markers."""
+
+    page: str
+    name: str
+    write: Callable[[], str]
+
+    def expected(self) -> tuple[str, str]:
+        """Return the page as it is and as it should be."""
+        text = (ROOT / self.page).read_text()
+        start, end = f"<!-- {self.name}: written by tests/check_docs.py --write -->", f"<!-- end of {self.name} -->"
+        before, found, rest = text.partition(start)
+        _, closed, after = rest.partition(end)
+        if not found or not closed:
+            raise SystemExit(f"{self.page}: the markers of {self.name} are missing")
+        return text, f"{before}{start}\n{self.write()}\n{end}{after}"
+
+
+def row(option: Option) -> str:
+    """Write an option's row of the table."""
+    usage = f"{option.flag} {option.metavar}" if option.metavar else f"{option.flag}"
+    notes = ["may be repeated, in the variable separated by spaces"] if option.repeatable else []
+    notes += [f"`{option.key}` in `--config`"] if option.key else []
+    text = "; ".join([option.help, *notes]).replace("|", "\\|")
+    default = f"`{default_of(option)}`" if default_of(option) else ""
+    return f"| `{usage}` | {default} | {text} |".replace("required|optional", "required\\|optional").replace(
+        "text|json", "text\\|json"
+    )
+
+
+def option_table() -> str:
+    """Write the whole table."""
+    rows = [row(option) for option in OPTIONS if option.flag is not None]
+    return "\n".join(["| option | default | what it does |", "| --- | --- | --- |", *rows])
+
+
+def life_diagram() -> str:
+    """Draw the transition table of a session's life."""
+    arrows: dict[tuple[Phase, Phase, tuple[Step, ...]], list[str]] = {}
+    for (phase, event), (then, steps) in TABLE.items():
+        arrows.setdefault((phase, then, steps), []).append(event.name.lower())
+    lines = ["```mermaid", "stateDiagram-v2"]
+    for (phase, then, steps), events in arrows.items():
+        told = ", ".join(step.name.lower() for step in steps)
+        label = " or ".join(events) + (f" / {told}" if told else "")
+        lines.append(f"    {phase.name} --> {then.name}: {label}")
+    return "\n".join([*lines, "```"])
+
+
+GENERATED = (
+    Generated("README.md", "options", option_table),
+    Generated("docs/architecture.md", "session life", life_diagram),
+)
+
+
+def help_problems() -> list[str]:
+    """Compare the option table with what ``serve --help`` prints."""
+    parser = make_parser()
+    commands = next(action for action in parser._actions if action.dest == "==SUPPRESS==" or action.choices)
+    assert commands.choices is not None
+    text = " ".join(commands.choices["serve"].format_help().split())  # type: ignore[index]
+    problems = []
+    for option in OPTIONS:
+        if option.flag is not None and (option.flag not in text or " ".join(option.help.split()) not in text):
+            problems.append(f"serve --help does not explain {option.flag} as the option table does")
+    flags = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) - {"--help", "--config"}
+    known = {option.flag for option in OPTIONS}
+    problems += [f"serve --help has {flag}, the option table has not" for flag in sorted(flags - known)]
+    return problems
+
+
+def link_problems() -> list[str]:
+    """Look for relative links that lead nowhere."""
+    problems = []
+    for page in [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text()):
+            if "://" not in target and not (page.parent / target).exists():
+                problems.append(f"{page.relative_to(ROOT)}: {target} is not there")
+    return problems
+
+
+def main() -> int:
+    """Run the checks, or write what is generated."""
+    problems = help_problems()
+    for part in GENERATED:
+        text, wanted = part.expected()
+        if "--write" in sys.argv:
+            (ROOT / part.page).write_text(wanted)
+        elif text != wanted:
+            problems.append(f"{part.page}: {part.name} is not that of the code: run tests/check_docs.py --write")
+    problems += link_problems()
+    print("\n".join(problems) or "The documentation agrees with the code.")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""A running simulator, a receiver of its hooks, and publishers, for tests of the whole."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.settings import Settings
+from proxy.simulator import Simulator
+from proxy.testing import Publisher, WebhookReceiver
+
+StartSimulator = Callable[..., Awaitable[Simulator]]
+MakePublisher = Callable[..., Publisher]
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[WebhookReceiver]:
+    """A real HTTP server that keeps what is posted to it."""
+    async with WebhookReceiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+async def start_simulator(tmp_path: Path) -> AsyncIterator[StartSimulator]:
+    """Starts simulators on free ports and stops them after the test."""
+    async with AsyncExitStack() as stack:
+
+        async def start(receiver: WebhookReceiver | None = None, **settings: Any) -> Simulator:
+            settings = {"port": 0, "tls_port": 0, "data_dir": tmp_path / "data"} | settings
+            if receiver is not None:
+                settings["hook_uri"] = (receiver.url,)
+            return await stack.enter_async_context(Simulator(Settings(**settings)))
+
+        yield start
+
+
+@pytest.fixture
+async def publisher() -> AsyncIterator[MakePublisher]:
+    """Makes publishers and closes them after the test."""
+    made: list[Publisher] = []
+
+    def make(simulator: Simulator, stream: str = "s", **options: Any) -> Publisher:
+        options["params"] = {"customerScope": "acme"} | options.get("params", {})
+        made.append(Publisher(options.pop("url", simulator.url), stream=stream, **options))
+        return made[-1]
+
+    yield make
+    for publisher in made:
+        await publisher.close()
