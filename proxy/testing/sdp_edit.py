@@ -1,0 +1,49 @@
+"""Make aiortc's descriptions look like a browser's behind the vendor SDK, and keep aiortc from receiving."""
+
+from __future__ import annotations
+
+#: Kilobits a second that the SDK writes into its offers.
+_BANDWIDTH = {"audio": 56, "video": 512}
+
+
+def as_browser_offer(sdp: str) -> tuple[str, list[tuple[str, int, str]]]:
+    """Turn a complete offer into a trickling one.
+
+    Returns the offer, without candidates, and the candidates as ``(mid, m-line index, candidate line)``. As the SDK does, the
+    directions are ``sendrecv`` and ``b=AS`` stands before ``c=``, which is not the order of RFC 8866 but is what servers get.
+    """
+    lines: list[str] = []
+    candidates: list[tuple[str, int, str]] = []
+    mids: list[str] = []
+    for line in sdp.splitlines():
+        if line.startswith("m="):
+            fields = line.split(" ")
+            fields[1] = "9"
+            lines.append(" ".join(fields))
+            mids.append("")
+            kind = fields[0][2:]
+            if kind in _BANDWIDTH:
+                lines.append(f"b=AS:{_BANDWIDTH[kind]}")
+        elif line.startswith("c="):
+            lines.append("c=IN IP4 0.0.0.0")
+        elif line.startswith("a=candidate:"):
+            candidates.append(("", len(mids) - 1, line[2:]))
+        elif line == "a=end-of-candidates":
+            continue
+        elif line == "a=sendonly":
+            lines.append("a=sendrecv")
+        else:
+            if line.startswith("a=mid:"):
+                mids[-1] = line[6:]
+            if line.startswith("a=ice-ufrag:"):
+                lines.append("a=ice-options:trickle")
+            lines.append(line)
+    # In a bundle every section has the same candidates; a browser trickles those of the first.
+    trickled = [(mids[index], index, text) for _, index, text in candidates if index == 0]
+    return "\r\n".join(lines) + "\r\n", trickled
+
+
+def receive_nothing(answer: str) -> str:
+    """Take the sending out of an answer, so that aiortc starts no decoder thread for what nobody watches."""
+    directions = {"a=sendrecv": "a=recvonly", "a=sendonly": "a=inactive"}
+    return "\r\n".join(directions.get(line, line) for line in answer.splitlines()) + "\r\n"

@@ -1,0 +1,50 @@
+"""The URL that the vendor SDK opens for a publisher, character for character as a browser would send it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import quote, urlsplit, urlunsplit
+
+#: A value of ``connectionParams``; JavaScript's spelling of it goes on the wire.
+ParamValue = str | int | float | bool | None
+
+#: What ``encodeURIComponent`` leaves alone, less the quote, which a browser's URL parser encodes afterwards.
+_COMPONENT_SAFE = "-_.!~*()"
+#: What a browser's URL parser leaves alone in a query (WHATWG URL, special-query percent-encode set).
+_QUERY_SAFE = "!$%&()*+,-./:;=?@[\\]^_`{|}~"
+
+
+def signaling_url(base: str, stream: str, params: Mapping[str, ParamValue] | None = None) -> str:
+    """Build what SDK 5.4 to 12 dials: ``base/?id=stream&k=v…``.
+
+    ``id`` is not encoded by the SDK, so a name with ``&`` injects parameters here too. A query that ``base`` already has
+    is kept as it is, in front. Unlike the SDK, ports 8083 and 8081 are not rewritten.
+
+    Raises:
+        ValueError: ``base`` is not a ws or wss URL, or a browser could not dial the result.
+    """
+    parts = urlsplit(base)
+    if parts.scheme not in ("ws", "wss") or not parts.hostname:
+        raise ValueError("the URL must look like ws://host:port/streammanager")
+    if parts.fragment or "#" in stream:
+        raise ValueError("'#' starts a fragment, which a WebSocket URL cannot have")
+    path = parts.path if parts.path.endswith("/") else parts.path + "/"
+    merged = dict(params or {})
+    # The SDK merges the parameters over {id: stream}: a parameter ``id`` takes the place of the stream name.
+    override = merged.pop("id", stream)
+    identity = _component(override) if "id" in (params or {}) else quote(stream, safe=_QUERY_SAFE)
+    query = [parts.query] if parts.query else []
+    if not any(item.partition("=")[0] == "id" for item in parts.query.split("&")):
+        query.append(f"id={identity}")
+    query += [f"{quote(key, safe=_QUERY_SAFE)}={_component(value)}" for key, value in merged.items()]
+    return urlunsplit((parts.scheme, parts.netloc, path, "&".join(query), ""))
+
+
+def _component(value: ParamValue) -> str:
+    if value is None:
+        text = "null"
+    elif isinstance(value, bool):
+        text = "true" if value else "false"
+    else:
+        text = str(value)
+    return quote(text, safe=_COMPONENT_SAFE)

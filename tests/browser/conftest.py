@@ -1,0 +1,118 @@
+"""Fixtures of the browser tests: a headless Chromium, pages with the vendor's SDK, a running simulator.
+
+All of it lives on one event loop for the session, because Playwright's objects belong to the loop that made them; so every
+test here is marked with that loop scope below. Nothing is skipped: what is missing fails the tests in one line.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Error, async_playwright
+
+from proxy.settings import Settings
+from proxy.simulator import Simulator
+from proxy.testing import WebhookReceiver
+from tests.browser.page_server import PageServer
+from tests.browser.sdk import SDKS, SdkMissing
+from tests.browser.sdk_page import SdkPage
+
+FLAGS = [
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    "--autoplay-policy=no-user-gesture-required",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    # No look-up leaves the machine.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
+]
+
+OpenPage = Callable[..., Awaitable[SdkPage]]
+StartSimulator = Callable[..., Awaitable[Simulator]]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def chromium() -> AsyncIterator[Browser]:
+    """One browser for all tests; each test has contexts of its own."""
+    path = shutil.which(os.environ.get("CHROMIUM") or "chromium")
+    if path is None:
+        pytest.fail("no Chromium: install it (Debian, Ubuntu: apt-get install chromium) or set CHROMIUM", pytrace=False)
+    try:
+        for sdk in SDKS:
+            sdk.obtain()
+    except SdkMissing as missing:
+        pytest.fail(str(missing), pytrace=False)
+    async with async_playwright() as playwright:
+        try:
+            browser = await playwright.chromium.launch(executable_path=path, args=FLAGS)
+        except Error as error:
+            pytest.fail(f"{path} does not start: {error.message.splitlines()[0]}", pytrace=False)
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def page_server(chromium: Browser) -> AsyncIterator[PageServer]:
+    """The pages over http."""
+    server = await PageServer.start()
+    yield server
+    await server.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def open_page(chromium: Browser, page_server: PageServer) -> AsyncIterator[OpenPage]:
+    """Opens pages in tabs, each in a browser profile of its own; closes them after the test."""
+    async with AsyncExitStack() as stack:
+
+        async def open_(page: str = "publish.html", base: str = page_server.url) -> SdkPage:
+            context = await chromium.new_context(ignore_https_errors=True)
+            stack.push_async_callback(context.close)
+            tab = SdkPage(await context.new_page())
+            await tab.open(f"{base}/{page}")
+            return tab
+
+        yield open_
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def receiver() -> AsyncIterator[WebhookReceiver]:
+    """A hook receiver over HTTP."""
+    async with WebhookReceiver() as receiver:
+        yield receiver
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def start_simulator(receiver: WebhookReceiver, tmp_path: Path) -> AsyncIterator[StartSimulator]:
+    """Starts simulators on free ports that send their hooks to ``receiver``; keywords are fields of ``Settings``."""
+    async with AsyncExitStack() as stack:
+
+        async def start(**settings: object) -> Simulator:
+            values = {"port": 0, "tls_port": 0, "data_dir": tmp_path, "hook_uri": (receiver.url,), **settings}
+            return await stack.enter_async_context(Simulator(Settings(**values)))
+
+        yield start
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def simulator(start_simulator: StartSimulator) -> Simulator:
+    """A simulator with the settings that people start with, but for ports and paths."""
+    return await start_simulator()

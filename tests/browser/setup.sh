@@ -1,0 +1,19 @@
+#!/bin/sh
+# Makes sure that there is a Chromium and an npm for the browser tests, or says how to get them.
+set -eu
+
+need() { # need COMMAND PACKAGE
+    command -v "$1" >/dev/null 2>&1 && return
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+        echo "Installing $2 for the browser tests."
+        export DEBIAN_FRONTEND=noninteractive
+        { apt-get install -y -qq --no-install-recommends "$2" || { apt-get update -qq && apt-get install -y -qq --no-install-recommends "$2"; }; } >/dev/null
+    fi
+    command -v "$1" >/dev/null 2>&1 || {
+        echo "The browser tests need $1: install it (Debian, Ubuntu: apt-get install $2), or name one in CHROMIUM=/path/to/chromium." >&2
+        exit 1
+    }
+}
+
+[ -n "${CHROMIUM:-}" ] || need chromium chromium
+need npm npm
