@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -36,6 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         settings = load_settings(vars(arguments), os.environ)
         configure_logging(settings.log_level, settings.log_format)
+        _allow_many_sockets()
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_serve(settings))
     except SettingsError as error:
@@ -66,6 +68,17 @@ async def _serve(settings: Settings) -> None:
         print("Stopping: ending sessions, delivering their hooks.", flush=True)
     finally:
         await simulator.stop()
+
+
+def _allow_many_sockets() -> None:
+    """Raise the soft limit of open files to the hard one: a session takes four or more, and many systems start at 1,024."""
+    try:
+        import resource
+    except ImportError:  # not a POSIX system
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

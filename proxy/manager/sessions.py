@@ -161,6 +161,8 @@ class Sessions:
 
     def _peer_ended(self, session: Session, attempt: Attempt, reason: Reason, *, lost: bool) -> None:
         """A peer is gone. One that was lost without a goodbye may come back while the window is open."""
+        if lost and reason is Reason.USER_ACTION:
+            reason = Reason.TIMEOUT  # a connection that broke is nobody's action
         if reason not in _FINAL and session.life.phase in _CONNECTED and self._reconnect_window:
             if lost and attempt.up:
                 self._tell(session, session.life.gap())
