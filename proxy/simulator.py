@@ -94,7 +94,7 @@ class Simulator:
         """Start everything, from the sinks up to the ports, which open last."""
         async with AsyncExitStack() as stack:
             interceptor = Interceptor()
-            sinks = [parse_hook_uri(uri) for uri in self.settings.hook_uri]
+            sinks = [parse_hook_uri(uri, clock=self._clock) for uri in self.settings.hook_uri]
             self._hub = await Hub.start(sinks, clock=self._clock, rng=self._rng, taps=[interceptor])
             stack.push_async_callback(self._hub.stop, FLUSH)
             self._manager = manager = self._make_manager(interceptor, self._hub)

@@ -51,6 +51,7 @@ class Manager:
         self, settings: ManagerSettings, *, publish: Publish, interceptor: Interceptor, clock: Clock, rng: random.Random
     ) -> None:
         self._settings = settings
+        self._interceptor = interceptor
         self.registry = Registry(allow_hosts=settings.allow_hosts, any_host=settings.any_host)
         self.sessions = Sessions(publish, clock=clock, rng=rng, reconnect_window=settings.reconnect_window)
         self._relay = Relay(limits=RelayLimits(), clock=clock, rng=rng)
@@ -93,6 +94,7 @@ class Manager:
         await self.refuse_new()
         self.sessions.stop(reason)
         await self._relay.stop()
+        await self._interceptor.close()
         await self._front.stop()
         await self._runner.cleanup()
 

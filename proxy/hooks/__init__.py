@@ -1,0 +1,1 @@
+"""Who is told: the hook event, ordered delivery, and one module per sink."""

@@ -1,0 +1,110 @@
+"""The hook event: what happened, who it happened to, and the bytes that every receiver is sent."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import msgspec
+
+from proxy.signaling.clock import Clock
+from proxy.signaling.payloads import EVENT_OF, Connection, Payload, SessionPayload
+
+_RANDOM_BITS = 74
+_RANDOM_MASK = (1 << _RANDOM_BITS) - 1
+_TIMESTAMP_MASK = (1 << 48) - 1
+
+
+class HookEvent(msgspec.Struct, frozen=True):
+    """One lifecycle event. The fields are the JSON keys, in the order in which they are sent.
+
+    ``ts`` is Unix time in milliseconds; ``seq`` counts 1, 2, 3 … within one session.
+    """
+
+    uuid: str
+    node: int
+    ts: int
+    event: str
+    payload: Payload
+    seq: int
+    connection: Connection
+
+
+class EncodedEvent(msgspec.Struct, frozen=True):
+    """A :class:`HookEvent` on its way: what delivery needs to know about it, and its JSON.
+
+    It is encoded once; every sink and every attempt sends these bytes. ``session`` is the lane: events with the same number
+    are delivered one after the other. ``state`` is what happened within ``event``: ``connected``, ``peer_joined`` and so on.
+    """
+
+    uuid: str
+    session: int
+    seq: int
+    event: str
+    state: str
+    customer_scope: str | None
+    ts: int
+    body: bytes
+
+
+def _uuid7(ts_ms: int, tail: int) -> str:
+    """Lay out 48 bits of time and 74 other bits as a UUID version 7 (RFC 9562, section 5.7)."""
+    value = (ts_ms & _TIMESTAMP_MASK) << 80 | 0x7 << 76 | tail >> 62 << 64 | 0b10 << 62 | tail & ((1 << 62) - 1)
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def uuid7(ts_ms: int, rng: random.Random) -> str:
+    """Make a UUID version 7 (RFC 9562) of Unix time in milliseconds and 74 bits of ``rng``."""
+    return _uuid7(ts_ms, rng.getrandbits(_RANDOM_BITS))
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def encode(event: HookEvent) -> EncodedEvent:
+    """Turn an event into the bytes that are sent.
+
+    Raises ``TypeError`` or ``ValueError`` for a payload or a ``meta`` that JSON cannot express.
+    """
+    try:
+        body = _encoder.encode(event)
+    except UnicodeEncodeError:
+        # A lone surrogate in a client's meta is legal JSON, but only when it is escaped.
+        body = json.dumps(msgspec.to_builtins(event), separators=(",", ":")).encode("ascii")
+    payload = event.payload
+    return EncodedEvent(
+        uuid=event.uuid,
+        session=payload.session,
+        seq=event.seq,
+        event=event.event,
+        state=payload.state if isinstance(payload, SessionPayload) else payload.event,
+        customer_scope=event.connection.customer_scope,
+        ts=event.ts,
+        body=body,
+    )
+
+
+class EventFactory:
+    """Makes the events of one node: stamps them with the time and an identity that sorts in the order of making."""
+
+    def __init__(self, *, node: int, clock: Clock, rng: random.Random) -> None:
+        self._node = node
+        self._clock = clock
+        self._rng = rng
+        self._ts = -1
+        self._tail = 0
+
+    def make(self, payload: Payload, seq: int, connection: Connection) -> HookEvent:
+        """Make the event for ``payload``, which happened now."""
+        ts = self._clock.wall_ms()
+        return HookEvent(self._identity(ts), self._node, ts, EVENT_OF[type(payload)], payload, seq, connection)
+
+    def _identity(self, ts: int) -> str:
+        # RFC 9562, section 6.2, method 2: within one millisecond the random part grows by a random step. A fresh one
+        # leaves its top bit free, so that it cannot overflow.
+        if ts == self._ts:
+            self._tail = (self._tail + 1 + self._rng.getrandbits(32)) & _RANDOM_MASK
+        else:
+            self._ts, self._tail = ts, self._rng.getrandbits(_RANDOM_BITS - 1)
+        return _uuid7(ts, self._tail)

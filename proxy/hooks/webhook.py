@@ -1,0 +1,137 @@
+"""The webhook sink: one HTTP POST per event."""
+
+from __future__ import annotations
+
+import base64
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+
+import aiohttp
+from yarl import URL
+
+from proxy import __version__
+from proxy.hooks.event import EncodedEvent
+from proxy.hooks.sink import DELIVERED, Dead, Disabled, Outcome, Retry
+from proxy.signaling.clock import Clock
+
+#: Seconds that one attempt may take, from connecting to the end of the answer.
+DEFAULT_TIMEOUT = 5.0
+
+#: Connections that one sink keeps to its receiver; delivery has no more attempts than this under way.
+MAX_CONNECTIONS = 32
+
+#: Bytes of an answer's body that are read, so that the connection can be used again; beyond, it is dropped.
+MAX_ANSWER = 64 * 1024
+
+# Common servers close an idle connection after 5 s. Letting go first avoids sending into a connection that is being closed.
+_KEEP_ALIVE = 4.0
+
+_RETRIED = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+
+
+def display_name(url: URL) -> str:
+    """Return ``url`` as it may be shown: without user, password, and the values of its query."""
+    shown = url.with_user(None).with_fragment(None).with_query(None)
+    text = str(shown)
+    if url.user is not None or url.password is not None:
+        text = text.replace("://", "://***@", 1)
+    return text + "?***" if url.query_string else text
+
+
+def retry_after(value: str | None, now: float) -> float | None:
+    """Read a Retry-After header (RFC 9110, section 10.2.3), seconds or a date, as seconds from ``now`` (Unix time).
+
+    ``None`` when there is none or it means nothing.
+    """
+    if value is None:
+        return None
+    value = value.strip()
+    if value.isascii() and value.isdigit():
+        return float(value[:12])
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
+    except (ValueError, OverflowError):
+        return None
+
+
+def classify(status: int, after: float | None) -> Outcome:
+    """Say what an HTTP status means for the event that was posted."""
+    if 200 <= status < 300:
+        return DELIVERED
+    if status == HTTPStatus.GONE:
+        return Disabled("HTTP 410 Gone")
+    if status in _RETRIED or status >= 500:
+        return Retry(after, f"HTTP {status}")
+    if 300 <= status < 400:
+        return Dead(f"HTTP {status}: redirects are not followed")
+    return Dead(f"HTTP {status}")
+
+
+class WebhookSink:
+    """Posts each event to a URL. User and password in the URL are sent as basic authentication and never shown."""
+
+    def __init__(self, url: URL, *, timeout: float = DEFAULT_TIMEOUT, clock: Clock | None = None) -> None:
+        self._name = display_name(url)
+        self._url = url.with_user(None).with_fragment(None)
+        self._timeout = timeout
+        self._clock = clock or Clock()
+        self._session: aiohttp.ClientSession | None = None
+        self._headers = {
+            "Content-Type": "application/json",
+            "User-Agent": f"stream-manager-proxy/{__version__}",
+        }
+        if url.user is not None or url.password is not None:
+            pair = f"{url.user or ''}:{url.password or ''}".encode()
+            self._headers["Authorization"] = "Basic " + base64.b64encode(pair).decode("ascii")
+
+    def __repr__(self) -> str:
+        return f"<WebhookSink {self._name}>"
+
+    @property
+    def name(self) -> str:
+        """The URL without credentials."""
+        return self._name
+
+    async def start(self) -> None:
+        """Open the connection pool; nothing is sent yet."""
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, keepalive_timeout=_KEEP_ALIVE),
+            timeout=aiohttp.ClientTimeout(total=self._timeout),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers=self._headers,
+            auto_decompress=False,
+            trust_env=False,
+        )
+
+    async def deliver(self, event: EncodedEvent) -> Outcome:
+        """Post the event once. Only an answer that came in whole counts."""
+        assert self._session is not None, "deliver before start"
+        headers = {"webhook-id": event.uuid, "webhook-timestamp": str(int(self._clock.wall()))}
+        try:
+            async with self._session.post(
+                self._url, data=event.body, headers=headers, allow_redirects=False
+            ) as response:
+                await _skip_body(response)
+                after = retry_after(response.headers.get("Retry-After"), self._clock.wall())
+                return classify(response.status, after)
+        except TimeoutError:
+            return Retry(None, f"no answer within {self._timeout:g} s")
+        except (aiohttp.ClientError, OSError) as error:
+            return Retry(None, f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
+
+    async def stop(self) -> None:
+        """Close every connection."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+
+async def _skip_body(response: aiohttp.ClientResponse) -> None:
+    """Read the body to its end, or drop the connection when it is too long."""
+    room = MAX_ANSWER
+    while room >= 0:
+        chunk = await response.content.read(room + 1)
+        if not chunk:
+            return
+        room -= len(chunk)
+    response.close()

@@ -1,0 +1,64 @@
+"""The hook reference says what the code does."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from pathlib import Path
+
+import pytest
+
+from proxy.hooks.delivery import Limits
+from proxy.hooks.event import HookEvent, encode
+from proxy.hooks.retry import FAST, STANDARD
+from proxy.hooks.webhook import DEFAULT_TIMEOUT, MAX_ANSWER
+from proxy.signaling.payloads import ConnectError, Connection, Reason, Role, SessionPayload
+
+TEXT = (Path(__file__).parents[2] / "docs" / "hooks.md").read_text(encoding="utf-8")
+
+
+def fenced(language: str) -> str:
+    match = re.search(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
+    assert match is not None
+    return match[1]
+
+
+def test_the_sample_is_what_is_sent() -> None:
+    """The sample message, without its spaces, is to the byte what the encoder makes of that event."""
+    sample = json.loads(fenced("json"))
+    connection = {**sample["connection"], "role": Role(sample["connection"]["role"])}
+    connection["customer_scope"] = connection.pop("customerScope")
+    event = HookEvent(
+        **{**sample, "payload": SessionPayload(**sample["payload"]), "connection": Connection(**connection)}
+    )
+    assert encode(event).body == json.dumps(sample, separators=(",", ":")).encode()
+    assert uuid.UUID(sample["uuid"]).int >> 80 == sample["ts"]
+
+
+def test_the_receiver_example_is_valid() -> None:
+    """The example receiver compiles and is no longer than promised."""
+    code = fenced("python")
+    compile(code, "docs/hooks.md", "exec")
+    assert len([line for line in code.splitlines() if line.strip()]) <= 15
+
+
+@pytest.mark.parametrize(("heading", "numbers"), [("reason", Reason), ("error", ConnectError)])
+def test_all_numbers_are_listed(heading: str, numbers: type[Reason | ConnectError]) -> None:
+    """The tables of reasons and errors hold exactly the numbers that exist."""
+    match = re.search(rf"^\| `{heading}` \|.*\n\|[ -|]*\n((?:\|.*\n)+)", TEXT, re.MULTILINE)
+    assert match is not None
+    assert [int(row.split("|")[1]) for row in match[1].splitlines()] == [number.value for number in numbers]
+
+
+def test_limits_and_schedules_are_those_of_the_code() -> None:
+    """The numbers printed about queues, attempts and retries are the defaults."""
+    assert (Limits().queue, Limits().in_flight, Limits().dead_letters) == (10_000, 32, 1_000)
+    assert "holds 10,000 events" in TEXT
+    assert "up to 32 are served" in TEXT
+    assert "latest 1,000 events that were given up" in TEXT
+    assert (DEFAULT_TIMEOUT, MAX_ANSWER) == (5.0, 64 * 1024)
+    assert FAST.steps[:8] == (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0)
+    assert (FAST.budget, FAST.retry_after_limit) == (30, 30)
+    assert STANDARD.steps == (5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600)
+    assert STANDARD.retry_after_limit == 36_000
