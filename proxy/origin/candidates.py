@@ -1,0 +1,59 @@
+"""Where a publisher can send to: the host candidates of this machine (RFC 8445, 5.1.1), the loopback among them.
+
+There is no STUN or TURN server and no name is ever resolved, so nothing here can hang. An ICE lite agent never sends the
+first packet, so the candidates of the client are not needed at all: whatever it trickles can do no harm.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import ifaddr
+
+#: Sockets that one peer may open; a machine with many bridges does not make every publisher cost dozens.
+MAX_ADDRESSES = 6
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class HostCandidate:
+    """One UDP host candidate. ``order`` is its place in the list: the first is preferred."""
+
+    address: str
+    port: int
+    order: int
+
+    def __str__(self) -> str:
+        """Write the candidate attribute's value (RFC 8839, 5.1)."""
+        priority = (126 << 24) | ((65535 - self.order) << 8) | 255
+        foundation = zlib.crc32(self.address.encode())
+        return f"{foundation} 1 udp {priority} {self.address} {self.port} typ host"
+
+
+def choose_addresses(found: Iterable[str]) -> tuple[str, ...]:
+    """Return the addresses to listen on, most useful first: IPv4, then IPv6, and the loopback always, at the end.
+
+    Link-local and multicast addresses are left out: they need a scope that a candidate cannot name.
+    """
+    usable: list[ipaddress.IPv4Address | ipaddress.IPv6Address] = []
+    for text in found:
+        try:
+            ip = ipaddress.ip_address(text)
+        except ValueError:
+            continue
+        if not (ip.is_loopback or ip.is_link_local or ip.is_multicast or ip.is_unspecified) and ip not in usable:
+            usable.append(ip)
+    usable.sort(key=lambda ip: ip.version)
+    return (*(str(ip) for ip in usable[: MAX_ADDRESSES - 1]), LOOPBACK)
+
+
+def host_addresses() -> tuple[str, ...]:
+    """Look at the network interfaces and return the addresses to listen on."""
+    found: list[str] = []
+    for adapter in ifaddr.get_adapters():
+        for ip in adapter.ips:
+            found.append(ip.ip if isinstance(ip.ip, str) else ip.ip[0])
+    return choose_addresses(found)

@@ -1,0 +1,230 @@
+"""An ICE lite agent for one peer (RFC 8445, 2.5): it answers checks on host candidates and lets the client do the rest.
+
+Why not aioice: a server that is reached at its own addresses needs no checks of its own, no pacing, no candidates of the
+client (so no mDNS) and no end of candidates; and media can go from the socket straight to its receiver, without a queue
+and a task in between. To aiortc's DTLS transport this object is the ICE transport.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import socket
+import string
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import cast
+
+from proxy.origin import stun
+from proxy.origin.candidates import HostCandidate
+
+_log = logging.getLogger(__name__)
+
+#: DTLS datagrams that wait for the handshake or for SCTP; more are dropped, as on a network, and sent again by the peer.
+MAX_WAITING = 256
+#: Media datagrams that come before the handshake is done at our side; a first key frame must not be lost.
+MAX_EARLY = 128
+_RECEIVE_BUFFER = 1 << 20
+_ICE_CHARACTERS = string.ascii_letters + string.digits
+
+Address = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """ICE user name fragment and password of one side."""
+
+    ufrag: str
+    password: str
+
+    def __repr__(self) -> str:
+        """Hide the password."""
+        return f"Credentials({self.ufrag!r})"
+
+    @classmethod
+    def draw(cls, rng: random.Random) -> Credentials:
+        """Make new credentials; 8 and 24 characters are 47 and 142 bits."""
+        return cls("".join(rng.choices(_ICE_CHARACTERS, k=8)), "".join(rng.choices(_ICE_CHARACTERS, k=24)))
+
+
+class _Socket(asyncio.DatagramProtocol):
+    """One local candidate's socket."""
+
+    def __init__(self, agent: IceLite) -> None:
+        self._agent = agent
+        self.transport: asyncio.DatagramTransport | None = None
+        self.used = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, addr: Address) -> None:
+        agent = self._agent
+        agent.datagrams += 1
+        if data and 127 < data[0] < 192:
+            agent.on_media(data)
+        else:
+            agent.handle(self, data, addr)
+
+    def error_received(self, exc: Exception) -> None:
+        # A closed port at the other end; whether the peer lives is decided by what still comes.
+        _log.debug("UDP error: %s", exc)
+
+
+class IceLite:
+    """ICE lite agent and datagram pipe. ``datagrams`` counts whatever arrived; the watchdog compares it."""
+
+    def __init__(self, remote: Credentials, rng: random.Random) -> None:
+        self.local = Credentials.draw(rng)
+        self.remote = remote
+        self.datagrams = 0
+        self.candidates: tuple[HostCandidate, ...] = ()
+        self._early: deque[bytes] = deque(maxlen=MAX_EARLY)
+        #: Takes SRTP and SRTCP datagrams; set by :meth:`take_media`. Until there are keys, the last few wait.
+        self.on_media: Callable[[bytes], object] = self._early.append
+        #: Called once, when the client has nominated a pair.
+        self.on_nominated: Callable[[], None] = _nothing
+        #: W3C name of the role; aiortc derives "DTLS client" from it when it must.
+        self.role = "controlled"
+        self._rng = rng
+        self._tie_breaker = rng.getrandbits(64)
+        self._sockets: list[_Socket] = []
+        self._send_to: tuple[asyncio.DatagramTransport, Address] | None = None
+        self._waiting: asyncio.Queue[bytes | None] = asyncio.Queue(MAX_WAITING)
+        self._closed = False
+
+    async def open(self, addresses: Iterable[str]) -> None:
+        """Bind one socket for each address; those that cannot be bound are left out.
+
+        Raises:
+            OSError: none could be bound.
+        """
+        loop = asyncio.get_running_loop()
+        candidates: list[HostCandidate] = []
+        failure = OSError("no address to listen on")
+        for address in addresses:
+            try:
+                family = socket.AF_INET6 if ":" in address else socket.AF_INET
+                transport, protocol = await loop.create_datagram_endpoint(
+                    lambda: _Socket(self), local_addr=(address, 0), family=family
+                )
+            except OSError as exc:
+                failure = exc
+                continue
+            if self._closed:
+                transport.close()
+                raise OSError("closed while it was opened")
+            raw = transport.get_extra_info("socket")
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+            if hasattr(transport, "max_size"):
+                # asyncio would allocate 256 KiB for every datagram.
+                transport.max_size = 2048
+            self._sockets.append(protocol)
+            candidates.append(HostCandidate(address, transport.get_extra_info("sockname")[1], len(candidates)))
+        if not candidates:
+            raise failure
+        self.candidates = tuple(candidates)
+
+    def handle(self, arrived_at: _Socket, data: bytes, addr: Address) -> None:
+        """Take a datagram that is no media: STUN is answered, DTLS waits to be read."""
+        if not data:
+            return
+        if data[0] > 3:
+            if 19 < data[0] < 64:
+                with contextlib.suppress(asyncio.QueueFull):
+                    self._waiting.put_nowait(data)
+            return
+        request = stun.read_request(data, self.local.ufrag, self.remote.ufrag, self.local.password)
+        transport = arrived_at.transport
+        if request is None or transport is None or self._closed:
+            return
+        peer = (addr[0], addr[1])
+        if request.controlled:
+            transport.sendto(stun.write_role_conflict(request.transaction, self.local.password), addr)
+            return
+        transport.sendto(stun.write_response(request.transaction, peer, self.local.password), addr)
+        if request.use_candidate:
+            first = self._send_to is None
+            self._send_to = (transport, addr)
+            arrived_at.used = True
+            if first:
+                self.on_nominated()
+
+    def take_media(self, taker: Callable[[bytes], object]) -> None:
+        """Give media to ``taker`` from now on, beginning with what came early."""
+        self.on_media = taker
+        while self._early:
+            taker(self._early.popleft())
+
+    def queue_media(self, waiting: int) -> None:
+        """Give media to whoever reads, up to ``waiting`` datagrams, instead of to ``on_media``."""
+        self._waiting = asyncio.Queue(waiting)
+
+        def enqueue(data: bytes) -> None:
+            with contextlib.suppress(asyncio.QueueFull):
+                self._waiting.put_nowait(data)
+
+        self.take_media(enqueue)
+
+    def probe(self) -> None:
+        """Ask a silent peer for a sign of life; its answer counts like any datagram."""
+        if self._send_to is not None:
+            transaction = self._rng.randbytes(12)
+            username = f"{self.remote.ufrag}:{self.local.ufrag}"
+            transport, addr = self._send_to
+            transport.sendto(stun.write_request(transaction, username, self.remote.password, self._tie_breaker), addr)
+
+    def send(self, data: bytes) -> None:
+        """Send a datagram to the nominated address; before there is one it is dropped."""
+        if self._send_to is not None and not self._closed:
+            transport, addr = self._send_to
+            transport.sendto(data, addr)
+
+    def close_unused(self) -> None:
+        """Close the sockets that the client did not choose; one peer then costs one file descriptor."""
+        for other in [each for each in self._sockets if not each.used]:
+            self._sockets.remove(other)
+            if other.transport is not None:
+                other.transport.close()
+
+    def close(self) -> None:
+        """Close all sockets; whoever reads gets a ``ConnectionError``."""
+        if self._closed:
+            return
+        self._closed = True
+        self.on_media = _drop
+        self._early.clear()
+        self.on_nominated = _nothing
+        for each in self._sockets:
+            if each.transport is not None:
+                each.transport.close()
+        self._sockets.clear()
+        while self._waiting.full():
+            self._waiting.get_nowait()
+        self._waiting.put_nowait(None)
+
+    # what aiortc's RTCDtlsTransport asks of its ICE transport ---------------------------------------------------------
+
+    async def _recv(self) -> bytes:
+        if self._closed:
+            raise ConnectionError("ICE is closed")
+        data = await self._waiting.get()
+        if data is None:
+            raise ConnectionError("ICE is closed")
+        return data
+
+    async def _send(self, data: bytes) -> None:
+        if self._closed or self._send_to is None:
+            raise ConnectionError("no address to send to")
+        self.send(data)
+
+
+def _drop(_datagram: bytes) -> None:
+    pass
+
+
+def _nothing() -> None:
+    pass

@@ -1,0 +1,150 @@
+"""An origin: takes publishers' media and tells the manager what becomes of it.
+
+This is the only module that other rooms import.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+
+from websockets.asyncio.server import ServerConnection
+
+from proxy.origin.adapter import Identity, self_test
+from proxy.origin.candidates import host_addresses
+from proxy.origin.liveness import Sweeper
+from proxy.origin.server import Listener, Target, random_attempt
+from proxy.origin.session import Session
+from proxy.origin.settings import OriginSettings
+from proxy.origin.streams import Streams
+from proxy.origin.tasks import Tasks
+from proxy.signaling.clock import Clock
+from proxy.signaling.node import Command, Drain, Evict, Hello, Kick, Load, ReportTo, TrackStatistics
+from proxy.signaling.payloads import Reason
+
+__all__ = ["Origin", "OriginSettings"]
+
+_log = logging.getLogger(__name__)
+
+_SWEEP_INTERVAL = 0.25
+_WILDCARDS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104
+#: Seconds that a look at the network interfaces is good for.
+_ADDRESSES_FRESH = 10.0
+
+
+class Origin:
+    """A running origin. Made by :meth:`start`, ended by :meth:`stop`."""
+
+    def __init__(self, settings: OriginSettings, report: ReportTo, clock: Clock, rng: random.Random) -> None:
+        self.settings = settings
+        self.report = report
+        self.clock = clock
+        self.rng = rng
+        self.streams = Streams()
+        self.tasks = Tasks()
+        self.identity = Identity.generateCertificate()
+        self.passthrough = settings.passthrough
+        self.draining = False
+        self.hello = Hello(address=settings.address, host=settings.host, port=settings.port, region=settings.region)
+        interval = min(_SWEEP_INTERVAL, settings.media_gap / 4, settings.media_timeout / 4)
+        self._sweeper = Sweeper(max(interval, 0.01), clock.monotonic)
+        self._sessions: set[Session] = set()
+        self._attempts: dict[str, Session] = {}
+        self._publishing: set[Session] = set()
+        self._load = 0
+        self._addresses: tuple[str, ...] = ()
+        self._addresses_at = float("-inf")
+        self._listener: Listener | None = None
+        self._stop_sweeper: Callable[[], None] | None = None
+
+    @classmethod
+    async def start(cls, settings: OriginSettings, report: ReportTo, *, clock: Clock, rng: random.Random) -> Origin:
+        """Listen and be ready.
+
+        Raises:
+            OSError: the port is not to be had.
+        """
+        origin = cls(settings, report, clock, rng)
+        failure = self_test()
+        if failure is not None and origin.passthrough:
+            _log.warning("media is decoded, which costs about ten times the CPU: %s", failure)
+            origin.passthrough = False
+        elif not origin.passthrough:
+            _log.warning("media is decoded, which costs about ten times the CPU: passthrough is off in the settings")
+        origin._listener = await Listener.start(settings, origin._take)
+        dial = settings.host if settings.host not in _WILDCARDS else "127.0.0.1"
+        origin.hello = Hello(address=settings.address, host=dial, port=origin._listener.port, region=settings.region)
+        origin._stop_sweeper = origin._sweeper.start()
+        report(Load(publishers=0))
+        return origin
+
+    def command(self, command: Command) -> None:
+        """Do what the manager asks. An attempt that is not here is passed over: it ended while the command travelled.
+
+        ``Kick`` ends a stream so that its client notices, and is answered by ``PeerEnded`` (``AttemptFailed`` when the
+        transport was not up). ``Evict`` frees a name at once and in silence: nothing more is reported of that attempt.
+        ``Drain`` refuses new offers; what is live goes on.
+        """
+        match command:
+            case Drain(enabled=enabled):
+                self.draining = enabled
+            case Kick(attempt=attempt, reason=reason):
+                if session := self._attempts.get(attempt):
+                    session.kick(reason)
+            case Evict(attempt=attempt):
+                if session := self._attempts.get(attempt):
+                    session.evict()
+
+    def statistics(self) -> list[TrackStatistics]:
+        """Return the counters of all live tracks."""
+        return [report for session in self._sessions for report in session.statistics()]
+
+    async def stop(self, reason: Reason = Reason.NODE_SHUTDOWN) -> None:
+        """End all streams with ``reason``, close everything, and leave no task, thread or socket behind."""
+        listener, self._listener = self._listener, None
+        if listener is None:
+            return
+        if self._stop_sweeper is not None:
+            self._stop_sweeper()
+        await asyncio.gather(*(session.shut(reason) for session in tuple(self._sessions)))
+        await listener.stop()
+        for session in tuple(self._sessions):
+            await session.shut(reason)
+        await self.tasks.drain(0.3)
+
+    # what a session asks ----------------------------------------------------------------------------------------------
+
+    def addresses(self) -> tuple[str, ...]:
+        """Return the addresses that media is taken on; looked up anew now and then, since laptops change networks."""
+        now = self.clock.monotonic()
+        if now - self._addresses_at > _ADDRESSES_FRESH:
+            self._addresses, self._addresses_at = host_addresses(), now
+        return self._addresses
+
+    def changed(self, session: Session) -> None:
+        """Keep the books after a session took an offer, ended, or is gone."""
+        if session.publishing:
+            self._publishing.add(session)
+            self._sweeper.add(session)
+        else:
+            self._publishing.discard(session)
+            self._sweeper.discard(session)
+        if session.gone:
+            self._sessions.discard(session)
+            session.cancel_timers()
+            if self._attempts.get(session.attempt) is session:
+                del self._attempts[session.attempt]
+        if len(self._publishing) != self._load:
+            self._load = len(self._publishing)
+            self.report(Load(publishers=self._load))
+
+    async def _take(self, connection: ServerConnection, target: Target) -> None:
+        attempt = target.attempt
+        if attempt is None or attempt in self._attempts:
+            attempt = random_attempt(self.rng)
+        session = Session(self, connection, attempt, target.room, target.client_id)
+        self._sessions.add(session)
+        self._attempts[attempt] = session
+        await session.run()

@@ -1,0 +1,28 @@
+"""What an origin can be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OriginSettings:
+    """Settings of one origin; times in seconds, sizes in bytes.
+
+    ``host`` and ``port`` are where its signaling listens (port 0: any), ``address`` is what REST gives to clients.
+    ``media_gap`` and ``media_timeout`` are how long nothing at all may come from a connected peer, until that is reported and
+    until it is given up. ``connect_timeout`` is how long ICE and DTLS may take after an offer. ``passthrough`` False forces
+    the fallback that decodes.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    address: str = "127.0.0.1"
+    region: str = "local"
+    media_gap: float = 2.0
+    media_timeout: float = 5.0
+    connect_timeout: float = 15.0
+    max_message: int = 2**20
+    ping_interval: float | None = 20
+    ping_timeout: float | None = 20
+    passthrough: bool = True

@@ -1,0 +1,138 @@
+"""A track's counters, its key frame requests and its sinks."""
+
+from __future__ import annotations
+
+import struct
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.origin.track import Track
+from proxy.signaling.payloads import Kind
+
+KEY = bytes.fromhex("1050b4019d012a8002e001")
+INTER = bytes.fromhex("10b1b401")
+MIDDLE = b"\x00more"
+
+
+class Time:
+    """A clock that stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def rtp(sequence: int, timestamp: int, payload: bytes, ssrc: int = 7) -> bytes:
+    return struct.pack("!BBHII", 0x80, 97, sequence & 0xFFFF, timestamp, ssrc) + payload
+
+
+def video(clock: Time | None = None) -> Track:
+    track = Track("video_main", Kind.VIDEO, "VP8", 90000, clock or Time())
+    track.started = True
+    return track
+
+
+def test_frames_and_key_frames_are_counted_once() -> None:
+    """A frame of several packets is one frame; a key frame gives the size."""
+    track = video()
+    for sequence, (timestamp, payload) in enumerate(
+        [(0, KEY), (0, MIDDLE), (3000, INTER), (3000, MIDDLE), (6000, INTER), (9000, KEY)]
+    ):
+        track.packet(rtp(sequence, timestamp, payload))
+    report = track.statistics("a1")
+    assert (report.packets, report.frames, report.key_frames) == (6, 4, 2)
+    assert (report.width, report.height, report.lost) == (640, 480, 0)
+
+
+def test_a_key_frame_whose_start_comes_late_is_seen() -> None:
+    """A retransmitted first packet still decides what its frame is."""
+    track = video()
+    track.packet(rtp(1, 0, INTER))
+    track.packet(rtp(3, 3000, MIDDLE))
+    track.packet(rtp(2, 3000, KEY))
+    assert track.key_frames == 1
+
+
+def test_a_gap_is_asked_for_and_then_a_key_frame() -> None:
+    """Missing packets are NACKed a few times; when they do not come a key frame is wanted."""
+    clock = Time()
+    track = video(clock)
+    gaps: list[list[int]] = []
+    track.can_repair = True
+    track.on_gap = lambda each: gaps.append(each.nacks())
+    track.packet(rtp(1, 0, KEY))
+    track.packet(rtp(4, 3000, MIDDLE))
+    assert gaps == [[2, 3]]
+    assert not track.needs_pli(clock.now, 3.0)
+    assert track.nacks() == [2, 3]
+    assert track.nacks() == []
+    assert track.needs_pli(clock.now, 3.0)
+    assert not track.needs_pli(clock.now + 0.4, 3.0)
+    assert track.needs_pli(clock.now + 0.6, 3.0)
+    track.packet(rtp(5, 6000, KEY))
+    assert not track.needs_pli(clock.now + 1.2, 3.0)
+
+
+def test_without_nack_a_gap_wants_a_key_frame_at_once() -> None:
+    """A client that cannot retransmit is asked for a key frame."""
+    clock = Time()
+    track = video(clock)
+    track.packet(rtp(1, 0, KEY))
+    track.packet(rtp(3, 3000, INTER))
+    assert track.needs_pli(clock.now, 3.0)
+
+
+def test_key_frames_are_asked_for_until_one_came_and_then_in_the_interval() -> None:
+    """Before the first key frame a PLI goes out every half second; after it, when the interval is over."""
+    clock = Time()
+    track = video(clock)
+    track.packet(rtp(1, 0, INTER))
+    assert track.needs_pli(100.0, 3.0)
+    assert not track.needs_pli(100.3, 3.0)
+    assert track.needs_pli(100.5, 3.0)
+    clock.now = 101.0
+    track.packet(rtp(2, 3000, KEY))
+    assert not track.needs_pli(103.9, 3.0)
+    assert track.needs_pli(104.0, 3.0)
+    assert not track.needs_pli(104.1, 3.0)
+
+
+def test_audio_needs_no_key_frame() -> None:
+    """Audio counts packets and never asks for anything."""
+    track = Track("audio_main", Kind.AUDIO, "opus", 48000, Time())
+    track.started = True
+    track.packet(rtp(1, 0, b"x"))
+    track.packet(rtp(9, 960, b"x"))
+    assert not track.needs_pli(1e9, 0.5)
+    assert track.nacks() == []
+    assert track.statistics("a").lost == 7
+
+
+def test_a_sink_has_the_packets_between_attach_and_detach() -> None:
+    """What is attached gets whole packets in order, after a key frame was asked for; detached it gets nothing."""
+    clock = Time()
+    track = video(clock)
+    track.packet(rtp(1, 0, KEY))
+    got: list[bytes] = []
+    detach = track.attach(got.append)
+    assert track.needs_pli(clock.now, 60.0)
+    packets = [rtp(2, 3000, INTER), rtp(3, 3000, MIDDLE)]
+    for packet in packets:
+        track.packet(packet)
+    detach()
+    track.packet(rtp(4, 6000, INTER))
+    assert got == packets
+
+
+@given(st.lists(st.tuples(st.integers(0, 65535), st.integers(0, 5), st.binary(max_size=30)), max_size=60))
+def test_any_packets_are_counted(packets: list[tuple[int, int, bytes]]) -> None:
+    """Whatever comes, in whatever order, is counted and does not raise, for both codecs."""
+    for codec in ("VP8", "H264"):
+        track = Track("video_main", Kind.VIDEO, codec, 90000, Time())
+        for sequence, timestamp, payload in packets:
+            track.packet(rtp(sequence, timestamp, payload))
+        assert track.packets == len(packets)
+        assert track.key_frames <= track.frames
