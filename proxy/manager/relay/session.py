@@ -1,0 +1,387 @@
+"""One relayed session: its two legs, from the dial to the last byte."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import logging
+from collections.abc import Callable, Mapping
+from typing import ParamSpec
+
+from websockets.frames import CloseCode
+
+from proxy.manager.relay.common import SWEEPS_TO_PING, Common
+from proxy.manager.relay.dial import Dial
+from proxy.manager.relay.filter import OriginFilter, passing
+from proxy.manager.relay.frames import close_frame, ping_frame
+from proxy.manager.relay.gate import Gate
+from proxy.manager.relay.handshake import check_response, origin_request, switching
+from proxy.manager.relay.leg import Leg
+from proxy.manager.relay.observer import Observer, RelayEnd
+from proxy.manager.relay.scanner import Scanner, Tap
+from proxy.manager.upgrade import UpgradeRequest
+from proxy.signaling import messages
+from proxy.signaling.messages import read_client, read_server
+
+logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+
+
+class State(enum.Enum):
+    """Where a session is in its life."""
+
+    DIALING = enum.auto()
+    OPEN = enum.auto()
+    OVER = enum.auto()
+
+
+class RelaySession:
+    """Both legs of one client, and what is known about them. ``opened_ms`` in Unix milliseconds."""
+
+    def __init__(
+        self,
+        common: Common,
+        request: UpgradeRequest,
+        observer: Observer,
+        origin_filter: OriginFilter | None,
+        opened_ms: int,
+    ) -> None:
+        limits = common.limits
+        self.opened_ms = opened_ms
+        self.unreadable = 0
+        self.observer_failures = 0
+        self._common = common
+        self._request = request
+        self._observer = observer
+        self._state = State.DIALING
+        self._end: RelayEnd | None = None
+        self._held = b""  # what the client sent ahead of the origin's answer
+        self._answered = False
+        self._dial: Dial | None = None
+        scanner = Scanner(masked=False, max_message=limits.max_message)
+        tap: Tap = scanner
+        whole: Callable[[bytes], bytes | None] = scanner.whole
+        if origin_filter is not None:
+            tap = Gate(scanner, passing(origin_filter), max_message=limits.max_message)
+            whole = _never
+        self._origin = origin = Leg(self, "origin", tap, whole, self._origin_said)
+        scanner = Scanner(masked=True, max_message=limits.max_message)
+        self._client = client = Leg(self, "client", scanner, scanner.whole, self._client_said)
+        client.peer, origin.peer = origin, client
+
+    @property
+    def client_bytes(self) -> int:
+        """How many bytes the client has sent, frames and all, without its handshake."""
+        return self._client.received
+
+    @property
+    def origin_bytes(self) -> int:
+        """How many bytes the origin has sent, frames and all, without its handshake."""
+        return self._origin.received
+
+    @property
+    def client_connected(self) -> bool:
+        """Whether the client leg is up; a refused client has none."""
+        return self._state is not State.OVER and not self._client.lost
+
+    @property
+    def origin_connected(self) -> bool:
+        """Whether the origin leg is up and has been accepted."""
+        return self._state is State.OPEN and not self._origin.lost
+
+    # From outside
+
+    def start(self, host: str, port: int, target: str, headers: Mapping[str, str]) -> None:
+        """Answer the client if that needs no answer of the origin, and dial.
+
+        Raises:
+            ValueError: ``target`` or ``headers`` have characters that do not belong there; nothing has been done.
+        """
+        common, request, client = self._common, self._request, self._client
+        message = origin_request(request, host, port, target, headers)
+        left_already = request.closed
+        rest = request.claim(client)
+        if left_already:
+            asyncio.get_running_loop().call_soon(self.lost, client)
+            return
+        client.attach(request.transport, common.limits.high_water)
+        if not request.subprotocols:
+            self._answered = True
+            request.transport.write(switching(request, None))
+        if rest:
+            client.data_received(rest)
+        self._dial = dial = common.dial(self, message)
+        late = f"origin {host}:{port} did not answer within {common.limits.dial_timeout:g} s"
+        common.dials.start(self, lambda: dial.give_up(late))
+        dial.start(host, port)
+
+    def turn_away(self, error: str) -> None:
+        """Reject the client with HTTP 503; nothing is dialed."""
+        self._state = State.OVER
+        self._request.reject(503, error)
+        self._later(RelayEnd("proxy", None, False, error))
+
+    def close(self, code: int, reason: str) -> None:
+        """End both legs with a Close frame; what is on its way in a frame is let through first. Does nothing once over.
+
+        Raises:
+            ProtocolError: ``code`` may not appear in a Close frame.
+        """
+        self._end_by_proxy(code, reason, reason)
+
+    def abort(self) -> None:
+        """End both legs at once."""
+        if self._state is State.DIALING:
+            self._client.abort()
+        elif self._state is State.OPEN:
+            self._ends(RelayEnd("proxy", None, False, "aborted"))
+            self._client.abort()
+            self._origin.abort()
+
+    def sweep(self) -> None:
+        """Look for silence: ping a leg that has been quiet, end the session of one that stays quiet."""
+        if self._state is not State.OPEN or self._end is not None:
+            return
+        for leg in (self._client, self._origin):
+            if leg.heard != leg.received or leg.stalled:
+                leg.heard, leg.pinged, leg.quiet = leg.received, False, 0
+                continue
+            leg.quiet += 1
+            if leg.quiet >= self._common.sweeps_to_end:
+                self._end_by_proxy(CloseCode.INTERNAL_ERROR, "keep-alive", f"{leg.side}: silent after a ping")
+                return
+            if leg.quiet >= SWEEPS_TO_PING and not leg.pinged:
+                leg.pinged = leg.inject(ping_frame(self._mask(leg)))
+
+    # What the dial says
+
+    def check(self, head: bytes) -> str | None:
+        """Check the origin's response."""
+        return check_response(head, self._request)
+
+    def accepted(self, transport: asyncio.Transport, subprotocol: str | None, rest: bytes) -> None:
+        """Splice: the origin has accepted."""
+        client, origin, request = self._client, self._origin, self._request
+        self._common.dials.stop(self)
+        self._dial = None
+        transport.set_protocol(origin)
+        origin.attach(transport, self._common.limits.high_water)
+        self._state = State.OPEN
+        client.write, origin.write = transport.write, request.transport.write
+        client.flowing = origin.flowing = True
+        if not self._answered:
+            self._answered = True
+            request.transport.write(switching(request, subprotocol if subprotocol in request.subprotocols else None))
+        self._report(self._observer.dialed)
+        client.read_on()
+        held, self._held = self._held, b""
+        if held:
+            if client.flowing:
+                client.flow(held)
+            else:
+                self.irregular(client, held)
+        if rest:
+            origin.data_received(rest)
+
+    def failed(self, why: str) -> None:
+        """Refuse the client: the origin cannot be had."""
+        self._refuse(messages.connect_error(messages.CONNECT_FAILED), CloseCode.BAD_GATEWAY, why)
+        self._report(self._observer.dial_failed, why)
+
+    # What the legs say
+
+    def irregular(self, leg: Leg, data: bytes) -> None:
+        """Take data that may not simply flow: the origin is not there yet, or the session is ending."""
+        if self._state is State.DIALING:
+            self._held += data
+            if len(self._held) > self._common.limits.held:
+                leg.stalled = True
+                leg.transport.pause_reading()
+            return
+        tap, peer = leg.tap, leg.peer
+        if tap.ended:
+            return
+        if peer.farewell:  # the frame on its way goes on, nothing behind it
+            rest = data[: tap.gap]
+            data = data[tap.gap :]
+            leg.write(tap.feed(rest))
+            leg.tell()
+            if tap.close:
+                peer.sealed, peer.farewell = True, b""
+            elif not tap.gap:
+                self._say_farewell(peer)
+        if data:
+            tap.feed(data)  # only for its Close frame
+            tap.said.clear()
+        self._settle()
+
+    def tap_ended(self, leg: Leg) -> None:
+        """Act on a Close frame, which has gone on to the peer, or on a fault."""
+        leg.flowing = False
+        if (fault := leg.tap.fault) is not None:
+            self._end_by_proxy(fault.code, fault.text, f"{leg.side}: {fault.text}")
+        elif (close := leg.tap.close) is not None:
+            leg.peer.sealed = True
+            self._ends(RelayEnd(leg.side, close.code, True, close.reason))
+        self._settle()
+
+    def eof(self, leg: Leg) -> bool:
+        """Tell the peer that ``leg`` sends nothing more; return whether ``leg`` stays open for what the peer sends."""
+        leg.eof = True
+        if self._state is not State.OPEN:
+            return False
+        self._ends(RelayEnd(leg.side, None, False, "no Close frame"))
+        peer = leg.peer
+        self._drop_farewell(peer)
+        peer.end_output()
+        if peer.eof:
+            peer.shut()
+        return not (leg.sealed or leg.eof_sent or peer.lost or not leg.transport.can_write_eof())
+
+    def lost(self, leg: Leg) -> None:
+        """Let the peer have what was written to it, then end it too."""
+        leg.lost = True
+        leg.flowing = False
+        self._drop_farewell(leg)
+        if leg is self._client:
+            self._request.gone()
+        if self._state is State.DIALING:
+            self._ends(RelayEnd("client", None, False, "left before the origin had answered"))
+            if self._dial is not None:
+                self._dial.give_up()
+            self._over()
+            return
+        self._ends(RelayEnd(leg.side, None, False, "connection lost"))
+        peer = leg.peer
+        if peer.lost:
+            self._over()
+            return
+        peer.flowing = False
+        self._drop_farewell(peer)
+        peer.read_on()
+        peer.end_output()
+        if peer.eof:
+            peer.shut()
+
+    # How it ends
+
+    def _ends(self, end: RelayEnd) -> None:
+        """Remember who was the first to end it, and see that the rest does not take for ever."""
+        if self._end is None:
+            self._end = end
+            if self._state is State.OPEN:
+                self._common.closings.start(self, self._force)
+
+    def _end_by_proxy(self, code: int, reason: str, detail: str) -> None:
+        farewells = [close_frame(code, reason, self._mask(leg)) for leg in (self._origin, self._client)]
+        if self._state is State.OVER:
+            return
+        end = RelayEnd("proxy", code, False, detail)
+        self._ends(end)
+        if self._state is State.DIALING:
+            if self._dial is not None:
+                self._dial.give_up()
+            self._refuse(None, code, reason)
+            self._later(end)
+            return
+        for leg, farewell in zip((self._origin, self._client), farewells, strict=True):
+            leg.peer.flowing = False
+            if leg.lost or leg.sealed or leg.eof_sent or leg.farewell:
+                continue
+            leg.farewell = farewell
+            if leg.peer.tap.gap:
+                self._common.boundaries.start(leg, leg.abort)
+            else:
+                self._say_farewell(leg)
+        self._settle()
+
+    def _say_farewell(self, leg: Leg) -> None:
+        farewell, leg.farewell = leg.farewell, b""
+        self._common.boundaries.stop(leg)
+        leg.sealed = leg.inject(farewell)
+
+    def _drop_farewell(self, leg: Leg) -> None:
+        leg.farewell = b""
+        self._common.boundaries.stop(leg)
+
+    def _settle(self) -> None:
+        """Close each leg on which Close frames went both ways; a leg that cannot be understood any more gets a FIN."""
+        for leg in (self._client, self._origin):
+            if not leg.sealed and not leg.peer.lost:
+                continue
+            if leg.tap.close:
+                leg.shut()
+            elif leg.tap.fault:
+                leg.end_output()
+
+    def _force(self) -> None:
+        self._client.abort()
+        self._origin.abort()
+
+    def _refuse(self, text: str | None, code: int, reason: str) -> None:
+        """Turn the client leg, the only one there is, into a refusal."""
+        request, held = self._request, self._held
+        self._state, self._held = State.OVER, b""
+        self._common.dials.stop(self)
+        refusal = self._common.refuse(request)
+        request.transport.set_protocol(refusal)
+        self._client.read_on()
+        self._detach()
+        first = request.subprotocols[0] if request.subprotocols else None
+        refusal.start(b"" if self._answered else switching(request, first), text, code, reason, held)
+        self._common.over(self)
+
+    def _over(self) -> None:
+        self._state = State.OVER
+        for deadlines in (self._common.dials, self._common.closings):
+            deadlines.stop(self)
+        self._detach()
+        self._common.over(self)
+        if self._end is not None:
+            self._report(self._observer.ended, self._end)
+
+    def _detach(self) -> None:
+        self._dial = None
+        self._client.detach()
+        self._origin.detach()
+
+    def _later(self, end: RelayEnd) -> None:
+        asyncio.get_running_loop().call_soon(lambda: self._report(self._observer.ended, end))
+
+    def _mask(self, leg: Leg) -> bytes | None:
+        """Return a masking key for a frame to ``leg``; it need not be unpredictable, the payload is the relay's own."""
+        return self._common.rng.randbytes(4) if leg is self._origin else None
+
+    def _client_said(self, text: bytes | None) -> None:
+        message = None if text is None else read_client(text)
+        if message is None:
+            self.unreadable += 1
+        try:
+            self._observer.client_said(message)
+        except Exception:
+            self._observer_failed()
+
+    def _origin_said(self, text: bytes | None) -> None:
+        message = None if text is None else read_server(text)
+        if message is None:
+            self.unreadable += 1
+        try:
+            self._observer.origin_said(message)
+        except Exception:
+            self._observer_failed()
+
+    def _report(self, call: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            call(*args, **kwargs)
+        except Exception:
+            self._observer_failed()
+
+    def _observer_failed(self) -> None:
+        self.observer_failures += 1
+        logger.exception("the observer of a relayed session failed")
+
+
+def _never(_: bytes) -> bytes | None:
+    """Behind a gate nothing has a fast path."""
+    return None
