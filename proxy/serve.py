@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 from proxy.logs import configure_logging
-from proxy.settings import OPTIONS, Option, Settings, SettingsError, default_of, load_settings
+from proxy.options import OPTIONS, Option
+from proxy.settings import Settings, SettingsError, default_of, load_settings
 
 USAGE_ERROR = 2
 

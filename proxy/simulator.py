@@ -10,17 +10,18 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 
 from proxy.certificates import CertificateFiles, self_signed, server_context
-from proxy.hooks.event import EventFactory
+from proxy.hooks.event import Context, EventFactory
 from proxy.hooks.hub import Hub
 from proxy.hooks.interceptor import Interceptor
 from proxy.hooks.uris import parse_hook_uri
 from proxy.manager.admission import AdmissionRules
 from proxy.manager.manager import Manager, ManagerSettings
 from proxy.manager.registry import Node
-from proxy.settings import Address, Settings, SettingsError
+from proxy.options import Address
+from proxy.settings import Settings, SettingsError
 from proxy.signaling.clock import Clock
 from proxy.signaling.node import Hello, Report
-from proxy.signaling.payloads import Connection, Payload
+from proxy.signaling.payloads import Connection, Payload, WebSocketPayload
 
 logger = logging.getLogger(__name__)
 
@@ -135,8 +136,9 @@ class Simulator:
         )
         events = EventFactory(node=settings.node, clock=self._clock, rng=self._rng)
 
-        def publish(payload: Payload, sequence: int, connection: Connection) -> None:
-            hub.publish(events.make(payload, sequence, connection))
+        def publish(payload: Payload, sequence: int, connection: Connection, context: Context) -> None:
+            if not isinstance(payload, WebSocketPayload):  # until sinks know formats
+                hub.publish(events.make(payload, sequence, connection), context)
 
         return Manager(manager_settings, publish=publish, interceptor=interceptor, clock=self._clock, rng=self._rng)
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from proxy.cli import make_parser
-from proxy.settings import OPTIONS, Option, default_of
+from proxy.options import OPTIONS, Option
+from proxy.settings import default_of
 from proxy.signaling.session import TABLE, Phase, Step
 
 ROOT = Path(__file__).parents[1]
@@ -45,9 +46,8 @@ def row(option: Option) -> str:
     notes += [f"`{option.key}` in `--config`"] if option.key else []
     text = "; ".join([option.help, *notes]).replace("|", "\\|")
     default = f"`{default_of(option)}`" if default_of(option) else ""
-    return f"| `{usage}` | {default} | {text} |".replace("required|optional", "required\\|optional").replace(
-        "text|json", "text\\|json"
-    )
+    usage = usage.replace("|", "\\|")
+    return f"| `{usage}` | {default} | {text} |"
 
 
 def option_table() -> str:

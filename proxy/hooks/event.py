@@ -8,7 +8,7 @@ import random
 import msgspec
 
 from proxy.signaling.clock import Clock
-from proxy.signaling.payloads import EVENT_OF, Connection, Payload, SessionPayload
+from proxy.signaling.payloads import EVENT_OF, INTERNAL_EVENTS, Connection, Payload, SessionPayload
 
 _RANDOM_BITS = 74
 _RANDOM_MASK = (1 << _RANDOM_BITS) - 1
@@ -30,11 +30,24 @@ class HookEvent(msgspec.Struct, frozen=True):
     connection: Connection
 
 
+class Context(msgspec.Struct, frozen=True, kw_only=True):
+    """Facts that formats other than ours tell: not part of the message, but journalled with it.
+
+    ``stream`` is ``<room>/<name>``; ``joined`` says that ``peer_joined`` of the session was told before this event.
+    """
+
+    user_agent: str | None = None
+    stream: str | None = None
+    joined: bool = False
+
+
 class EncodedEvent(msgspec.Struct, frozen=True):
     """A :class:`HookEvent` on its way: what delivery needs to know about it, and its JSON.
 
     It is encoded once; every sink and every attempt sends these bytes. ``session`` is the lane: events with the same number
     are delivered one after the other. ``state`` is what happened within ``event``: ``connected``, ``peer_joined`` and so on.
+    ``internal`` events (:data:`proxy.signaling.payloads.INTERNAL_EVENTS`) are for formats that know them; their ``seq`` is
+    that of the event before.
     """
 
     uuid: str
@@ -45,6 +58,9 @@ class EncodedEvent(msgspec.Struct, frozen=True):
     customer_scope: str | None
     ts: int
     body: bytes
+    connection_id: str | None = None
+    context: Context = Context()
+    internal: bool = False
 
 
 def _uuid7(ts_ms: int, tail: int) -> str:
@@ -62,7 +78,7 @@ def uuid7(ts_ms: int, rng: random.Random) -> str:
 _encoder = msgspec.json.Encoder()
 
 
-def encode(event: HookEvent) -> EncodedEvent:
+def encode(event: HookEvent, context: Context | None = None) -> EncodedEvent:
     """Turn an event into the bytes that are sent.
 
     Raises ``TypeError`` or ``ValueError`` for a payload or a ``meta`` that JSON cannot express.
@@ -82,6 +98,9 @@ def encode(event: HookEvent) -> EncodedEvent:
         customer_scope=event.connection.customer_scope,
         ts=event.ts,
         body=body,
+        connection_id=event.connection.id,
+        context=context or Context(),
+        internal=event.event in INTERNAL_EVENTS,
     )
 
 

@@ -8,7 +8,7 @@ import random
 from collections.abc import Sequence
 
 from proxy.hooks.delivery import DeadLetter, Delivery, Limits, SinkStatus
-from proxy.hooks.event import HookEvent, encode
+from proxy.hooks.event import Context, HookEvent, encode
 from proxy.hooks.retry import FAST, RetryProfile
 from proxy.hooks.sink import Sink, Tap
 from proxy.hooks.throttle import ThrottledLog
@@ -51,10 +51,10 @@ class Hub:
             raise
         return cls(deliveries, taps)
 
-    def publish(self, event: HookEvent) -> None:
+    def publish(self, event: HookEvent, context: Context | None = None) -> None:
         """Send ``event`` to every sink and tap, some time soon. Never blocks and never raises; call it on the event loop."""
         try:
-            encoded = encode(event)
+            encoded = encode(event, context)
         except Exception as error:
             self._errors.warning("hook event %s cannot be encoded and is not sent", event.uuid, error=error)
             return

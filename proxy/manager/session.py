@@ -6,6 +6,7 @@ import asyncio
 
 import msgspec
 
+from proxy.hooks.event import Context
 from proxy.manager.attempt import Attempt
 from proxy.signaling.node import TrackStatistics
 from proxy.signaling.params import ConnectionParams
@@ -24,6 +25,7 @@ class Session:
         self.attempt: Attempt | None = None
         self.statistics: dict[str, TrackStatistics] = {}
         self.hooks = 0
+        self.joined = False
         self.window: asyncio.TimerHandle | None = None
 
     @property
@@ -40,6 +42,15 @@ class Session:
     def connection(self) -> Connection:
         """What hooks tell of the connection."""
         return msgspec.structs.replace(self.params.connection, role=self.role)
+
+    @property
+    def context(self) -> Context:
+        """What formats other than ours tell of the session."""
+        return Context(
+            user_agent=self.attempt.client.user_agent if self.attempt is not None else None,
+            stream=f"{self.life.room}/{self.life.peer}",
+            joined=self.joined,
+        )
 
     @property
     def over(self) -> bool:

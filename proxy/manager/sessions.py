@@ -9,6 +9,7 @@ from collections.abc import Callable
 from enum import IntEnum
 from functools import partial
 
+from proxy.hooks.event import Context
 from proxy.manager.attempt import Attempt, Client
 from proxy.manager.registry import Node
 from proxy.manager.session import Session
@@ -29,11 +30,20 @@ from proxy.signaling.node import (
     TransportUp,
 )
 from proxy.signaling.params import ConnectionParams
-from proxy.signaling.payloads import ConnectError, Connection, Payload, Reason, Role, SessionPayload
+from proxy.signaling.payloads import (
+    ConnectError,
+    Connection,
+    Payload,
+    PeerPayload,
+    Reason,
+    Role,
+    SessionPayload,
+    WebSocketPayload,
+)
 from proxy.signaling.session import Phase, SessionLife
 
-#: Takes a payload, its number within the session, and the connection it belongs to.
-Publish = Callable[[Payload, int, Connection], None]
+#: Takes a payload, its number within the session, the connection it belongs to, and what only other formats tell of it.
+Publish = Callable[[Payload, int, Connection, Context], None]
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +88,7 @@ class Sessions:
         """Tell of a connection that was refused for its parameters."""
         life = self._new_life(connection.id or "", connection.app or "", remote_ip)
         for sequence, payload in enumerate(life.refuse(ConnectError.REJECTED), 1):
-            self._publish(payload, sequence, connection)
+            self._publish(payload, sequence, connection, Context())
 
     def open(self, params: ConnectionParams, node: Node, client: Client) -> Attempt:
         """Begin an attempt: of a new session, or of one that waits for its publisher to come back."""
@@ -90,12 +100,13 @@ class Sessions:
         previous = session.attempt
         token = f"{session.number:x}-{self._rng.getrandbits(64):016x}"
         attempt = Attempt(
-            token, session.number, params, node, client, report=partial(self.report, node), over=self._release
+            token, session.number, params, node, client, report=partial(self.report, node), over=self._relay_over
         )
         self._attempts[token] = attempt, session
         session.attempt = attempt
         session.life.remote_ip = client.remote_ip
         node.sessions += 1
+        self._tell_socket(session, "websocket_connected")
         if previous is not None:
             self._evict(previous)
         return attempt
@@ -173,6 +184,11 @@ class Sessions:
         if not session.over:
             self._finish(session, reason)
 
+    def _relay_over(self, attempt: Attempt) -> None:
+        if attempt.token in self._attempts:
+            self._tell_socket(self._attempts[attempt.token][1], "websocket_disconnected")
+        self._release(attempt)
+
     def _release(self, attempt: Attempt) -> None:
         """Forget an attempt when neither its relay nor its session needs it any more."""
         if not attempt.relay_ended:
@@ -188,7 +204,13 @@ class Sessions:
         for payload in payloads:
             session.hooks += 1
             logger.info("%s", _describe(payload))
-            self._publish(payload, session.hooks, session.connection)
+            self._publish(payload, session.hooks, session.connection, session.context)
+            session.joined |= isinstance(payload, PeerPayload) and payload.event == "peer_joined"
+
+    def _tell_socket(self, session: Session, event: str) -> None:
+        """Tell of the client's socket, to the formats that know sockets; it takes no number of the session's sequence."""
+        payload = WebSocketPayload(session=session.number, event=event)
+        self._publish(payload, session.hooks, session.connection, session.context)
 
     def _new_life(self, peer: str, room: str, remote_ip: str) -> SessionLife:
         number = session_number(self._rng)

@@ -100,7 +100,17 @@ class LocalTrackPayload(msgspec.Struct, frozen=True, kw_only=True):
     remote_track: str | None = None
 
 
-Payload: TypeAlias = SessionPayload | PeerPayload | RemoteTrackPayload | LocalTrackPayload
+class WebSocketPayload(msgspec.Struct, frozen=True, kw_only=True):
+    """Payload of the internal event ``websocket``: the client's signaling socket opened or closed.
+
+    It is journalled for the formats that tell of sockets and is not part of the hooks of this project's own schema.
+    """
+
+    session: int
+    event: str
+
+
+Payload: TypeAlias = SessionPayload | PeerPayload | RemoteTrackPayload | LocalTrackPayload | WebSocketPayload
 
 #: The value of the envelope's ``event`` for each payload.
 EVENT_OF: dict[type[Payload], str] = {
@@ -108,4 +118,8 @@ EVENT_OF: dict[type[Payload], str] = {
     PeerPayload: "peer",
     RemoteTrackPayload: "remote_track",
     LocalTrackPayload: "local_track",
+    WebSocketPayload: "websocket",
 }
+
+#: Events that only other formats know; they have no place in a session's own sequence.
+INTERNAL_EVENTS = frozenset({"websocket"})

@@ -7,7 +7,7 @@ import json
 import pytest
 from websockets.asyncio.client import connect
 
-from proxy.settings import Address
+from proxy.options import Address
 from proxy.simulator import Simulator
 from proxy.testing import PublishRejected, WebhookReceiver
 from tests.helpers import eventually

@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from proxy.settings import Address
+from proxy.options import Address
 from proxy.simulator import Simulator
 from tests.integration.conftest import MakePublisher, StartSimulator
 

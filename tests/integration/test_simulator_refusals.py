@@ -107,7 +107,7 @@ async def test_unreachable_origin(
     receiver: WebhookReceiver, start_simulator: StartSimulator, unused_tcp_port: int
 ) -> None:
     """An origin that cannot be reached gives a code-only ``Failed``, close 1014, and the hook, error 2."""
-    from proxy.settings import Address
+    from proxy.options import Address
 
     simulator = await start_simulator(receiver, local_origin=False, origin=(Address("127.0.0.1", unused_tcp_port),))
     message, code, _ = await refused(simulator, GOOD)

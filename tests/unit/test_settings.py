@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.options import OPTIONS, Address
 from proxy.properties import parse_properties
 from proxy.serve import add_arguments
-from proxy.settings import OPTIONS, Address, Settings, SettingsError, load_settings
+from proxy.settings import Settings, SettingsError, load_settings
 
 FIXTURE = Path(__file__).parents[2] / "fixtures/red5-web.properties"
 
@@ -31,7 +32,7 @@ def test_precedence(tmp_path: Path) -> None:
     settings = load_settings({"config": str(config), "port": "7000"}, environ)
     assert settings.port == 7000
     assert settings.admin_token == "from-environment"
-    assert settings.hook_uri == ("http://file.example/",)
+    assert settings.webhooks_endpoint == "http://file.example/"
     assert settings.node == 1
 
 
@@ -41,7 +42,7 @@ def test_real_properties_file() -> None:
     assert settings.proxy_enabled
     assert settings.admin_token == "xyz123"
     assert settings.default_app == "live"
-    assert settings.hook_uri == ("http://127.0.0.1:8000/hooks",)
+    assert [(sink.uri, sink.format) for sink in settings.sinks] == [("http://127.0.0.1:8000/hooks", "red5")]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,7 @@ def test_empty_endpoint(tmp_path: Path) -> None:
     """``webhooks.endpoint`` may be present and empty, as the real file has it when it is unused."""
     config = tmp_path / "red5-web.properties"
     config.write_text("proxy.enabled=true\nwebhooks.endpoint=\n")
-    assert load_settings({"config": str(config)}, {}).hook_uri == ()
+    assert load_settings({"config": str(config)}, {}).sinks == ()
 
 
 def test_malformed_value_in_file(tmp_path: Path) -> None:
@@ -126,6 +127,18 @@ def test_repeatable_options_from_environment() -> None:
     """A repeatable option takes several values from its variable, separated by white space."""
     settings = load_settings({}, {"SMPROXY_HOOK_URI": "http://a.example/ http://b.example/"})
     assert settings.hook_uri == ("http://a.example/", "http://b.example/")
+
+
+def test_formats_and_secrets_by_sink() -> None:
+    """A format or a secret that is given once holds for all sinks; given for each, it belongs to its own; else refused."""
+    uris = ["http://a.example/", "http://b.example/"]
+    once = load_settings({"hook_uri": uris, "hook_format": ["red5"], "hook_secret": ["x"]}, {}).sinks
+    assert [(sink.format, sink.secret) for sink in once] == [("red5", "x")] * 2
+    each = load_settings({"hook_uri": uris, "hook_format": ["envelope", "cloudevents"]}, {}).sinks
+    assert [(sink.format, sink.secret) for sink in each] == [("envelope", None), ("cloudevents", None)]
+    with pytest.raises(SettingsError, match="--hook-secret is given 3 times for 2"):
+        load_settings({"hook_uri": uris, "hook_secret": ["hush", "hush", "hush"]}, {})
+    assert "hush" not in repr(load_settings({"hook_uri": uris, "hook_secret": ["hush"]}, {}))
 
 
 def test_each_option_names_a_setting() -> None:
