@@ -5,16 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from proxy.manager.deadlines import Deadlines
-from proxy.manager.relay.dial import Dial
+from proxy.manager.relay.dial import Dial, Dialing
 from proxy.manager.relay.limits import RelayLimits
 from proxy.manager.relay.refusal import Refusal
 from proxy.manager.upgrade import UpgradeRequest
-
-if TYPE_CHECKING:
-    from proxy.manager.relay.session import RelaySession
 
 #: Sweeps from the latest sound of a leg to its ping.
 SWEEPS_TO_PING = 4
@@ -30,6 +26,5 @@ class Common:
     boundaries: Deadlines
     closings: Deadlines
     refuse: Callable[[UpgradeRequest], Refusal]
-    dial: Callable[[RelaySession, bytes], Dial]
-    over: Callable[[RelaySession], None]
+    dial: Callable[[Dialing, bytes], Dial]
     sweeps_to_end: int

@@ -9,7 +9,7 @@ from math import ceil
 
 from proxy.manager.deadlines import Deadlines
 from proxy.manager.relay.common import SWEEPS_TO_PING, Common
-from proxy.manager.relay.dial import Dial
+from proxy.manager.relay.dial import Dial, Dialing
 from proxy.manager.relay.filter import OriginFilter
 from proxy.manager.relay.handshake import switching
 from proxy.manager.relay.limits import RelayLimits
@@ -42,7 +42,6 @@ class Relay:
             closings=Deadlines(limits.close_timeout),
             refuse=self._new_refusal,
             dial=self._new_dial,
-            over=self._over,
             sweeps_to_end=SWEEPS_TO_PING + max(1, ceil(limits.idle_timeout / self._sweep_every)),
         )
 
@@ -67,7 +66,7 @@ class Relay:
             ValueError: ``target`` or ``headers`` have characters that do not belong there.
             RuntimeError: the request has been answered before.
         """
-        session = RelaySession(self._common, request, observer, origin_filter, self._clock.wall_ms())
+        session = RelaySession(self._common, request, observer, origin_filter, self._clock.wall_ms(), self._over)
         if self._stopping:
             session.turn_away("shutting down")
             return session
@@ -128,7 +127,7 @@ class Relay:
         if self.sessions:
             self._sweeper = asyncio.get_running_loop().call_later(self._sweep_every, self._sweep)
 
-    def _new_dial(self, session: RelaySession, request: bytes) -> Dial:
+    def _new_dial(self, session: Dialing, request: bytes) -> Dial:
         dial = Dial(session, request, limit=self.limits.head, done=self._dial_done)
         self._dials.add(dial)
         return dial

@@ -37,7 +37,10 @@ class State(enum.Enum):
 
 
 class RelaySession:
-    """Both legs of one client, and what is known about them. ``opened_ms`` in Unix milliseconds."""
+    """Both legs of one client, and what is known about them.
+
+    ``opened_ms`` in Unix milliseconds; ``over`` is called once, when nothing of the session is left in the relay.
+    """
 
     def __init__(
         self,
@@ -46,6 +49,7 @@ class RelaySession:
         observer: Observer,
         origin_filter: OriginFilter | None,
         opened_ms: int,
+        over: Callable[[RelaySession], None],
     ) -> None:
         limits = common.limits
         self.opened_ms = opened_ms
@@ -54,6 +58,7 @@ class RelaySession:
         self._common = common
         self._request = request
         self._observer = observer
+        self._tell_over = over
         self._state = State.DIALING
         self._end: RelayEnd | None = None
         self._held = b""  # what the client sent ahead of the origin's answer
@@ -330,14 +335,14 @@ class RelaySession:
         self._detach()
         first = request.subprotocols[0] if request.subprotocols else None
         refusal.start(b"" if self._answered else switching(request, first), text, code, reason, held)
-        self._common.over(self)
+        self._tell_over(self)
 
     def _over(self) -> None:
         self._state = State.OVER
         for deadlines in (self._common.dials, self._common.closings):
             deadlines.stop(self)
         self._detach()
-        self._common.over(self)
+        self._tell_over(self)
         if self._end is not None:
             self._report(self._observer.ended, self._end)
 
