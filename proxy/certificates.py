@@ -71,7 +71,10 @@ def self_signed(directory: Path, host: str, now: datetime.datetime) -> Certifica
         files.authority.write_bytes(_authority(authority_key, names, now).public_bytes(serialization.Encoding.PEM))
         files.certificate.unlink(missing_ok=True)
     if not (files.certificate.exists() and files.key.exists() and _fits(files.certificate, names, now)):
-        signer = serialization.load_pem_private_key(authority_key_file.read_bytes(), password=None)
+        try:
+            signer = serialization.load_pem_private_key(authority_key_file.read_bytes(), password=None)
+        except (ValueError, TypeError):
+            raise ValueError(f"{authority_key_file}: not a private key: remove {directory} and start again") from None
         if not isinstance(signer, ec.EllipticCurvePrivateKey):
             raise ValueError(f"{authority_key_file}: not the key of this simulator's authority: remove {directory}")
         authority = x509.load_pem_x509_certificate(files.authority.read_bytes())
@@ -109,6 +112,8 @@ def _fits(path: Path, names: list[x509.GeneralName], now: datetime.datetime) -> 
         constraints = certificate.extensions.get_extension_for_class(x509.NameConstraints).value
         return list(constraints.permitted_subtrees or []) == _constraints(names)
     except x509.ExtensionNotFound:
+        if certificate.issuer == certificate.subject:
+            raise ValueError(f"{path}: not this simulator's authority: move it away and start again") from None
         return list(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value) == names
 
 

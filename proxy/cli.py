@@ -1,4 +1,4 @@
-"""The command line: ``smproxy serve`` and ``smproxy publish``."""
+"""The command line: ``smproxy`` and its commands."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from proxy import __version__, serve
+from proxy.commands import hooks, listen
 from proxy.testing import publish_command
 
 
@@ -30,6 +31,20 @@ def make_parser() -> argparse.ArgumentParser:
     )
     publish_command.add_arguments(publish_parser)
     publish_parser.set_defaults(run=publish_command.run)
+    listen_parser = commands.add_parser(
+        "listen",
+        help="show hooks as they come",
+        description="Receive hooks and print them, or print what comes on a webhook socket.",
+    )
+    listen.add_arguments(listen_parser)
+    listen_parser.set_defaults(run=listen.run)
+    hooks_parser = commands.add_parser(
+        "hooks",
+        help="list, send again and trigger hooks",
+        description="Look at the hook journal of an instance, and have a running one send events.",
+    )
+    hooks.add_arguments(hooks_parser)
+    hooks_parser.set_defaults(run=hooks.run)
     return parser
 
 

@@ -16,7 +16,7 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
         name = record.name.removeprefix("proxy.")
-        message = record.getMessage().replace("\n", "\\n").replace("\r", "\\r")
+        message = "".join(each if each.isprintable() else repr(each)[1:-1] for each in record.getMessage())
         line = f"{clock}.{int(record.msecs):03d} {record.levelname.lower():7} {name}: {message}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
@@ -44,6 +44,6 @@ def configure_logging(level: str, form: str, stream: TextIO | None = None) -> No
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("proxy").setLevel(level.upper())
-    # Libraries log what a peer did wrong with a traceback; the proxy says it in its own line.
+    # Libraries log what a peer did wrong with a traceback, and URLs with what is secret in them; the proxy has its own line.
     for name in ("websockets", "aiohttp", "aioice", "aiortc"):
-        logging.getLogger(name).setLevel(logging.CRITICAL if level != "debug" else logging.INFO)
+        logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -83,9 +83,15 @@ def _listen_host(text: str) -> str:
     return text
 
 
+def _token(text: str) -> str:
+    if not text.strip():
+        raise ValueError("an empty token protects nothing: leave the option out, or give one")
+    return text
+
+
 def _pattern(text: str) -> str:
-    if not text or re.search(r"[\s/]", text):
-        raise ValueError("it takes a host pattern such as 10.1.* or *.example.com")
+    if not text or re.search(r"[\s/]", text) or text.count(":") == 1:
+        raise ValueError("it takes a host pattern without a port, such as 10.1.* or *.example.com")
     fnmatch.translate(text)
     return text.lower()
 
@@ -191,7 +197,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "--admin-token",
         "admin_token",
-        str,
+        _token,
         "token that admin calls must bring",
         "TOKEN",
         False,

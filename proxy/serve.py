@@ -41,6 +41,8 @@ def run(arguments: argparse.Namespace) -> int:
         _allow_many_sockets()
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_serve(settings))
+    except KeyboardInterrupt:  # before the signals were ours
+        return 1
     except SettingsError as error:
         print(f"smproxy serve: {error}", file=sys.stderr)
         return USAGE_ERROR
@@ -64,11 +66,19 @@ async def _serve(settings: Settings) -> None:
     simulator = Simulator(settings)
     await simulator.start()
     try:
-        print(banner(simulator), flush=True)
+        _say(banner(simulator))
         await stopped.wait()
-        print("Stopping: ending sessions, delivering their hooks.", flush=True)
+        _say("Stopping: ending sessions, delivering their hooks.")
     finally:
         await simulator.stop()
+
+
+def _say(text: str) -> None:
+    """Print, unless nobody reads any more (``serve | head``)."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for the rest of the process
 
 
 def _allow_many_sockets() -> None:

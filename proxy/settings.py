@@ -65,6 +65,10 @@ class Settings:
             raise SettingsError("--tls-cert and --tls-key go together: give both, or --tls-self-signed")
         if self.tls_cert is not None and self.tls_self_signed:
             raise SettingsError("--tls-self-signed makes its own certificate: leave out --tls-cert and --tls-key")
+        if self.tls_self_signed and self.in_memory:
+            raise SettingsError(
+                "--tls-self-signed keeps its authority in --data-dir: give a directory instead of :memory:"
+            )
         if self.media_timeout <= self.media_gap:
             raise SettingsError(
                 f"--media-timeout {self.media_timeout:g} must be longer than --media-gap {self.media_gap:g}"

@@ -10,9 +10,12 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 
 from proxy.certificates import CertificateFiles, self_signed, server_context
-from proxy.hooks.event import Context, EventFactory
+from proxy.hooks.event import EventFactory
 from proxy.hooks.hub import Hub
 from proxy.hooks.interceptor import Interceptor
+from proxy.hooks.journal import FILE_NAME, Journal, JournalError, Retention
+from proxy.hooks.recovery import end_unfinished
+from proxy.hooks.retry import PROFILES
 from proxy.hooks.uris import parse_hook_uri
 from proxy.manager.admission import AdmissionRules
 from proxy.manager.manager import Manager, ManagerSettings
@@ -21,7 +24,6 @@ from proxy.options import Address
 from proxy.settings import Settings, SettingsError
 from proxy.signaling.clock import Clock
 from proxy.signaling.node import Hello, Report
-from proxy.signaling.payloads import Connection, Payload, WebSocketPayload
 
 logger = logging.getLogger(__name__)
 
@@ -95,10 +97,9 @@ class Simulator:
         """Start everything, from the sinks up to the ports, which open last."""
         async with AsyncExitStack() as stack:
             interceptor = Interceptor()
-            sinks = [parse_hook_uri(uri, clock=self._clock) for uri in self.settings.hook_uri]
-            self._hub = await Hub.start(sinks, clock=self._clock, rng=self._rng, taps=[interceptor])
-            stack.push_async_callback(self._hub.stop, FLUSH)
-            self._manager = manager = self._make_manager(interceptor, self._hub)
+            events = EventFactory(node=self.settings.node, clock=self._clock, rng=self._rng)
+            self._hub = hub = await self._start_hub(stack, interceptor, events)
+            self._manager = manager = self._make_manager(hub, interceptor, events)
             stack.push_async_callback(manager.stop)
             for address in self.settings.origin:
                 manager.registry.attach(_external(address))
@@ -115,7 +116,39 @@ class Simulator:
         """Refuse what is new, end what lives with its hooks, deliver them for at most ``FLUSH`` seconds."""
         await self._running.aclose()
 
-    def _make_manager(self, interceptor: Interceptor, hub: Hub) -> Manager:
+    async def _start_hub(self, stack: AsyncExitStack, interceptor: Interceptor, events: EventFactory) -> Hub:
+        """Start the journal and what reads from it; what a process before this one left unfinished is ended first."""
+        settings = self.settings
+        path = None if settings.in_memory else settings.data_dir / FILE_NAME
+        try:
+            sinks = [
+                parse_hook_uri(
+                    sink.uri,
+                    clock=self._clock,
+                    format=sink.format,
+                    secret=sink.secret,
+                    verify_tls=not settings.hook_insecure,
+                )
+                for sink in settings.sinks
+            ]
+            retention = Retention(events=settings.hook_keep, days=settings.hook_keep_days)
+            journal = await Journal.start(path, clock=self._clock, retention=retention)
+            stack.push_async_callback(journal.stop)
+            hub = await Hub.start(
+                sinks,
+                clock=self._clock,
+                rng=self._rng,
+                profile=PROFILES[settings.hook_retries],
+                taps=[interceptor],
+                journal=journal,
+            )
+            stack.push_async_callback(hub.stop, FLUSH)
+            await end_unfinished(journal, events, hub.publish)
+        except (JournalError, ValueError) as error:
+            raise SettingsError(str(error)) from None
+        return hub
+
+    def _make_manager(self, hub: Hub, interceptor: Interceptor, events: EventFactory) -> Manager:
         settings = self.settings
         disabled_by = None if settings.proxy_enabled else f"proxy.enabled in {settings.config}"
         manager_settings = ManagerSettings(
@@ -134,13 +167,9 @@ class Simulator:
             any_host=settings.any_host,
             reconnect_window=settings.reconnect_window,
         )
-        events = EventFactory(node=settings.node, clock=self._clock, rng=self._rng)
-
-        def publish(payload: Payload, sequence: int, connection: Connection, context: Context) -> None:
-            if not isinstance(payload, WebSocketPayload):  # until sinks know formats
-                hub.publish(events.make(payload, sequence, connection), context)
-
-        return Manager(manager_settings, publish=publish, interceptor=interceptor, clock=self._clock, rng=self._rng)
+        return Manager(
+            manager_settings, hub=hub, interceptor=interceptor, events=events, clock=self._clock, rng=self._rng
+        )
 
     async def _start_origin(self, stack: AsyncExitStack, manager: Manager) -> None:
         # Imported here because aiortc takes a third of a second, which --no-local-origin and --help need not pay.
@@ -179,9 +208,11 @@ class Simulator:
 
 
 def url_host(host: str) -> str:
-    """Return a host as a URL on this machine has it: a listening wildcard becomes localhost, IPv6 gets brackets."""
-    if host in {"0.0.0.0", "::", "127.0.0.1", "::1", "localhost"}:  # noqa: S104 - compared, not bound
+    """Return a host as a URL on this machine has it: a wildcard becomes loopback, IPv6 gets brackets."""
+    if host in {"0.0.0.0", "127.0.0.1", "localhost"}:  # noqa: S104 - compared, not bound
         return "localhost"
+    if host == "::":
+        return "[::1]"
     return f"[{host}]" if ":" in host else host
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
-from proxy.hooks.event import EncodedEvent, EventFactory, HookEvent, encode
+from proxy.hooks.event import EncodedEvent, EventFactory, HookEvent, Stored, encode
 from proxy.hooks.retry import RetryProfile
 from proxy.signaling.clock import Clock
 from proxy.signaling.payloads import Connection, Role, SessionPayload
@@ -47,6 +47,11 @@ def hook_event(session: int = 7, seq: int = 1, customer_scope: str | None = "acm
 def encoded(session: int = 7, seq: int = 1, customer_scope: str | None = "acme") -> EncodedEvent:
     """Make a ``session`` event as delivery gets it."""
     return encode(hook_event(session, seq, customer_scope))
+
+
+def stored(session: int = 7, seq: int = 1, number: int = 0) -> Stored:
+    """Make a ``session`` event as the journal hands it on."""
+    return Stored(number, encoded(session, seq))
 
 
 class _TimelessSelector(selectors.DefaultSelector):

@@ -1,8 +1,8 @@
 """Delivery to one sink: in order within a session, sessions side by side, each at the receiver's pace.
 
 At most ``in_flight`` workers exist, and only while there is work; retries wait in a heap with one timer, not in a task each.
-The queue is in memory and bounded. A journal fits at two places: :meth:`Delivery.offer` says when there is no room (the journal
-then keeps the event and offers it again), and :meth:`Delivery._settled` is where every event ends.
+What is in memory is bounded. With a journal, which then is the queue, an event that finds no room is read back from it when
+there is room again (:mod:`proxy.hooks.refill`), and each attempt is noted there. Without one it is refused.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from dataclasses import dataclass
 
 import msgspec
 
-from proxy.hooks.event import EncodedEvent
+from proxy.hooks.event import EncodedEvent, Stored
+from proxy.hooks.journal_types import AttemptRecord, Mark, State
 from proxy.hooks.lanes import Lane, Lanes
+from proxy.hooks.refill import Ledger, Refill
 from proxy.hooks.retry import FAST, RetryProfile
-from proxy.hooks.sink import Dead, Delivered, Disabled, Outcome, Retry, Sink
+from proxy.hooks.sink import Dead, Delivered, Disabled, Outcome, Retry, Sink, Skipped
 from proxy.hooks.throttle import ThrottledLog
 from proxy.signaling.clock import Clock
 
@@ -35,7 +37,13 @@ class Limits:
 
 
 class SinkStatus(msgspec.Struct, frozen=True):
-    """How one sink is doing. ``dropped`` events never entered the queue; ``dead`` ones did and were given up."""
+    """How one sink is doing, counted from the start of the process.
+
+    ``dropped`` events were refused for want of room or of the sink (with a journal there are none); ``dead`` ones were given
+    up; ``skipped`` have no place in its format. ``backlog``: not settled yet, in memory and in the journal; ``retrying``:
+    sessions that wait for their next attempt. ``oldest``: seconds since the oldest event in memory happened. ``outcomes``:
+    attempts by what came of them. ``latency_sum`` and ``latency_count``: seconds from the event to its delivery.
+    """
 
     name: str
     backlog: int
@@ -45,6 +53,12 @@ class SinkStatus(msgspec.Struct, frozen=True):
     dead: int
     disabled: bool
     last_error: str | None
+    skipped: int = 0
+    retrying: int = 0
+    oldest: float | None = None
+    outcomes: dict[str, int] = {}
+    latency_sum: float = 0.0
+    latency_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +83,7 @@ class Delivery:
         rng: random.Random,
         profile: RetryProfile = FAST,
         limits: Limits | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
         limits = limits or Limits()
         self._sink = sink
@@ -77,6 +92,10 @@ class Delivery:
         self._profile = profile
         self._in_flight = limits.in_flight
         self._lanes = Lanes(limits.queue)
+        self._ledger = ledger
+        self._refill = None
+        if ledger is not None:
+            self._refill = Refill(ledger, sink.name, self._lanes, give=self._take_back, level=self._tell_if_empty)
         self._loop = asyncio.get_running_loop()
         self._workers: set[asyncio.Task[None]] = set()
         self._running = 0
@@ -85,7 +104,9 @@ class Delivery:
         self._emptied: asyncio.Future[None] | None = None
         self._closed = False
         self._disabled: str | None = None
-        self._delivered = self._attempts = self._dropped = self._dead = 0
+        self._delivered = self._attempts = self._dropped = self._dead = self._skipped = 0
+        self._outcomes = {"delivered": 0, "retry": 0, "dead": 0, "disabled": 0}
+        self._latency = 0.0
         self._last_error: str | None = None
         self._refusals = ThrottledLog(logger, self._loop.time)
         self._deaths = ThrottledLog(logger, self._loop.time)
@@ -95,20 +116,53 @@ class Delivery:
 
     @classmethod
     async def start(
-        cls, sink: Sink, *, clock: Clock, rng: random.Random, profile: RetryProfile = FAST, limits: Limits | None = None
+        cls,
+        sink: Sink,
+        *,
+        clock: Clock,
+        rng: random.Random,
+        profile: RetryProfile = FAST,
+        limits: Limits | None = None,
+        ledger: Ledger | None = None,
     ) -> Delivery:
-        """Start the sink and return its delivery. Raises what ``sink.start`` raises."""
-        delivery = cls(sink, clock=clock, rng=rng, profile=profile, limits=limits)
+        """Start the sink and return its delivery, which begins with what the ``ledger`` has pending.
+
+        Raises what ``sink.start`` raises, and ``JournalError``.
+        """
+        delivery = cls(sink, clock=clock, rng=rng, profile=profile, limits=limits, ledger=ledger)
         await sink.start()
+        try:
+            if delivery._refill is not None:
+                await delivery._refill.start()
+        except BaseException:
+            await sink.stop()
+            raise
         return delivery
 
-    def offer(self, event: EncodedEvent) -> bool:
-        """Queue an event; ``False`` (counted, and logged now and then) when the queue is full or the sink is no more."""
-        if self._closed or self._disabled is not None:
-            self._dropped += 1
+    @property
+    def name(self) -> str:
+        """The name of the sink."""
+        return self._sink.name
+
+    def offer(self, stored: Stored) -> bool:
+        """Queue an event. ``False``: there is no room, or the sink is no more.
+
+        Without a journal the event is then lost, counted, and that is logged now and then.
+        """
+        if self._disabled is not None and not self._closed and self._ledger is not None:
+            self._bury(stored, f"sink disabled: {self._disabled}", 0)
             return False
-        if not self._lanes.push(event):
+        if self._closed or self._disabled is not None:
+            self._dropped += self._ledger is None
+            return False
+        if self._refill is not None and not self._refill.direct(stored):
+            return False
+        if not self._lanes.push(stored):
+            if self._refill is not None:
+                self._refill.fall_behind(stored)
+                return False
             self._dropped += 1
+            event = stored.event
             self._refusals.warning(
                 "hook sink %s: its queue of %d events is full; event %s of session %d is not sent to it (%d so far)",
                 self._sink.name, len(self._lanes), event.uuid, event.session, self._dropped,
@@ -117,24 +171,40 @@ class Delivery:
         self._dispatch()
         return True
 
+    def again(self, ids: list[int]) -> None:
+        """Deliver events again that the journal has made pending; a sink that is disabled is enabled by that."""
+        if self._refill is None or self._closed or not ids:
+            return
+        if self._disabled is not None:
+            logger.warning("hook sink %s is enabled again: a resend was asked for", self._sink.name)
+            self._disabled = None
+        self._refill.again(ids)
+
     def status(self) -> SinkStatus:
         """Return the counters as they are now."""
+        oldest = min((lane.events[0].event.ts for lane in self._lanes), default=None)
         return SinkStatus(
             name=self._sink.name,
-            backlog=len(self._lanes),
+            backlog=self._backlog(),
             delivered=self._delivered,
             attempts=self._attempts,
             dropped=self._dropped,
             dead=self._dead,
             disabled=self._disabled is not None,
             last_error=self._last_error,
+            skipped=self._skipped,
+            retrying=self._lanes.waiting,
+            oldest=None if oldest is None else max(0.0, self._clock.wall() - oldest / 1000),
+            outcomes=dict(self._outcomes),
+            latency_sum=self._latency,
+            latency_count=self._delivered,
         )
 
     async def stop(self, flush: float) -> int:
         """Take no more events, deliver what is queued for at most ``flush`` seconds; return how many were left undelivered."""
         self._closed = True
         try:
-            if len(self._lanes) and flush > 0:
+            if self._backlog() and flush > 0:
                 self._emptied = self._loop.create_future()
                 await asyncio.wait((self._emptied,), timeout=flush)
         finally:
@@ -142,10 +212,25 @@ class Delivery:
             for worker in workers:
                 worker.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
+            if self._refill is not None:
+                await self._refill.stop()
             if self._timer is not None:
                 self._timer.cancel()
             await self._sink.stop()
-        return len(self._lanes)
+        return self._backlog()
+
+    def _backlog(self) -> int:
+        return len(self._lanes) + (0 if self._refill is None else self._refill.left)
+
+    def _take_back(self, stored: Stored) -> bool:
+        """An event comes from the journal; ``False`` when there is no room for it after all."""
+        if self._disabled is not None:
+            self._bury(stored, f"sink disabled: {self._disabled}", 0)
+            return True
+        if not self._lanes.push(stored):
+            return False
+        self._dispatch()
+        return True
 
     def _dispatch(self) -> None:
         """Start workers for the lanes that are ready, as far as there may be more."""
@@ -171,53 +256,71 @@ class Delivery:
             self._running -= 1
 
     async def _attempt(self, lane: Lane) -> None:
-        event = lane.events[0]
+        stored = lane.events[0]
+        event = stored.event
+        began, at = self._loop.time(), self._clock.wall_ms()
         if lane.attempts == 0:
-            lane.since = self._loop.time()
-        lane.attempts += 1
-        self._attempts += 1
+            lane.since = began
         try:
             outcome: Outcome = await self._sink.deliver(event)
         except Exception as error:
             outcome = Retry(None, f"{type(error).__name__}: {error}")
             self._failures.warning("hook sink %s raised an error", self._sink.name, error=error)
-        if isinstance(outcome, Delivered):
-            self._delivered += 1
+        if isinstance(outcome, Skipped):
+            self._skipped += 1
+            self._note(stored, State.SKIPPED, None)
             self._settled(lane)
             return
-        self._last_error = outcome.why
+        lane.attempts += 1
+        self._attempts += 1
+        kind, state, why = _kind(outcome)
+        self._outcomes[kind] += 1
+        record = AttemptRecord(at, kind, why, round((self._loop.time() - began) * 1000))
+        if isinstance(outcome, Delivered):
+            self._delivered += 1
+            self._latency += max(0.0, self._clock.wall() - event.ts / 1000)
+            self._note(stored, state, record)
+            self._settled(lane)
+            return
+        self._last_error = why
         if isinstance(outcome, Retry):
-            self._retry(lane, outcome)
-        elif isinstance(outcome, Dead):
-            self._bury(event, outcome.why, lane.attempts)
-            self._settled(lane)
-        else:
-            self._bury(event, outcome.why, lane.attempts)
-            self._settled(lane)
+            self._retry(lane, outcome, record)
+            return
+        self._bury(stored, why, lane.attempts, record)
+        self._settled(lane)
+        if isinstance(outcome, Disabled):
             self._disable(outcome)
+
+    def _note(self, stored: Stored, state: State, record: AttemptRecord | None) -> None:
+        if self._ledger is not None:
+            self._ledger.mark(Mark(stored.id, self._sink.name, state, record))
 
     def _settled(self, lane: Lane) -> None:
         self._lanes.settle(lane)
+        if self._refill is not None:
+            self._refill.made_room()
         self._tell_if_empty()
 
     def _tell_if_empty(self) -> None:
-        if self._emptied is not None and not self._lanes and not self._emptied.done():
+        if self._emptied is not None and not self._backlog() and not self._emptied.done():
             self._emptied.set_result(None)
 
-    def _retry(self, lane: Lane, outcome: Retry) -> None:
+    def _retry(self, lane: Lane, outcome: Retry, record: AttemptRecord) -> None:
         now = self._loop.time()
+        stored = lane.events[0]
         wait = None
         if self._disabled is None:
             wait = self._profile.wait(
                 attempts=lane.attempts, elapsed=now - lane.since, after=outcome.after, rng=self._rng
             )
         if wait is None:
-            self._bury(lane.events[0], outcome.why, lane.attempts)
+            self._bury(stored, outcome.why, lane.attempts, record)
             self._settled(lane)
             return
+        self._note(stored, State.PENDING, record)
         self._failures.warning(
             "hook sink %s: attempt %d at event %s failed: %s; next in %.3g s",
-            self._sink.name, lane.attempts, lane.events[0].uuid, outcome.why, wait,
+            self._sink.name, lane.attempts, stored.event.uuid, outcome.why, wait,
         )  # fmt: skip
         self._lanes.defer(lane, now + wait)
         self._set_timer()
@@ -238,8 +341,10 @@ class Delivery:
         self._set_timer()
         self._dispatch()
 
-    def _bury(self, event: EncodedEvent, why: str, attempts: int) -> None:
+    def _bury(self, stored: Stored, why: str, attempts: int, record: AttemptRecord | None = None) -> None:
+        event = stored.event
         self._dead += 1
+        self._note(stored, State.DEAD, record or AttemptRecord(self._clock.wall_ms(), "disabled", why, 0))
         self.dead_letters.append(DeadLetter(self._sink.name, event, why, attempts, self._clock.wall_ms()))
         self._deaths.warning(
             "hook sink %s: gave up on event %s of session %d after %d attempts: %s",
@@ -250,7 +355,18 @@ class Delivery:
         if self._disabled is None:
             self._disabled = outcome.why
             logger.error("hook sink %s is disabled: %s; it gets no more events", self._sink.name, outcome.why)
-        for event in self._lanes.drain():
-            self._bury(event, f"sink disabled: {outcome.why}", 0)
+        for stored in self._lanes.drain():
+            self._bury(stored, f"sink disabled: {outcome.why}", 0)
+        if self._refill is not None:
+            self._refill.made_room()
         self._set_timer()
         self._tell_if_empty()
+
+
+def _kind(outcome: Delivered | Retry | Dead | Disabled) -> tuple[str, State, str]:
+    """Put an outcome into the words of the journal."""
+    if isinstance(outcome, Delivered):
+        return "delivered", State.DELIVERED, ""
+    if isinstance(outcome, Retry):
+        return "retry", State.PENDING, outcome.why
+    return ("dead" if isinstance(outcome, Dead) else "disabled"), State.DEAD, outcome.why

@@ -34,11 +34,13 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     """Facts that formats other than ours tell: not part of the message, but journalled with it.
 
     ``stream`` is ``<room>/<name>``; ``joined`` says that ``peer_joined`` of the session was told before this event.
+    ``synthetic``: nobody was connected, a person asked for the event; its session is never alive and needs no end.
     """
 
     user_agent: str | None = None
     stream: str | None = None
     joined: bool = False
+    synthetic: bool = False
 
 
 class EncodedEvent(msgspec.Struct, frozen=True):
@@ -61,6 +63,13 @@ class EncodedEvent(msgspec.Struct, frozen=True):
     connection_id: str | None = None
     context: Context = Context()
     internal: bool = False
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """An event with its place in the journal. ``id`` grows with time and has gaps."""
+
+    id: int
+    event: EncodedEvent
 
 
 def _uuid7(ts_ms: int, tail: int) -> str:

@@ -1,24 +1,31 @@
 """The queue of one sink: a lane per session, kept without I/O and without a clock.
 
 A lane is at one place at a time: ready for a worker, in a worker's hands, or waiting for its next attempt. Only the first event
-of a lane is ever tried, so that a session's events stay in order. A lane that is empty no longer exists.
+of a lane is ever tried, so that a session's events stay in order. Sessions of the same stream that have events here at the same
+time share a lane: the end of one is told before the beginning of the next. A lane that is empty no longer exists.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import deque
+from collections.abc import Iterator
 
-from proxy.hooks.event import EncodedEvent
+from proxy.hooks.event import EncodedEvent, Stored
+
+#: What holds events together: a session's number, or a customer scope and a stream.
+_Key = int | tuple[str | None, str]
 
 
 class Lane:
-    """The events of one session that a sink has not yet had, oldest first, and how often the first was tried."""
+    """The events of a session that a sink has not yet had, oldest first, and how often the first was tried."""
 
-    __slots__ = ("attempts", "busy", "events", "since")
+    __slots__ = ("attempts", "busy", "events", "keys", "since")
 
     def __init__(self) -> None:
-        self.events: deque[EncodedEvent] = deque()
+        self.events: deque[Stored] = deque()
+        #: By which keys the lane is found, and how many of its events have each.
+        self.keys: dict[_Key, int] = {}
         self.attempts = 0
         #: When the first attempt at the first event was made; means nothing while ``attempts`` is 0.
         self.since = 0.0
@@ -31,7 +38,8 @@ class Lanes:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._size = 0
-        self._lanes: dict[int, Lane] = {}
+        self._by_key: dict[_Key, Lane] = {}
+        self._lanes: dict[Lane, None] = {}
         self._ready: deque[Lane] = deque()
         self._waiting: list[tuple[float, int, Lane]] = []
         self._turn = 0
@@ -41,9 +49,12 @@ class Lanes:
     def __len__(self) -> int:
         return self._size
 
+    def __iter__(self) -> Iterator[Lane]:
+        return iter(self._lanes)
+
     @property
     def lanes(self) -> int:
-        """How many sessions have events here."""
+        """How many lanes there are."""
         return len(self._lanes)
 
     @property
@@ -51,15 +62,35 @@ class Lanes:
         """How many lanes a worker could take now."""
         return len(self._ready)
 
-    def push(self, event: EncodedEvent) -> bool:
+    @property
+    def waiting(self) -> int:
+        """How many lanes wait for their next attempt."""
+        return len(self._waiting)
+
+    @property
+    def room(self) -> int:
+        """How many events can be added."""
+        return self._limit - self._size
+
+    def push(self, stored: Stored) -> bool:
         """Add an event at the end of its lane; ``False`` when there is no room."""
         if self._size >= self._limit:
             return False
-        lane = self._lanes.get(event.session)
-        if lane is None:
-            lane = self._lanes[event.session] = Lane()
+        keys = _keys(stored.event)
+        lane = None
+        for key in keys:
+            if (lane := self._by_key.get(key)) is not None:
+                break
+        else:
+            lane = Lane()
+            self._lanes[lane] = None
             self._ready.append(lane)
-        lane.events.append(event)
+        assert lane is not None
+        for key in keys:
+            # A stream's key may belong to another lane by now; the session's own order goes first.
+            if self._by_key.setdefault(key, lane) is lane:
+                lane.keys[key] = lane.keys.get(key, 0) + 1
+        lane.events.append(stored)
         self._size += 1
         return True
 
@@ -74,15 +105,14 @@ class Lanes:
 
     def settle(self, lane: Lane) -> None:
         """The first event of ``lane`` is done with; the next one may go."""
-        event = lane.events.popleft()
-        self._size -= 1
+        self._let_go(lane, lane.events.popleft())
         lane.attempts = 0
         lane.busy = False
         self.busy -= 1
         if lane.events:
             self._ready.append(lane)
         else:
-            del self._lanes[event.session]
+            self._remove(lane)
 
     def defer(self, lane: Lane, due: float) -> None:
         """Try the first event of ``lane`` again at the time ``due``."""
@@ -100,17 +130,39 @@ class Lanes:
         """When :meth:`promote` has something to do next."""
         return self._waiting[0][0] if self._waiting else None
 
-    def drain(self) -> list[EncodedEvent]:
+    def drain(self) -> list[Stored]:
         """Remove and return every event that is not in a worker's hands."""
-        removed: list[EncodedEvent] = []
-        for session, lane in list(self._lanes.items()):
+        removed: list[Stored] = []
+        for lane in list(self._lanes):
             under_way = [lane.events.popleft()] if lane.busy else []
-            removed.extend(lane.events)
-            lane.events.clear()
+            while lane.events:
+                stored = lane.events.popleft()
+                self._let_go(lane, stored)
+                removed.append(stored)
             lane.events.extend(under_way)
             if not under_way:
-                del self._lanes[session]
+                self._remove(lane)
         self._ready.clear()
         self._waiting.clear()
-        self._size -= len(removed)
         return removed
+
+    def _let_go(self, lane: Lane, stored: Stored) -> None:
+        """An event leaves its lane: later ones need not follow it there."""
+        self._size -= 1
+        for key in _keys(stored.event):
+            if (count := lane.keys.get(key)) is None:
+                continue
+            if count > 1:
+                lane.keys[key] = count - 1
+            else:
+                del lane.keys[key], self._by_key[key]
+
+    def _remove(self, lane: Lane) -> None:
+        for key in lane.keys:
+            del self._by_key[key]
+        del self._lanes[lane]
+
+
+def _keys(event: EncodedEvent) -> tuple[_Key, ...]:
+    stream = event.context.stream
+    return (event.session,) if stream is None else (event.session, (event.customer_scope, stream))

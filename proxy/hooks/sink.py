@@ -35,9 +35,15 @@ class Disabled:
     why: str
 
 
-Outcome: TypeAlias = Delivered | Retry | Dead | Disabled
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """The event has no place in the sink's format: nothing was sent, and nothing will be."""
+
+
+Outcome: TypeAlias = Delivered | Retry | Dead | Disabled | Skipped
 
 DELIVERED = Delivered()
+SKIPPED = Skipped()
 
 
 class Sink(Protocol):

@@ -16,7 +16,9 @@ class ThrottledLog:
         self._next: float | None = None
         self._left_out = 0
 
-    def warning(self, message: str, *args: object, error: BaseException | None = None) -> None:
+    def warning(
+        self, message: str, *args: object, error: BaseException | None = None, level: int = logging.WARNING
+    ) -> None:
         """Log ``message % args``, with the traceback of ``error``, unless one was logged just now."""
         now = self._now()
         if self._next is not None and now < self._next:
@@ -25,4 +27,4 @@ class ThrottledLog:
         if self._left_out:
             message, args = f"{message} (and %d more like this)", (*args, self._left_out)
         self._next, self._left_out = now + self._interval, 0
-        self._logger.warning(message, *args, exc_info=error)
+        self._logger.log(level, message, *args, exc_info=error)

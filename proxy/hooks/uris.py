@@ -6,13 +6,29 @@ import re
 
 from yarl import URL
 
+from proxy.hooks.formats.registry import format_named
+from proxy.hooks.signature import Signer
 from proxy.hooks.sink import Sink
 from proxy.hooks.webhook import DEFAULT_TIMEOUT, WebhookSink
 from proxy.signaling.clock import Clock
 
+_WEBHOOK_SCHEMES = ("http", "https")
+_NATS_SCHEMES = ("nats", "tls")
 
-def parse_hook_uri(uri: str, *, timeout: float = DEFAULT_TIMEOUT, clock: Clock | None = None) -> Sink:
-    """Make the sink that ``uri`` names: ``http://…`` or ``https://…``. ``timeout``: seconds per attempt.
+
+def parse_hook_uri(
+    uri: str,
+    *,
+    timeout: float = DEFAULT_TIMEOUT,
+    clock: Clock | None = None,
+    format: str = "envelope",
+    secret: str | None = None,
+    verify_tls: bool = True,
+) -> Sink:
+    """Make the sink that ``uri`` names: ``http://…`` or ``https://…`` for webhooks, ``nats://…`` or ``tls://…`` for JetStream.
+
+    ``timeout``: seconds per attempt. ``format``: a name of :data:`proxy.hooks.formats.registry.FORMATS`. ``secret`` signs
+    webhooks (:class:`proxy.hooks.signature.Signer`) and means nothing to NATS. ``verify_tls=False`` takes any certificate.
 
     Raises ``ValueError`` with one line that says what is wrong and shows no credentials.
     """
@@ -20,10 +36,25 @@ def parse_hook_uri(uri: str, *, timeout: float = DEFAULT_TIMEOUT, clock: Clock |
     scheme = scheme.lower()
     if not separator:
         raise _bad(uri, "it needs a scheme and a host, as in http://127.0.0.1:8080/hooks")
-    if scheme == "nats":
-        raise _bad(uri, "nats:// sinks arrive in a later version")
-    if scheme not in ("http", "https"):
-        raise _bad(uri, f"unknown scheme {_printable(scheme)!r}, expected http or https")
+    if scheme not in (*_WEBHOOK_SCHEMES, *_NATS_SCHEMES):
+        raise _bad(uri, f"unknown scheme {_printable(scheme)!r}, expected http, https, nats or tls")
+    url = _read(uri)
+    chosen = format_named(format)
+    if scheme in _WEBHOOK_SCHEMES:
+        signer = None if secret is None else Signer(secret)
+        return WebhookSink(url, timeout=timeout, clock=clock, format=chosen, signer=signer, verify_tls=verify_tls)
+    try:
+        # Imported here because it is optional, and because most people have no NATS server.
+        from proxy.hooks.nats import NatsSink
+    except ImportError:
+        raise _bad(uri, "NATS needs another package: pip install 'stream-manager-proxy[nats]'") from None
+    try:
+        return NatsSink(url, timeout=timeout, format=chosen, verify_tls=verify_tls)
+    except ValueError as error:
+        raise _bad(uri, str(error)) from None
+
+
+def _read(uri: str) -> URL:
     if not uri.isprintable() or " " in uri:
         raise _bad(uri, "it contains a space or a control character")
     try:
@@ -36,7 +67,7 @@ def parse_hook_uri(uri: str, *, timeout: float = DEFAULT_TIMEOUT, clock: Clock |
         raise _bad(uri, "it has no host")
     if port == 0:
         raise _bad(uri, "bad port")
-    return WebhookSink(url, timeout=timeout, clock=clock)
+    return url
 
 
 def _printable(text: str) -> str:

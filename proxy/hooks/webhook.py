@@ -11,7 +11,10 @@ from yarl import URL
 
 from proxy import __version__
 from proxy.hooks.event import EncodedEvent
-from proxy.hooks.sink import DELIVERED, Dead, Disabled, Outcome, Retry
+from proxy.hooks.formats.format import Format
+from proxy.hooks.formats.registry import ENVELOPE
+from proxy.hooks.signature import Signer
+from proxy.hooks.sink import DELIVERED, SKIPPED, Dead, Disabled, Outcome, Retry
 from proxy.signaling.clock import Clock
 
 #: Seconds that one attempt may take, from connecting to the end of the answer.
@@ -27,6 +30,11 @@ MAX_ANSWER = 64 * 1024
 _KEEP_ALIVE = 4.0
 
 _RETRIED = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+
+
+def sink_name(url: URL, format: Format) -> str:
+    """Name a sink: its URL as it may be shown, and its format unless that is our own."""
+    return display_name(url) + ("" if format.name == ENVELOPE.name else f" ({format.name})")
 
 
 def display_name(url: URL) -> str:
@@ -68,16 +76,31 @@ def classify(status: int, after: float | None) -> Outcome:
 
 
 class WebhookSink:
-    """Posts each event to a URL. User and password in the URL are sent as basic authentication and never shown."""
+    """Posts each event to a URL. User and password in the URL are sent as basic authentication and never shown.
 
-    def __init__(self, url: URL, *, timeout: float = DEFAULT_TIMEOUT, clock: Clock | None = None) -> None:
-        self._name = display_name(url)
+    ``timeout``: seconds per attempt. ``signer`` signs each attempt. ``verify_tls=False`` takes any certificate.
+    """
+
+    def __init__(
+        self,
+        url: URL,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        clock: Clock | None = None,
+        format: Format = ENVELOPE,
+        signer: Signer | None = None,
+        verify_tls: bool = True,
+    ) -> None:
+        self._name = sink_name(url, format)
         self._url = url.with_user(None).with_fragment(None)
         self._timeout = timeout
         self._clock = clock or Clock()
+        self._format = format
+        self._signer = signer
+        self._verify_tls = verify_tls
         self._session: aiohttp.ClientSession | None = None
         self._headers = {
-            "Content-Type": "application/json",
+            "Content-Type": format.content_type,
             "User-Agent": f"stream-manager-proxy/{__version__}",
         }
         if url.user is not None or url.password is not None:
@@ -89,13 +112,13 @@ class WebhookSink:
 
     @property
     def name(self) -> str:
-        """The URL without credentials."""
+        """The URL without credentials, and the format."""
         return self._name
 
     async def start(self) -> None:
         """Open the connection pool; nothing is sent yet."""
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, keepalive_timeout=_KEEP_ALIVE),
+            connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, keepalive_timeout=_KEEP_ALIVE, ssl=self._verify_tls),
             timeout=aiohttp.ClientTimeout(total=self._timeout),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=self._headers,
@@ -104,13 +127,17 @@ class WebhookSink:
         )
 
     async def deliver(self, event: EncodedEvent) -> Outcome:
-        """Post the event once. Only an answer that came in whole counts."""
+        """Post the event once, if its format tells of it. Only an answer that came in whole counts."""
         assert self._session is not None, "deliver before start"
-        headers = {"webhook-id": event.uuid, "webhook-timestamp": str(int(self._clock.wall()))}
+        body = self._format.project(event)
+        if body is None:
+            return SKIPPED
+        timestamp = int(self._clock.wall())
+        headers = {"webhook-id": event.uuid, "webhook-timestamp": str(timestamp)}
+        if self._signer is not None:
+            headers |= self._signer.headers(event.uuid, timestamp, body)
         try:
-            async with self._session.post(
-                self._url, data=event.body, headers=headers, allow_redirects=False
-            ) as response:
+            async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
                 await _skip_body(response)
                 after = retry_after(response.headers.get("Retry-After"), self._clock.wall())
                 return classify(response.status, after)

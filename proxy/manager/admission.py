@@ -21,6 +21,7 @@ from proxy.signaling.params import ConnectionParams, ParamError
 logger = logging.getLogger(__name__)
 
 POLICY_VIOLATION = 1008  # RFC 6455, 7.4.1
+BAD_GATEWAY = 1014  # registered with IANA
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,15 +82,21 @@ class Admission:
             request.remote_ip,
             node.address,
         )
-        attempt.relay = self._relay.open(
-            request,
-            host=node.host,
-            port=node.port,
-            target=params.origin_target,
-            headers={ATTEMPT_HEADER: attempt.token} if node.reports else {},
-            observer=attempt,
-            origin_filter=None if node.reports or self._rules.pass_switch else keeps_the_socket,
-        )
+        try:
+            attempt.relay = self._relay.open(
+                request,
+                host=node.host,
+                port=node.port,
+                target=params.origin_target,
+                headers={ATTEMPT_HEADER: attempt.token} if node.reports else {},
+                observer=attempt,
+                origin_filter=None if node.reports or self._rules.pass_switch else keeps_the_socket,
+            )
+        except ValueError as error:  # what was checked above should not get here, but no session may hang on it
+            attempt.dial_failed(str(error))
+            self._relay.refuse(
+                request, messages.connect_error(messages.CONNECT_FAILED), BAD_GATEWAY, "bad origin address"
+            )
 
     def _choose(self, params: ConnectionParams) -> Node:
         try:

@@ -86,14 +86,14 @@ class Attempt:
         """Read along with the client."""
         if message is None:
             self.unreadable += 1
+        elif message.switch_channel is not UNSET:
+            self.switched = True
         elif message.handle_offer is not UNSET or message.publish is not UNSET:
             self.role = Role.PUBLISHER
         elif message.request_offer is not UNSET or message.subscribe is not UNSET:
             self.role = Role.SUBSCRIBER
         elif message.is_available is not UNSET:
             self._asked_to_publish = message.bundle is not UNSET
-        elif message.switch_channel is not UNSET:
-            self.switched = True
 
     def origin_said(self, message: ServerMessage | None) -> None:
         """Read along with the origin."""
@@ -104,7 +104,8 @@ class Attempt:
 
     def ended(self, end: RelayEnd) -> None:
         """The relay is over: decide what that means for the session."""
-        if self.switched and end.by != "proxy":
+        if self.switched:
+            # The session lives on its data channel, whoever ended the relay and how.
             if not self.node.reports:
                 logger.warning(
                     "session %d: the client left the socket and origin %s has no node channel: its hooks end here",
@@ -118,7 +119,10 @@ class Attempt:
             self._end(Reason.ORIGIN_LOST)
         else:
             logger.info("session %d: relay ended: %s", self.session, end.detail)
-            self._end(Reason.TIMEOUT if end.code == _KEEP_ALIVE_CODE else Reason.USER_ACTION)
+            if end.detail.startswith("origin"):
+                self._end(Reason.ORIGIN_LOST)
+            else:
+                self._end(Reason.TIMEOUT if end.code == _KEEP_ALIVE_CODE else Reason.USER_ACTION)
         self._over()
 
     def _over(self) -> None:

@@ -12,19 +12,28 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from proxy.hooks.event import Context, EventFactory
+from proxy.hooks.hub import Hub
 from proxy.hooks.interceptor import Interceptor
+from proxy.hooks.trigger import Trigger
 from proxy.manager.admission import Admission, AdmissionRules
 from proxy.manager.front import Front
 from proxy.manager.registry import Registry
 from proxy.manager.relay.limits import RelayLimits
 from proxy.manager.relay.relay import Relay
-from proxy.manager.rest import errors, event, health, proxy_clients
+from proxy.manager.rest import errors, event, health, hooks, metrics, proxy_clients
 from proxy.manager.rest.webhook_socket import webhook_socket
-from proxy.manager.sessions import Publish, Sessions
+from proxy.manager.sessions import Sessions
 from proxy.signaling.clock import Clock
-from proxy.signaling.payloads import Reason
+from proxy.signaling.payloads import Connection, Payload, Reason
 
 logger = logging.getLogger(__name__)
+
+#: Bytes of a request head.
+HEAD_LIMIT = 16 * 1024
+
+#: Seconds that clients have to answer the close when the manager stops.
+CLOSE_TIMEOUT = 1.0
 
 PROXY_PATHS = ("/streammanager", "/streammanager/")
 
@@ -48,11 +57,23 @@ class Manager:
     """Listens, admits, relays and answers. ``stop`` undoes ``start``, and may be called without it."""
 
     def __init__(
-        self, settings: ManagerSettings, *, publish: Publish, interceptor: Interceptor, clock: Clock, rng: random.Random
+        self,
+        settings: ManagerSettings,
+        *,
+        hub: Hub,
+        interceptor: Interceptor,
+        events: EventFactory,
+        clock: Clock,
+        rng: random.Random,
     ) -> None:
         self._settings = settings
+        self._hub = hub
         self._interceptor = interceptor
         self.registry = Registry(allow_hosts=settings.allow_hosts, any_host=settings.any_host)
+
+        def publish(payload: Payload, sequence: int, connection: Connection, context: Context) -> None:
+            hub.publish(events.make(payload, sequence, connection), context)
+
         self.sessions = Sessions(publish, clock=clock, rng=rng, reconnect_window=settings.reconnect_window)
         self._relay = Relay(limits=RelayLimits(), clock=clock, rng=rng)
         admission = Admission(
@@ -65,9 +86,26 @@ class Manager:
         )
         application.add_routes(event.EventRoutes(self.registry, self.sessions).routes())
         application.add_routes([web.get(path, self._upgrade) for path in PROXY_PATHS])
-        application.add_routes([web.get("/{app:.+}/webhook", webhook_socket(interceptor))])
-        self._runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=1.0)
-        self._front = Front(http=self._http, is_proxy_path=PROXY_PATHS.__contains__, upgrade=admission, clock=clock)
+        trigger = Trigger(hub, events=events, rng=rng)
+        application.add_routes(hooks.HookRoutes(hub, trigger, settings.admin_token).routes())
+        application.add_routes(metrics.MetricsRoutes(hub, self.sessions, interceptor).routes())
+        application.add_routes([web.get("/{app:.+}/webhook", webhook_socket(interceptor, hub.journal))])
+        # The limits of the front, so that a request which it lets in is not refused behind it.
+        self._runner = web.AppRunner(
+            application,
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=1.0,
+            max_line_size=HEAD_LIMIT,
+            max_field_size=HEAD_LIMIT,
+        )
+        self._front = Front(
+            http=self._http,
+            is_proxy_path=PROXY_PATHS.__contains__,
+            upgrade=admission,
+            clock=clock,
+            head_limit=HEAD_LIMIT,
+        )
         self._servers: list[asyncio.Server] = []
         self.port = 0
         self.tls_port: int | None = None
@@ -93,7 +131,11 @@ class Manager:
         """End every session with its hooks and every connection."""
         await self.refuse_new()
         self.sessions.stop(reason)
-        await self._relay.stop()
+        await self._relay.stop(timeout=CLOSE_TIMEOUT)
+        if self._hub.journal is not None:
+            await (
+                self._hub.journal.flush()
+            )  # listeners are told once an event is journalled: let them have the last ones
         await self._interceptor.close()
         await self._front.stop()
         await self._runner.cleanup()

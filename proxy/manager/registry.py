@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fnmatch
+import ipaddress
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -79,7 +81,7 @@ class Registry:
         if node is not None:
             return node
         name, port = _host_and_port(wanted, self._default_port)
-        if any(fnmatch.fnmatchcase(name, pattern) for pattern in self._allow_hosts):
+        if any(_allows(pattern, name) for pattern in self._allow_hosts):
             return Node(address=host, host=name, port=port)
         if self._any_host:
             return self._least_loaded(region)
@@ -94,6 +96,16 @@ class Registry:
             raise OriginChoiceError("names no origin and none is registered", "start with --origin HOST[:PORT]")
         regional = [node for node in nodes if node.region == region]
         return min(regional or nodes, key=lambda node: node.sessions)
+
+
+def _allows(pattern: str, host: str) -> bool:
+    """Match a host; a pattern of digits and dots is for addresses, so that 10.1.* does not let 10.1.evil.example in."""
+    if not re.search("[a-z]", pattern) and re.search("[0-9]", pattern):
+        try:
+            ipaddress.ip_address(host)
+        except ValueError:
+            return False
+    return fnmatch.fnmatchcase(host, pattern)
 
 
 def _host_and_port(text: str, default_port: int) -> tuple[str, int]:

@@ -27,6 +27,7 @@ class Session:
         self.hooks = 0
         self.joined = False
         self.window: asyncio.TimerHandle | None = None
+        self.returning: asyncio.TimerHandle | None = None
 
     @property
     def number(self) -> int:

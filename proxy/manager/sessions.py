@@ -50,6 +50,9 @@ logger = logging.getLogger(__name__)
 #: How long a socket may stay open, in seconds, after its session is over: SDKs leave it to the server to close it.
 LINGER = 10.0
 
+#: Seconds for an attempt to come back that is under way when the window closes; an origin gives a handshake as long.
+RETURN_TIMEOUT = 15.0
+
 _SILENT = frozenset({Phase.SILENT, Phase.STALLED})
 _CONNECTED = frozenset({Phase.CONNECTED, Phase.LIVE}) | _SILENT
 _FINAL = frozenset({Reason.KICKED, Reason.NODE_SHUTDOWN})
@@ -109,6 +112,7 @@ class Sessions:
         self._tell_socket(session, "websocket_connected")
         if previous is not None:
             self._evict(previous)
+            self._open_window(session)  # open already, unless the publisher came back before it was given up
         return attempt
 
     def report(self, node: Node, report: Report) -> None:
@@ -147,10 +151,13 @@ class Sessions:
 
     def kick(self, attempt: Attempt) -> None:
         """End a session on the administrator's word, so that its client notices."""
+        session = self._attempts[attempt.token][1] if attempt.token in self._attempts else None
         if attempt.node.command is not None:
             attempt.node.command(Kick(attempt.token))
-        self.report(attempt.node, PeerEnded(attempt.token, Reason.KICKED))  # no news if the origin has reported it
-        if attempt.node.command is None and attempt.relay is not None and not attempt.relay_ended:
+        if session is None or session.over:
+            return  # the origin knew the attempt, and sees to it that its client notices
+        self.report(attempt.node, PeerEnded(attempt.token, Reason.KICKED))
+        if attempt.relay is not None and not attempt.relay_ended:
             attempt.relay.close(1000, "ended by the administrator")
 
     def stop(self, reason: Reason = Reason.NODE_SHUTDOWN) -> None:
@@ -172,8 +179,10 @@ class Sessions:
 
     def _peer_ended(self, session: Session, attempt: Attempt, reason: Reason, *, lost: bool) -> None:
         """A peer is gone. One that was lost without a goodbye may come back while the window is open."""
-        if lost and reason is Reason.USER_ACTION:
-            reason = Reason.TIMEOUT  # a connection that broke is nobody's action
+        if session.over:
+            return
+        if (lost and reason is Reason.USER_ACTION) or (reason not in _FINAL and session.returning is not None):
+            reason = Reason.TIMEOUT  # a connection that broke is nobody's action, nor is a return that came to nothing
         if reason not in _FINAL and session.life.phase in _CONNECTED and self._reconnect_window:
             if lost and attempt.up:
                 self._tell(session, session.life.gap())
@@ -181,8 +190,7 @@ class Sessions:
                 return
             if not attempt.up and session.window is not None:
                 return
-        if not session.over:
-            self._finish(session, reason)
+        self._finish(session, reason)
 
     def _relay_over(self, attempt: Attempt) -> None:
         if attempt.token in self._attempts:
@@ -241,19 +249,26 @@ class Sessions:
             session.window = loop.call_later(self._reconnect_window, self._window_over, session)
 
     def _close_window(self, session: Session) -> None:
-        if session.window is not None:
-            session.window.cancel()
-            session.window = None
+        for timer in (session.window, session.returning):
+            if timer is not None:
+                timer.cancel()
+        session.window = session.returning = None
 
     def _window_over(self, session: Session) -> None:
         session.window = None
         attempt = session.attempt
         if attempt is None or attempt.up or attempt.relay_ended:
             self._finish(session, Reason.TIMEOUT)
-        # else the publisher is on its way back: the outcome of that attempt decides
+        else:  # the publisher is on its way back: the outcome of that attempt decides, if it has one in time
+            loop = asyncio.get_running_loop()
+            session.returning = loop.call_later(RETURN_TIMEOUT, self._finish, session, Reason.TIMEOUT)
 
     def _finish(self, session: Session, reason: Reason) -> None:
         self._tell(session, session.life.end(reason))
+        attempt = session.attempt
+        if attempt is not None and attempt.node.command is not None:
+            # No news to an origin that has reported the end itself; any other must not go on with a stream that nobody knows.
+            attempt.node.command(Evict(attempt.token))
         self._forget(session)
 
     def _forget(self, session: Session) -> None:

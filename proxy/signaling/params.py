@@ -19,6 +19,7 @@ from proxy.signaling.payloads import Connection, Role
 NOT_SUPPLIED = frozenset({"", "undefined", "null", "[object Object]"})
 
 NAME_LIMIT = 255  # characters of id, username, customerScope, app, context
+META_DEPTH = 64  # levels of nesting: what hooks and their receivers can be expected to take
 META_LIMIT = 4096  # bytes of meta as UTF-8
 
 #: Parameters that are addressed to the proxy; all others travel on to the origin as they came.
@@ -173,7 +174,11 @@ class _Reader:
         """Read a host. A literal ``undefined`` is refused: it comes from a page whose REST call failed."""
         if self.raw(key) and self.get(key) is None:
             self.refuse(key, self.raw(key), "names no host", "the page's REST call for an origin has probably failed")
-        return self.name(key)
+        host = self.name(key)
+        if host is not None and not host.isascii():
+            self.refuse(key, host, "is not a host name in ASCII", "write an international name in its xn-- form")
+            return None
+        return host
 
     def flag(self, key: str) -> bool:
         value = self.get(key)
@@ -200,10 +205,23 @@ class _Reader:
             value = msgspec.json.decode(text)
         except (ValueError, RecursionError):
             value = None
-        if isinstance(value, dict):
+        if isinstance(value, dict) and not _deeper_than(value, META_DEPTH):
             return value
         self.refuse(key, text, "is not a JSON object", "send a JSON object in a string")
         return None
+
+
+def _deeper_than(value: Any, levels: int) -> bool:
+    """Say whether JSON is nested deeper than that."""
+    layer = [value]
+    for _ in range(levels):
+        children = (
+            each.values() if isinstance(each, dict) else each for each in layer if isinstance(each, dict | list)
+        )
+        layer = [child for each in children for child in each]
+        if not layer:
+            return False
+    return True
 
 
 def _split(raw_query: str) -> list[tuple[str, str]]:

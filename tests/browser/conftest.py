@@ -6,6 +6,7 @@ test here is marked with that loop scope below. Nothing is skipped: what is miss
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -103,10 +104,17 @@ async def receiver() -> AsyncIterator[WebhookReceiver]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def start_simulator(receiver: WebhookReceiver, tmp_path: Path) -> AsyncIterator[StartSimulator]:
     """Starts simulators on free ports that send their hooks to ``receiver``; keywords are fields of ``Settings``."""
+    number = itertools.count()
     async with AsyncExitStack() as stack:
 
         async def start(**settings: object) -> Simulator:
-            values = {"port": 0, "tls_port": 0, "data_dir": tmp_path, "hook_uri": (receiver.url,), **settings}
+            values = {
+                "port": 0,
+                "tls_port": 0,
+                "data_dir": tmp_path / str(next(number)),
+                "hook_uri": (receiver.url,),
+                **settings,
+            }
             return await stack.enter_async_context(Simulator(Settings(**values)))
 
         yield start

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -27,10 +28,12 @@ async def receiver() -> AsyncIterator[WebhookReceiver]:
 @pytest.fixture
 async def start_simulator(tmp_path: Path) -> AsyncIterator[StartSimulator]:
     """Starts simulators on free ports and stops them after the test."""
+    number = itertools.count()
     async with AsyncExitStack() as stack:
 
         async def start(receiver: WebhookReceiver | None = None, **settings: Any) -> Simulator:
-            settings = {"port": 0, "tls_port": 0, "data_dir": tmp_path / "data"} | settings
+            directory = tmp_path / f"data-{next(number)}"
+            settings = {"port": 0, "tls_port": 0, "data_dir": directory} | settings
             if receiver is not None:
                 settings["hook_uri"] = (receiver.url,)
             return await stack.enter_async_context(Simulator(Settings(**settings)))

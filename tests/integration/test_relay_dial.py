@@ -16,6 +16,7 @@ from websockets.typing import Subprotocol
 
 from proxy.manager.relay import RelayEnd, RelayLimits
 from proxy.manager.upgrade import UpgradeRequest
+from proxy.signaling import messages
 from proxy.signaling.messages import CONNECT_FAILED, CONNECT_REJECTED, connect_error
 from tests.helpers import eventually
 from tests.integration.relay_rig import (
@@ -312,12 +313,27 @@ async def test_client_leaves_during_the_dial(how: str, lines: tuple[str, ...]) -
 
 
 @on_both_loops
+async def test_client_resets_at_once() -> None:
+    """Clients that reset their connection with the upgrade still on its way leave no dial behind, on either event loop."""
+    async with raw_origin(hang) as port, rig(port) as running:
+        for _ in range(20):
+            _, writer = await running.connect()
+            writer.write(handshake("/streammanager"))
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            writer.transport.abort()
+        async with connect(running.url):  # the others were seen by now
+            await eventually(lambda: running.relay._dials)
+        await eventually(lambda: not running.relay._dials and not running.relay.sessions)
+
+
+@on_both_loops
 async def test_proxy_closes_during_the_dial() -> None:
-    """A session that is closed before the origin answered gives the client that code and tells the observer once."""
+    """A session that is closed before the origin answered says so to the page, closes with that code, and is told once."""
     async with raw_origin(hang) as port, rig(port) as running, connect(running.url) as client:
         await eventually(lambda: running.relay._dials)
         running.sessions[0].close(4002, "kicked")
         running.sessions[0].close(4003, "again")
+        assert await client.recv() == messages.connect_error(messages.CONNECT_FAILED)
         with pytest.raises(ConnectionClosed):
             await client.recv()
         assert (client.close_code, client.close_reason) == (4002, "kicked")

@@ -169,6 +169,24 @@ async def test_access_token(start_simulator: StartSimulator, http: aiohttp.Clien
     assert (await rest.call("/4.0/admin/proxy/clients?accessToken=xyz"))[0] == 200
 
 
+async def test_pages_of_other_sites(start_simulator: StartSimulator, http: aiohttp.ClientSession) -> None:
+    """Without a token, admin calls answer this machine's pages and plain clients, and turn away pages of other sites."""
+    rest = Rest(http, await start_simulator())
+    clients = "/4.0/admin/proxy/clients"
+    for origin, status in [
+        ("http://localhost:8000", 200),
+        ("http://127.0.0.1:8000", 200),
+        ("https://evil.example", 403),
+        ("https://localhost.evil.example", 403),
+        ("null", 403),
+    ]:
+        assert (await rest.call(clients, headers={"Origin": origin}))[0] == status, origin
+        assert (await rest.call(clients, "DELETE", headers={"Origin": origin}))[0] == status, origin
+    assert (await rest.call("/4.0/event/list", headers={"Origin": "https://page.example"}))[0] == 200
+    rest = Rest(http, await start_simulator(admin_token="xyz"))
+    assert (await rest.call(f"{clients}?accessToken=xyz", headers={"Origin": "https://page.example"}))[0] == 200
+
+
 async def test_plain_request_to_the_proxy(start_simulator: StartSimulator, http: aiohttp.ClientSession) -> None:
     """A plain request to the proxy's path is told what belongs there."""
     simulator = await start_simulator()

@@ -16,12 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.hooks.delivery import Delivery, Limits
-from proxy.hooks.event import EncodedEvent
+from proxy.hooks.event import EncodedEvent, Stored
 from proxy.hooks.lanes import Lane, Lanes
 from proxy.hooks.retry import STANDARD, RetryProfile
 from proxy.hooks.sink import DELIVERED, Dead, Disabled, Outcome, Retry
 from proxy.signaling.clock import Clock
-from tests.hooks_support import NOW, VirtualTimeLoop, encoded, run_virtual
+from tests.hooks_support import NOW, VirtualTimeLoop, encoded, run_virtual, stored
 
 CLOCK = Clock(wall=lambda: NOW)
 
@@ -148,7 +148,7 @@ def test_model(
         pause = iter(pauses)
         while waiting:
             session = order.choice(list(waiting))
-            assert delivery.offer(waiting[session].pop(0))
+            assert delivery.offer(Stored(0, waiting[session].pop(0)))
             if not waiting[session]:
                 del waiting[session]
             if seconds := next(pause, 0.0):
@@ -191,7 +191,7 @@ def test_other_sessions_go_on_while_one_retries() -> None:
         delivery = await begin(sink, limits=Limits(in_flight=2))
         for seq in range(1, 21):
             for session in range(1, 11):
-                delivery.offer(encoded(session, seq))
+                delivery.offer(stored(session, seq))
         await settle(delivery)
         others = [at for at, session, _, _ in sink.log if session != 1]
         assert len(others) == 9 * 20
@@ -213,7 +213,7 @@ def test_a_poison_event_does_not_block_its_session() -> None:
         sink = FakeSink(behave)
         delivery = await begin(sink)
         for seq in (1, 2, 3):
-            delivery.offer(encoded(1, seq))
+            delivery.offer(stored(1, seq))
         await settle(delivery)
         assert [(at, seq) for at, _, seq, _ in sink.log] == [(0.0, 1), (0.0, 2), (0.0, 3)]
         (letter,) = delivery.dead_letters
@@ -234,7 +234,7 @@ def test_hours_of_the_standard_profile() -> None:
     async def main() -> None:
         sink = FakeSink(behave)
         delivery = await begin(sink, STANDARD)
-        delivery.offer(encoded())
+        delivery.offer(stored())
         await settle(delivery)
         times = [at for at, *_ in sink.log]
         waits = [after - before for before, after in pairwise(times)]
@@ -259,13 +259,13 @@ def test_a_full_queue_refuses_the_newest_and_says_so_once(caplog: pytest.LogCapt
 
         sink = FakeSink(behave)
         delivery = await begin(sink, limits=Limits(queue=10, in_flight=2))
-        assert [delivery.offer(encoded(session, 1)) for session in range(60)] == [True] * 10 + [False] * 50
+        assert [delivery.offer(stored(session, 1)) for session in range(60)] == [True] * 10 + [False] * 50
         assert delivery.status().dropped == 50
         assert delivery.status().backlog == 10
         gate.set()
         await settle(delivery)
         assert sorted(session for _, session, _, _ in sink.log) == list(range(10))
-        assert delivery.offer(encoded(99, 1))
+        assert delivery.offer(stored(99, 1))
         await settle(delivery)
         await delivery.stop(0.0)
 
@@ -291,13 +291,13 @@ def test_a_sink_that_is_gone_gets_nothing_more() -> None:
         delivery = await begin(sink, limits=Limits(in_flight=3))
         for session in (2, 3, 1, 4):
             for seq in (1, 2):
-                delivery.offer(encoded(session, seq))
+                delivery.offer(stored(session, seq))
         await pass_time(0.25)
         assert delivery.status().disabled
         assert delivery.status().backlog == 2
         gate.set()
         await settle(delivery)
-        assert not delivery.offer(encoded(5, 1))
+        assert not delivery.offer(stored(5, 1))
         status = delivery.status()
         assert (status.delivered, status.dead, status.dropped, status.attempts) == (1, 7, 1, 3)
         assert sorted(session for _, session, _, _ in sink.log) == [1, 2, 3]
@@ -316,11 +316,11 @@ def test_stop_flushes_what_it_can_in_its_time() -> None:
         sink = FakeSink(behave)
         delivery = await begin(sink, RetryProfile("half", (0.5,)))
         for session in range(100):
-            delivery.offer(encoded(session, 1))
+            delivery.offer(stored(session, 1))
         assert await delivery.stop(60.0) == 0
         assert delivery.status().delivered == 100
         assert asyncio.get_running_loop().time() < 10
-        assert not delivery.offer(encoded(1, 2))
+        assert not delivery.offer(stored(1, 2))
         assert delivery.status().dropped == 1
 
     run_virtual(main())
@@ -340,7 +340,7 @@ def test_stop_gives_up_in_time_and_leaves_nothing(behave: Behaviour) -> None:
         sink = FakeSink(behave)
         delivery = await begin(sink, RetryProfile("long", (1e6,) * 5))
         for session in range(100):
-            delivery.offer(encoded(session, 1))
+            delivery.offer(stored(session, 1))
         await pass_time(0.25)
         before = loop.time()
         assert await delivery.stop(2.0) == 100
@@ -366,11 +366,11 @@ def test_workers_exist_only_while_there_is_work() -> None:
 
         delivery = await begin(FakeSink(behave), limits=Limits(in_flight=8))
         for session in range(500):
-            delivery.offer(encoded(session, 1))
+            delivery.offer(stored(session, 1))
         assert len(asyncio.all_tasks()) == 9
         await settle(delivery)
         assert most == 8
-        delivery.offer(encoded(1, 2))
+        delivery.offer(stored(1, 2))
         assert len(asyncio.all_tasks()) == 2
         await settle(delivery)
         assert len(asyncio.all_tasks()) == 1
@@ -388,7 +388,7 @@ def test_dead_letters_are_bounded() -> None:
     async def main() -> None:
         delivery = await begin(FakeSink(behave), limits=Limits(dead_letters=5))
         for seq in range(1, 21):
-            delivery.offer(encoded(1, seq))
+            delivery.offer(stored(1, seq))
         await settle(delivery)
         assert [letter.event.seq for letter in delivery.dead_letters] == [16, 17, 18, 19, 20]
         assert delivery.status().dead == 20
@@ -400,7 +400,7 @@ def test_dead_letters_are_bounded() -> None:
 def test_a_lane_that_is_empty_is_gone() -> None:
     """A session that has nothing queued takes no memory."""
     lanes = Lanes(limit=10)
-    assert lanes.push(encoded(1, 1))
+    assert lanes.push(stored(1, 1))
     lane = lanes.take()
     assert lane is not None
     assert lanes.lanes == 1

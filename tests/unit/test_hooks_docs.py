@@ -11,6 +11,7 @@ import pytest
 
 from proxy.hooks.delivery import Limits
 from proxy.hooks.event import HookEvent, encode
+from proxy.hooks.journal import FILE_NAME, Retention
 from proxy.hooks.retry import FAST, STANDARD
 from proxy.hooks.webhook import DEFAULT_TIMEOUT, MAX_ANSWER
 from proxy.signaling.payloads import ConnectError, Connection, Reason, Role, SessionPayload
@@ -53,10 +54,11 @@ def test_all_numbers_are_listed(heading: str, numbers: type[Reason | ConnectErro
 
 def test_limits_and_schedules_are_those_of_the_code() -> None:
     """The numbers printed about queues, attempts and retries are the defaults."""
-    assert (Limits().queue, Limits().in_flight, Limits().dead_letters) == (10_000, 32, 1_000)
-    assert "holds 10,000 events" in TEXT
+    assert Limits().in_flight == 32
     assert "up to 32 are served" in TEXT
-    assert "latest 1,000 events that were given up" in TEXT
+    assert Retention().bytes == 256 * 2**20
+    assert "and 256 MiB;" in TEXT
+    assert FILE_NAME in TEXT
     assert (DEFAULT_TIMEOUT, MAX_ANSWER) == (5.0, 64 * 1024)
     assert FAST.steps[:8] == (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0)
     assert (FAST.budget, FAST.retry_after_limit) == (30, 30)

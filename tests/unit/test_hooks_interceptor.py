@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 
+import msgspec
 import pytest
 
-from proxy.hooks.interceptor import Interceptor, TooManyListenersError
-from tests.hooks_support import encoded
+from proxy.hooks.event import encode
+from proxy.hooks.interceptor import Filter, Interceptor, TooManyListenersError
+from tests.hooks_support import encoded, hook_event
 
 
 async def test_listeners_get_every_event_in_order_from_then_on() -> None:
@@ -28,12 +30,32 @@ async def test_listeners_get_every_event_in_order_from_then_on() -> None:
 async def test_a_customer_scope_narrows() -> None:
     """A listener with a customer scope gets the events of exactly that scope, not those without one."""
     interceptor = Interceptor()
-    narrow, wide = interceptor.subscribe("acme"), interceptor.subscribe()
+    narrow, wide = interceptor.subscribe(Filter("acme")), interceptor.subscribe()
     for seq, scope in enumerate(["acme", "other", None, "ACME", "acme"]):
         interceptor.offer(encoded(1, seq, scope))
     await interceptor.close(0)
     assert [text async for text in narrow] == [encoded(1, seq, "acme").body.decode() for seq in (0, 4)]
     assert len([text async for text in wide]) == 5
+
+
+async def test_event_names_narrow() -> None:
+    """A listener can ask for events or states by name; internal events are for nobody."""
+    interceptor = Interceptor()
+    kinds, states, nothing = (
+        interceptor.subscribe(Filter(names=frozenset(names))) for names in (["session"], ["connected", "x"], ["peer"])
+    )
+    everything = interceptor.subscribe()
+    texts = []
+    for seq, state in enumerate(["connecting", "connected", "disconnected"]):
+        event = encode(hook_event(1, seq, state=state))
+        texts.append(event.body.decode())
+        interceptor.offer(event)
+    interceptor.offer(msgspec.structs.replace(encoded(1, 9), internal=True))
+    await interceptor.close(0)
+    assert [text async for text in kinds] == texts
+    assert [text async for text in states] == [texts[1]]
+    assert [text async for text in nothing] == []
+    assert [text async for text in everything] == texts
 
 
 async def test_a_slow_listener_is_dropped_alone(caplog: pytest.LogCaptureFixture) -> None:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import sys
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from yarl import URL
 
+from proxy.hooks.formats.registry import FORMATS
+from proxy.hooks.nats import NatsSink, scope_token
 from proxy.hooks.sink import DELIVERED, Dead, Disabled, Outcome, Retry
 from proxy.hooks.uris import parse_hook_uri
 from proxy.hooks.webhook import WebhookSink, classify, display_name, retry_after
@@ -17,7 +24,15 @@ from proxy.hooks.webhook import WebhookSink, classify, display_name, retry_after
         ("localhost:8080/hooks", "needs a scheme and a host"),
         ("http:/localhost/hooks", "needs a scheme and a host"),
         ("ftp://localhost/", "unknown scheme 'ftp'"),
-        ("nats://localhost:4222", "later version"),
+        ("nats://", "no host"),
+        ("nats://localhost:0", "bad port"),
+        ("nats://localhost/a b", "space"),
+        ("nats://localhost/a/b", "prefix"),
+        ("nats://localhost/a..b", "prefix"),
+        ("nats://localhost/hooks.>", "prefix"),
+        ("nats://localhost/hooks.*", "prefix"),
+        ("nats://localhost/$JS", "prefix"),
+        ("tls://localhost/?x=1", "query"),
         ("http://", "no host"),
         ("http:///hooks", "no host"),
         ("http://:8080/", "host"),
@@ -45,7 +60,8 @@ def test_a_bad_uri_gets_one_clear_line(uri: str, why: str) -> None:
         "http://ann:s3cret@/hooks",
         "http://ann:s3/cret@host/",
         "ann:s3cret@host/hooks",
-        "nats://ann:s3cret@host",
+        "nats://ann:s3cret@host/a/b",
+        "nats://s3cret@host/?a=b",
         "ftp://ann:s3cret@host/",
         "http://host:0/?token=s3cret",
         "http://ann:s3cret@ho st/",
@@ -70,14 +86,77 @@ def test_an_error_shows_no_credentials(uri: str) -> None:
         ("http://:s3cret@localhost/h", "http://***@localhost/h"),
         ("http://localhost/h?token=s3cret#part", "http://localhost/h?***"),
         ("http://[::1]:9000/", "http://[::1]:9000/"),
+        ("nats://localhost", "nats://localhost"),
+        ("nats://ann:s3cret@localhost:4222/live", "nats://***@localhost:4222/live"),
+        ("tls://s3cret@localhost/live", "tls://***@localhost/live"),
     ],
 )
 def test_a_sink_goes_by_its_url_without_secrets(uri: str, name: str) -> None:
     """The name of a sink, and its repr, are its URL without credentials, query values and fragment."""
     sink = parse_hook_uri(uri)
     assert sink.name == display_name(URL(uri)) == name
-    assert isinstance(sink, WebhookSink)
-    assert repr(sink) == f"<WebhookSink {name}>"
+    kind = WebhookSink if name.startswith("http") else NatsSink
+    assert isinstance(sink, kind)
+    assert repr(sink) == f"<{kind.__name__} {name}>"
+
+
+@pytest.mark.parametrize("uri", ["http://localhost/h", "nats://localhost"])
+def test_each_format_is_a_sink_of_its_own(uri: str) -> None:
+    """The name of a sink tells its format, so that one receiver can have two of them."""
+    assert [parse_hook_uri(uri, format=name).name for name in FORMATS] == [uri, f"{uri} (red5)", f"{uri} (cloudevents)"]
+    with pytest.raises(ValueError, match="unknown hook format 'xml'"):
+        parse_hook_uri(uri, format="xml")
+
+
+def test_without_its_package_nats_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A nats:// URI without nats-py gets one line with the command that helps."""
+    for name in [name for name in sys.modules if name == "nats" or name.startswith("nats.")]:
+        monkeypatch.delitem(sys.modules, name)
+    for name in ("proxy.hooks.nats", "proxy.hooks.jetstream"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "nats", None)
+    with pytest.raises(ValueError, match=re.escape("pip install 'stream-manager-proxy[nats]'")) as caught:
+        parse_hook_uri("nats://ann:s3cret@localhost")
+    assert "s3cret" not in str(caught.value)
+    assert isinstance(parse_hook_uri("http://localhost"), WebhookSink)
+
+
+def test_a_port_that_is_not_given_is_the_usual_one() -> None:
+    """nats:// and tls:// without a port go to 4222."""
+    for uri in ("nats://localhost", "tls://localhost/live"):
+        assert parse_hook_uri(uri)._server.port == 4222  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("scope", "token"),
+    [
+        (None, "_"),
+        ("", "_"),
+        ("_", "%5F"),
+        ("acme", "acme"),
+        ("A-b_9", "A-b_9"),
+        ("a.b", "a%2Eb"),
+        (">", "%3E"),
+        ("*", "%2A"),
+        ("a b\r\n", "a%20b%0D%0A"),
+        ("~", "%7E"),
+        ("100%", "100%25"),
+        ("é", "%C3%A9"),
+        ("\ud800", "%3F"),
+        ("é" * 5000, ("%C3%A9" * 5000)[:3072]),
+    ],
+)
+def test_a_scope_is_one_token_of_a_subject(scope: str | None, token: str) -> None:
+    """Whatever a customer scope holds, it is one token that NATS takes as it is."""
+    assert scope_token(scope) == token
+
+
+@given(first=st.text(max_size=30), second=st.text(max_size=30))
+def test_scopes_do_not_share_a_token(first: str, second: str) -> None:
+    """Two scopes have two tokens, and a token has only characters that mean nothing in a subject."""
+    tokens = scope_token(first), scope_token(second)
+    assert (tokens[0] == tokens[1]) == (first == second)
+    assert all(re.fullmatch(r"[A-Za-z0-9_%-]+", token) for token in tokens)
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,14 @@ def test_allowed_host() -> None:
     assert registry.nodes == []
 
 
+def test_address_pattern_is_for_addresses() -> None:
+    """A pattern of digits and dots matches addresses only, so a name that begins like one gets nowhere."""
+    registry = Registry(allow_hosts=["10.1.*"])
+    assert registry.choose("10.1.2.3").host == "10.1.2.3"
+    with pytest.raises(OriginChoiceError):
+        registry.choose("10.1.evil.example")
+
+
 def test_any_host() -> None:
     """With any host allowed, an unknown one goes to a registered origin; it is never dialled."""
     registry = Registry(any_host=True)

@@ -40,6 +40,7 @@ class Dial(asyncio.Protocol):
     def start(self, host: str, port: int) -> None:
         """Start to connect."""
         self._task = asyncio.get_running_loop().create_task(self._connect(host, port))
+        self._task.add_done_callback(self._connected)
 
     def give_up(self, why: str = "") -> None:
         """End the dial; with a reason the owner is told."""
@@ -62,10 +63,16 @@ class Dial(asyncio.Protocol):
         except (ValueError, OverflowError) as error:
             why = f"origin {host}:{port} has no usable address: {error}"
         finally:
-            self._task = None
             if self._transport is None:
                 self.give_up(" ".join(why.split()))
-                self._done(self)
+
+    def _connected(self, task: asyncio.Task[None]) -> None:
+        # Not left to the task itself: one that is cancelled before its first step does not even reach its ``finally``.
+        self._task = None
+        if task.cancelled() and self._transport is not None:
+            self._transport.abort()  # made, and then cancelled: uvloop would keep it, and never tell that it is lost
+        if task.cancelled() or self._transport is None:
+            self._done(self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Mapping
 from math import ceil
@@ -107,7 +108,9 @@ class Relay:
                 refusal.abort()
             for dial in list(self._dials):
                 dial.give_up()
-            await self._until_empty()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout):
+                    await self._until_empty()
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None

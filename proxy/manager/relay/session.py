@@ -287,7 +287,8 @@ class RelaySession:
         if self._state is State.DIALING:
             if self._dial is not None:
                 self._dial.give_up()
-            self._refuse(None, code, reason)
+            # Before Connect.Success a bare close leaves the SDK's promise pending for ever.
+            self._refuse(messages.connect_error(messages.CONNECT_FAILED), code, reason)
             self._later(end)
             return
         for leg, farewell in zip((self._origin, self._client), farewells, strict=True):
@@ -324,7 +325,7 @@ class RelaySession:
         self._client.abort()
         self._origin.abort()
 
-    def _refuse(self, text: str | None, code: int, reason: str) -> None:
+    def _refuse(self, text: str, code: int, reason: str) -> None:
         """Turn the client leg, the only one there is, into a refusal."""
         request, held = self._request, self._held
         self._state, self._held = State.OVER, b""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hmac
+import ipaddress
 import logging
 from typing import Any
 
 import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
+from yarl import URL
 
 from proxy.signaling.clock import Clock
 
@@ -69,13 +71,30 @@ def make_middleware(clock: Clock) -> Middleware:
 
 
 def require_token(request: web.Request, token: str | None) -> None:
-    """Check ``accessToken`` in constant time. Where no administrator token is set, none is asked for.
+    """Check ``accessToken``, or ``Authorization: Bearer``, in constant time.
+
+    Where no token is set none is asked for, but a page of another site is turned away: whoever visits it while the simulator
+    runs has not asked for its help.
 
     Raises:
-        ApiError: 401, the token is missing or wrong.
+        ApiError: 401, the token is missing or wrong; 403, there is none and a page of another site asks.
     """
     if token is None:
+        if not _is_local(request.headers.get("Origin")):
+            raise ApiError(403, "Pages of other sites need --admin-token, and its token as accessToken.")
         return
-    given = request.query.get("accessToken", "")
+    scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
+    given = request.query.get("accessToken") or (bearer.strip() if scheme.lower() == "bearer" else "")
     if not hmac.compare_digest(given.encode(errors="replace"), token.encode(errors="replace")):
         raise ApiError(401, "The accessToken is missing or wrong.")
+
+
+def _is_local(origin: str | None) -> bool:
+    """Say whether a page's origin is on this machine; a client that is no page has none."""
+    if origin is None:
+        return True
+    try:
+        host = URL(origin).host or ""
+        return host == "localhost" or host.endswith(".localhost") or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

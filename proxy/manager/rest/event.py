@@ -85,8 +85,8 @@ class EventRoutes:
 def _count(text: str | None) -> int:
     if text is None:
         return 1
-    if not (text.isascii() and text.isdigit() and 0 < int(text) <= 1000):
-        raise ApiError(400, f"endpoints={text!r} is not a whole number from 1 to 1000.")
+    if not (text.isascii() and text.isdigit() and len(text) <= 4 and 0 < int(text) <= 1000):
+        raise ApiError(400, f"endpoints={text[:100]!r} is not a whole number from 1 to 1000.")
     return int(text)
 
 

@@ -1,0 +1,1 @@
+"""The commands beside ``serve`` and ``publish``: looking at hooks, and causing them."""

@@ -1,0 +1,42 @@
+"""Writing lines: to stdout what was asked for, to stderr what went wrong, and quietly nothing when nobody reads any more."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+OK, FAILED, USAGE = 0, 1, 2
+
+
+class CommandError(Exception):
+    """A command cannot do what it was told: one line, and the exit code."""
+
+    def __init__(self, message: str, code: int = FAILED) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class ReaderGone(Exception):
+    """Whoever read stdout has left, as ``head`` does."""
+
+
+def write(line: str) -> None:
+    """Write one line to stdout at once.
+
+    Raises:
+        ReaderGone: nobody reads it.
+    """
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        # A terminal that cannot show a character is shown its number.
+        sys.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is left in the buffer would make the interpreter complain when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise ReaderGone from None
+
+
+def note(command: str, line: str) -> None:
+    """Write one line to stderr."""
+    print(f"{command}: {line}", file=sys.stderr, flush=True)

@@ -1,0 +1,18 @@
+"""The names of events and of what can happen in each: the values of ``event``, and of ``state`` or ``payload.event``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+STATES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "session": ("connecting", "connected", "connect_error", "reconnect", "reconnected", "disconnected"),
+        "peer": ("peer_joined", "peer_leaved"),
+        "remote_track": ("remote_track_started", "remote_track_ended"),
+        "local_track": ("local_track", "local_track_attached", "local_track_detached"),
+    }
+)
+
+#: Every name, events first.
+NAMES: tuple[str, ...] = tuple(dict.fromkeys([*STATES, *(state for states in STATES.values() for state in states)]))

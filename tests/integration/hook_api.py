@@ -1,0 +1,89 @@
+"""The hooks API, metrics and webhook socket of one hub, served at a free port without the rest of the simulator."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from proxy.hooks.event import EventFactory
+from proxy.hooks.hub import Hub
+from proxy.hooks.interceptor import Interceptor
+from proxy.hooks.journal import FILE_NAME, Journal
+from proxy.hooks.trigger import Trigger
+from proxy.hooks.uris import parse_hook_uri
+from proxy.manager.rest.errors import make_middleware
+from proxy.manager.rest.hooks import HookRoutes
+from proxy.manager.rest.metrics import MetricsRoutes
+from proxy.manager.rest.webhook_socket import webhook_socket
+from proxy.manager.sessions import Sessions
+from proxy.signaling.clock import Clock
+from tests.hooks_support import QUICK
+
+
+@dataclass
+class HookApi:
+    """A client of it, and what is behind it."""
+
+    http: aiohttp.ClientSession
+    url: str
+    hub: Hub
+    interceptor: Interceptor
+
+    @property
+    def journal(self) -> Journal:
+        assert self.hub.journal is not None
+        return self.hub.journal
+
+    @property
+    def socket_url(self) -> str:
+        return self.url.replace("http", "ws") + "/live/webhook"
+
+    async def call(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
+        """Return the status and the JSON of an answer."""
+        async with self.http.request(method, f"{self.url}/api/v1/hooks{path}", **options) as response:
+            assert response.content_type == "application/json"
+            return response.status, await response.json()
+
+    async def get(self, path: str = "", **query: Any) -> Any:
+        """Return the JSON of a GET that succeeds."""
+        status, answer = await self.call("GET", path, params={key: str(value) for key, value in query.items()})
+        assert status == 200, answer
+        return answer
+
+
+@asynccontextmanager
+async def hook_api(
+    data_dir: Path | None = None, *, sinks: Sequence[str] = (), token: str | None = None, port: int = 0
+) -> AsyncIterator[HookApi]:
+    """Serve; ``data_dir`` ``None``: the journal is in memory."""
+    clock, rng = Clock(), random.Random()
+    journal = await Journal.start(None if data_dir is None else data_dir / FILE_NAME, clock=clock)
+    interceptor = Interceptor()
+    hub = await Hub.start(
+        [parse_hook_uri(uri) for uri in sinks],
+        clock=clock, rng=rng, profile=QUICK, taps=[interceptor], journal=journal,
+    )  # fmt: skip
+    trigger = Trigger(hub, events=EventFactory(node=1, clock=clock, rng=rng), rng=rng)
+    sessions = Sessions(lambda *_: None, clock=clock, rng=rng)
+    app = web.Application(middlewares=[make_middleware(clock)])
+    app.add_routes(HookRoutes(hub, trigger, token).routes())
+    app.add_routes(MetricsRoutes(hub, sessions, interceptor).routes())
+    app.add_routes([web.get("/{app:.+}/webhook", webhook_socket(interceptor, journal))])
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        async with aiohttp.ClientSession() as http:
+            yield HookApi(http, f"http://127.0.0.1:{runner.addresses[0][1]}", hub, interceptor)
+    finally:
+        await interceptor.close()
+        await runner.cleanup()
+        await hub.stop(0.0)
+        await journal.stop()

@@ -1,0 +1,554 @@
+"""The journal: what it keeps, what it answers, and what it says when it cannot."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import resource
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from proxy.hooks.event import Context, EncodedEvent, Stored
+from proxy.hooks.journal import (
+    AttemptRecord,
+    Journal,
+    JournalError,
+    JournalReader,
+    Query,
+    Retention,
+    State,
+)
+from proxy.hooks.journal_store import STEP
+from proxy.hooks.journal_types import Mark
+from proxy.signaling.clock import Clock
+from tests.helpers import eventually
+from tests.hooks_support import NOW, encoded
+
+CLOCK = Clock(wall=lambda: NOW)
+SINK = "http://receiver/hooks"
+
+
+@asynccontextmanager
+async def journal_at(path: Path | None, *sinks: str, **retention: Any) -> AsyncIterator[Journal]:
+    """Run a journal; it is stopped at the end."""
+    journal = await Journal.start(path, clock=CLOCK, retention=Retention(**retention))
+    try:
+        await journal.begin_sinks(sinks)
+        yield journal
+    finally:
+        await journal.stop()
+
+
+@pytest.fixture(params=["file", "memory"])
+def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path | None:
+    """Where a journal is."""
+    return tmp_path / "data" / "hooks.db" if request.param == "file" else None
+
+
+def event(session: int = 1, seq: int = 1, **changes: Any) -> EncodedEvent:
+    """Make an event with some fields changed."""
+    return msgspec.structs.replace(encoded(session, seq), **changes)
+
+
+def end(session: int, seq: int) -> EncodedEvent:
+    return event(session, seq, state="disconnected")
+
+
+def mark(stored: Stored, state: State, outcome: str = "", sink: str = SINK) -> Mark:
+    return Mark(stored.id, sink, state, AttemptRecord(5, outcome, "why", 3) if outcome else None)
+
+
+async def test_what_is_journalled_comes_back_whole(path: Path | None) -> None:
+    """Every field of an event is read back as it was, on the bytes to the last, and it is handed on when it is written."""
+    events = [
+        event(1, 1, context=Context(user_agent="Browser/1.0", stream="live/cam", joined=True)),
+        event(2, 1, customer_scope=None, connection_id=None, context=Context(synthetic=True)),
+        event(3, 1, event="websocket", state="websocket_connected", internal=True, body=b"\x00\xff"),
+    ]
+    told: list[Stored] = []
+    async with journal_at(path) as journal:
+        journal.on_committed(told.extend)
+        for one in events:
+            journal.append(one)
+        assert not told
+        found = await journal.find(Query(internal=True))
+        assert [stored.event for stored in found] == events
+        assert told == found
+        assert [stored.id for stored in found] == [1, 2, 3]
+        assert (journal.status().journalled, journal.status().committed, journal.status().events) == (3, 3, 3)
+
+
+async def test_half_a_surrogate_pair_is_no_trouble(path: Path | None) -> None:
+    """Text that a client sent and that no file can hold is journalled with a question mark in its place."""
+    async with journal_at(path) as journal:
+        journal.append(event(customer_scope="a\ud800", context=Context(user_agent="b\udcff")))
+        (stored,) = await journal.find(Query())
+        assert (stored.event.customer_scope, stored.event.context.user_agent) == ("a?", "b?")
+        assert journal.healthy
+
+
+@pytest.mark.parametrize(
+    ("query", "ids"),
+    [
+        (Query(), [1, 2, 4, 5, 6]),
+        (Query(internal=True), [1, 2, 3, 4, 5, 6]),
+        (Query(limit=2), [1, 2]),
+        (Query(limit=2, newest_first=True), [6, 5]),
+        (Query(after_id=2, before_id=6), [4, 5]),
+        (Query(session=2), [2, 5]),
+        (Query(customer_scope="acme"), [1, 4, 5, 6]),
+        (Query(customer_scope="other"), [2]),
+        (Query(connection_id="cam-1", session=1), [1, 4]),
+        (Query(event="session", state="disconnected"), [4]),
+        (Query(since_ms=5000), [5, 6]),
+        (Query(until_ms=5000), [5]),
+        (Query(dead=True), [2, 4]),
+        (Query(dead=True, sink="b"), [4]),
+        (Query(dead=True, sink="b", customer_scope="other"), []),
+        (Query(sink="nobody"), []),
+        (Query(sink="b", session=1), [1, 4]),
+    ],
+)
+async def test_find(path: Path | None, query: Query, ids: list[int]) -> None:
+    """Each filter narrows, filters together narrow further, and the order is that of the ids."""
+    async with journal_at(path, "a", "b") as journal:
+        stored = [
+            journal.append(one)
+            for one in (
+                event(1, 1, connection_id="cam-1", ts=6000),
+                event(2, 1, customer_scope="other", ts=6000),
+                event(2, 1, event="websocket", state="websocket_connected", internal=True, uuid="i", ts=6000),
+                msgspec.structs.replace(end(1, 2), connection_id="cam-1", ts=6000),
+                event(2, 2, ts=5000),
+                event(3, 1, ts=6000),
+            )
+        ]
+        if query.since_ms is not None:
+            query = Query(since_ms=5000, after_id=4)
+        journal.mark(mark(stored[0], State.DELIVERED, "delivered", "a"))
+        journal.mark(mark(stored[1], State.DEAD, "dead", "a"))
+        journal.mark(mark(stored[3], State.DEAD, "dead", "b"))
+        assert [found.id for found in await journal.find(query)] == ids
+
+
+async def test_a_delivery_s_attempts_are_on_record_and_bounded(path: Path | None) -> None:
+    """Of each delivery the state, the number of attempts, and the first and the last ten of them are kept."""
+    async with journal_at(path, SINK, "other") as journal:
+        stored = journal.append(event())
+        found = await journal.get(stored.event.uuid)
+        assert found is not None
+        assert [(one.sink, one.state, one.attempts) for one in found[1]] == [
+            (SINK, "pending", ()),
+            ("other", "pending", ()),
+        ]
+        for number in range(49):
+            attempt = AttemptRecord(number, "retry", f"HTTP {500 + number}", 3)
+            journal.mark(Mark(stored.id, SINK, State.PENDING, attempt))
+            if number == 20:
+                await journal.flush()
+        journal.mark(mark(stored, State.DEAD, "dead"))
+        journal.mark(mark(stored, State.SKIPPED, sink="other"))
+        found = await journal.get(stored.event.uuid)
+        assert found is not None
+        assert found[0] == stored
+        first, other = found[1]
+        assert (first.state, first.tries, len(first.attempts)) == ("dead", 50, 20)
+        assert [attempt.at for attempt in first.attempts] == [*range(10), *range(40, 49), 5]
+        assert (other.state, other.tries, other.attempts) == ("skipped", 0, ())
+        assert await journal.get("unknown") is None
+
+
+async def test_what_a_sink_has_yet_to_get(path: Path | None) -> None:
+    """A sink has pending what was journalled while it was in use and not settled, oldest first, page by page."""
+    async with journal_at(path, "a") as journal:
+        stored = [journal.append(event(1, seq)) for seq in range(1, 11)]
+        journal.mark(mark(stored[0], State.DELIVERED, "delivered", "a"))
+        journal.mark(mark(stored[1], State.PENDING, "retry", "a"))
+        journal.mark(mark(stored[2], State.DEAD, "dead", "a"))
+        page = await journal.pending("a", 0, 3)
+        assert ([one.id for one in page.events], page.last, page.complete) == ([2, 4, 5], 10, False)
+        page = await journal.pending("a", 5, 6)
+        assert ([one.id for one in page.events], page.last, page.complete) == ([6, 7, 8, 9, 10], 10, True)
+        assert await journal.count_pending("a") == 8
+        assert await journal.count_dead("a") == 1
+
+
+async def test_a_sink_that_was_away_gets_what_it_missed_and_not_what_was_not_for_it(tmp_path: Path) -> None:
+    """Pending events wait for a sink that is not in use; those of the time in which it was not are not for it."""
+    path = tmp_path / "hooks.db"
+    async with journal_at(path, "a") as journal:
+        journal.append(event(1, 1))
+    async with journal_at(path, "b") as journal:
+        journal.append(event(1, 2))
+        assert [one.id for one in (await journal.pending("a", 0, 9)).events] == [1]
+    async with journal_at(path, "a", "b") as journal:
+        journal.append(event(1, 3))
+        assert [one.id for one in (await journal.pending("a", 0, 9)).events] == [1, 3]
+        assert [one.id for one in (await journal.pending("b", 0, 9)).events] == [2, 3]
+        assert [one.id for one in (await journal.pending("a", 1, 1)).events] == [3]
+        found = await journal.get(event(1, 2).uuid)
+        assert found is not None
+        assert [one.sink for one in found[1]] == ["b"]
+
+
+async def test_reset_makes_pending_again(path: Path | None) -> None:
+    """What is delivered or dead can be made pending again, one event or all dead ones; what is pending is left alone."""
+    async with journal_at(path, "a") as journal:
+        stored = [journal.append(event(1, seq)) for seq in range(1, 6)]
+        for one, state in zip(stored, (State.DELIVERED, State.DEAD, State.DEAD, State.DELIVERED), strict=False):
+            journal.mark(mark(one, state, "x", "a"))
+        assert await journal.reset("a", stored[0].event.uuid) == [1]
+        assert await journal.reset("a", stored[0].event.uuid) == []
+        assert await journal.reset("a", stored[4].event.uuid) == []
+        assert await journal.reset("b") == []
+        assert await journal.reset("a") == [2, 3]
+        assert [one.id for one in (await journal.pending("a", 0, 9)).events] == [1, 2, 3, 5]
+        assert [one.id for one in await journal.fetch([3, 1, 77])] == [1, 3]
+
+
+async def test_two_instances_never_share_a_journal(tmp_path: Path) -> None:
+    """The second one is told in one line who has it; when the first has stopped it can be had, with all that is in it."""
+    path = tmp_path / "hooks.db"
+    async with journal_at(path) as journal:
+        journal.append(event())
+        with pytest.raises(JournalError, match=rf"in use by another instance \(process {os.getpid()}\)") as error:
+            await Journal.start(path, clock=CLOCK)
+        assert "\n" not in str(error.value)
+    async with journal_at(path) as journal:
+        assert len(await journal.find(Query())) == 1
+        assert journal.append(event(1, 2)).id == 2
+
+
+async def grown(path: Path) -> None:
+    async with journal_at(path, SINK) as journal:
+        for number in range(300):
+            journal.append(event(number, 1))
+
+
+def cut_short(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def overwritten(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.write(b"this is not a database, but a letter" * 10)
+
+
+def torn(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(os.urandom(path.stat().st_size - 8192))
+
+
+def somebody_elses(path: Path) -> None:
+    path.unlink()
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE recipes(name)")
+    connection.close()
+
+
+def from_the_future(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+
+
+def a_directory(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "what"),
+    [
+        (cut_short, "is damaged .* move it away with mv"),
+        (overwritten, "is damaged .* move it away with mv"),
+        (torn, "is damaged .* move it away with mv"),
+        (somebody_elses, "is not a hook journal: give another --data-dir"),
+        (from_the_future, "written by a newer version"),
+        (a_directory, "cannot be written .* give a writable --data-dir"),
+    ],
+)
+async def test_a_file_that_cannot_be_used(tmp_path: Path, spoil: Callable[[Path], None], what: str) -> None:
+    """A file that is no journal, or no longer one, is left as it is, and one line says what it is and what to do."""
+    path = tmp_path / "hooks.db"
+    await grown(path)
+    spoil(path)
+    before = path.is_dir() or path.read_bytes()
+    with pytest.raises(JournalError, match=what) as error:
+        await Journal.start(path, clock=CLOCK)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+    assert before == (path.is_dir() or path.read_bytes())
+
+
+async def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
+    """When there is a file where the data directory should be, that is said in one line."""
+    (tmp_path / "data").touch()
+    with pytest.raises(JournalError, match=r"cannot be opened .* give a writable --data-dir"):
+        await Journal.start(tmp_path / "data" / "hooks.db", clock=CLOCK)
+
+
+async def test_a_file_that_somebody_else_has_locked_at_the_start(tmp_path: Path) -> None:
+    """Another program that has the file locked is named as the cause."""
+    path = tmp_path / "hooks.db"
+    await grown(path)
+    other = sqlite3.connect(path, isolation_level=None)
+    try:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(JournalError, match="is locked by another program: close that one"):
+            await Journal.start(path, clock=CLOCK)
+    finally:
+        other.close()
+
+
+async def through_trouble(
+    journal: Journal, begin: Callable[[], None], finish: Callable[[], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Publish before, while and after ``begin`` and ``finish`` keep the file from being written."""
+    told: list[Stored] = []
+    journal.on_committed(told.extend)
+    expected = [journal.append(event(1, seq)) for seq in range(1, 6)]
+    await journal.flush()
+    begin()
+    try:
+        with caplog.at_level(logging.WARNING, "proxy.hooks"):
+            expected += [journal.append(event(1, seq, body=os.urandom(200_000))) for seq in range(6, 9)]
+            await eventually(lambda: told == expected)
+            assert not journal.healthy
+            expected += [journal.append(event(1, seq)) for seq in range(9, 20)]
+            journal.mark(mark(expected[0], State.DELIVERED, "delivered"))
+            await eventually(lambda: told == expected)
+            await eventually(lambda: journal.status().failures > 1)
+            assert (journal.status().committed, journal.status().waiting) == (5, 14)
+    finally:
+        finish()
+    (line,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+    assert "hooks go on from memory" in line
+    await eventually(lambda: journal.healthy)
+    expected.append(journal.append(event(1, 20)))
+    await eventually(lambda: told == expected)
+    assert await journal.find(Query()) == expected
+    assert (await journal.pending(SINK, 0, 1)).events[0].id == 2
+    assert (journal.status().committed, journal.status().waiting, journal.status().lost) == (20, 0, 0)
+
+
+async def test_a_disk_without_room(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """While the file cannot grow, events are handed on in order, one line says so, and later all of them are in the file."""
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    path = tmp_path / "hooks.db"
+
+    def begin() -> None:
+        size = max(file.stat().st_size for file in tmp_path.glob("hooks.db*"))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 50_000, hard))
+
+    async with journal_at(path, SINK) as journal:
+        await through_trouble(journal, begin, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard)), caplog)
+
+
+async def test_a_quota_that_is_used_up(path: Path | None, caplog: pytest.LogCaptureFixture) -> None:
+    """The same when SQLite itself says that the database is full."""
+    async with journal_at(path, SINK) as journal:
+        connection = journal._store.connection
+
+        def begin() -> None:
+            (pages,) = connection.execute("PRAGMA page_count").fetchone()
+            connection.execute(f"PRAGMA max_page_count = {pages + 10}")
+
+        def finish() -> None:
+            connection.execute("PRAGMA max_page_count = 1000000")
+
+        await through_trouble(journal, begin, finish, caplog)
+
+
+async def test_a_file_that_somebody_else_locks_meanwhile(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The same when another program holds a lock on the file."""
+    path = tmp_path / "hooks.db"
+    async with journal_at(path, SINK) as journal:
+        other = sqlite3.connect(path, isolation_level=None)
+        try:
+            await through_trouble(
+                journal, lambda: other.execute("BEGIN IMMEDIATE"), lambda: other.execute("ROLLBACK"), caplog
+            )
+        finally:
+            other.close()
+
+
+async def test_what_is_kept_for_a_file_that_stays_unwritable_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Beyond a limit the oldest events are not journalled any more, which is counted and said; all are handed on."""
+    monkeypatch.setattr("proxy.hooks.journal_writer.MAX_WAITING", 100)
+    told: list[Stored] = []
+    async with journal_at(tmp_path / "hooks.db") as journal:
+        journal.on_committed(told.extend)
+        other = sqlite3.connect(tmp_path / "hooks.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        for seq in range(150):
+            journal.append(event(1, seq))
+        await eventually(lambda: len(told) == 150)
+        assert (journal.status().waiting, journal.status().lost) == (100, 50)
+        assert "50 hook events could not be journalled at all" in caplog.text
+        other.close()
+        await eventually(lambda: journal.healthy)
+        assert [stored.event.seq for stored in await journal.find(Query())] == list(range(50, 150))
+
+
+async def test_a_disk_that_hangs_costs_bounded_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """While nothing is written and nothing fails, events wait up to a limit; those beyond are dropped, counted and said."""
+    monkeypatch.setattr("proxy.hooks.journal_writer.MAX_QUEUED", 10)
+    async with journal_at(tmp_path / "hooks.db") as journal:
+        other = sqlite3.connect(tmp_path / "hooks.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        for seq in range(1, 31):
+            journal.append(event(1, seq))
+        assert (journal.status().waiting, journal.status().lost) == (10, 20)
+        assert "does not keep up" in caplog.text
+        other.close()
+        assert [stored.event.seq for stored in await journal.find(Query())] == list(range(1, 11))
+
+
+async def compacted(journal: Journal) -> list[int]:
+    """Let the journal delete what it may; return the ids that are left."""
+
+    def work(store: Any) -> None:
+        for _ in range(20):
+            store.compact(CLOCK.wall_ms())
+
+    await journal._call(work)
+    return [stored.id for stored in await journal.find(Query(internal=True, limit=100_000))]
+
+
+async def test_old_events_are_deleted(path: Path | None) -> None:
+    """Of sessions that are over and settled, the newest events are kept, as many as asked for, and none for too long."""
+    async with journal_at(path, "a", events=50, days=1.0) as journal:
+        for session in range(100):
+            first, last = journal.append(event(session, 1)), journal.append(end(session, 2))
+            for one in (first, last):
+                journal.mark(mark(one, State.DELIVERED, "delivered", "a"))
+        await journal.flush()
+        assert await compacted(journal) == list(range(151, 201))
+        old = [journal.append(event(500, 1, ts=0)), journal.append(msgspec.structs.replace(end(500, 2), ts=0))]
+        for one in old:
+            journal.mark(mark(one, State.DELIVERED, "delivered", "a"))
+        await journal.flush()
+        left = await compacted(journal)
+        assert len(left) == 50
+        assert left[-1] == 202
+
+
+async def test_what_is_needed_is_kept_beyond_the_limits(path: Path | None) -> None:
+    """What a sink has not settled, and all of a session that lives, stays however old it is; what only a sink needs that is
+    no longer in use does not."""
+    async with journal_at(path, "a", "b", events=1) as journal:
+        alive = [journal.append(event(1, 1, ts=0)), journal.append(event(1, 2, ts=0))]
+        socket = journal.append(event(1, 2, uuid="i", event="websocket", state="websocket_connected", internal=True))
+        waiting = [journal.append(event(2, 1, ts=0)), journal.append(end(2, 2))]
+        done = [journal.append(event(3, 1, ts=0)), journal.append(end(3, 2))]
+        synthetic = journal.append(event(4, 1, ts=0, context=Context(synthetic=True)))
+        for one in (*alive, socket, *done, synthetic):
+            for sink in ("a", "b"):
+                journal.mark(mark(one, State.DELIVERED, "delivered", sink))
+        for one in waiting:
+            journal.mark(mark(one, State.DELIVERED, "delivered", "a"))
+        newest = journal.append(event(5, 1))
+        await journal.flush()
+        needed = [one.id for one in (*alive, socket)]
+        assert await compacted(journal) == [*needed, *(one.id for one in waiting), newest.id]
+        await journal.begin_sinks(["a"])
+        assert await compacted(journal) == [*needed, newest.id]
+
+
+async def test_a_session_of_which_something_is_left_never_seems_alive(path: Path | None) -> None:
+    """The end of a session is deleted last: else the rest would look like a session that wants an end."""
+    async with journal_at(path, "a", events=1) as journal:
+        stored = [journal.append(event(1, 1)), journal.append(event(1, 2)), journal.append(end(1, 3))]
+        socket = journal.append(event(1, 3, uuid="i", event="websocket", state="websocket_disconnected", internal=True))
+        for one in (*stored, socket):
+            journal.mark(mark(one, State.DELIVERED, "delivered", "a"))
+        newest = [journal.append(event(2, 1)), journal.append(end(2, 2))]
+        for one in (stored[1], socket):
+            await journal.reset("a", one.event.uuid)
+        assert await compacted(journal) == [2, 3, socket.id, *(one.id for one in newest)]
+        assert await journal.unfinished(0, 10) == []
+        for one in (stored[1], *newest):
+            journal.mark(mark(one, State.DELIVERED, "delivered", "a"))
+        await journal.flush()
+        assert await compacted(journal) == [socket.id, newest[1].id]
+        journal.mark(mark(socket, State.DELIVERED, "delivered", "a"))
+        await journal.flush()
+        assert await compacted(journal) == [newest[1].id]
+
+
+async def test_the_bytes_limit_goes_first(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The file stays within its bytes even if that costs what was still needed, which is counted and said loudly."""
+    limit = 2_000_000
+    async with journal_at(tmp_path / "hooks.db", "dead sink", bytes=limit) as journal:
+        for round_number in range(20):
+            for session in range(200):
+                journal.append(event(round_number * 1000 + session, 1, body=os.urandom(2_000)))
+            await journal.flush()
+        await eventually(lambda: journal.status().forced > STEP and journal.status().bytes <= limit, timeout=15)
+        assert "the hook journal is too big: deleted" in caplog.text
+        left = await journal.find(Query(limit=100_000))
+        assert left[-1].id == 4000
+        assert 100 < len(left) < 1000
+        await eventually(lambda: (tmp_path / "hooks.db").stat().st_size < 2 * limit, timeout=15)
+
+
+async def test_a_reader_sees_a_running_instance_and_a_stopped_one(tmp_path: Path) -> None:
+    """A command reads what is in the file while it is written, after a stop, and never changes it."""
+    path = tmp_path / "hooks.db"
+    with pytest.raises(JournalError, match=r"there is no journal at .*--data-dir"):
+        JournalReader.open(path)
+    async with journal_at(path, SINK) as journal:
+        stored = journal.append(event())
+        await journal.flush()
+        reader = JournalReader.open(path)
+        assert reader.find(Query()) == [stored]
+        second = journal.append(event(1, 2))
+        await journal.flush()
+        assert reader.find(Query()) == [stored, second]
+        reader.close()
+    before = path.read_bytes()
+    reader = JournalReader.open(path)
+    assert reader.find(Query(newest_first=True)) == [second, stored]
+    found = reader.get(stored.event.uuid)
+    assert found is not None
+    assert (found[0], found[1][0].state) == (stored, "pending")
+    reader.close()
+    assert path.read_bytes() == before
+
+
+async def test_ids_never_come_again(tmp_path: Path) -> None:
+    """However much was deleted, a new event has a higher id than any before."""
+    path = tmp_path / "hooks.db"
+    async with journal_at(path, "a", events=1) as journal:
+        for number in range(10):
+            for one in (journal.append(event(number, 1)), journal.append(end(number, 2))):
+                journal.mark(mark(one, State.DELIVERED, "x", "a"))
+        await journal.flush()
+        assert await compacted(journal) == [20]
+    async with journal_at(path, "b") as journal:
+        assert journal.append(event(50, 1)).id == 21
+
+
+async def test_a_stopped_journal_takes_nothing_and_does_not_raise(path: Path | None) -> None:
+    """What is published after the end is not written, and asking then is an error in words."""
+    async with journal_at(path) as journal:
+        pass
+    journal.append(event())
+    journal.mark(Mark(1, SINK, State.DEAD))
+    with pytest.raises(JournalError, match="the journal is closed"):
+        await journal.find(Query())
+    await asyncio.gather(journal.stop(), journal.stop())

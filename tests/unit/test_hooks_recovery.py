@@ -1,0 +1,143 @@
+"""Recovery: what is left of a session in the journal gets the end that the session would have had."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy.hooks.event import Context, EncodedEvent, EventFactory
+from proxy.hooks.hub import Hub
+from proxy.hooks.journal import Journal, Query
+from proxy.hooks.recovery import end_unfinished
+from proxy.signaling.clock import Clock
+from proxy.signaling.payloads import (
+    ConnectError,
+    Kind,
+    LocalTrackPayload,
+    Payload,
+    Reason,
+    SessionPayload,
+    WebSocketPayload,
+)
+from proxy.signaling.session import SessionLife
+from tests.hooks_support import connection
+
+STEPS: dict[str, Callable[[SessionLife], list[Payload]]] = {
+    "up": lambda life: life.transport_up(),
+    "start": lambda life: life.stream_start(peer="cam", room="live"),
+    "gap": lambda life: life.gap(),
+    "back": lambda life: life.back(),
+    "audio": lambda life: life.track_start("audio_main", Kind.AUDIO),
+    "video": lambda life: life.track_start("video_main", Kind.VIDEO),
+    "no video": lambda life: life.track_end("video_main"),
+    "refuse": lambda life: life.refuse(ConnectError.NAME_IN_USE),
+    "end": lambda life: life.end(Reason.KICKED),
+}
+
+
+#: How a session begins, and what else happens to it.
+LIVES = st.builds(
+    lambda beginning, rest: [*beginning, *rest],
+    st.sampled_from([(), ("up",), ("start",), ("up", "start"), ("start", "up", "audio", "video")]),
+    st.lists(st.sampled_from(sorted(STEPS)), max_size=6),
+)
+
+
+def timeless(payload: Payload) -> Payload:
+    if isinstance(payload, SessionPayload):
+        return msgspec.structs.replace(payload, duration=None, after_ms=None)
+    return payload
+
+
+def payload_of(event: EncodedEvent) -> dict[str, Any]:
+    payload: dict[str, Any] = msgspec.json.decode(event.body)["payload"]
+    return payload
+
+
+@settings(deadline=None, max_examples=60)
+@given(lives=st.lists(LIVES, min_size=1, max_size=4), cut=st.integers(0, 30))
+def test_model(lives: list[list[str]], cut: int) -> None:
+    """However far sessions came, recovery tells what their orderly end would have told, goes on counting, and does it once."""
+
+    async def main() -> None:
+        clock = Clock()
+        journal = await Journal.start(None, clock=clock)
+        hub = await Hub.start([], clock=clock, rng=random.Random(1), journal=journal)
+        events = EventFactory(node=1, clock=clock, rng=random.Random(2))
+        told: list[list[Payload]] = []
+        expected: dict[int, list[Payload]] = {}
+        for number, steps in enumerate(lives, 1):
+            life = SessionLife(number, peer="cam", room="live", remote_ip="::1", clock=clock)
+            payloads = [payload for step in ("accept", *steps) for payload in STEPS.get(step, SessionLife.accept)(life)]
+            # The crash may also have come between the events of one step.
+            told.append(payloads[: max(1, len(payloads) - cut % 3)])
+            if told[-1] == payloads:
+                expected[number] = [timeless(payload) for payload in life.end(Reason.NODE_SHUTDOWN)]
+        for payloads in told:
+            for seq, payload in enumerate(payloads, 1):
+                hub.publish(events.make(payload, seq, connection()), Context(stream="live/cam"))
+        finished = [
+            p for (*_, p) in told if isinstance(p, SessionPayload) and p.state in ("disconnected", "connect_error")
+        ]
+        assert await end_unfinished(journal, events, hub.publish) == len(told) - len(finished)
+        assert await end_unfinished(journal, events, hub.publish) == 0
+        for number, payloads in enumerate(told, 1):
+            found = await journal.find(Query(session=number, limit=1000))
+            assert [stored.event.seq for stored in found] == list(range(1, len(found) + 1))
+            ends = [msgspec.to_builtins(payload) for payload in expected.get(number, [])]
+            if number in expected:
+                added = [payload_of(stored.event) for stored in found[len(payloads) :]]
+                assert [{**one, **{k: None for k in ("duration", "after_ms") if k in one}} for one in added] == ends
+            assert found[-1].event.state in ("disconnected", "connect_error")
+            assert sum(stored.event.state in ("disconnected", "connect_error") for stored in found) == 1
+        await hub.stop()
+        await journal.stop()
+
+    asyncio.run(main())
+
+
+async def test_what_other_formats_need_is_told_too() -> None:
+    """The ends of a subscriber's tracks and of the client's socket are told, with the stream and that its peer had joined; a
+    made-up event is no session; times are counted to the last sign of life."""
+    times = iter(range(1_000, 100_000, 1_000))
+    clock = Clock(wall=lambda: float(next(times)))
+    journal = await Journal.start(None, clock=Clock())
+    hub = await Hub.start([], clock=Clock(), rng=random.Random(1), journal=journal)
+    events = EventFactory(node=1, clock=clock, rng=random.Random(2))
+    life = SessionLife(5, peer="cam", room="live", remote_ip="::1", clock=Clock())
+    payloads = [*life.accept(), *life.transport_up(), *life.stream_start()]
+    payloads += [
+        LocalTrackPayload(session=5, track=1, event="local_track", kind=Kind.VIDEO),
+        LocalTrackPayload(
+            session=5, track=1, event="local_track_attached", remote_peer="cam", remote_track="video_main"
+        ),
+    ]
+    context = Context(user_agent="Browser", stream="live/cam")
+    for seq, payload in enumerate(payloads, 1):
+        hub.publish(events.make(payload, seq, connection()), context)
+        if seq == 1:
+            socket = WebSocketPayload(session=5, event="websocket_connected")
+            hub.publish(events.make(socket, seq, connection()), context)
+    made_up = SessionPayload(session=9, state="connected")
+    hub.publish(events.make(made_up, 1, connection()), Context(synthetic=True))
+    assert await end_unfinished(journal, events, hub.publish) == 1
+    found = await journal.find(Query(session=5, internal=True))
+    ends = [stored.event for stored in found][len(payloads) + 1 :]
+    assert [(one.state, one.seq, one.internal) for one in ends] == [
+        ("websocket_disconnected", 5, True),
+        ("local_track_detached", 6, False),
+        ("peer_leaved", 7, False),
+        ("disconnected", 8, False),
+    ]
+    assert {one.context for one in ends} == {Context(user_agent="Browser", stream="live/cam", joined=True)}
+    assert payload_of(ends[1])["remote_track"] == "video_main"
+    # connecting at 1,000 s, the socket at 2,000, connected at 3,000, the last event at 7,000.
+    assert payload_of(ends[3]) == {**payload_of(ends[3]), "duration": 4_000_000, "reason": 2, "error": None}
+    await hub.stop()
+    await journal.stop()

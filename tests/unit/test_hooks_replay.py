@@ -1,0 +1,153 @@
+"""Replay: the journal's past and the live events become one sequence."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+
+import pytest
+
+from proxy.hooks import replay
+from proxy.hooks.event import EncodedEvent, Stored
+from proxy.hooks.interceptor import ALL, Filter, Interceptor
+from proxy.hooks.journal import Journal
+from proxy.hooks.replay import SinceError, Start, find_start, replayed
+from proxy.signaling.clock import Clock
+from tests.helpers import scaled
+from tests.hooks_support import encoded
+
+
+@asynccontextmanager
+async def journalled(interceptor: Interceptor, path: Path | None = None) -> AsyncIterator[Journal]:
+    """A journal whose events go to the interceptor when they are written, as the hub does it."""
+    journal = await Journal.start(path, clock=Clock())
+
+    def tell(batch: Sequence[Stored]) -> None:
+        for stored in batch:
+            interceptor.offer(stored.event)
+
+    journal.on_committed(tell)
+    try:
+        yield journal
+    finally:
+        await journal.stop()
+
+
+async def read(
+    journal: Journal, interceptor: Interceptor, start: Start, last: EncodedEvent, wanted: Filter = ALL
+) -> list[str]:
+    """Listen from ``start`` on until ``last`` has come; return the texts."""
+    texts: list[str] = []
+    with closing(interceptor.subscribe(wanted, held=True)) as subscription:
+        async with asyncio.timeout(scaled(20)):
+            async for text in replayed(journal, subscription, start):
+                texts.append(text)
+            while not texts or texts[-1] != last.body.decode():
+                texts.append(await anext(subscription))
+    return texts
+
+
+async def test_past_then_present(tmp_path: Path) -> None:
+    """The events after a uuid come from the journal, later ones as they happen, once each."""
+    interceptor = Interceptor()
+    async with journalled(interceptor, tmp_path / "hooks.db") as journal:
+        events = [encoded(7, seq) for seq in range(1, 11)]
+        for event in events[:6]:
+            journal.append(event)
+        start = await find_start(journal, events[1].uuid)
+        reading = asyncio.ensure_future(read(journal, interceptor, start, events[-1]))
+        await asyncio.wait((reading,), timeout=0.05)
+        for event in events[6:]:
+            journal.append(event)
+        assert await reading == [event.body.decode() for event in events[2:]]
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_no_gap_and_no_duplicate(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whenever listeners join under load, with small pages: each has every event after its point once, in order."""
+    monkeypatch.setattr(replay, "PAGE", 7)
+    rng = random.Random(seed)
+    interceptor = Interceptor(queue=rng.choice([3, 2_000]) if seed % 2 else 2_000)
+    events = [encoded(rng.randint(1, 5) * 1_000 + number, 1, rng.choice("ab")) for number in range(400)]
+    async with journalled(interceptor, tmp_path / "hooks.db" if seed % 3 else None) as journal:
+        readers = []
+        for number, event in enumerate(events):
+            journal.append(event)
+            if rng.random() < 0.05:
+                await asyncio.wait((asyncio.get_running_loop().create_future(),), timeout=rng.choice([0, 0.001, 0.004]))
+            if rng.random() < 0.03 and number < 390:
+                first = rng.randint(0, number)
+                wanted = Filter(rng.choice([None, "a"]))
+                if (
+                    seed % 2 and interceptor._queue == 3
+                ):  # slow ones are dropped once they are live: start them at the end
+                    continue
+                start = await find_start(journal, events[first].uuid)
+                final = next(e for e in reversed(events) if wanted.matches(e))
+                readers.append((first, wanted, asyncio.ensure_future(read(journal, interceptor, start, final, wanted))))
+        if interceptor._queue == 3:
+            await journal.flush()
+            start = await find_start(journal, events[0].uuid)
+            readers.append((0, ALL, asyncio.ensure_future(read(journal, interceptor, start, events[-1]))))
+        assert readers
+        for first, wanted, reading in readers:
+            assert await reading == [e.body.decode() for e in events[first + 1 :] if wanted.matches(e)]
+
+
+async def test_more_than_can_be_held(tmp_path: Path) -> None:
+    """When more happens during a replay than a listener may be behind, it reads on in the journal and misses nothing."""
+    interceptor = Interceptor(queue=3)
+    events = [encoded(7, seq) for seq in range(1, 101)]
+    async with journalled(interceptor, tmp_path / "hooks.db") as journal:
+        for event in events[:20]:
+            journal.append(event)
+        rest = iter(events[20:])
+        texts: list[str] = []
+        with closing(interceptor.subscribe(held=True)) as subscription:
+            async for text in replayed(journal, subscription, Start(since_ms=0)):
+                texts.append(text)
+                for event in (*zip(range(4), rest, strict=False),):
+                    journal.append(event[1])
+                await journal.flush()
+            assert not subscription.dropped
+        assert texts == [event.body.decode() for event in events]
+
+
+async def test_a_hub_that_is_late(tmp_path: Path) -> None:
+    """Events that the journal has and listeners have not been told of come once: from the journal."""
+    interceptor = Interceptor()
+    journal = await Journal.start(tmp_path / "hooks.db", clock=Clock())
+    events = [encoded(7, seq) for seq in range(1, 6)]
+    for event in events[:4]:
+        journal.append(event)
+    with closing(interceptor.subscribe(held=True)) as subscription:
+        interceptor.offer(events[0])
+        texts = [text async for text in replayed(journal, subscription, Start(since_ms=0))]
+        for event in events[1:]:
+            interceptor.offer(event)
+        subscription.end()
+        texts += [text async for text in subscription]
+    await journal.stop()
+    assert texts == [event.body.decode() for event in events]
+
+
+async def test_start() -> None:
+    """A point is a uuid that the journal has, in either case, or a time; anything else is refused in words."""
+    journal = await Journal.start(None, clock=Clock())
+    event = encoded()
+    stored = journal.append(event)
+    assert await find_start(journal, event.uuid) == Start(after_id=stored.id)
+    assert await find_start(journal, event.uuid.upper()) == Start(after_id=stored.id)
+    assert await find_start(journal, "1790000000123") == Start(since_ms=1_790_000_000_123)
+    for since, part in (
+        ("", "uuid"), ("-1", "uuid"), ("²", "uuid"), ("9" * 40, "uuid"), ("x" * 36, "uuid"),
+        ("01a0c450-6c7b-74fc-9ca0-31087ea7cdc5", "does not have"),
+    ):  # fmt: skip
+        with pytest.raises(SinceError, match=part):
+            await find_start(journal, since)
+    with pytest.raises(SinceError, match="no journal"):
+        await find_start(None, "0")
+    await journal.stop()
