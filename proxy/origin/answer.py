@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from proxy.origin.candidates import HostCandidate
-from proxy.origin.offer import Format, InvalidOffer, Offer, Section
+from proxy.origin.offer import Format, InvalidOffer, Offer, Section, read_number
 from proxy.signaling.payloads import Kind
 
 #: Codecs that are taken, in the order of preference where the client has none.
@@ -92,7 +92,8 @@ def _pick(section: Section, wish: str | None) -> Format | None:
     known = _codecs(section.kind)
     usable: list[Format] = []
     for number in section.fmt:
-        found = section.formats.get(int(number)) if number.isdecimal() else None
+        payload_type = read_number(number)
+        found = section.formats.get(payload_type) if payload_type is not None else None
         found = found or (_STATIC.get(number) if section.kind == "audio" else None)
         if found is not None and found.codec in known:
             usable.append(found)
@@ -179,6 +180,7 @@ def _rejected(section: Section) -> list[str]:
         lines.append(f"a=mid:{section.mid}")
     if section.kind in ("audio", "video"):
         lines.append("a=rtcp-mux")
-        if section.fmt[0].isdecimal() and (known := section.formats.get(int(section.fmt[0]))):
+        payload_type = read_number(section.fmt[0])
+        if payload_type is not None and (known := section.formats.get(payload_type)):
             lines.append(f"a=rtpmap:{known.payload_type} {known.rtpmap}")
     return lines

@@ -1,5 +1,8 @@
 """An ICE lite agent for one peer (RFC 8445, 2.5): it answers checks on host candidates and lets the client do the rest.
 
+Anybody can send to an open port, so only addresses that passed a check signed with our password are listened to: what comes
+from elsewhere is dropped and is no sign of life. No media and no DTLS comes from the client before such a check.
+
 Why not aioice: a server that is reached at its own addresses needs no checks of its own, no pacing, no candidates of the
 client (so no mDNS) and no end of candidates; and media can go from the socket straight to its receiver, without a queue
 and a task in between. To aiortc's DTLS transport this object is the ICE transport.
@@ -27,6 +30,10 @@ _log = logging.getLogger(__name__)
 MAX_WAITING = 256
 #: Media datagrams that come before the handshake is done at our side; a first key frame must not be lost.
 MAX_EARLY = 128
+#: Addresses of the client that are known at a time; the one whose last check is the oldest makes room.
+MAX_CHECKED = 64
+#: Probes of ours that wait for an answer.
+_MAX_PROBES = 32
 _RECEIVE_BUFFER = 1 << 20
 _ICE_CHARACTERS = string.ascii_letters + string.digits
 
@@ -62,9 +69,12 @@ class _Socket(asyncio.DatagramProtocol):
         self.transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
+        # The hot path: one look-up decides whether the sender is our peer.
         agent = self._agent
-        agent.datagrams += 1
-        if data and 127 < data[0] < 192:
+        if addr not in agent.checked:
+            agent.check(self, data, addr)
+        elif data and 127 < data[0] < 192:
+            agent.datagrams += 1
             agent.on_media(data)
         else:
             agent.handle(self, data, addr)
@@ -75,12 +85,14 @@ class _Socket(asyncio.DatagramProtocol):
 
 
 class IceLite:
-    """ICE lite agent and datagram pipe. ``datagrams`` counts whatever arrived; the watchdog compares it."""
+    """ICE lite agent and datagram pipe. ``datagrams`` counts what came from the peer; the watchdog compares it."""
 
     def __init__(self, remote: Credentials, rng: random.Random) -> None:
         self.local = Credentials.draw(rng)
         self.remote = remote
         self.datagrams = 0
+        #: Where checks signed with our password came from, the latest check last.
+        self.checked: dict[Address, None] = {}
         self.candidates: tuple[HostCandidate, ...] = ()
         self._early: deque[bytes] = deque(maxlen=MAX_EARLY)
         #: Takes SRTP and SRTCP datagrams; set by :meth:`take_media`. Until there are keys, the last few wait.
@@ -94,6 +106,7 @@ class IceLite:
         self._sockets: list[_Socket] = []
         self._send_to: tuple[asyncio.DatagramTransport, Address] | None = None
         self._waiting: asyncio.Queue[bytes | None] = asyncio.Queue(MAX_WAITING)
+        self._probes: deque[bytes] = deque(maxlen=_MAX_PROBES)
         self._closed = False
 
     async def open(self, addresses: Iterable[str]) -> None:
@@ -129,22 +142,34 @@ class IceLite:
         self.candidates = tuple(candidates)
 
     def handle(self, arrived_at: _Socket, data: bytes, addr: Address) -> None:
-        """Take a datagram that is no media: STUN is answered, DTLS waits to be read."""
+        """Take a datagram of the peer that is no media: DTLS waits to be read, STUN is checked. The rest does not count."""
         if not data:
             return
-        if data[0] > 3:
-            if 19 < data[0] < 64:
-                with contextlib.suppress(asyncio.QueueFull):
-                    self._waiting.put_nowait(data)
-            return
+        if 19 < data[0] < 64:
+            self.datagrams += 1
+            with contextlib.suppress(asyncio.QueueFull):
+                self._waiting.put_nowait(data)
+        elif (transaction := stun.read_reply(data)) is None:
+            self.check(arrived_at, data, addr)
+        elif transaction in self._probes:
+            self._probes.remove(transaction)
+            self.datagrams += 1
+
+    def check(self, arrived_at: _Socket, data: bytes, addr: Address) -> None:
+        """Answer a connectivity check and remember where it came from; drop what is none, or not signed."""
         request = stun.read_request(data, self.local.ufrag, self.remote.ufrag, self.local.password)
         transport = arrived_at.transport
         if request is None or transport is None or self._closed:
             return
+        self.datagrams += 1
         peer = (addr[0], addr[1])
         if request.controlled:
             transport.sendto(stun.write_role_conflict(request.transaction, self.local.password), addr)
             return
+        self.checked.pop(addr, None)
+        if len(self.checked) >= MAX_CHECKED:
+            del self.checked[next(iter(self.checked))]
+        self.checked[addr] = None
         transport.sendto(stun.write_response(request.transaction, peer, self.local.password), addr)
         if request.use_candidate:
             first = self._send_to is None
@@ -170,10 +195,11 @@ class IceLite:
         self.take_media(enqueue)
 
     def probe(self) -> None:
-        """Ask a silent peer for a sign of life; its answer counts like any datagram."""
+        """Ask a silent peer for a sign of life; the answer to it counts, and no answer that was not asked for."""
         if self._send_to is not None:
             transaction = self._rng.randbytes(12)
             username = f"{self.remote.ufrag}:{self.local.ufrag}"
+            self._probes.append(transaction)
             transport, addr = self._send_to
             transport.sendto(stun.write_request(transaction, username, self.remote.password, self._tie_breaker), addr)
 

@@ -14,12 +14,27 @@ MAX_SECTIONS = 32
 _MAX_LINES = 10_000
 _SENDING = frozenset({"sendrecv", "sendonly"})
 _DIRECTIONS = frozenset({"sendrecv", "sendonly", "recvonly", "inactive"})
+#: Digits of 2^64; no number of an SDP has more.
+_MAX_DIGITS = 20
 _TOKEN = re.compile(r"[!-~]{1,256}")
 _FINGERPRINT = re.compile(r"(sha-(?:256|384|512))\s+((?:[0-9a-fA-F]{2}:){31,63}[0-9a-fA-F]{2})", re.IGNORECASE)
 
 
 class InvalidOffer(ValueError):
     """The offer cannot be answered; the text says why and is shown to the client."""
+
+
+def read_number(text: str) -> int | None:
+    """Read a decimal number; ``None`` when it is none.
+
+    Raises:
+        InvalidOffer: it has more digits than any number of an SDP; Python would refuse to convert the very long ones.
+    """
+    if not text.isascii() or not text.isdecimal():
+        return None
+    if len(text) > _MAX_DIGITS:
+        raise InvalidOffer(f"The offer has a number of {len(text)} digits.")
+    return int(text)
 
 
 @dataclass(slots=True)
@@ -98,8 +113,8 @@ def read_offer(sdp: str) -> Offer:
                 raise InvalidOffer(f"The offer has more than {MAX_SECTIONS} media sections.")
         elif kind == "b" and sections:
             unit, _, amount = value.partition(":")
-            if unit == "AS" and amount.isdecimal() and len(amount) < 9:
-                sections[-1].bandwidth = int(amount)
+            if unit == "AS" and (wished := read_number(amount)) is not None and wished < 10**8:
+                sections[-1].bandwidth = wished
         elif kind == "a":
             name, _, value = value.partition(":")
             if name == "group" and value.startswith("BUNDLE "):
@@ -117,10 +132,12 @@ def read_offer(sdp: str) -> Offer:
 
 def _media_line(value: str) -> Section:
     parts = value.split()
-    port = parts[1].partition("/")[0] if len(parts) > 3 else ""
-    if not port.isdecimal() or len(port) > 5:
+    port = read_number(parts[1].partition("/")[0]) if len(parts) > 3 else None
+    if port is None or port > 65535:
         raise InvalidOffer("The offer has a malformed media line.")
-    return Section(parts[0], int(port), parts[2], parts[3:])
+    for each in parts[3:]:
+        read_number(each)  # whoever reads it later need not expect the refusal
+    return Section(parts[0], port, parts[2], parts[3:])
 
 
 def _attribute(section: Section, name: str, value: str) -> None:
@@ -145,32 +162,36 @@ def _attribute(section: Section, name: str, value: str) -> None:
         case "rtpmap" | "fmtp" | "rtcp-fb":
             _format_attribute(section, name, value)
         case "ssrc":
-            number = value.partition(" ")[0]
-            if number.isdecimal() and int(number) < 1 << 32 and int(number) not in section.ssrcs[:16]:
-                section.ssrcs = [*section.ssrcs[:15], int(number)]
+            ssrc = read_number(value.partition(" ")[0])
+            if ssrc is not None and ssrc < 1 << 32 and ssrc not in section.ssrcs[:16]:
+                section.ssrcs = [*section.ssrcs[:15], ssrc]
         case "sctp-port" | "sctpmap":
-            number = value.partition(" ")[0]
-            if number.isdecimal() and 0 < int(number) < 65536:
-                section.sctp_port = int(number)
-        case "max-message-size" if value.isdecimal() and len(value) < 12:
-            section.max_message_size = int(value)
+            port = read_number(value.partition(" ")[0])
+            if port is not None and 0 < port < 65536:
+                section.sctp_port = port
+        case "max-message-size":
+            size = read_number(value)
+            if size is not None and size < 10**11:
+                section.max_message_size = size
         case _ if name in _DIRECTIONS:
             section.direction = name
 
 
 def _format_attribute(section: Section, name: str, value: str) -> None:
-    number, _, rest = value.partition(" ")
-    if name == "rtcp-fb" and number == "*":
+    target, _, rest = value.partition(" ")
+    if name == "rtcp-fb" and target == "*":
         for known in section.formats.values():
             known.feedback.append(rest)
         return
-    if not number.isdecimal() or int(number) > 127:
+    number = read_number(target)
+    if number is None or number > 127:
         return
     if name == "rtpmap":
         bits = rest.split("/")
-        if len(bits) > 1 and bits[1].isdecimal() and 0 < int(bits[1]) < 1 << 31:
-            section.formats[int(number)] = Format(int(number), bits[0].upper(), rest, int(bits[1]))
-    elif picked := section.formats.get(int(number)):
+        rate = read_number(bits[1]) if len(bits) > 1 else None
+        if rate is not None and 0 < rate < 1 << 31:
+            section.formats[number] = Format(number, bits[0].upper(), rest, rate)
+    elif picked := section.formats.get(number):
         if name == "fmtp":
             picked.fmtp = rest
         elif len(picked.feedback) < 32:

@@ -112,7 +112,7 @@ class Peer:
 
     @property
     def datagrams(self) -> int:
-        """Everything that ever arrived, for the watchdog."""
+        """How many datagrams the client sent, for the watchdog."""
         return self._ice.datagrams
 
     async def open(self, addresses: tuple[str, ...]) -> str:
@@ -179,21 +179,20 @@ class Peer:
             self._rtcp(data)
             return
         track = self._by_payload_type.get(second & 0x7F)
-        if track is None or (data[8:12] not in self._sources and not self._admit(data[8:12])):
+        source = data[8:12]
+        known = source in self._sources
+        if track is None or not (known or len(self._sources) < MAX_SOURCES):
             return
         try:
             packet = self._unprotect(data)
         except NotAuthentic:
             return
+        if not known:
+            # Only now: a forged packet must not take a place.
+            self._sources.add(source)
         track.packet(packet)
         if not track.started:
             self._first(track)
-
-    def _admit(self, source: bytes) -> bool:
-        if len(self._sources) >= MAX_SOURCES:
-            return False
-        self._sources.add(source)
-        return True
 
     def _first(self, track: Track) -> None:
         if not track.started and not self._closed:
@@ -201,12 +200,14 @@ class Peer:
             self._events.track_started(track)
 
     def _rtcp(self, data: bytes) -> None:
-        if data[4:8] not in self._sources and not self._admit(data[4:8]):
+        source = data[4:8]
+        if source not in self._sources and len(self._sources) >= MAX_SOURCES:
             return
         try:
             compound = self._unprotect_rtcp(data)
         except NotAuthentic:
             return
+        self._sources.add(source)
         for ssrc, ntp in read_sender_reports(compound):
             for track in self.tracks:
                 if track.reception.ssrc == ssrc:

@@ -300,7 +300,9 @@ class Session:
         self._close_socket_after(0.0)
 
     def evict(self) -> None:
-        """End the stream without a word to the client or the manager."""
+        """End the stream without a word to the client or the manager. What has ended is left to its own farewell."""
+        if self._ended:
+            return
         self._end(Reason.TIMEOUT, ConnectError.TIMEOUT, silent=True)
         self._close_peer()
         self._close_socket_after(0.0)

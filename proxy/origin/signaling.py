@@ -6,6 +6,7 @@ which it came, whatever the state; and nothing that an SDK would take for a fail
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
@@ -25,6 +26,9 @@ _MODES = frozenset({"live", "record", "append"})
 MAX_NAME = 512
 #: Lines of an SDK's log that are passed on, for each connection.
 MAX_LOG_LINES = 200
+#: Characters of such a line and of its level.
+MAX_LOG_TEXT = 500
+MAX_LOG_LEVEL = 16
 
 INVALID_OFFER = "NetStream.Publish.InvalidSDP"
 BAD_NAME = "NetStream.Publish.BadName"
@@ -175,28 +179,31 @@ class Conversation:
     # what is said -----------------------------------------------------------------------------------------------------
 
     def _dispatch(self, message: ClientMessage, via: Via) -> list[Effect]:
-        if message.is_available is not UNSET:
-            return self._availability(message.is_available, message.bundle is not UNSET, via)
+        """Do what the message's verb says.
+
+        No SDK sends two verbs in one message. Of a client that does, the first in this order counts and the others are passed
+        over. switchChannel is the first, and offers stand before playback, because the manager reads along in the same order:
+        it and the origin must never disagree on whether a client has left its socket.
+        """
+        if message.switch_channel is not UNSET:
+            # Only the socket can be left; and only for a channel that is there or was promised.
+            self.switched = self.switched or (via is Via.SOCKET and self._answered)
+            return []
         if message.handle_offer is not UNSET:
             return self._offer(message.handle_offer, message, via)
         if message.publish is not UNSET:
             return self._publish(message.publish, message, via)
         if message.unpublish is not UNSET:
             return self._unpublish(message.unpublish, via)
-        if message.switch_channel is not UNSET:
-            # Only the socket can be left; and only for a channel that is there or was promised.
-            self.switched = self.switched or (via is Via.SOCKET and self._answered)
-            return []
         if message.request_offer is not UNSET or message.subscribe is not UNSET:
             text = "Playback is not supported by this origin yet."
             return [Send(messages.stream_error(PLAY_FAILED, text), via)]
+        if message.is_available is not UNSET:
+            return self._availability(message.is_available, message.bundle is not UNSET, via)
         if message.call_adapter is not UNSET:
             return self._call(message, via)
         if message.log is not UNSET:
-            self._log_lines += 1
-            if self._log_lines > MAX_LOG_LINES:
-                return []
-            return [Logged(message.log[:16], _plain(message.message))]
+            return self._log(message.log, message)
         # handleCandidate too: an ICE lite agent does not need the client's candidates. mute, send, onMetaData: no reply.
         return []
 
@@ -219,8 +226,8 @@ class Conversation:
             return [Send(messages.stream_error(PUBLISH_FAILED, "This connection was refused already."), via)]
         if self.draining:
             return self._decline(ConnectError.REJECTED, PUBLISH_DENIED, "This origin takes no new streams.", via)
-        if not name or len(name) > MAX_NAME:
-            return self._decline(ConnectError.REJECTED, BAD_NAME, "The stream name is empty or too long.", via)
+        if not _nameable(name):
+            return self._decline(ConnectError.REJECTED, BAD_NAME, _UNNAMEABLE, via)
         data = message.data
         if data is UNSET or data.sdp is UNSET or data.sdp.type != "offer":
             return self._decline(ConnectError.INVALID_SDP, INVALID_OFFER, "handleOffer has no SDP offer.", via)
@@ -238,8 +245,11 @@ class Conversation:
             text = f'This connection publishes "{self.stream}" already.'
             return [Send(messages.stream_error(PUBLISH_FAILED, text), via)]
         if name != self.stream:
-            if not name or len(name) > MAX_NAME or not self._streams.claim(self.room, name, self._owner):
-                return [Send(messages.stream_error(BAD_NAME, _in_use(name[:MAX_NAME])), via)]
+            # The SDK gives up on either error, so the attempt is over as it is when an offer's name is taken.
+            if not _nameable(name):
+                return self._decline(ConnectError.REJECTED, BAD_NAME, _UNNAMEABLE, via)
+            if not self._streams.claim(self.room, name, self._owner):
+                return self._decline(ConnectError.NAME_IN_USE, BAD_NAME, _in_use(name), via)
             self._streams.free(self.room, self.stream, self._owner)
             self.stream = name
         effects: list[Effect] = [Send(messages.publish_starting(name), via)]
@@ -257,6 +267,12 @@ class Conversation:
             self._over = True
             effects.append(Unpublished())
         return effects
+
+    def _log(self, level: str, message: ClientMessage) -> list[Effect]:
+        self._log_lines += 1
+        if self._log_lines > MAX_LOG_LINES:
+            return []
+        return [Logged(_printable(level, MAX_LOG_LEVEL), _printable(_log_text(message.message), MAX_LOG_TEXT))]
 
     def _call(self, message: ClientMessage, via: Via) -> list[Effect]:
         if message.id is UNSET or not message.id:
@@ -285,6 +301,13 @@ class Conversation:
         return Via.CHANNEL if self.switched else Via.SOCKET
 
 
+_UNNAMEABLE = "The stream name is empty or too long."
+
+
+def _nameable(name: str) -> bool:
+    return 0 < len(name) <= MAX_NAME
+
+
 def _in_use(name: str) -> str:
     return f"Stream with name {name} already has a broadcast session."
 
@@ -302,13 +325,15 @@ def _interval(message: ClientMessage) -> float:
     return min(max(wished, low), high) / 1000
 
 
-def _plain(raw: msgspec.Raw | msgspec.UnsetType) -> str:
-    """Return a log line of the client, shortened and on one line, so that it cannot forge lines of ours."""
+def _log_text(raw: msgspec.Raw | msgspec.UnsetType) -> str:
+    """Return the text of a log message; what is no string is shown as the JSON it came in."""
     if raw is UNSET:
         return ""
-    try:
-        value = msgspec.json.decode(raw)
-    except msgspec.DecodeError:
-        return ""
-    text = value if isinstance(value, str) else bytes(raw).decode("utf-8", "replace")
-    return "".join(c if c.isprintable() else " " for c in text[:500])
+    with contextlib.suppress(msgspec.DecodeError):
+        return msgspec.json.decode(raw, type=str)
+    return bytes(raw).decode("utf-8", "replace")
+
+
+def _printable(text: str, limit: int) -> str:
+    """Return the beginning of a client's text without line breaks and control characters, so that it cannot forge our log."""
+    return "".join(c if c.isprintable() else " " for c in text[:limit])

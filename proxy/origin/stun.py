@@ -81,6 +81,14 @@ def read_request(datagram: bytes, ufrag: str, remote_ufrag: str, password: str) 
     return BindingRequest(datagram[8:20], use_candidate, controlled)
 
 
+def read_reply(datagram: bytes) -> bytes | None:
+    """Return the transaction of a response or an error, ``None`` when it is neither.
+
+    The signature is not looked at: whoever knows a random transaction of ours got our request, which is all a reply says here.
+    """
+    return datagram[8:20] if kind_of(datagram) in (BINDING_RESPONSE, BINDING_ERROR) else None
+
+
 def write_response(transaction: bytes, address: tuple[str, int], password: str) -> bytes:
     """Write the success response to a check that came from ``address``."""
     ip = ipaddress.ip_address(address[0].partition("%")[0])

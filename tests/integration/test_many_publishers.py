@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import statistics
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 from proxy.testing import Publisher, WebhookReceiver
@@ -84,7 +86,7 @@ async def test_two_hundred(receiver: WebhookReceiver, start_simulator: StartSimu
 
 
 async def test_memory_returns(tmp_path: Path) -> None:
-    """What a second hundred of publishers takes, the process has from the first: its memory does not climb."""
+    """What a hundred publishers take, the process has from the hundreds before: its memory does not climb."""
     async with serving(cwd=tmp_path) as serve:
 
         def resident() -> int:
@@ -92,9 +94,10 @@ async def test_memory_returns(tmp_path: Path) -> None:
             return pages * os.sysconf("SC_PAGE_SIZE")
 
         sizes = []
-        for _ in range(3):
+        for _ in range(6):
             await end_all(await publish_all(serve.url, 100, 5))
             sizes.append(resident())
-        per_session = (sizes[2] - sizes[1]) / 100
-        assert per_session < 50_000, f"{per_session:.0f} bytes stay behind for each session; sizes: {sizes}"
+        # The first rounds fill pools and what ended sessions keep for some seconds; a leak goes on in every round.
+        growth = statistics.median(later - earlier for earlier, later in pairwise(sizes[2:])) / 100
+        assert growth < 60_000, f"{growth:.0f} bytes stay behind for each session; sizes: {sizes}"
         assert await serve.stop() == 0

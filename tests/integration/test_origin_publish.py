@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import threading
 from typing import Any
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from proxy.signaling.node import (
     AttemptFailed,
@@ -21,7 +23,7 @@ from proxy.signaling.node import (
 )
 from proxy.signaling.payloads import ConnectError, Reason
 from tests.helpers import eventually, scaled
-from tests.integration.origin_client import client, running
+from tests.integration.origin_client import Client, client, running
 
 
 def code_of(task: asyncio.Task[Any]) -> str:
@@ -291,6 +293,21 @@ async def test_publish_may_name_another_stream() -> None:
         await other.publish("s1")
 
 
+async def test_publish_under_a_taken_name_is_a_name_in_use() -> None:
+    """A publish that changes to a taken name before the transport is up fails as name in use, and frees its first name."""
+    async with running() as (origin, reports), client(origin) as first, client(origin, attempt="a2") as second:
+        await first.publish("s1")
+        await second.offer("s2")
+        await second.hear_code("NetConnection.ICE.TrickleCompleted")
+        await second.say(publish="s1", mode="live")
+        await second.hear_code("NetStream.Publish.BadName")
+        assert await reports.until("AttemptFailed", "a2") == AttemptFailed("a2", ConnectError.NAME_IN_USE)
+        assert len(origin.streams) == 1
+        await second.say(unpublish="s1")
+        await second.hear_code("NetStream.Unpublish.Success")
+    assert reports.kinds("a2") == ["AttemptFailed"]
+
+
 async def test_stop_leaves_nothing() -> None:
     """Stop ends live, unfinished and switched sessions with its reason, and leaves no task and no thread."""
     before, threads = len(asyncio.all_tasks()), set(threading.enumerate())
@@ -379,3 +396,30 @@ async def test_stop_does_not_wait_for_clients_that_do_not_answer() -> None:
         assert loop.time() - began < scaled(1)
         for writer in (idle, deaf):
             writer.close()
+
+
+async def test_stop_does_not_wait_for_clients_that_have_vanished() -> None:
+    """Neither a switched publisher without a network, nor a client that reads none of its many replies, holds up the stop."""
+    async with running() as (origin, reports), client(origin) as switched, client(origin, attempt="a2") as deaf:
+        await switched.publish("s1", data=True)
+        await switched.switch()
+        await reports.until("TransportUp")
+        switched.vanish()
+        deaf.socket.transport.pause_reading()
+        asking = asyncio.create_task(ask_without_end(deaf))
+        session = next(each for each in origin._sessions if each.attempt == "a2")
+        await eventually(lambda: session._socket.transport.get_write_buffer_size() > 100_000)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await origin.stop()
+        assert loop.time() - began < scaled(1)
+        await asking
+        assert reports.of("a1")[-1] == PeerEnded("a1", Reason.NODE_SHUTDOWN, False)
+        assert not [task for task in asyncio.all_tasks() if "/proxy/origin/" in code_of(task)]
+
+
+async def ask_without_end(deaf: Client) -> None:
+    """Send what has long replies until the connection is cut."""
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            await deaf.say(unpublish="x" * 100_000)

@@ -34,6 +34,7 @@ async def send_offer(publisher: Client, sdp: Any, **more: Any) -> None:
         CHROMIUM.replace("a=group:BUNDLE", "a=nothing"),
         CHROMIUM.replace("VP8/", "VP7/").replace("H264/", "H266/"),
         CHROMIUM[: len(CHROMIUM) // 9],
+        CHROMIUM.replace("a=mid:1", f"a=mid:1\r\na=ssrc:{'9' * 5000} cname:x"),
     ],
 )
 async def test_an_offer_that_cannot_be_answered_is_refused_in_words(sdp: str, monkeypatch: pytest.MonkeyPatch) -> None:

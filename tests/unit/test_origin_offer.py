@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import pathlib
 import random
+import re
 
 import pytest
 from aiortc.sdp import SessionDescription
@@ -119,6 +120,42 @@ def test_refusals_say_why(change: tuple[str, str], words: str | None) -> None:
         plan_answer(read_offer(text))
 
 
+LONG = "9" * 5000
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("a=mid:1", f"a=mid:1\r\na=ssrc:{LONG} cname:x"),
+        ("a=sctp-port:5000", f"a=sctp-port:{LONG}"),
+        ("a=sctp-port:5000", f"a=sctpmap:{LONG} webrtc-datachannel 1024"),
+        ("a=max-message-size:262144", f"a=max-message-size:{LONG}"),
+        ("a=rtpmap:96 VP8/90000", f"a=rtpmap:{LONG} VP8/90000"),
+        ("a=rtpmap:96 VP8/90000", f"a=rtpmap:96 VP8/{LONG}"),
+        ("a=rtcp-fb:96 goog-remb", f"a=rtcp-fb:{LONG} goog-remb"),
+        ("a=rtpmap:96 VP8/90000", f"a=rtpmap:96 VP8/90000\r\na=fmtp:{LONG} x=1"),
+        ("m=video 9 UDP/TLS/RTP/SAVPF", f"m=video 9 UDP/TLS/RTP/SAVPF {LONG}"),
+        ("m=video 9 ", f"m=video {LONG} "),
+        ("a=group:BUNDLE 0 1 2", f"a=group:BUNDLE 0 1 2\r\nm=text 9 UDP/TLS/RTP/SAVPF {LONG}"),
+    ],
+)
+def test_a_number_too_long_for_an_integer_is_refused(change: tuple[str, str]) -> None:
+    """Thousands of digits, which int() would refuse with an error of its own, make the offer invalid wherever they stand."""
+    assert CHROMIUM.count(change[0]) >= 1
+    with pytest.raises(InvalidOffer, match=r"5000 digits"):
+        answer(plan_answer(read_offer(CHROMIUM.replace(*change, 1))))
+
+
+@pytest.mark.parametrize(
+    "line", ["a=ssrc:4294967296 cname:x", "a=ssrc:٣ cname:x", "a=ssrc:-1", "a=rtpmap:300 x/1", "a=rtpmap:² VP8/90000"]
+)
+def test_a_number_that_is_none_or_out_of_range_is_passed_over(line: str) -> None:
+    """What is merely strange does not make an offer invalid and is not believed."""
+    strange = plan_answer(read_offer(CHROMIUM.replace("a=mid:1", f"a=mid:1\r\n{line}")))
+    assert answer(strange) == answer(plan_answer(read_offer(CHROMIUM)))
+    assert [each.ssrcs for each in strange.tracks] == [each.ssrcs for each in plan_answer(read_offer(CHROMIUM)).tracks]
+
+
 @given(st.text(max_size=400))
 def test_text_is_an_offer_or_invalid(text: str) -> None:
     """Any text, alone or behind a real beginning, raises nothing but InvalidOffer."""
@@ -130,18 +167,20 @@ def test_text_is_an_offer_or_invalid(text: str) -> None:
 @settings(max_examples=300)
 @given(st.integers(0, 2**32))
 def test_a_damaged_offer_is_an_offer_or_invalid(seed: int) -> None:
-    """Real offers with lines lost, doubled, swapped or cut raise nothing but InvalidOffer."""
+    """Real offers with lines lost, doubled, swapped, cut or with huge numbers raise nothing but InvalidOffer."""
     rng = random.Random(seed)
     lines = CHROMIUM.split("\r\n")
     for _ in range(rng.randint(1, 8)):
         at = rng.randrange(len(lines))
-        match rng.randrange(4):
+        match rng.randrange(5):
             case 0:
                 del lines[at]
             case 1:
                 lines.insert(at, rng.choice(lines))
             case 2:
                 lines[at] = lines[at][: rng.randint(0, len(lines[at]))]
+            case 3:
+                lines[at] = re.sub(r"\d+", LONG, lines[at], count=rng.randint(1, 3))
             case _:
                 lines[at] = "".join(rng.sample(lines[at], len(lines[at])))
     with contextlib.suppress(InvalidOffer):

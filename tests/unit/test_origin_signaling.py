@@ -195,6 +195,17 @@ def test_client_logs_are_passed_on_in_bounds() -> None:
     assert max(len(each.text) for each in logged) <= 500
 
 
+@pytest.mark.parametrize("text", ["\x1b[31mred", "a\r\nb", "\x9b31m", "\u202eback", "\u2028", "\x00", "\x7f"])
+def test_a_client_cannot_paint_our_log(text: str) -> None:
+    """Control characters come neither with the text nor with the level of a log line, nor in a message that is no string."""
+    for message in (text, {"key": text}):
+        (logged,) = Talk().say(log=text + "L" * 5000, message=message)
+        assert isinstance(logged, Logged)
+        assert logged.level.isprintable()
+        assert logged.text.isprintable()
+        assert len(logged.level) == 16
+
+
 @pytest.mark.parametrize(
     ("wished", "seconds"), [(3000, 3.0), (None, 3.0), (1, 0.5), (0, 0.5), (1e9, 60.0), (1500.5, 1.5005), (-5, 0.5)]
 )
@@ -207,17 +218,60 @@ def test_the_key_frame_rate_is_clamped(wished: float | None, seconds: float) -> 
 
 
 def test_publish_takes_another_name_when_it_is_free() -> None:
-    """The name of publish counts; a taken one is refused and the old one kept."""
+    """The name of publish counts, and the name of the offer is given back."""
+    streams = Streams()
+    talk = Talk(streams)
+    talk.say(**{**OFFER, "handleOffer": "s2"})
+    talk.core.answered("v=0")
+    assert Started("s3", "live") in talk.say(publish="s3", mode="strange")
+    assert not streams.taken_by_another("live", "s2", object())
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [("s1", ConnectError.NAME_IN_USE), ("", ConnectError.REJECTED), ("x" * 513, ConnectError.REJECTED)],
+)
+def test_a_publish_under_a_name_that_cannot_be_had_ends_the_attempt(name: str, error: ConnectError) -> None:
+    """It is refused in words and for its reason, as an offer under that name would be; unpublish is still answered."""
     streams = Streams()
     Talk(streams).on_air()
     talk = Talk(streams)
     talk.say(**{**OFFER, "handleOffer": "s2"})
     talk.core.answered("v=0")
-    refused = talk.say(publish="s1")
-    assert texts(refused)[0]["data"]["type"] == "error"
-    assert streams.taken_by_another("live", "s2", object())
-    assert Started("s3", "live") in talk.say(publish="s3", mode="strange")
-    assert not streams.taken_by_another("live", "s2", object())
+    refused = talk.say(publish=name)
+    assert texts(refused)[0]["data"]["code"] == "NetStream.Publish.BadName"
+    assert refused[1:] == [Refused(error)]
+    assert codes(talk.say(unpublish=name)) == ["NetStream.Unpublish.Success"]
+    assert talk.effects.count(Unpublished()) == 0
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"switchChannel": "c"}, {"isAvailable": "s1"}),
+        ({"switchChannel": "c"}, OFFER),
+        ({"switchChannel": "c"}, {"publish": "s1"}),
+        ({"switchChannel": "c"}, {"unpublish": "s1"}),
+        ({"switchChannel": "c"}, {"requestOffer": "s1"}),
+        (OFFER, {"publish": "s1"}),
+        (OFFER, {"requestOffer": "s1"}),
+        ({"publish": "s1"}, {"unpublish": "s1"}),
+        ({"publish": "s1"}, {"subscribe": "s1"}),
+        ({"unpublish": "s1"}, {"requestOffer": "s1"}),
+        ({"requestOffer": "s1"}, {"isAvailable": "s1"}),
+        ({"isAvailable": "s1"}, {"callAdapter": {}, "id": "1"}),
+        ({"callAdapter": {}, "id": "1"}, {"log": "INFO", "message": "m"}),
+    ],
+)
+def test_of_two_verbs_in_a_message_one_counts(first: dict[str, Any], second: dict[str, Any]) -> None:
+    """switchChannel before all others, then the order in which the manager reads; the key order does not matter."""
+
+    def said(message: dict[str, Any]) -> tuple[list[Effect], bool]:
+        talk = Talk().on_air()
+        return talk.say(**message), talk.core.switched
+
+    assert said(second) != said(first)
+    assert said({**first, **second}) == said({**second, **first}) == said(first)
 
 
 def test_offers_are_taken_once_and_never_when_draining() -> None:

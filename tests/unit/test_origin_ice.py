@@ -1,0 +1,150 @@
+"""Whom a media port listens to: real sockets on the loopback, checks written by aioice."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aioice import stun as reference
+
+from proxy.origin.ice import Credentials, IceLite
+from tests.helpers import eventually
+
+REMOTE = Credentials("wxyz", "q" * 24)
+MEDIA = bytes.fromhex("8060000100000001000000ff") + bytes(20)
+DTLS_ALERT = bytes.fromhex("15fefd00000000000000000002") + b"\x02\x28"
+
+
+class Sender(asyncio.DatagramProtocol):
+    """A socket that sends to one agent."""
+
+    transport: asyncio.DatagramTransport
+
+    def __init__(self, agent: IceLite) -> None:
+        self.agent = agent
+        self.received: list[bytes] = []
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        self.received.append(data)
+
+    def send(self, data: bytes) -> None:
+        self.transport.sendto(data)
+
+    async def check(self) -> None:
+        """Make a check and wait for its answer."""
+        before = len(self.received)
+        self.send(check(self.agent))
+        await eventually(lambda: len(self.received) > before)
+
+    async def settle(self) -> None:
+        """Wait until the agent has read what was sent before: its answer to a signed check proves it."""
+        await self.check()
+
+
+def check(agent: IceLite, password: str = "", **attributes: object) -> bytes:
+    """Write a nominating check for the agent as aioice does."""
+    request = reference.Message(reference.Method.BINDING, reference.Class.REQUEST)
+    request.attributes["USERNAME"] = f"{agent.local.ufrag}:{REMOTE.ufrag}"
+    request.attributes["PRIORITY"] = 1
+    request.attributes["ICE-CONTROLLING"] = 7
+    request.attributes["USE-CANDIDATE"] = None
+    request.add_message_integrity((password or agent.local.password).encode())
+    return bytes(request)
+
+
+def reply(transaction: bytes, kind: reference.Class = reference.Class.RESPONSE) -> bytes:
+    """Write an unsigned reply."""
+    return bytes(reference.Message(reference.Method.BINDING, kind, transaction_id=transaction))
+
+
+@asynccontextmanager
+async def agent_and(count: int) -> AsyncIterator[tuple[IceLite, list[Sender], list[bytes]]]:
+    """Open an agent, ``count`` senders to it, and a list of the media it takes."""
+    agent = IceLite(REMOTE, random.Random(1))
+    await agent.open(["127.0.0.1"])
+    media: list[bytes] = []
+    agent.take_media(media.append)
+    senders: list[Sender] = []
+    for _ in range(count):
+        _, sender = await asyncio.get_running_loop().create_datagram_endpoint(
+            lambda: Sender(agent), remote_addr=("127.0.0.1", agent.candidates[0].port)
+        )
+        senders.append(sender)
+    try:
+        yield agent, senders, media
+    finally:
+        agent.close()
+        for sender in senders:
+            sender.transport.close()
+
+
+@pytest.mark.parametrize(
+    "datagram", [MEDIA, DTLS_ALERT, b"garbage!", b"", b"\x00", reply(b"t" * 12), bytes(20), bytes(range(64, 128))]
+)
+async def test_a_stranger_is_not_heard(datagram: bytes) -> None:
+    """Nothing but a signed check counts or is passed on from an address that made no such check."""
+    async with agent_and(2) as (agent, (peer, stranger), media):
+        await peer.check()
+        counted = agent.datagrams
+        stranger.send(datagram)
+        stranger.send(check(agent, password="x" * 24))
+        stranger.send(datagram)
+        await peer.settle()
+        assert agent.datagrams == counted + 1
+        assert media == []
+        assert agent._waiting.empty()
+        assert stranger.received == []
+
+
+async def test_a_checked_address_is_heard() -> None:
+    """Media and DTLS of an address that made a signed check are taken and count."""
+    async with agent_and(1) as (agent, (peer,), media):
+        await peer.check()
+        peer.send(MEDIA)
+        peer.send(DTLS_ALERT)
+        await eventually(lambda: agent.datagrams == 3)
+        assert media == [MEDIA]
+        assert await agent._recv() == DTLS_ALERT
+
+
+@pytest.mark.parametrize("kind", [reference.Class.RESPONSE, reference.Class.ERROR])
+async def test_only_the_answer_to_a_probe_counts(kind: reference.Class) -> None:
+    """The peer's answer to our probe is one sign of life; another answer, or the same again, is none."""
+    async with agent_and(2) as (agent, (peer, stranger), _):
+        await peer.check()
+        agent.probe()
+        await eventually(lambda: len(peer.received) == 2)
+        transaction = reference.parse_message(peer.received[-1]).transaction_id
+        stranger.send(reply(transaction, kind))
+        peer.send(reply(b"t" * 12, kind))
+        await peer.settle()
+        counted = agent.datagrams
+        peer.send(reply(transaction, kind))
+        peer.send(reply(transaction, kind))
+        await peer.settle()
+        assert agent.datagrams == counted + 2  # the answer and the check of settle()
+        assert counted == 2
+
+
+async def test_the_known_addresses_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The address whose last check is the oldest is forgotten; one that goes on checking stays."""
+    monkeypatch.setattr("proxy.origin.ice.MAX_CHECKED", 3)
+    async with agent_and(5) as (agent, senders, media):
+        first, second, *others = senders
+        await first.check()
+        await second.check()
+        for other in others:
+            await other.check()
+            await first.check()
+        assert len(agent.checked) == 3
+        second.send(b"\x80second" + bytes(20))
+        first.send(MEDIA)
+        await eventually(lambda: media)
+        assert media == [MEDIA]
