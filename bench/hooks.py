@@ -38,7 +38,7 @@ from proxy.hooks.event import Context, EncodedEvent, EventFactory, HookEvent, en
 from proxy.hooks.hub import Hub
 from proxy.hooks.journal import Journal
 from proxy.hooks.sink import DELIVERED, Outcome
-from proxy.hooks.webhook import WebhookSink
+from proxy.hooks.sinks.webhook import WebhookSink
 from proxy.signaling.clock import Clock
 from proxy.signaling.payloads import Connection, Kind, Reason, Role
 from proxy.signaling.session import SessionLife

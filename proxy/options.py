@@ -134,7 +134,7 @@ def _endpoint(text: str) -> str | None:
 
 
 def _hook_uri(text: str) -> str:
-    from proxy.hooks.uris import parse_hook_uri  # aiohttp is not needed to print --help
+    from proxy.hooks.sinks.uris import parse_hook_uri  # aiohttp is not needed to print --help
 
     parse_hook_uri(text)
     return text

@@ -14,9 +14,9 @@ from proxy.hooks.event import EventFactory
 from proxy.hooks.hub import Hub
 from proxy.hooks.interceptor import Interceptor
 from proxy.hooks.journal import FILE_NAME, Journal, JournalError, Retention
-from proxy.hooks.recovery import end_unfinished
+from proxy.hooks.journal.recovery import end_unfinished
 from proxy.hooks.retry import PROFILES
-from proxy.hooks.uris import parse_hook_uri
+from proxy.hooks.sinks.uris import parse_hook_uri
 from proxy.manager.admission import AdmissionRules
 from proxy.manager.manager import Manager, ManagerSettings
 from proxy.manager.registry import Node

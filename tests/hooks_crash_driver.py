@@ -12,8 +12,8 @@ from yarl import URL
 from proxy.hooks.event import Context, EncodedEvent, EventFactory, HookEvent
 from proxy.hooks.hub import Hub
 from proxy.hooks.journal import Journal, Retention
-from proxy.hooks.recovery import end_unfinished
-from proxy.hooks.webhook import WebhookSink
+from proxy.hooks.journal.recovery import end_unfinished
+from proxy.hooks.sinks.webhook import WebhookSink
 from proxy.signaling.clock import Clock, session_number
 from proxy.signaling.payloads import ConnectError, Connection, Kind, Payload, Reason, Role
 from proxy.signaling.session import Phase, SessionLife

@@ -10,7 +10,7 @@ import aiohttp
 from yarl import URL
 
 from proxy.commands.output import USAGE, CommandError, note
-from proxy.hooks.webhook import display_name
+from proxy.hooks.sinks.webhook import display_name
 
 #: Seconds that the other receiver has to answer.
 TIMEOUT = 10.0

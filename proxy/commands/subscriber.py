@@ -15,7 +15,7 @@ from proxy.commands.describe import identity, printable
 from proxy.commands.forward import Forward
 from proxy.commands.inbox import Inbox
 from proxy.commands.output import USAGE, CommandError
-from proxy.hooks.webhook import display_name
+from proxy.hooks.sinks.webhook import display_name
 
 #: Bytes of one event.
 MAX_EVENT = 4 * 1024 * 1024

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from proxy.hooks.signature import Signer
+from proxy.hooks.sinks.signature import Signer
 
 
 class Verifier:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import msgspec
 
 from proxy.hooks.event import EncodedEvent, Stored
-from proxy.hooks.journal_types import AttemptRecord, Mark, State
+from proxy.hooks.journal.types import AttemptRecord, Mark, State
 from proxy.hooks.lanes import Lane, Lanes
 from proxy.hooks.refill import Ledger, Refill
 from proxy.hooks.retry import FAST, RetryProfile

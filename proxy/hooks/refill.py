@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from proxy.hooks.event import Stored
-from proxy.hooks.journal_types import JournalError, Mark, Page
+from proxy.hooks.journal.types import JournalError, Mark, Page
 from proxy.hooks.lanes import Lanes
 from proxy.hooks.throttle import ThrottledLog
 

@@ -16,8 +16,8 @@ from proxy.hooks.event import EventFactory
 from proxy.hooks.hub import Hub
 from proxy.hooks.interceptor import Interceptor
 from proxy.hooks.journal import FILE_NAME, Journal
+from proxy.hooks.sinks.uris import parse_hook_uri
 from proxy.hooks.trigger import Trigger
-from proxy.hooks.uris import parse_hook_uri
 from proxy.manager.rest.errors import make_middleware
 from proxy.manager.rest.hooks import HookRoutes
 from proxy.manager.rest.metrics import MetricsRoutes

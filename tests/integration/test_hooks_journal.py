@@ -19,7 +19,7 @@ from proxy.hooks.delivery import Limits
 from proxy.hooks.event import EncodedEvent
 from proxy.hooks.hub import Hub
 from proxy.hooks.journal import Journal, JournalError, JournalReader, Query
-from proxy.hooks.webhook import WebhookSink
+from proxy.hooks.sinks.webhook import WebhookSink
 from proxy.signaling.clock import Clock
 from tests.helpers import eventually
 from tests.hooks_support import QUICK, hook_event, receiver, statuses

@@ -24,7 +24,7 @@ from proxy.hooks.delivery import Limits
 from proxy.hooks.event import EncodedEvent, encode
 from proxy.hooks.hub import Hub
 from proxy.hooks.sink import DELIVERED, SKIPPED, Dead, Outcome, Retry, Sink
-from proxy.hooks.uris import parse_hook_uri
+from proxy.hooks.sinks.uris import parse_hook_uri
 from proxy.signaling.clock import Clock
 from proxy.signaling.payloads import WebSocketPayload
 from tests.helpers import eventually, scaled

@@ -18,7 +18,7 @@ from proxy.certificates import self_signed, server_context
 from proxy.hooks.event import encode
 from proxy.hooks.formats.registry import FORMATS
 from proxy.hooks.sink import DELIVERED, SKIPPED, Retry, Sink
-from proxy.hooks.uris import parse_hook_uri
+from proxy.hooks.sinks.uris import parse_hook_uri
 from proxy.signaling.clock import Clock
 from proxy.signaling.payloads import WebSocketPayload
 from proxy.testing.webhook_receiver import WebhookReceiver

@@ -14,9 +14,9 @@ from aiohttp import web
 from yarl import URL
 
 from proxy.hooks.interceptor import Interceptor
-from proxy.hooks.signature import Signer
 from proxy.hooks.sink import DELIVERED, Dead, Retry
-from proxy.hooks.webhook import WebhookSink
+from proxy.hooks.sinks.signature import Signer
+from proxy.hooks.sinks.webhook import WebhookSink
 from proxy.manager.rest.webhook_socket import webhook_socket
 from proxy.testing import Answer, WebhookReceiver
 from tests.helpers import eventually, scaled

@@ -16,8 +16,8 @@ from proxy.commands.listen import add_arguments as add_listen
 from proxy.hooks.hub import Hub
 from proxy.hooks.interceptor import Interceptor
 from proxy.hooks.journal import Journal
+from proxy.hooks.sinks.uris import parse_hook_uri
 from proxy.hooks.trigger import Trigger
-from proxy.hooks.uris import parse_hook_uri
 from proxy.manager.rest.hooks import _KNOWN, DEFAULT_LIMIT, MAX_LIMIT, HookRoutes
 from proxy.manager.rest.metrics import MetricsRoutes
 from proxy.manager.sessions import Sessions

@@ -18,7 +18,7 @@ from proxy.hooks.formats.cloudevents import rfc3339
 from proxy.hooks.formats.red5 import Red5, connection_guid
 from proxy.hooks.formats.registry import ENVELOPE, FORMATS, format_named
 from proxy.hooks.journal import Journal, JournalReader, Query
-from proxy.hooks.nats import subject_of
+from proxy.hooks.sinks.nats import subject_of
 from proxy.signaling.clock import Clock
 from proxy.signaling.payloads import (
     ConnectError,

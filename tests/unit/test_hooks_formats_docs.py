@@ -11,11 +11,11 @@ from typing import Any
 from standardwebhooks import Webhook
 
 from proxy.hooks.formats.registry import FORMATS
-from proxy.hooks.jetstream import DUPLICATE_WINDOW, MAX_AGE
-from proxy.hooks.nats import DEFAULT_PORT, DEFAULT_PREFIX, NatsSink, scope_token
-from proxy.hooks.signature import Signer
-from proxy.hooks.uris import parse_hook_uri
-from proxy.hooks.webhook import DEFAULT_TIMEOUT
+from proxy.hooks.sinks.jetstream import DUPLICATE_WINDOW, MAX_AGE
+from proxy.hooks.sinks.nats import DEFAULT_PORT, DEFAULT_PREFIX, NatsSink, scope_token
+from proxy.hooks.sinks.signature import Signer
+from proxy.hooks.sinks.uris import parse_hook_uri
+from proxy.hooks.sinks.webhook import DEFAULT_TIMEOUT
 from tests.unit.test_hooks_formats import PEER, PUBLISHER, SUBSCRIBER, made, projected, state
 
 PAGE = Path(__file__).parents[2] / "docs" / "hook-formats.md"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from proxy.hooks.event import Context, EncodedEvent, EventFactory
 from proxy.hooks.hub import Hub
 from proxy.hooks.journal import Journal, Query
-from proxy.hooks.recovery import end_unfinished
+from proxy.hooks.journal.recovery import end_unfinished
 from proxy.signaling.clock import Clock
 from proxy.signaling.payloads import (
     ConnectError,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from proxy.hooks.delivery import Delivery, Limits
 from proxy.hooks.event import Context, EncodedEvent, Stored
-from proxy.hooks.journal_types import JournalError, Mark, Page, State
+from proxy.hooks.journal.types import JournalError, Mark, Page, State
 from proxy.hooks.lanes import Lanes
 from proxy.hooks.retry import RetryProfile
 from proxy.hooks.sink import DELIVERED, SKIPPED, Dead, Disabled, Outcome, Retry

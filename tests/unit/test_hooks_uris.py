@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from proxy.hooks.formats.registry import FORMATS
-from proxy.hooks.nats import NatsSink, scope_token
 from proxy.hooks.sink import DELIVERED, Dead, Disabled, Outcome, Retry
-from proxy.hooks.uris import parse_hook_uri
-from proxy.hooks.webhook import WebhookSink, classify, display_name, retry_after
+from proxy.hooks.sinks.nats import NatsSink, scope_token
+from proxy.hooks.sinks.uris import parse_hook_uri
+from proxy.hooks.sinks.webhook import WebhookSink, classify, display_name, retry_after
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_without_its_package_nats_says_what_to_install(monkeypatch: pytest.Monke
     """A nats:// URI without nats-py gets one line with the command that helps."""
     for name in [name for name in sys.modules if name == "nats" or name.startswith("nats.")]:
         monkeypatch.delitem(sys.modules, name)
-    for name in ("proxy.hooks.nats", "proxy.hooks.jetstream"):
+    for name in ("proxy.hooks.sinks.nats", "proxy.hooks.sinks.jetstream"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "nats", None)
     with pytest.raises(ValueError, match=re.escape("pip install 'stream-manager-proxy[nats]'")) as caught:

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from proxy.hooks.journal_types import JournalError, merge_attempts
+from proxy.hooks.journal.types import JournalError, merge_attempts
 
 try:
     import fcntl

@@ -1,6 +1,6 @@
 """The journal: every hook event on disk before anybody is told, and what became of it at each sink.
 
-It is an outbox in SQLite. One thread writes (:mod:`proxy.hooks.journal_writer`), another answers questions; the event loop does
+It is an outbox in SQLite. One thread writes (:mod:`proxy.hooks.journal.writer`), another answers questions; the event loop does
 neither. An event that was handed on survives the death of the process at any moment.
 """
 
@@ -13,11 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from proxy.hooks import journal_read as read
 from proxy.hooks.event import EncodedEvent, Stored
-from proxy.hooks.journal_file import FileLock, connect, connect_reader, explain
-from proxy.hooks.journal_store import Store
-from proxy.hooks.journal_types import (
+from proxy.hooks.journal import read
+from proxy.hooks.journal.file import FileLock, connect, connect_reader, explain
+from proxy.hooks.journal.store import Store
+from proxy.hooks.journal.types import (
     AttemptRecord,
     DeliveryRecord,
     JournalError,
@@ -28,7 +28,7 @@ from proxy.hooks.journal_types import (
     Retention,
     State,
 )
-from proxy.hooks.journal_writer import Writer
+from proxy.hooks.journal.writer import Writer
 from proxy.signaling.clock import Clock
 
 __all__ = [

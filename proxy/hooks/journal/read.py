@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from proxy.hooks.event import Context, EncodedEvent, Stored
-from proxy.hooks.journal_types import DeliveryRecord, Page, Query, State, decode_attempts
+from proxy.hooks.journal.types import DeliveryRecord, Page, Query, State, decode_attempts
 
 #: Bits of the column ``flags``.
 INTERNAL, SYNTHETIC = 1, 2

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from proxy.hooks import journal_read as read
 from proxy.hooks.event import Context, Stored
-from proxy.hooks.journal_types import Mark, Retention, encode_attempts
+from proxy.hooks.journal import read
+from proxy.hooks.journal.types import Mark, Retention, encode_attempts
 
 #: Events that are written in one statement, and so in one transaction.
 BATCH = 1024

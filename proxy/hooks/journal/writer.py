@@ -12,8 +12,8 @@ from itertools import islice
 from typing import Any
 
 from proxy.hooks.event import Stored
-from proxy.hooks.journal_store import BATCH, Store
-from proxy.hooks.journal_types import Mark
+from proxy.hooks.journal.store import BATCH, Store
+from proxy.hooks.journal.types import Mark
 from proxy.hooks.throttle import ThrottledLog
 
 logger = logging.getLogger(__name__)

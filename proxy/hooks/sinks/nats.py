@@ -13,9 +13,9 @@ from proxy.hooks.event import EncodedEvent
 from proxy.hooks.formats.body import whole
 from proxy.hooks.formats.format import Format
 from proxy.hooks.formats.registry import ENVELOPE
-from proxy.hooks.jetstream import JetStream, JetStreamError, MessageRefusedError, NoStreamError, Server
 from proxy.hooks.sink import DELIVERED, SKIPPED, Dead, Outcome, Retry
-from proxy.hooks.webhook import DEFAULT_TIMEOUT, sink_name
+from proxy.hooks.sinks.jetstream import JetStream, JetStreamError, MessageRefusedError, NoStreamError, Server
+from proxy.hooks.sinks.webhook import DEFAULT_TIMEOUT, sink_name
 
 DEFAULT_PORT = 4222
 DEFAULT_PREFIX = "hooks"

@@ -7,9 +7,9 @@ import re
 from yarl import URL
 
 from proxy.hooks.formats.registry import format_named
-from proxy.hooks.signature import Signer
 from proxy.hooks.sink import Sink
-from proxy.hooks.webhook import DEFAULT_TIMEOUT, WebhookSink
+from proxy.hooks.sinks.signature import Signer
+from proxy.hooks.sinks.webhook import DEFAULT_TIMEOUT, WebhookSink
 from proxy.signaling.clock import Clock
 
 _WEBHOOK_SCHEMES = ("http", "https")
@@ -28,7 +28,8 @@ def parse_hook_uri(
     """Make the sink that ``uri`` names: ``http://…`` or ``https://…`` for webhooks, ``nats://…`` or ``tls://…`` for JetStream.
 
     ``timeout``: seconds per attempt. ``format``: a name of :data:`proxy.hooks.formats.registry.FORMATS`. ``secret`` signs
-    webhooks (:class:`proxy.hooks.signature.Signer`) and means nothing to NATS. ``verify_tls=False`` takes any certificate.
+    webhooks (:class:`proxy.hooks.sinks.signature.Signer`) and means nothing to NATS. ``verify_tls=False`` takes any
+    certificate.
 
     Raises ``ValueError`` with one line that says what is wrong and shows no credentials.
     """
@@ -45,7 +46,7 @@ def parse_hook_uri(
         return WebhookSink(url, timeout=timeout, clock=clock, format=chosen, signer=signer, verify_tls=verify_tls)
     try:
         # Imported here because it is optional, and because most people have no NATS server.
-        from proxy.hooks.nats import NatsSink
+        from proxy.hooks.sinks.nats import NatsSink
     except ImportError:
         raise _bad(uri, "NATS needs another package: pip install 'stream-manager-proxy[nats]'") from None
     try:

@@ -13,8 +13,8 @@ from proxy import __version__
 from proxy.hooks.event import EncodedEvent
 from proxy.hooks.formats.format import Format
 from proxy.hooks.formats.registry import ENVELOPE
-from proxy.hooks.signature import Signer
 from proxy.hooks.sink import DELIVERED, SKIPPED, Dead, Disabled, Outcome, Retry
+from proxy.hooks.sinks.signature import Signer
 from proxy.signaling.clock import Clock
 
 #: Seconds that one attempt may take, from connecting to the end of the answer.
