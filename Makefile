@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARGS ?=
 
-.PHONY: install run test lint format unit browser-setup bench-relay clean
+.PHONY: install run test lint format unit browser-setup bench-relay bench-hooks clean
 
 install: $(STAMP)
 
@@ -47,6 +47,9 @@ test: browser-setup lint
 
 bench-relay: install
 	$(BIN)/python bench/relay.py
+
+bench-hooks: install
+	$(BIN)/python bench/hooks.py
 
 clean:
 	rm -rf $(VENV) .cache build *.egg-info

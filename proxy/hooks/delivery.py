@@ -208,6 +208,7 @@ class Delivery:
                 self._emptied = self._loop.create_future()
                 await asyncio.wait((self._emptied,), timeout=flush)
         finally:
+            self._in_flight = 0  # a retry that falls due meanwhile starts no new worker
             workers = tuple(self._workers)
             for worker in workers:
                 worker.cancel()

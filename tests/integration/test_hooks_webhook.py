@@ -19,8 +19,8 @@ from proxy.hooks.delivery import Limits
 from proxy.hooks.hub import Hub
 from proxy.hooks.retry import FAST, RetryProfile
 from proxy.hooks.sink import DELIVERED, Dead, Disabled, Outcome, Retry, Sink
+from proxy.hooks.sinks.http import MAX_ANSWER
 from proxy.hooks.sinks.uris import parse_hook_uri
-from proxy.hooks.sinks.webhook import MAX_ANSWER
 from proxy.signaling.clock import Clock
 from tests.helpers import eventually, scaled
 from tests.hooks_support import NOW, QUICK, always, encoded, hook_event, receiver, statuses

@@ -13,7 +13,8 @@ from proxy.hooks.delivery import Limits
 from proxy.hooks.event import HookEvent, encode
 from proxy.hooks.journal import FILE_NAME, Retention
 from proxy.hooks.retry import FAST, STANDARD
-from proxy.hooks.sinks.webhook import DEFAULT_TIMEOUT, MAX_ANSWER
+from proxy.hooks.sinks.http import MAX_ANSWER
+from proxy.hooks.sinks.webhook import DEFAULT_TIMEOUT
 from proxy.signaling.payloads import ConnectError, Connection, Reason, Role, SessionPayload
 
 TEXT = (Path(__file__).parents[2] / "docs" / "hooks.md").read_text(encoding="utf-8")

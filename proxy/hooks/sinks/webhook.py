@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
+import ssl
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
-import aiohttp
 from yarl import URL
 
 from proxy import __version__
@@ -14,20 +14,12 @@ from proxy.hooks.event import EncodedEvent
 from proxy.hooks.formats.format import Format
 from proxy.hooks.formats.registry import ENVELOPE
 from proxy.hooks.sink import DELIVERED, SKIPPED, Dead, Disabled, Outcome, Retry
+from proxy.hooks.sinks.http import HttpPoster
 from proxy.hooks.sinks.signature import Signer
 from proxy.signaling.clock import Clock
 
 #: Seconds that one attempt may take, from connecting to the end of the answer.
 DEFAULT_TIMEOUT = 5.0
-
-#: Connections that one sink keeps to its receiver; delivery has no more attempts than this under way.
-MAX_CONNECTIONS = 32
-
-#: Bytes of an answer's body that are read, so that the connection can be used again; beyond, it is dropped.
-MAX_ANSWER = 64 * 1024
-
-# Common servers close an idle connection after 5 s. Letting go first avoids sending into a connection that is being closed.
-_KEEP_ALIVE = 4.0
 
 _RETRIED = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 
@@ -98,7 +90,7 @@ class WebhookSink:
         self._format = format
         self._signer = signer
         self._verify_tls = verify_tls
-        self._session: aiohttp.ClientSession | None = None
+        self._poster: HttpPoster | None = None
         self._headers = {
             "Content-Type": format.content_type,
             "User-Agent": f"stream-manager-proxy/{__version__}",
@@ -116,49 +108,35 @@ class WebhookSink:
         return self._name
 
     async def start(self) -> None:
-        """Open the connection pool; nothing is sent yet."""
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, keepalive_timeout=_KEEP_ALIVE, ssl=self._verify_tls),
-            timeout=aiohttp.ClientTimeout(total=self._timeout),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers=self._headers,
-            auto_decompress=False,
-            trust_env=False,
-        )
+        """Get ready; nothing is sent yet."""
+        context = None
+        if self._url.scheme == "https":
+            context = ssl.create_default_context()
+            if not self._verify_tls:
+                context.check_hostname = False
+                context.verify_mode = ssl.CERT_NONE
+        self._poster = HttpPoster(self._url, self._headers, timeout=self._timeout, context=context)
 
     async def deliver(self, event: EncodedEvent) -> Outcome:
         """Post the event once, if its format tells of it. Only an answer that came in whole counts."""
-        assert self._session is not None, "deliver before start"
+        assert self._poster is not None, "deliver before start"
         body = self._format.project(event)
         if body is None:
             return SKIPPED
-        timestamp = int(self._clock.wall())
-        headers = {"webhook-id": event.uuid, "webhook-timestamp": str(timestamp)}
+        now = self._clock.wall()
+        headers = {"webhook-id": event.uuid, "webhook-timestamp": str(int(now))}
         if self._signer is not None:
-            headers |= self._signer.headers(event.uuid, timestamp, body)
+            headers |= self._signer.headers(event.uuid, int(now), body)
         try:
-            async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
-                await _skip_body(response)
-                after = retry_after(response.headers.get("Retry-After"), self._clock.wall())
-                return classify(response.status, after)
+            answer = await self._poster.post(body, headers)
         except TimeoutError:
             return Retry(None, f"no answer within {self._timeout:g} s")
-        except (aiohttp.ClientError, OSError) as error:
-            return Retry(None, f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
+        except (OSError, UnicodeError) as error:
+            return Retry(None, " ".join(f"{type(error).__name__}: {error}".split()))
+        return classify(answer.status, retry_after(answer.retry_after, self._clock.wall()))
 
     async def stop(self) -> None:
         """Close every connection."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
-
-
-async def _skip_body(response: aiohttp.ClientResponse) -> None:
-    """Read the body to its end, or drop the connection when it is too long."""
-    room = MAX_ANSWER
-    while room >= 0:
-        chunk = await response.content.read(room + 1)
-        if not chunk:
-            return
-        room -= len(chunk)
-    response.close()
+        poster, self._poster = self._poster, None
+        if poster is not None:
+            poster.close()

@@ -1,0 +1,222 @@
+"""An HTTP/1.1 client for one purpose: many small POSTs to one URL, over connections that are kept alive.
+
+General clients spend most of a POST on what hooks do not need: aiohttp alone costs more than the journal and the delivery
+together (``bench/hooks.py``). Answers are parsed by llhttp (``httptools``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from httptools import HttpParserError, HttpResponseParser
+from yarl import URL
+
+#: Bytes of an answer's body that are read, so that the connection can be used again; beyond, it is dropped.
+MAX_ANSWER = 64 * 1024
+
+#: Bytes of an answer's head, interim answers included.
+MAX_HEAD = 64 * 1024
+
+# Common servers close an idle connection after 5 s. Letting go first avoids sending into a connection that is being closed.
+_KEEP_ALIVE = 4.0
+
+
+class BrokenError(ConnectionError):
+    """There is no answer, and why. ``unread`` says that the connection was lost before anything came on it."""
+
+    def __init__(self, why: str, *, unread: bool = False) -> None:
+        self.unread = unread
+        super().__init__(why)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a sink needs to know of an answer; its body is read and forgotten."""
+
+    status: int
+    retry_after: str | None
+
+
+class _Connection(asyncio.Protocol):
+    """One connection: a request at a time. The methods ``on_…`` are called by the parser."""
+
+    def __init__(self) -> None:
+        self.idle_since = 0.0
+        self.usable = False
+        self._transport: asyncio.Transport | None = None
+        self._waiter: asyncio.Future[Answer] | None = None
+        self._new_answer()
+
+    def _new_answer(self) -> None:
+        self._parser = HttpResponseParser(self)
+        self._retry_after: str | None = None
+        self._read = self._head = self._body = 0
+        self._has_head = self._has_length = self._complete = self._keep = False
+
+    def send(self, request: bytes) -> asyncio.Future[Answer]:
+        """Send a request; the future gives its answer, or a ``BrokenError``."""
+        assert self._transport is not None
+        self.usable = False
+        self._new_answer()
+        self._waiter = waiter = asyncio.get_running_loop().create_future()
+        self._transport.write(request)
+        return waiter
+
+    def close(self) -> None:
+        """Close at once; whoever waits for an answer is told so."""
+        self.usable = False
+        if self._transport is not None:
+            self._transport.abort()
+        self._fail("closed")
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self.usable = True
+
+    def data_received(self, data: bytes) -> None:
+        if self._waiter is None or self._complete:  # nobody asked
+            self.close()
+            return
+        self._read += len(data)
+        try:
+            self._parser.feed_data(data)
+        except HttpParserError:
+            self._break("the answer is not HTTP/1.1, or its head is too long")
+            return
+        if self._complete:
+            self._succeed(self._keep)
+        elif self._has_head and self._body > MAX_ANSWER:
+            self._succeed(keep=False)
+        elif not self._has_head and self._read > MAX_HEAD:
+            self._break("the answer's head is too long")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._head += len(name) + len(value)
+        if self._head > MAX_HEAD:
+            raise ValueError  # ends the parsing
+        key = name.lower()
+        if key == b"retry-after":
+            self._retry_after = value.decode("latin-1")
+        elif key in (b"content-length", b"transfer-encoding"):
+            self._has_length = True
+
+    def on_headers_complete(self) -> None:
+        self._has_head = self._parser.get_status_code() >= 200
+
+    def on_body(self, body: bytes) -> None:
+        self._body += len(body)
+
+    def on_message_complete(self) -> None:
+        if self._has_head:
+            self._complete = True
+            self._keep = self._parser.should_keep_alive()  # known only here
+        else:  # an interim answer (RFC 9110, section 15.2): the real one follows
+            self._retry_after, self._has_length = None, False
+
+    def eof_received(self) -> bool:
+        if self._has_head and not self._has_length and not self._complete:
+            self._succeed(keep=False)  # the end of the connection is the end of this body (RFC 9112, section 6.3)
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.usable = False
+        self._transport = None
+        self._fail("the connection broke before the answer was complete")
+
+    def _succeed(self, keep: bool) -> None:
+        waiter, self._waiter = self._waiter, None
+        self.usable = keep
+        if not keep and self._transport is not None:
+            self._transport.abort()
+        if waiter is not None and not waiter.done():
+            waiter.set_result(Answer(self._parser.get_status_code(), self._retry_after))
+
+    def _break(self, why: str) -> None:
+        self._fail(why)
+        self.close()
+
+    def _fail(self, why: str) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_exception(BrokenError(why, unread=self._read == 0))
+
+
+class HttpPoster:
+    """Posts to one URL. ``headers`` go with every request; ``timeout`` is seconds, from connecting to the end of the answer."""
+
+    def __init__(
+        self, url: URL, headers: Mapping[str, str], *, timeout: float, context: ssl.SSLContext | None = None
+    ) -> None:
+        assert url.raw_host is not None
+        self._host = url.raw_host
+        self._port = url.port or 80
+        self._timeout = timeout
+        self._context = context
+        lines = [f"POST {url.raw_path_qs} HTTP/1.1", f"Host: {url.host_port_subcomponent}", "Accept: */*"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        self._head = "\r\n".join(lines)
+        self._idle: list[_Connection] = []
+        self._busy: set[_Connection] = set()
+
+    async def post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """Post once.
+
+        Raises:
+            TimeoutError: there was no whole answer in time.
+            OSError: the connection cannot be made, or broke.
+        """
+        extra = "".join(f"\r\n{name}: {value}" for name, value in headers.items())
+        request = f"{self._head}{extra}\r\nContent-Length: {len(body)}\r\n\r\n".encode("latin-1") + body
+        async with asyncio.timeout(self._timeout):
+            while (connection := self._take()) is not None:
+                # A receiver may close an idle connection at the moment it is used: that says nothing about this request.
+                with contextlib.suppress(_StaleError):
+                    return await self._ask(connection, request, kept=True)
+            return await self._ask(await self._connect(), request, kept=False)
+
+    def close(self) -> None:
+        """Close every connection."""
+        for connection in (*self._idle, *self._busy):
+            connection.close()
+        self._idle.clear()
+
+    def _take(self) -> _Connection | None:
+        oldest = asyncio.get_running_loop().time() - _KEEP_ALIVE
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.usable and connection.idle_since > oldest:
+                return connection
+            connection.close()
+        return None
+
+    async def _connect(self) -> _Connection:
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(_Connection, self._host, self._port, ssl=self._context)
+        return connection
+
+    async def _ask(self, connection: _Connection, request: bytes, *, kept: bool) -> Answer:
+        self._busy.add(connection)
+        try:
+            answer = await connection.send(request)
+        except BrokenError as error:
+            if kept and error.unread:
+                raise _StaleError from None
+            raise
+        except BaseException:  # given up: what comes on it now would be taken for the next answer
+            connection.close()
+            raise
+        finally:
+            self._busy.discard(connection)
+        if connection.usable:
+            connection.idle_since = asyncio.get_running_loop().time()
+            self._idle.append(connection)
+        return answer
+
+
+class _StaleError(Exception):
+    """A kept connection was gone when it was used."""
