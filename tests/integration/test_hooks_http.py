@@ -10,7 +10,7 @@ import pytest
 from yarl import URL
 
 from proxy.hooks.sinks.http import Answer, BrokenError, HttpPoster
-from tests.helpers import scaled
+from tests.helpers import eventually, scaled
 
 
 class Server:
@@ -176,6 +176,16 @@ async def test_given_up_request_leaves_no_answer_behind() -> None:
         release.set()
         assert (await poster.post(b"", {"x": "quick"})).status == 200
         poster.close()
+
+
+async def test_idle_connections_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that is not used for some time is closed; the next request opens another."""
+    monkeypatch.setattr("proxy.hooks.sinks.http._KEEP_ALIVE", 0.1)
+    async with serving(OK, OK) as server, posting(server.url) as poster:
+        await poster.post(b"x", {})
+        await eventually(lambda: not poster._idle)
+        assert (await poster.post(b"x", {})).status == 200
+        assert server.connections == 2
 
 
 async def test_close_with_a_request_under_way() -> None:

@@ -162,6 +162,7 @@ class HttpPoster:
         self._head = "\r\n".join(lines)
         self._idle: list[_Connection] = []
         self._busy: set[_Connection] = set()
+        self._sweeper: asyncio.TimerHandle | None = None
 
     async def post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
         """Post once.
@@ -181,18 +182,34 @@ class HttpPoster:
 
     def close(self) -> None:
         """Close every connection."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
         for connection in (*self._idle, *self._busy):
             connection.close()
         self._idle.clear()
 
     def _take(self) -> _Connection | None:
-        oldest = asyncio.get_running_loop().time() - _KEEP_ALIVE
         while self._idle:
             connection = self._idle.pop()
-            if connection.usable and connection.idle_since > oldest:
+            if connection.usable:
                 return connection
-            connection.close()
         return None
+
+    def _keep(self, connection: _Connection) -> None:
+        loop = asyncio.get_running_loop()
+        connection.idle_since = loop.time()
+        self._idle.append(connection)
+        if self._sweeper is None:
+            self._sweeper = loop.call_later(_KEEP_ALIVE / 2, self._sweep)
+
+    def _sweep(self) -> None:
+        """Let go of what has been idle for long; the connection used last is the last of the list."""
+        loop = asyncio.get_running_loop()
+        oldest = loop.time() - _KEEP_ALIVE / 2
+        for connection in [each for each in self._idle if each.idle_since <= oldest]:
+            self._idle.remove(connection)
+            connection.close()
+        self._sweeper = loop.call_later(_KEEP_ALIVE / 2, self._sweep) if self._idle else None
 
     async def _connect(self) -> _Connection:
         loop = asyncio.get_running_loop()
@@ -213,8 +230,7 @@ class HttpPoster:
         finally:
             self._busy.discard(connection)
         if connection.usable:
-            connection.idle_since = asyncio.get_running_loop().time()
-            self._idle.append(connection)
+            self._keep(connection)
         return answer
 
 
