@@ -63,6 +63,7 @@ async def test_since_a_time_with_filters(tmp_path: Path) -> None:
         api.hub.publish(peer := _peer(1))
         publish(api, 2)
         publish(api, 1, session=8, scope="other")
+        await api.journal.flush()  # listeners are told of what is written while they listen, and this is to be the past
         async with (
             connect(f"{api.socket_url}?since=0") as everything,
             connect(f"{api.socket_url}?since=0&customerScope=other") as scoped,
