@@ -18,7 +18,6 @@ from proxy.hooks.journal import read
 from proxy.hooks.journal.file import FileLock, connect, connect_reader, explain
 from proxy.hooks.journal.store import Store
 from proxy.hooks.journal.types import (
-    AttemptRecord,
     DeliveryRecord,
     JournalError,
     JournalStatus,
@@ -26,23 +25,9 @@ from proxy.hooks.journal.types import (
     Page,
     Query,
     Retention,
-    State,
 )
 from proxy.hooks.journal.writer import Writer
 from proxy.signaling.clock import Clock
-
-__all__ = [
-    "AttemptRecord",
-    "DeliveryRecord",
-    "Journal",
-    "JournalError",
-    "JournalReader",
-    "JournalStatus",
-    "Query",
-    "Retention",
-    "State",
-    "Stored",
-]
 
 T = TypeVar("T")
 
