@@ -162,6 +162,23 @@ async def raw_receiver(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+async def test_every_status() -> None:
+    """Each status from 200 to 599 has one of the four outcomes: taken, tried again, given up, or the end of the sink."""
+    every = range(200, 600)
+    async with receiver(statuses(*every)) as made, started(parse_hook_uri(made.url)) as sink:
+        for status in every:
+            outcome = await sink.deliver(encoded())
+            if status < 300:
+                assert outcome is DELIVERED
+            elif status in {408, 425, 429} or status >= 500:
+                assert isinstance(outcome, Retry), status
+            elif status == 410:
+                assert isinstance(outcome, Disabled)
+            else:
+                assert isinstance(outcome, Dead), status
+        assert len(made.requests) == len(every)
+
+
 @pytest.mark.parametrize(
     "answer",
     [
