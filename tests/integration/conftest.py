@@ -13,6 +13,7 @@ import pytest
 from proxy.settings import Settings
 from proxy.simulator import Simulator
 from proxy.testing import Publisher, WebhookReceiver
+from tests.helpers import eventually
 
 StartSimulator = Callable[..., Awaitable[Simulator]]
 MakePublisher = Callable[..., Publisher]
@@ -39,6 +40,12 @@ async def start_simulator(tmp_path: Path) -> AsyncIterator[StartSimulator]:
             return await stack.enter_async_context(Simulator(Settings(**settings)))
 
         yield start
+
+
+async def published(simulator: Simulator, stream: Publisher) -> None:
+    """Publish, and wait until the manager knows it: a transport is up at one end a moment before it is at the other."""
+    await stream.publish()
+    await eventually(lambda: stream.stream in [each.life.peer for each in simulator.manager.sessions.publishing()], 10)
 
 
 @pytest.fixture

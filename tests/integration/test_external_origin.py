@@ -11,7 +11,7 @@ from proxy.options import Address
 from proxy.simulator import Simulator
 from proxy.testing import PublishRejected, WebhookReceiver
 from tests.helpers import eventually
-from tests.integration.conftest import MakePublisher, StartSimulator
+from tests.integration.conftest import MakePublisher, StartSimulator, published
 from tests.integration.lives import last, spell, story
 
 LIFE = ["connecting", "connected", "peer_joined", "peer_leaved", "disconnected"]
@@ -36,7 +36,7 @@ async def test_switch_is_withheld(
     _, address = await far_origin(start_simulator)
     simulator = await start_simulator(receiver, local_origin=False, origin=(address,))
     stream = publisher(simulator, switch_delay=0.05)
-    await stream.publish()
+    await published(simulator, stream)
     await eventually(lambda: any("IsAvailable" in frame[3] for frame in stream.frames), 10)
     assert not any("DataChannel.Available" in frame[3] for frame in stream.frames)
     await stream.unpublish()
@@ -55,7 +55,7 @@ async def test_pass_switch(
     _, address = await far_origin(start_simulator)
     simulator = await start_simulator(receiver, local_origin=False, origin=(address,), pass_switch=True)
     stream = publisher(simulator, switch_delay=0.05)
-    await stream.publish()
+    await published(simulator, stream)
     await ended(receiver)
     assert stream.switched
     assert not stream.closed.is_set()
@@ -84,7 +84,7 @@ async def test_origin_stops(
     far, address = await far_origin(start_simulator)
     simulator = await start_simulator(receiver, local_origin=False, origin=(address,))
     stream = publisher(simulator)
-    await stream.publish()
+    await published(simulator, stream)
     await eventually(lambda: "peer_joined" in story(receiver))
     await far.stop()
     await ended(receiver)
@@ -97,7 +97,7 @@ async def test_kick(receiver: WebhookReceiver, start_simulator: StartSimulator, 
     _, address = await far_origin(start_simulator)
     simulator = await start_simulator(receiver, local_origin=False, origin=(address,))
     stream = publisher(simulator)
-    await stream.publish()
+    await published(simulator, stream)
     (attempt,) = simulator.manager.sessions.attempts
     simulator.manager.sessions.kick(attempt)
     await stream.closed.wait()

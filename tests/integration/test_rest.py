@@ -10,7 +10,7 @@ import pytest
 
 from proxy.options import Address
 from proxy.simulator import Simulator
-from tests.integration.conftest import MakePublisher, StartSimulator
+from tests.integration.conftest import MakePublisher, StartSimulator, published
 
 VERSIONS = ["1.0", "2.0", "3.0", "3.1", "4.0"]
 
@@ -109,7 +109,7 @@ async def test_live_stream(
     rest = Rest(http, simulator)
     assert (await rest.call("/4.0/event/list"))[:2] == (200, [])
     stream = publisher(simulator, params={"app": "live/room1"})
-    await stream.publish()
+    await published(simulator, stream)
     listed = {"type": "origin", "name": "s", "scope": "live/room1", "serverAddress": "127.0.0.1", "region": "local"}
     assert (await rest.call("/4.0/event/list"))[1] == [listed]
     (numbers,) = (await rest.call("/4.0/event/list/stats"))[1]
@@ -134,7 +134,7 @@ async def test_proxy_clients(
     assert (await rest.call(clients))[1] == []
     streams = [publisher(simulator, name, data_channel=False) for name in ("a", "b")]
     for stream in streams:
-        await stream.publish()
+        await published(simulator, stream)
     _, listed, _ = await rest.call(clients)
     assert len(listed) == 2
     assert set(listed[0]) == {

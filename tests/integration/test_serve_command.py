@@ -132,7 +132,7 @@ async def test_log_holds_no_password(tmp_path: Path) -> None:
 
     async with serving("--log-level", "debug", "--log-format", "json", cwd=tmp_path) as serve:
         async with Publisher(serve.url, stream="s", params={"customerScope": "acme", "password": "hunter2"}):
-            pass
+            await eventually(lambda: "track_started" in serve.log.read_text(), 10)
         assert await serve.stop() == 0
         text = serve.log.read_text()
         assert "hunter2" not in text

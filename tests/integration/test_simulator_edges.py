@@ -18,7 +18,7 @@ from proxy.manager.relay import RelayEnd
 from proxy.simulator import Simulator
 from proxy.testing import PublishRejected, WebhookReceiver
 from tests.helpers import eventually, scaled
-from tests.integration.conftest import MakePublisher, StartSimulator
+from tests.integration.conftest import MakePublisher, StartSimulator, published
 from tests.integration.lives import check_whole_life, last, story
 from tests.integration.test_serve_command import serving
 from tests.integration.test_simulator_publish import has, has_media, has_switched
@@ -82,7 +82,7 @@ async def test_relay_broken_after_the_switch(
     """Whatever ends the relay after ``switchChannel``, the session goes on where it lives, on the data channel."""
     simulator = await start_simulator(receiver)
     stream = publisher(simulator, switch_delay=0.1)
-    await stream.publish()
+    await published(simulator, stream)
     await has_media(receiver)
     await has_switched(simulator)
     (attempt,) = simulator.manager.sessions.attempts
@@ -153,7 +153,7 @@ async def test_listening_on_ipv6(start_simulator: StartSimulator, publisher: Mak
     simulator = await start_simulator(host="::1")
     assert "[::1]" in simulator.url
     stream = publisher(simulator)
-    await stream.publish()
+    await published(simulator, stream)
     await stream.unpublish()
 
 

@@ -13,7 +13,7 @@ from proxy.settings import Settings, SettingsError
 from proxy.simulator import Simulator
 from proxy.testing import WebhookReceiver
 from tests.helpers import eventually
-from tests.integration.conftest import MakePublisher, StartSimulator
+from tests.integration.conftest import MakePublisher, StartSimulator, published
 from tests.integration.lives import check_whole_life, spell, story
 from tests.integration.test_simulator_publish import has, has_media, has_switched
 
@@ -29,7 +29,7 @@ async def test_red5_order(receiver: WebhookReceiver, start_simulator: StartSimul
     """A publisher that switches to its data channel gives Red5's webhooks in Red5's documented order."""
     simulator = await start_simulator(receiver, hook_format=("red5",))
     stream = publisher(simulator, switch_delay=0.5)
-    await stream.publish()
+    await published(simulator, stream)
     await has_switched(simulator)
     await eventually(lambda: "websocket-disconnect" in red5_events(receiver), 10)
     await stream.unpublish()
@@ -44,9 +44,9 @@ async def test_red5_order(receiver: WebhookReceiver, start_simulator: StartSimul
         "connection-disconnect",
         "stream-unpublished",
     ]
-    published = next(json.loads(hook.body) for hook in receiver.hooks if b"stream-published" in hook.body)
-    assert published["guid"] == "live/s"
-    assert published["clusterNodeType"] == "TYPE_ORIGIN"
+    event = next(json.loads(hook.body) for hook in receiver.hooks if b"stream-published" in hook.body)
+    assert event["guid"] == "live/s"
+    assert event["clusterNodeType"] == "TYPE_ORIGIN"
 
 
 async def test_property_gives_red5_format(
@@ -56,7 +56,7 @@ async def test_property_gives_red5_format(
     async with WebhookReceiver() as ours:
         simulator = await start_simulator(webhooks_endpoint=receiver.url, hook_uri=(ours.url,))
         stream = publisher(simulator)
-        await stream.publish()
+        await published(simulator, stream)
         await has_media(ours)
         await stream.unpublish()
         await eventually(lambda: "stream-unpublished" in red5_events(receiver), 10)
@@ -68,7 +68,7 @@ async def test_signed(receiver: WebhookReceiver, start_simulator: StartSimulator
     """With a secret every hook of a real publish verifies with the Standard Webhooks library."""
     simulator = await start_simulator(receiver, hook_secret=(SECRET,))
     stream = publisher(simulator)
-    await stream.publish()
+    await published(simulator, stream)
     await stream.unpublish()
     await has(receiver, "disconnected")
     for hook in receiver.hooks:
@@ -85,7 +85,7 @@ async def test_receiver_that_comes_back_after_a_restart(
     settings = {"data_dir": tmp_path / "kept", "hook_uri": (url,)}
     simulator = await start_simulator(**settings)
     stream = publisher(simulator)
-    await stream.publish()
+    await published(simulator, stream)
     await stream.unpublish()
     await simulator.stop()
     await receiver.start()
@@ -121,7 +121,7 @@ async def test_in_memory_leaves_nothing(
     """With ``:memory:`` hooks are journalled and can be listed, and no file is made."""
     simulator = await start_simulator(receiver, data_dir=Path(":memory:"))
     stream = publisher(simulator)
-    await stream.publish()
+    await published(simulator, stream)
     await stream.unpublish()
     await has(receiver, "disconnected")
     async with aiohttp.ClientSession() as http, http.get(f"{simulator.rest_url}/api/v1/hooks?scope=acme") as response:
@@ -136,7 +136,7 @@ async def test_metrics_of_a_publish(
     """The metrics count what was journalled and delivered, and the live session while it lives."""
     simulator = await start_simulator(receiver)
     stream = publisher(simulator)
-    await stream.publish()
+    await published(simulator, stream)
 
     async def metrics() -> str:
         async with aiohttp.ClientSession() as http, http.get(f"{simulator.rest_url}/metrics") as response:

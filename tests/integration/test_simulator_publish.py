@@ -12,7 +12,7 @@ from websockets.asyncio.client import connect
 from proxy.simulator import Simulator
 from proxy.testing import PublishRejected, WebhookReceiver
 from tests.helpers import eventually, scaled
-from tests.integration.conftest import MakePublisher, StartSimulator
+from tests.integration.conftest import MakePublisher, StartSimulator, published
 from tests.integration.lives import check_whole_life, last, spell, stories, story
 
 
@@ -45,7 +45,7 @@ async def test_publish_and_unpublish(
     simulator = await start_simulator(receiver)
     params = {"username": "u", "password": "hunter2", "recording": "true", "meta": '{"k":1}', "app": "/live"}
     stream = publisher(simulator, data_channel=data_channel, params=params, switch_delay=0.1)
-    await stream.publish()
+    await published(simulator, stream)
     await has_media(receiver)
     if data_channel:
         await eventually(lambda: stream.switched, 10)
@@ -72,7 +72,7 @@ async def test_socket_closed_without_switch(
     """A publisher whose socket closes before it has switched is gone at once, and its name is free."""
     simulator = await start_simulator(receiver)
     stream = publisher(simulator, data_channel=False)
-    await stream.publish()
+    await published(simulator, stream)
     await has_media(receiver)
     await stream.close()
     await has(receiver, "disconnected", 3)
@@ -87,7 +87,7 @@ async def test_lost_network_after_the_switch(
     """A publisher that vanishes is ``reconnect`` after the gap and gone after the time-out, and its name is free."""
     simulator = await start_simulator(receiver, media_gap=0.5, media_timeout=1.2)
     stream = publisher(simulator, switch_delay=0.1)
-    await stream.publish()
+    await published(simulator, stream)
     await has_media(receiver)
     await has_switched(simulator)
     stream.vanish()
@@ -122,7 +122,7 @@ async def test_kick(
     """Deleting its proxy client ends a session with reason 3, and its publisher notices."""
     simulator = await start_simulator(receiver, admin_token="t0ken")
     stream = publisher(simulator, data_channel=data_channel, switch_delay=0.1)
-    await stream.publish()
+    await published(simulator, stream)
     await has_media(receiver)
     if data_channel:
         await eventually(lambda: stream.switched, 10)
@@ -144,7 +144,7 @@ async def test_stop(receiver: WebhookReceiver, start_simulator: StartSimulator, 
     simulator = await start_simulator(receiver)
     streams = [publisher(simulator, name, data_channel=name == "a") for name in ("a", "b")]
     for stream in streams:
-        await stream.publish()
+        await published(simulator, stream)
     await eventually(lambda: sum("track_started" in spell(event) for event in receiver.events) == 4, 10)
     await simulator.stop()
     told = stories(receiver.events)
@@ -217,7 +217,7 @@ async def test_webhook_socket(
     url = simulator.url.replace("/streammanager", "/live/webhook")
     async with connect(f"{url}?customerScope=acme") as acme, connect(f"{url}?customerScope=other") as other:
         stream = publisher(simulator)
-        await stream.publish()
+        await published(simulator, stream)
         await has_media(receiver)
         await stream.unpublish()
         await has(receiver, "disconnected")
@@ -237,7 +237,7 @@ async def test_dead_receiver(
     async with WebhookReceiver(respond="hang") as hanging:
         simulator = await start_simulator(hook_uri=(hanging.url, receiver.url))
         stream = publisher(simulator)
-        await stream.publish()
+        await published(simulator, stream)
         await has_media(receiver)
         await stream.unpublish()
         await has(receiver, "disconnected")
@@ -252,7 +252,7 @@ async def test_tls(receiver: WebhookReceiver, start_simulator: StartSimulator, p
     assert simulator.authority is not None
     context = ssl.create_default_context(cafile=str(simulator.authority.authority))
     stream = publisher(simulator, url=f"wss://localhost:{simulator.tls_port}/streammanager", ssl=context)
-    await stream.publish()
+    await published(simulator, stream)
     (attempt,) = simulator.manager.sessions.attempts
     assert attempt.client.secure
     await stream.unpublish()

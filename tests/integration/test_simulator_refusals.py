@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from proxy.simulator import Simulator
 from proxy.testing import PublishRejected, WebhookReceiver
 from tests.helpers import eventually, scaled
-from tests.integration.conftest import MakePublisher, StartSimulator
+from tests.integration.conftest import MakePublisher, StartSimulator, published
 from tests.integration.lives import last, story
 
 REJECTED = {"data": {"type": "status", "code": "NetConnection.Connect.Rejected"}}
@@ -84,7 +84,7 @@ async def test_scope_may_be_optional(start_simulator: StartSimulator, publisher:
     """Started with ``--customer-scope optional``, a page without a scope publishes."""
     simulator = await start_simulator(customer_scope="optional")
     stream = publisher(simulator, params={"customerScope": "undefined"})
-    await stream.publish()
+    await published(simulator, stream)
     await stream.unpublish()
 
 
@@ -99,7 +99,7 @@ async def test_any_host(start_simulator: StartSimulator, publisher: MakePublishe
     """With ``--any-host`` a page with a production address in it publishes to the origin that there is."""
     simulator = await start_simulator(any_host=True)
     stream = publisher(simulator, params={"host": "203.0.113.99"})
-    await stream.publish()
+    await published(simulator, stream)
     await stream.unpublish()
 
 
@@ -160,7 +160,7 @@ async def test_noise_hurts_nobody(
     """Unknown messages, binary frames and nonsense are no end of their own session, let alone of another's."""
     simulator = await start_simulator(receiver)
     stream = publisher(simulator, "other", data_channel=False)
-    await stream.publish()
+    await published(simulator, stream)
     async with connect(f"{simulator.url}?{GOOD}") as socket:
         await socket.recv()
         for noise in ["", "null", "[]", "{", '{"x":1}', '{"publish":5}', '{"mute":{"muteAudio":true}}', b"\x00\xff"]:
@@ -176,7 +176,7 @@ async def test_oversized_message(start_simulator: StartSimulator, publisher: Mak
     """A message over 1 MiB ends its session with 1009, and no other."""
     simulator = await start_simulator()
     stream = publisher(simulator, "other", data_channel=False)
-    await stream.publish()
+    await published(simulator, stream)
     async with connect(f"{simulator.url}?{GOOD}") as socket:
         await socket.recv()
         await socket.send("x" * (2**20 + 1))
@@ -196,7 +196,7 @@ async def test_password_is_nowhere(
     simulator = await start_simulator(receiver)
     with caplog.at_level(logging.DEBUG):
         stream = publisher(simulator, params={"password": "hunter2"})
-        await stream.publish()
+        await published(simulator, stream)
         async with aiohttp.ClientSession() as http:
             for path in ("event/list/stats", "event/live/s/stats", "admin/proxy/clients"):
                 text = await (await http.get(f"{simulator.rest_url}/streammanager/api/4.0/{path}")).text()
