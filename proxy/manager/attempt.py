@@ -63,7 +63,6 @@ class Attempt:
         self.relay_ended = False
         self.switched = False
         self.up = False
-        self.unreadable = 0
         self._report = report
         self._tell_over = over
         self._asked_to_publish = False
@@ -85,8 +84,8 @@ class Attempt:
     def client_said(self, message: ClientMessage | None) -> None:
         """Read along with the client."""
         if message is None:
-            self.unreadable += 1
-        elif message.switch_channel is not UNSET:
+            return  # the relay counts what cannot be read
+        if message.switch_channel is not UNSET:
             self.switched = True
         elif message.handle_offer is not UNSET or message.publish is not UNSET:
             self.role = Role.PUBLISHER
@@ -97,9 +96,7 @@ class Attempt:
 
     def origin_said(self, message: ServerMessage | None) -> None:
         """Read along with the origin."""
-        if message is None:
-            self.unreadable += 1
-        elif not self.node.reports:
+        if message is not None and not self.node.reports:
             self._conclude(message)
 
     def ended(self, end: RelayEnd) -> None:

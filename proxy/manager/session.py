@@ -17,10 +17,9 @@ from proxy.signaling.session import Phase, SessionLife
 class Session:
     """One session: its life, the attempt that carries it now, and what is known of its media."""
 
-    def __init__(self, life: SessionLife, params: ConnectionParams, opened_ms: int) -> None:
+    def __init__(self, life: SessionLife, params: ConnectionParams) -> None:
         self.life = life
         self.params = params
-        self.opened_ms = opened_ms
         self.started_ms: int | None = None
         self.attempt: Attempt | None = None
         self.statistics: dict[str, TrackStatistics] = {}

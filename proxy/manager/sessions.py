@@ -97,7 +97,7 @@ class Sessions:
         """Begin an attempt: of a new session, or of one that waits for its publisher to come back."""
         session = self._waiting_for(params)
         if session is None:
-            session = Session(self._new_life(params.id, params.room, client.remote_ip), params, self._clock.wall_ms())
+            session = Session(self._new_life(params.id, params.room, client.remote_ip), params)
             self._sessions[session.number] = session
             self._tell(session, session.life.accept())
         previous = session.attempt

@@ -7,8 +7,6 @@ key too many makes it deaf: a connection status must not carry ``message``, a st
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
@@ -172,8 +170,3 @@ def stream_error(code: str, message: str) -> str:
 def adapter_error(ticket: str, message: str) -> str:
     """Write the refusal of a ``callAdapter`` request."""
     return _text({"async": True, "id": ticket, "error": {"message": message}})
-
-
-def adapter_result(ticket: str, data: Any) -> str:
-    """Write the result of a ``callAdapter`` request; ``data`` must be truthy or the SDK's promise never settles."""
-    return _text({"async": True, "id": ticket, "data": data})

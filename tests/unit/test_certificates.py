@@ -9,6 +9,10 @@ import stat
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from proxy.certificates import self_signed, server_context
 
@@ -76,3 +80,27 @@ def test_unreadable_files(tmp_path: Path) -> None:
     bad.write_text("not a certificate")
     with pytest.raises(ValueError, match=r"bad\.pem"):
         server_context(bad, bad)
+
+
+def test_foreign_files(tmp_path: Path) -> None:
+    """An authority that is not ours, or a key that is none, is refused with its path and what to do."""
+    files = self_signed(tmp_path, "127.0.0.1", NOW)
+    files.certificate.unlink()
+    (tmp_path / "authority-key.pem").write_text("")
+    with pytest.raises(ValueError, match=r"authority-key\.pem: not a private key"):
+        self_signed(tmp_path, "127.0.0.1", NOW)
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "somebody")])
+    foreign = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(NOW)
+        .not_valid_after(NOW + datetime.timedelta(days=99))
+        .sign(key, hashes.SHA256())
+    )
+    files.authority.write_bytes(foreign.public_bytes(serialization.Encoding.PEM))
+    with pytest.raises(ValueError, match=r"authority\.pem: not this simulator's authority"):
+        self_signed(tmp_path, "127.0.0.1", NOW)
