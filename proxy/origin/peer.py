@@ -208,10 +208,10 @@ class Peer:
         except NotAuthentic:
             return
         self._sources.add(source)
-        for ssrc, ntp in read_sender_reports(compound):
+        for report in read_sender_reports(compound):
             for track in self.tracks:
-                if track.reception.ssrc == ssrc:
-                    track.reception.sender_report(ntp, self._monotonic())
+                if track.reception.ssrc == report.ssrc:
+                    track.sender_report(report)
 
     # feedback ---------------------------------------------------------------------------------------------------------
 

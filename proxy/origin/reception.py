@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from typing import NamedTuple
 
 _SR, _RR, _RTPFB, _PSFB = 200, 201, 205, 206
 
@@ -107,7 +108,7 @@ class Reception:
             self._last_arrival = now
 
     def sender_report(self, ntp_middle: int, now: float) -> None:
-        """Remember a sender report: the middle 32 bits of its NTP time and when it came."""
+        """Remember the middle 32 bits of a sender report's NTP time and when it came."""
         self._last_sr = ntp_middle
         self._last_sr_at = now
 
@@ -173,17 +174,24 @@ def write_remb(ssrc: int, bitrate: int, media_ssrcs: Sequence[int]) -> bytes:
     return _header(_PSFB, 15, len(body)) + body
 
 
-def read_sender_reports(compound: bytes) -> list[tuple[int, int]]:
-    """Return source and middle NTP time of each sender report in a compound packet; rubbish ends the list."""
-    found: list[tuple[int, int]] = []
+class SenderReport(NamedTuple):
+    """What ties a source's RTP timestamps to its wall clock (RFC 3550, 6.4.1). ``ntp`` in units of 2^-32 s since 1900."""
+
+    ssrc: int
+    ntp: int
+    timestamp: int
+
+
+def read_sender_reports(compound: bytes) -> list[SenderReport]:
+    """Return the sender reports of a compound packet; rubbish ends the list."""
+    found: list[SenderReport] = []
     position = 0
     while position + 8 <= len(compound) and compound[position] >> 6 == 2:
         length = (int.from_bytes(compound[position + 2 : position + 4], "big") + 1) * 4
         if position + length > len(compound):
             break
         if compound[position + 1] == _SR and length >= 28:
-            ssrc, high, low = struct.unpack_from("!III", compound, position + 4)
-            found.append((ssrc, (high & 0xFFFF) << 16 | low >> 16))
+            found.append(SenderReport(*struct.unpack_from("!IQI", compound, position + 4)))
         position += length
     return found
 

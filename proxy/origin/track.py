@@ -11,7 +11,7 @@ from typing import Protocol
 
 from proxy.origin import h264, vp8
 from proxy.origin.frame import FrameStart
-from proxy.origin.reception import Reception
+from proxy.origin.reception import Reception, SenderReport
 from proxy.signaling.node import TrackStatistics
 from proxy.signaling.payloads import Kind
 
@@ -49,6 +49,8 @@ class Track:
         #: Whether the client retransmits what a NACK names; ``on_gap`` is then called at each new gap.
         self.can_repair = False
         self.on_gap: Callable[[Track], None] = _ignore
+        #: The last sender report, for those who must keep audio and video in step.
+        self.last_report: SenderReport | None = None
         self._monotonic = monotonic
         self._frame_start = _FRAME_START.get(codec)
         self._timestamp = -1
@@ -116,6 +118,11 @@ class Track:
                 self.on_gap(self)
             else:
                 self.wants_key_frame = True
+
+    def sender_report(self, report: SenderReport) -> None:
+        """Take a sender report of the track's source."""
+        self.last_report = report
+        self.reception.sender_report(report.ntp >> 16 & 0xFFFFFFFF, self._monotonic())
 
     # feedback ---------------------------------------------------------------------------------------------------------
 

@@ -54,6 +54,66 @@ class TrackEnded(_Message, frozen=True, tag="track_ended"):
     track: str
 
 
+class PlayStarted(_Message, frozen=True, tag="play_started"):
+    """The origin lets a subscriber watch and says so to the client. ``stream`` is the name of what is watched."""
+
+    attempt: str
+    stream: str
+    room: str
+
+
+class LocalTrack(_Message, frozen=True, tag="local_track"):
+    """A slot for media to a subscriber was made. ``track`` is the slot's number."""
+
+    attempt: str
+    track: int
+    kind: Kind
+
+
+class LocalTrackAttached(_Message, frozen=True, tag="local_track_attached"):
+    """A slot gets its media from this track of this publisher from now on."""
+
+    attempt: str
+    track: int
+    remote_peer: str
+    remote_track: str
+
+
+class LocalTrackDetached(_Message, frozen=True, tag="local_track_detached"):
+    """A slot has no source any more."""
+
+    attempt: str
+    track: int
+
+
+class ChannelFrame(_Message, frozen=True, tag="channel_frame"):
+    """A signaling message passed on the data channel, which the relay does not see. For the record of the session only."""
+
+    attempt: str
+    by_client: bool
+    text: str
+
+
+class RecordingStarted(_Message, frozen=True, tag="recording_started"):
+    """A file is being written. ``file`` is relative to the recordings' directory."""
+
+    attempt: str
+    file: str
+
+
+class RecordingEnded(_Message, frozen=True, tag="recording_ended"):
+    """A file is complete, or failed with ``error``; follows the peer's end, since the last bytes take their time.
+
+    ``duration`` in ms of this file, ``size`` in bytes.
+    """
+
+    attempt: str
+    file: str
+    duration: int
+    size: int
+    error: str | None = None
+
+
 class MediaGap(_Message, frozen=True, tag="media_gap"):
     """Nothing at all has come from a connected peer for the media gap."""
 
@@ -109,6 +169,13 @@ Report: TypeAlias = (
     | StreamStarted
     | TrackStarted
     | TrackEnded
+    | PlayStarted
+    | LocalTrack
+    | LocalTrackAttached
+    | LocalTrackDetached
+    | ChannelFrame
+    | RecordingStarted
+    | RecordingEnded
     | MediaGap
     | MediaBack
     | AttemptFailed

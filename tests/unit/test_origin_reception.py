@@ -138,10 +138,10 @@ def test_remb_is_read_by_aiortc(bitrate: int) -> None:
 
 
 def test_sender_reports_are_found_in_a_compound() -> None:
-    """The source and the middle of the NTP time of each sender report are read, with and behind other packets."""
+    """The source, the NTP time and the RTP timestamp of each sender report are read, with and behind other packets."""
     report = RtcpSrPacket(7, RtcpSenderInfo(0x0102030405060708, 1, 2, 3))
     compound = bytes(RtcpRrPacket(ssrc=9)) + bytes(report)
-    assert read_sender_reports(compound) == [(7, 0x03040506)]
+    assert read_sender_reports(compound) == [(7, 0x0102030405060708, 1)]
 
 
 @given(st.binary(max_size=120))
