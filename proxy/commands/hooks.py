@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     trigger = commands.add_parser(
         "trigger",
         help="send a synthetic event",
-        description="Have the running instance send a synthetic event: session, peer, remote_track, local_track, "
+        description="Have the running instance send a synthetic event: session, peer, remote_track, local_track, recording, "
         "or a state such as connected or peer_joined.",
     )
     trigger.add_argument("event", metavar="EVENT", help="an event or a state")
@@ -99,7 +99,7 @@ def _add_filters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scope", metavar="SCOPE", help="only this customerScope")
     parser.add_argument("--id", metavar="ID", help="only connections with this id")
     parser.add_argument("--session", type=_session, metavar="N", help="only this session")
-    parser.add_argument("--event", type=_event, metavar="EVENT", help="only session, peer, remote_track or local_track")
+    parser.add_argument("--event", type=_event, metavar="EVENT", help="only this event, for instance session or peer")
     parser.add_argument(
         "--state", type=_state, metavar="STATE", help="only this state, for instance connected or peer_joined"
     )

@@ -33,12 +33,14 @@ class HookEvent(msgspec.Struct, frozen=True):
 class Context(msgspec.Struct, frozen=True, kw_only=True):
     """Facts that formats other than ours tell: not part of the message, but journalled with it.
 
-    ``stream`` is ``<room>/<name>``; ``joined`` says that ``peer_joined`` of the session was told before this event.
-    ``synthetic``: nobody was connected, a person asked for the event; its session is never alive and needs no end.
+    ``stream`` is ``<room>/<name>`` of what is published or watched, ``watcher`` the peer that watches it; ``joined`` says that
+    ``peer_joined`` of the session was told before this event. ``synthetic``: nobody was connected, a person asked for the
+    event; its session is never alive and needs no end.
     """
 
     user_agent: str | None = None
     stream: str | None = None
+    watcher: str | None = None
     joined: bool = False
     synthetic: bool = False
 

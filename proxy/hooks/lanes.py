@@ -1,7 +1,8 @@
 """The queue of one sink: a lane per session, kept without I/O and without a clock.
 
 A lane is at one place at a time: ready for a worker, in a worker's hands, or waiting for its next attempt. Only the first event
-of a lane is ever tried, so that a session's events stay in order. Sessions of the same stream that have events here at the same
+of a lane is ever tried, so that a session's events stay in order. Sessions of one publisher's stream, or of one
+subscriber of it, that have events here at the same
 time share a lane: the end of one is told before the beginning of the next. A lane that is empty no longer exists.
 """
 
@@ -13,8 +14,8 @@ from collections.abc import Iterator
 
 from proxy.hooks.event import EncodedEvent, Stored
 
-#: What holds events together: a session's number, or a customer scope and a stream.
-_Key = int | tuple[str | None, str]
+#: What holds events together: a session's number, or a customer scope and a stream, for a subscriber with its peer.
+_Key = int | tuple[str | None, str, str | None]
 
 
 class Lane:
@@ -165,4 +166,6 @@ class Lanes:
 
 def _keys(event: EncodedEvent) -> tuple[_Key, ...]:
     stream = event.context.stream
-    return (event.session,) if stream is None else (event.session, (event.customer_scope, stream))
+    if stream is None:
+        return (event.session,)
+    return event.session, (event.customer_scope, stream, event.context.watcher)

@@ -26,6 +26,7 @@ from proxy.signaling.payloads import (
     Payload,
     PeerPayload,
     Reason,
+    RecordingPayload,
     RemoteTrackPayload,
     Role,
     SessionPayload,
@@ -59,6 +60,7 @@ class _Template:
         return "state" if self.payload is SessionPayload else "event"
 
 
+_FILE = "live/test-stream.webm"
 _SOURCE = {"remote_peer": "test-stream", "remote_track": "video_main"}
 
 #: Every state there is.
@@ -73,6 +75,9 @@ TEMPLATES: Mapping[str, _Template] = {
     "peer_leaved": _Template(PeerPayload, {"peer": None, "room": None}, True),
     "remote_track_started": _Template(RemoteTrackPayload, {"track": "video_main", "kind": None}, True),
     "remote_track_ended": _Template(RemoteTrackPayload, {"track": "video_main", "kind": None}, True),
+    "recording_started": _Template(RecordingPayload, {"file": _FILE}, True),
+    "recording_saved": _Template(RecordingPayload, {"file": _FILE, "duration": 60_000, "size": 7_500_000}, True),
+    "recording_failed": _Template(RecordingPayload, {"file": _FILE, "error": "the disk is full"}, True),
     "local_track": _Template(LocalTrackPayload, {"track": 1, "kind": None}, True, Role.SUBSCRIBER),
     "local_track_attached": _Template(LocalTrackPayload, {"track": 1, **_SOURCE}, True, Role.SUBSCRIBER),
     "local_track_detached": _Template(LocalTrackPayload, {"track": 1, **_SOURCE}, True, Role.SUBSCRIBER),
@@ -184,7 +189,7 @@ def _completed(template: _Template, values: dict[str, Any], connection: Connecti
         values["peer"] = values["peer"] if values["peer"] is not None else peer
         values["room"] = values["room"] if values["room"] is not None else connection.app
     elif template.payload is RemoteTrackPayload:
-        if values["track"] not in _TRACKS:
+        if not isinstance(values["track"], str) or values["track"] not in _TRACKS:
             raise TriggerError(f"track={_shown(values['track'])}: it is one of {', '.join(_TRACKS)}")
         _agree(values, _TRACKS[values["track"]])
     elif template.payload is LocalTrackPayload:

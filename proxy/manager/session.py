@@ -25,6 +25,8 @@ class Session:
         self.statistics: dict[str, TrackStatistics] = {}
         self.hooks = 0
         self.joined = False
+        #: The stream that a subscriber watches, as its origin said.
+        self.watched: str | None = None
         self.window: asyncio.TimerHandle | None = None
         self.returning: asyncio.TimerHandle | None = None
 
@@ -46,9 +48,12 @@ class Session:
     @property
     def context(self) -> Context:
         """What formats other than ours tell of the session."""
+        subscriber = self.role is Role.SUBSCRIBER
+        name = self.watched if subscriber else self.life.peer
         return Context(
             user_agent=self.attempt.client.user_agent if self.attempt is not None else None,
-            stream=f"{self.life.room}/{self.life.peer}",
+            stream=f"{self.life.room}/{name}" if name is not None else None,
+            watcher=self.life.peer if subscriber else None,
             joined=self.joined,
         )
 
@@ -56,6 +61,11 @@ class Session:
     def over(self) -> bool:
         """Whether the last hook of the session was told."""
         return self.life.phase is Phase.ENDED
+
+    @property
+    def watching(self) -> bool:
+        """Whether this session is let watch a stream."""
+        return self.watched is not None and self.life.phase in {Phase.LIVE, Phase.STALLED}
 
     @property
     def publishing(self) -> bool:

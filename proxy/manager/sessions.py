@@ -19,9 +19,15 @@ from proxy.signaling.node import (
     Evict,
     Kick,
     Load,
+    LocalTrack,
+    LocalTrackAttached,
+    LocalTrackDetached,
     MediaBack,
     MediaGap,
     PeerEnded,
+    PlayStarted,
+    RecordingEnded,
+    RecordingStarted,
     Report,
     StreamStarted,
     TrackEnded,
@@ -69,6 +75,8 @@ class Sessions:
         self._sessions: dict[int, Session] = {}
         self._attempts: dict[str, tuple[Attempt, Session]] = {}
         self._lingering: dict[Attempt, asyncio.TimerHandle] = {}
+        self._recording: dict[str, Session] = {}
+        self._watchers: tuple[Callable[[Session], None], ...] = ()
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -87,6 +95,31 @@ class Sessions:
         """Return the sessions whose streams are live, the oldest first."""
         return [session for session in self._sessions.values() if session.publishing]
 
+    def find(self, number: int) -> Session | None:
+        """Find a session that is not over."""
+        return self._sessions.get(number)
+
+    def subscribing(self) -> list[Session]:
+        """Return the sessions that watch a stream, the oldest first."""
+        return [session for session in self._sessions.values() if session.watching]
+
+    def watching(self, room: str, stream: str) -> list[Session]:
+        """Return the sessions that watch this stream, the oldest first."""
+        wanted = (room, stream)
+        return [each for each in self.subscribing() if (each.life.room, each.watched) == wanted]
+
+    def watch(self, callback: Callable[[Session], None]) -> Callable[[], None]:
+        """Call back after each hook of a session, also the last, and when statistics come; return what ends that.
+
+        The callback must not block; what it raises is logged.
+        """
+        self._watchers = (*self._watchers, callback)
+
+        def unwatch() -> None:
+            self._watchers = tuple(each for each in self._watchers if each is not callback)
+
+        return unwatch
+
     def refuse(self, connection: Connection, remote_ip: str) -> None:
         """Tell of a connection that was refused for its parameters."""
         life = self._new_life(connection.id or "", connection.app or "", remote_ip)
@@ -97,7 +130,8 @@ class Sessions:
         """Begin an attempt: of a new session, or of one that waits for its publisher to come back."""
         session = self._waiting_for(params)
         if session is None:
-            session = Session(self._new_life(params.id, params.room, client.remote_ip), params)
+            peer = params.id if params.role is Role.PUBLISHER else params.username or params.id
+            session = Session(self._new_life(peer, params.room, client.remote_ip), params)
             self._sessions[session.number] = session
             self._tell(session, session.life.accept())
         previous = session.attempt
@@ -120,6 +154,11 @@ class Sessions:
         if isinstance(report, Load):
             node.load = report
             return
+        if isinstance(report, RecordingEnded):  # the file may take longer than the session
+            if (recorded := self._recording.pop(report.attempt, None)) is not None:
+                told = recorded.life.recording_end(report.file, report.duration, report.size, report.error)
+                self._tell(recorded, told)
+            return
         attempt, session = self._attempts.get(report.attempt, (None, None))
         if attempt is None or session is None or attempt.node is not node or session.attempt is not attempt:
             return
@@ -132,6 +171,18 @@ class Sessions:
             case StreamStarted(stream=stream, room=room):
                 session.started_ms = session.started_ms or self._clock.wall_ms()
                 self._tell(session, life.stream_start(peer=stream, room=room))
+            case PlayStarted(stream=stream, room=room):
+                session.watched, session.started_ms = stream, session.started_ms or self._clock.wall_ms()
+                self._tell(session, life.stream_start(peer=session.params.username or session.params.id, room=room))
+            case LocalTrack(track=slot, kind=kind):
+                self._tell(session, life.slot(slot, kind))
+            case LocalTrackAttached(track=slot, remote_peer=peer, remote_track=track):
+                self._tell(session, life.attach(slot, peer, track))
+            case LocalTrackDetached(track=slot):
+                self._tell(session, life.detach(slot))
+            case RecordingStarted(file=file):
+                self._recording[attempt.token] = session
+                self._tell(session, life.recording_start(file))
             case TrackStarted(track=track, kind=kind):
                 self._tell(session, life.track_start(track, kind))
             case TrackEnded(track=track):
@@ -144,6 +195,7 @@ class Sessions:
                 self._tell(session, life.back())
             case TrackStatistics(track=track):
                 session.statistics[track] = report
+                self._changed(session)
             case AttemptFailed(error=error):
                 self._attempt_failed(session, error)
             case PeerEnded(reason=reason, lost=lost):
@@ -214,6 +266,14 @@ class Sessions:
             logger.info("%s", _describe(payload))
             self._publish(payload, session.hooks, session.connection, session.context)
             session.joined |= isinstance(payload, PeerPayload) and payload.event == "peer_joined"
+            self._changed(session)
+
+    def _changed(self, session: Session) -> None:
+        for callback in self._watchers:
+            try:
+                callback(session)
+            except Exception:
+                logger.exception("a watcher of the sessions failed")
 
     def _tell_socket(self, session: Session, event: str) -> None:
         """Tell of the client's socket, to the formats that know sockets; it takes no number of the session's sequence."""

@@ -1,6 +1,6 @@
 """The payloads of lifecycle hooks and what their numbers mean.
 
-The four payload shapes and the values of ``Reason`` 0 to 3 and ``ConnectError`` 0 to 1 follow the atm0s media server's
+The first four payload shapes and the values of ``Reason`` 0 to 3 and ``ConnectError`` 0 to 1 follow the atm0s media server's
 "third party system hook"; the others are this project's. A field that has no value is sent as ``null``.
 """
 
@@ -100,6 +100,21 @@ class LocalTrackPayload(msgspec.Struct, frozen=True, kw_only=True):
     remote_track: str | None = None
 
 
+class RecordingPayload(msgspec.Struct, frozen=True, kw_only=True):
+    """Payload of the event ``recording``: a publisher's stream is written to a file.
+
+    ``file`` is relative to the recordings' directory, ``duration`` in milliseconds, ``size`` in bytes. What is saved is told
+    when the file is complete, so it may be the one event that follows ``disconnected``.
+    """
+
+    session: int
+    event: str
+    file: str
+    duration: int | None = None
+    size: int | None = None
+    error: str | None = None
+
+
 class WebSocketPayload(msgspec.Struct, frozen=True, kw_only=True):
     """Payload of the internal event ``websocket``: the client's signaling socket opened or closed.
 
@@ -110,7 +125,9 @@ class WebSocketPayload(msgspec.Struct, frozen=True, kw_only=True):
     event: str
 
 
-Payload: TypeAlias = SessionPayload | PeerPayload | RemoteTrackPayload | LocalTrackPayload | WebSocketPayload
+Payload: TypeAlias = (
+    SessionPayload | PeerPayload | RemoteTrackPayload | LocalTrackPayload | RecordingPayload | WebSocketPayload
+)
 
 #: The value of the envelope's ``event`` for each payload.
 EVENT_OF: dict[type[Payload], str] = {
@@ -118,6 +135,7 @@ EVENT_OF: dict[type[Payload], str] = {
     PeerPayload: "peer",
     RemoteTrackPayload: "remote_track",
     LocalTrackPayload: "local_track",
+    RecordingPayload: "recording",
     WebSocketPayload: "websocket",
 }
 

@@ -9,12 +9,12 @@ no news and makes none. So each session's hooks follow one grammar::
   | connecting connected (gap)* disconnected
   | connecting connected (gap)* joined (gap | track)* track_ended* leaved disconnected      gap = reconnect reconnected?
 
-and every start has exactly one end.
+and every start has exactly one end. The end of a recording alone may come later: its file takes its time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum, auto
 from types import MappingProxyType
 
@@ -22,9 +22,11 @@ from proxy.signaling.clock import Clock
 from proxy.signaling.payloads import (
     ConnectError,
     Kind,
+    LocalTrackPayload,
     Payload,
     PeerPayload,
     Reason,
+    RecordingPayload,
     RemoteTrackPayload,
     SessionPayload,
 )
@@ -120,7 +122,10 @@ class SessionLife:
         self._clock = clock
         self._began = self._connected = self._gap_began = clock.monotonic()
         self._started: dict[str, Kind] = {}
-        self._pending: dict[str, Kind] = {}
+        self._slots: dict[int, _Slot] = {}
+        self._recording: str | None = None
+        #: What was told too early, told again when the session is live.
+        self._waiting: list[Callable[[], list[Payload]]] = []
 
     @property
     def tracks(self) -> Mapping[str, Kind]:
@@ -160,16 +165,41 @@ class SessionLife:
 
     def track_start(self, track: str, kind: Kind) -> list[Payload]:
         """The first packet of a track came. Told once the stream is live, for packets may outrun the signaling."""
-        if self.phase is Phase.ENDED or track in self._started:
-            return []
-        self._pending.setdefault(track, kind)
-        return self._start_pending()
+        return self._when_live(lambda: self._track_start(track, kind))
 
     def track_end(self, track: str) -> list[Payload]:
         """A track is over."""
-        self._pending.pop(track, None)
         kind = self._started.pop(track, None)
-        return [] if kind is None else [self._track(track, kind, "remote_track_ended")]
+        if kind is None:
+            return self._when_live(lambda: self.track_end(track)) if self._waiting else []
+        return [self._remote(track, kind, "remote_track_ended")]
+
+    def slot(self, number: int, kind: Kind) -> list[Payload]:
+        """A place for media to this subscriber was made."""
+        return self._when_live(lambda: self._slot_made(number, kind))
+
+    def attach(self, number: int, remote_peer: str, remote_track: str) -> list[Payload]:
+        """A slot has a source from now on; the one it had before is detached first."""
+        return self._when_live(lambda: self._slot_attached(number, remote_peer, remote_track))
+
+    def detach(self, number: int) -> list[Payload]:
+        """A slot has no source any more."""
+        slot = self._slots.get(number)
+        if slot is None:
+            return self._when_live(lambda: self.detach(number)) if self._waiting else []
+        return slot.detach(self.number)
+
+    def recording_start(self, file: str) -> list[Payload]:
+        """The stream is being written to a file."""
+        return self._when_live(lambda: self._recording_started(file))
+
+    def recording_end(self, file: str, duration: int, size: int, error: str | None) -> list[Payload]:
+        """The file is complete, or could not be written. Also told of a session that is over, if its start was told."""
+        event = "recording_saved" if error is None else "recording_failed"
+        ended = RecordingPayload(session=self.number, event=event, file=file, duration=duration, size=size, error=error)
+        if self._recording is None:
+            return self._when_live(lambda: self._recording_ended(ended))
+        return self._recording_ended(ended)
 
     def _feed(self, event: Input, *, reason: Reason | None = None, error: ConnectError | None = None) -> list[Payload]:
         row = TABLE.get((self.phase, event))
@@ -179,7 +209,11 @@ class SessionLife:
         payloads: list[Payload] = []
         for step in steps:
             payloads += self._tell(step, reason, error)
-        return payloads + self._start_pending()
+        if self.phase is Phase.LIVE:
+            waiting, self._waiting = self._waiting, []
+            for told in waiting:
+                payloads += told()
+        return payloads
 
     def _tell(self, step: Step, reason: Reason | None, error: ConnectError | None) -> list[Payload]:
         now = self._clock.monotonic()
@@ -202,17 +236,41 @@ class SessionLife:
                 return [self._session("reconnected", remote_ip=self.remote_ip, after_ms=after)]
             case Step.UNWIND:
                 ended = [payload for track in list(self._started) for payload in self.track_end(track)]
-                return [*ended, self._peer("peer_leaved")]
+                detached = [payload for slot in self._slots.values() for payload in slot.detach(self.number)]
+                return [*ended, *detached, self._peer("peer_leaved")]
             case Step.DISCONNECTED:
                 duration = _ms(now - self._connected)
                 return [self._session("disconnected", duration=duration, reason=reason)]
 
-    def _start_pending(self) -> list[Payload]:
-        if self.phase is not Phase.LIVE or not self._pending:
+    def _when_live(self, tell: Callable[[], list[Payload]]) -> list[Payload]:
+        """Tell now if the session is live, else when it will be; packets may outrun the signaling."""
+        if self.phase is Phase.LIVE:
+            return tell()
+        if self.phase is not Phase.ENDED and len(self._waiting) < _MAX_WAITING:
+            self._waiting.append(tell)
+        return []
+
+    def _track_start(self, track: str, kind: Kind) -> list[Payload]:
+        if track in self._started:
             return []
-        started, self._pending = self._pending, {}
-        self._started |= started
-        return [self._track(track, kind, "remote_track_started") for track, kind in started.items()]
+        self._started[track] = kind
+        return [self._remote(track, kind, "remote_track_started")]
+
+    def _slot_made(self, number: int, kind: Kind) -> list[Payload]:
+        if number in self._slots:
+            return []
+        self._slots[number] = _Slot(number)
+        return [LocalTrackPayload(session=self.number, track=number, event="local_track", kind=kind)]
+
+    def _slot_attached(self, number: int, remote_peer: str, remote_track: str) -> list[Payload]:
+        slot = self._slots.get(number)
+        return [] if slot is None else slot.attach(self.number, (remote_peer, remote_track))
+
+    def _recording_started(self, file: str) -> list[Payload]:
+        if self._recording is not None:
+            return []
+        self._recording = file
+        return [RecordingPayload(session=self.number, event="recording_started", file=file)]
 
     def _session(
         self,
@@ -237,12 +295,44 @@ class SessionLife:
     def _peer(self, event: str) -> PeerPayload:
         return PeerPayload(session=self.number, peer=self.peer, room=self.room, event=event)
 
-    def _track(self, track: str, kind: Kind, event: str) -> RemoteTrackPayload:
+    def _recording_ended(self, ended: RecordingPayload) -> list[Payload]:
+        if self._recording is None and ended.error is None:
+            return []
+        self._recording = None
+        return [ended]
+
+    def _remote(self, track: str, kind: Kind, event: str) -> RemoteTrackPayload:
         return RemoteTrackPayload(session=self.number, track=track, kind=kind, event=event)
+
+
+class _Slot:
+    """A place for media to a subscriber, and where it comes from."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._source: tuple[str, str] | None = None
+
+    def attach(self, session: int, source: tuple[str, str]) -> list[Payload]:
+        if source == self._source:
+            return []
+        detached = self.detach(session)
+        self._source = source
+        return [*detached, self._tell(session, "local_track_attached", source)]
+
+    def detach(self, session: int) -> list[Payload]:
+        source, self._source = self._source, None
+        return [] if source is None else [self._tell(session, "local_track_detached", source)]
+
+    def _tell(self, session: int, event: str, source: tuple[str, str]) -> Payload:
+        peer, track = source
+        return LocalTrackPayload(session=session, track=self._number, event=event, remote_peer=peer, remote_track=track)
 
 
 #: Phases in which ``peer_joined`` has not been told, so that the stream's name may still be learned.
 _NOT_JOINED = frozenset({Phase.NEW, Phase.CONNECTING, Phase.CONNECTED, Phase.SILENT})
+
+#: Reports of one session that may wait for it to be live.
+_MAX_WAITING = 64
 
 
 def _ms(seconds: float) -> int:

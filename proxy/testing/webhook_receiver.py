@@ -35,7 +35,7 @@ class ReceivedHook:
 
     @property
     def name(self) -> str:
-        """``session``, ``peer``, ``remote_track`` or ``local_track``."""
+        """``session``, ``peer``, ``remote_track``, ``local_track`` or ``recording``."""
         return str(self.event.get("event", ""))
 
     @property

@@ -11,12 +11,13 @@ from collections.abc import Awaitable, Callable
 from itertools import pairwise
 from typing import TypeAlias
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.hooks.delivery import Delivery, Limits
-from proxy.hooks.event import EncodedEvent, Stored
+from proxy.hooks.event import Context, EncodedEvent, Stored
 from proxy.hooks.lanes import Lane, Lanes
 from proxy.hooks.retry import STANDARD, RetryProfile
 from proxy.hooks.sink import DELIVERED, Dead, Disabled, Outcome, Retry
@@ -395,6 +396,20 @@ def test_dead_letters_are_bounded() -> None:
         await delivery.stop(0.0)
 
     run_virtual(main())
+
+
+def test_subscribers_of_one_stream_do_not_wait_for_each_other() -> None:
+    """Sessions of one publisher's stream, or of one subscriber of it, share a lane; other subscribers have their own."""
+    lanes = Lanes(limit=10)
+
+    def push(id: int, session: int, watcher: str | None) -> None:
+        one = stored(session, number=id)
+        context = Context(stream="live/cam", watcher=watcher)
+        assert lanes.push(Stored(id, msgspec.structs.replace(one.event, context=context)))
+
+    for id, (session, watcher) in enumerate([(1, None), (2, "ann"), (3, "bob"), (4, None), (5, "ann")], 1):
+        push(id, session, watcher)
+    assert [[each.event.session for each in lane.events] for lane in lanes] == [[1, 4], [2, 5], [3]]
 
 
 def test_a_lane_that_is_empty_is_gone() -> None:

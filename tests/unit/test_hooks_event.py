@@ -20,6 +20,7 @@ from proxy.signaling.payloads import (
     Payload,
     PeerPayload,
     Reason,
+    RecordingPayload,
     RemoteTrackPayload,
     Role,
     SessionPayload,
@@ -93,10 +94,16 @@ def test_keys_come_in_the_documented_order() -> None:
             "local_track",
             '{"session":9,"track":1,"event":"local_track","kind":1,"remote_peer":null,"remote_track":null}',
         ),
+        (
+            RecordingPayload(session=9, event="recording_saved", file="live/cam.webm", duration=1500, size=9),
+            "recording",
+            "recording_saved",
+            '{"session":9,"event":"recording_saved","file":"live/cam.webm","duration":1500,"size":9,"error":null}',
+        ),
     ],
 )
 def test_each_payload_as_documented(payload: Payload, event: str, state: str, expected: str) -> None:
-    """Each of the four payloads is sent under its event's name with its keys in order; numbers are numbers."""
+    """Each payload is sent under its event's name with its keys in order; numbers are numbers."""
     factory = EventFactory(node=1, clock=Clock(wall=lambda: NOW), rng=random.Random(1))
     encoded = encode(factory.make(payload, 1, connection()))
     assert f'"event":"{event}","payload":{expected},"seq":1'.encode() in encoded.body

@@ -27,6 +27,7 @@ from proxy.signaling.payloads import (
     Payload,
     PeerPayload,
     Reason,
+    RecordingPayload,
     RemoteTrackPayload,
     Role,
     SessionPayload,
@@ -72,6 +73,7 @@ PUBLISHER: tuple[tuple[Payload, Context | None, str | None], ...] = (
     (state("connected", remote_ip="127.0.0.1", after_ms=5), None, "connection-connect"),
     (PEER, None, "stream-published"),
     (WebSocketPayload(session=SESSION, event="websocket_disconnected"), JOINED, "websocket-disconnect"),
+    (RecordingPayload(session=SESSION, event="recording_started", file="a.webm"), JOINED, None),
     (remote(Kind.AUDIO, "remote_track_started"), JOINED, None),
     (remote(Kind.VIDEO, "remote_track_started"), JOINED, "video-started"),
     (state("reconnect", remote_ip="127.0.0.1"), JOINED, None),
@@ -80,6 +82,11 @@ PUBLISHER: tuple[tuple[Payload, Context | None, str | None], ...] = (
     (remote(Kind.VIDEO, "remote_track_ended"), JOINED, None),
     (LEFT, JOINED, "connection-disconnect"),
     (state("disconnected", duration=9, reason=Reason.USER_ACTION), JOINED, "stream-unpublished"),
+    (
+        RecordingPayload(session=SESSION, event="recording_saved", file="a.webm", duration=9, size=9),
+        JOINED,
+        "video-saved",
+    ),
 )
 
 SUBSCRIBER: tuple[tuple[Payload, Context | None, str | None], ...] = (
@@ -115,6 +122,20 @@ def test_red5_to_the_byte() -> None:
         b'"nodePublicIp":"127.0.0.1"}'
     )
     assert Red5("203.0.113.5").project(made(PEER)) != FORMATS["red5"].project(made(PEER))
+
+
+def test_red5_tells_where_a_recording_is() -> None:
+    """``video-saved`` names the file when it was saved, and the error with the file when it was not."""
+    saved = RecordingPayload(session=SESSION, event="recording_saved", file="live/cam.webm", duration=9, size=9)
+    webhook = projected("red5", made(saved, context=JOINED))
+    assert webhook is not None
+    told = {"status": "success", "bucket": "", "objectKey": "live/cam.webm", "recording": "live/cam.webm"}
+    assert {key: webhook[key] for key in list(webhook)[7:]} == told
+    failed = RecordingPayload(session=SESSION, event="recording_failed", file="live/cam.webm", error="the disk is full")
+    webhook = projected("red5", made(failed, context=JOINED))
+    assert webhook is not None
+    told_of = {"status": "failure", "error": "the disk is full", "recordings": ["live/cam.webm"]}
+    assert {key: webhook[key] for key in list(webhook)[7:]} == told_of
 
 
 def test_red5_keeps_the_documented_quirks() -> None:

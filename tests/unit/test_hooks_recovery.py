@@ -22,6 +22,7 @@ from proxy.signaling.payloads import (
     LocalTrackPayload,
     Payload,
     Reason,
+    RecordingPayload,
     SessionPayload,
     WebSocketPayload,
 )
@@ -103,8 +104,8 @@ def test_model(lives: list[list[str]], cut: int) -> None:
 
 
 async def test_what_other_formats_need_is_told_too() -> None:
-    """The ends of a subscriber's tracks and of the client's socket are told, with the stream and that its peer had joined; a
-    made-up event is no session; times are counted to the last sign of life."""
+    """The ends of a subscriber's tracks, of a recording and of the client's socket are told, with the stream and that its peer
+    had joined; a made-up event is no session; times are counted to the last sign of life."""
     times = iter(range(1_000, 100_000, 1_000))
     clock = Clock(wall=lambda: float(next(times)))
     journal = await Journal.start(None, clock=Clock())
@@ -117,6 +118,7 @@ async def test_what_other_formats_need_is_told_too() -> None:
         LocalTrackPayload(
             session=5, track=1, event="local_track_attached", remote_peer="cam", remote_track="video_main"
         ),
+        RecordingPayload(session=5, event="recording_started", file="live/cam.webm"),
     ]
     context = Context(user_agent="Browser", stream="live/cam")
     for seq, payload in enumerate(payloads, 1):
@@ -130,14 +132,15 @@ async def test_what_other_formats_need_is_told_too() -> None:
     found = await journal.find(Query(session=5, internal=True))
     ends = [stored.event for stored in found][len(payloads) + 1 :]
     assert [(one.state, one.seq, one.internal) for one in ends] == [
-        ("websocket_disconnected", 5, True),
-        ("local_track_detached", 6, False),
-        ("peer_leaved", 7, False),
-        ("disconnected", 8, False),
+        ("websocket_disconnected", 6, True),
+        ("local_track_detached", 7, False),
+        ("recording_saved", 8, False),
+        ("peer_leaved", 9, False),
+        ("disconnected", 10, False),
     ]
     assert {one.context for one in ends} == {Context(user_agent="Browser", stream="live/cam", joined=True)}
     assert payload_of(ends[1])["remote_track"] == "video_main"
-    # connecting at 1,000 s, the socket at 2,000, connected at 3,000, the last event at 7,000.
-    assert payload_of(ends[3]) == {**payload_of(ends[3]), "duration": 4_000_000, "reason": 2, "error": None}
+    # connecting at 1,000 s, the socket at 2,000, connected at 3,000, the last event at 8,000.
+    assert payload_of(ends[4]) == {**payload_of(ends[4]), "duration": 5_000_000, "reason": 2, "error": None}
     await hub.stop()
     await journal.stop()

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from proxy.hooks.event import EncodedEvent, EventFactory
@@ -22,6 +22,7 @@ from proxy.signaling.payloads import (
     Connection,
     LocalTrackPayload,
     PeerPayload,
+    RecordingPayload,
     RemoteTrackPayload,
     SessionPayload,
 )
@@ -32,6 +33,7 @@ PAYLOADS = {
     "peer": PeerPayload,
     "remote_track": RemoteTrackPayload,
     "local_track": LocalTrackPayload,
+    "recording": RecordingPayload,
 }
 
 
@@ -152,10 +154,12 @@ async def test_mistakes(trigger: Trigger, told: Told, name: str, params: dict[st
 
 
 FIELDS = ["session", "state", "event", "reason", "error", "after_ms", "duration", "remote_ip", "track", "kind", "peer", "room",
-          "remote_peer", "remote_track", "id", "username", "customerScope", "recording", "meta", "app", "role"]  # fmt: skip
+          "remote_peer", "remote_track", "file", "size", "id", "username", "customerScope", "recording", "meta",
+          "app", "role"]  # fmt: skip
 
 
 @settings(max_examples=150, deadline=None)
+@example(name="remote_track_started", params={"track": []})
 @given(
     name=st.sampled_from(NAMES),
     params=st.dictionaries(

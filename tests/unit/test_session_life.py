@@ -14,6 +14,7 @@ from proxy.signaling.clock import Clock
 from proxy.signaling.payloads import (
     ConnectError,
     Kind,
+    LocalTrackPayload,
     Payload,
     PeerPayload,
     Reason,
@@ -34,8 +35,14 @@ LETTERS = {
     "peer_leaved": "L",
     "remote_track_started": "t",
     "remote_track_ended": "T",
+    "local_track": "s",
+    "local_track_attached": "a",
+    "local_track_detached": "A",
+    "recording_started": "r",
+    "recording_saved": "R",
+    "recording_failed": "R",
 }
-ENDED_LIFE = re.compile(r"e | c e | c C (g b)* g? D | c C (g b)* g? J (b? g? [tT]*)* L D".replace(" ", ""))
+ENDED_LIFE = re.compile(r"e | c e | c C (g b)* g? D | c C (g b)* g? J (b? g? [tTsaArR]*)* L D".replace(" ", ""))
 STARTS_AND_ENDS = (("c", "eD"), ("J", "L"))
 
 
@@ -64,6 +71,16 @@ ACTIONS: dict[str, Callable[[SessionLife], list[Payload]]] = {
     "video_start": lambda life: life.track_start("video_main", Kind.VIDEO),
     "video_end": lambda life: life.track_end("video_main"),
 }
+#: What else can happen to a session's media.
+MORE_ACTIONS: dict[str, Callable[[SessionLife], list[Payload]]] = {
+    "slot": lambda life: life.slot(1, Kind.VIDEO),
+    "attach": lambda life: life.attach(1, "cam", "video_main"),
+    "attach_other": lambda life: life.attach(1, "other", "video_main"),
+    "detach": lambda life: life.detach(1),
+    "record": lambda life: life.recording_start("live/s.webm"),
+    "saved": lambda life: life.recording_end("live/s.webm", 10, 20, None),
+    "failed": lambda life: life.recording_end("live/s.webm", 10, 20, "the disk is full"),
+}
 
 
 def letters(payloads: list[Payload]) -> str:
@@ -77,7 +94,10 @@ def check_grammar(told: str, payloads: list[Payload]) -> None:
     for start, ends in STARTS_AND_ENDS:
         assert told.count(start) == sum(told.count(end) for end in ends) or (start == "c" and told == "e"), told
     assert re.fullmatch("(gb)*g?", re.sub("[^gb]", "", told)), "reconnect and reconnected take turns"
-    assert not re.search("g[^b]*t", told), "no track starts while nothing comes from the peer"
+    assert not re.search("g[^b]*[tsar]", told), "nothing starts while nothing comes from the peer"
+    assert re.fullmatch("(s(aA)*)?", re.sub("[^saA]", "", told)), "a slot is made once, attached and detached in turns"
+    # A recording that could not be begun has failed without a start.
+    assert re.fullmatch("(r?R)*", re.sub("[^rR]", "", told)), "a recording that was begun ends"
     tracks: set[str] = set()
     for payload in payloads:
         if isinstance(payload, RemoteTrackPayload):
@@ -89,17 +109,23 @@ def check_grammar(told: str, payloads: list[Payload]) -> None:
     assert not tracks
 
 
-@given(st.lists(st.sampled_from(sorted(ACTIONS)), max_size=25))
+@given(st.lists(st.sampled_from(sorted(ACTIONS | MORE_ACTIONS)), max_size=25))
 def test_any_order_of_inputs(names: list[str]) -> None:
-    """Any sequence of inputs, then an end, gives hooks of the grammar, with every start ended once."""
+    """Any sequence of inputs, then an end, gives hooks of the grammar, with every start ended once; the end of a recording
+    alone may follow."""
+    actions = ACTIONS | MORE_ACTIONS
     life = new_life()
     payloads = life.accept()
     for name in names:
-        payloads += ACTIONS[name](life)
+        payloads += actions[name](life)
     payloads += life.end(Reason.TIMEOUT)
-    check_grammar(letters(payloads), payloads)
+    late = life.recording_end("live/s.webm", 10, 20, None)
+    told = letters(payloads)
+    recorded = re.sub("[^rR]", "", told)
+    assert letters(late) == ("R" if recorded.endswith("r") else "")
+    check_grammar(told if not late else told[: -len("LD")] + "R" + "LD", payloads)
     assert life.phase is Phase.ENDED
-    assert not any(action(life) for action in ACTIONS.values()), "an ended session tells nothing more"
+    assert not any(action(life) for action in actions.values()), "an ended session tells nothing more"
 
 
 def test_every_short_life() -> None:
@@ -134,6 +160,37 @@ def test_publisher_life() -> None:
     told += life.end(Reason.USER_ACTION)
     assert letters(told) == "cCJttTTLD"
     assert [p.track for p in told if isinstance(p, RemoteTrackPayload)] == ["video_main", "audio_main"] * 2
+
+
+def test_subscriber_life() -> None:
+    """A subscriber's slots come after ``peer_joined``; another source detaches the one before, and the end detaches all."""
+    life = new_life()
+    told = life.accept() + life.slot(0, Kind.AUDIO) + life.attach(0, "cam", "audio_main")
+    told += life.stream_start(peer="bob") + life.transport_up()
+    told += life.slot(1, Kind.VIDEO) + life.attach(1, "cam", "video_main") + life.attach(1, "other", "video_main")
+    told += life.detach(0) + life.attach(2, "cam", "video_main") + life.end(Reason.USER_ACTION)
+    assert letters(told) == "cCJsasaAaAALD"
+    local = [p for p in told if isinstance(p, LocalTrackPayload)]
+    assert [(p.event, p.track, p.kind, p.remote_peer, p.remote_track) for p in local[:4]] == [
+        ("local_track", 0, Kind.AUDIO, None, None),
+        ("local_track_attached", 0, None, "cam", "audio_main"),
+        ("local_track", 1, Kind.VIDEO, None, None),
+        ("local_track_attached", 1, None, "cam", "video_main"),
+    ]
+    assert [(p.event, p.remote_peer) for p in local[4:6]] == [
+        ("local_track_detached", "cam"),
+        ("local_track_attached", "other"),
+    ]
+
+
+def test_what_waits_for_a_live_session_is_bounded() -> None:
+    """Reports about a session that never becomes live do not pile up."""
+    life = new_life()
+    life.accept()
+    for number in range(1000):
+        life.slot(number, Kind.VIDEO)
+    told = life.transport_up() + life.stream_start()
+    assert 0 < len(told) < 100
 
 
 def test_media_outruns_signaling() -> None:

@@ -26,6 +26,8 @@ class _Connection(msgspec.Struct):
 class _Payload(msgspec.Struct):
     kind: int | None = None
     track: int | str | None = None
+    file: str | None = None
+    error: str | None = None
 
 
 class _Body(msgspec.Struct):
@@ -48,6 +50,17 @@ class _Webhook(msgspec.Struct, rename="camel"):
     node_public_ip: str
 
 
+class _Saved(_Webhook, rename="camel", omit_defaults=True, kw_only=True):
+    """``video-saved``. There is no bucket on a desk: ``objectKey`` is the file below the recordings' directory."""
+
+    status: str
+    bucket: str | None = None
+    object_key: str | None = None
+    recording: str | None = None
+    error: str | None = None
+    recordings: list[str] | None = None
+
+
 class Red5:
     """Red5's format. ``node_public_ip``: the address that the node calls its own."""
 
@@ -67,17 +80,16 @@ class Red5:
         if word is None:
             return None
         agent = event.context.user_agent
-        return write(
-            _Webhook(
-                event=word,
-                guid=_guid(word, event, body.connection),
-                username=body.connection.username,
-                user_agent=whole(agent) if agent is not None else None,
-                cluster_node_type=_node_type(word, subscriber),
-                timestamp=event.ts,
-                node_public_ip=self._node_public_ip,
-            )
+        webhook = _Webhook(
+            event=word,
+            guid=_guid(word, event, body.connection),
+            username=body.connection.username,
+            user_agent=whole(agent) if agent is not None else None,
+            cluster_node_type=_node_type(word, subscriber),
+            timestamp=event.ts,
+            node_public_ip=self._node_public_ip,
         )
+        return write(_saved(webhook, body.payload) if word == "video-saved" else webhook)
 
 
 #: What ``state`` of an event may have a webhook, and which one; those with ``None`` need a closer look.
@@ -89,6 +101,8 @@ _STATES: dict[str, str | None] = {
     "remote_track_started": None,
     "local_track_attached": None,
     "peer_leaved": "connection-disconnect",
+    "recording_saved": "video-saved",
+    "recording_failed": "video-saved",
     "disconnected": None,
 }
 
@@ -109,6 +123,15 @@ def _word(event: EncodedEvent, payload: _Payload, subscriber: bool) -> str | Non
             return "stream-unsubscribed" if subscriber else "stream-unpublished"
         case state:
             return _STATES[state]
+
+
+def _saved(webhook: _Webhook, payload: _Payload) -> _Saved:
+    """Add what is told of a recording."""
+    common = msgspec.structs.asdict(webhook)
+    file = whole(payload.file or "")
+    if payload.error is not None:
+        return _Saved(**common, status="failure", error=whole(payload.error), recordings=[file])
+    return _Saved(**common, status="success", bucket="", object_key=file, recording=file)
 
 
 def _guid(word: str, event: EncodedEvent, connection: _Connection) -> str:

@@ -19,6 +19,7 @@ from proxy.signaling.payloads import (
     Payload,
     PeerPayload,
     Reason,
+    RecordingPayload,
     RemoteTrackPayload,
     SessionPayload,
     WebSocketPayload,
@@ -59,6 +60,7 @@ class Remains:
         self._socket: WebSocketPayload | None = None
         self._remote: dict[str, Kind] = {}
         self._local: dict[int, tuple[str | None, str | None]] = {}
+        self._recording: RecordingPayload | None = None
 
     def see(self, stored: Stored) -> None:
         """Take the next event of the session. Raises ``msgspec.MsgspecError`` for what is not one."""
@@ -86,6 +88,8 @@ class Remains:
                     self._local[slot] = payload.remote_peer, payload.remote_track
                 else:
                     self._local.pop(slot, None)
+            case RecordingPayload(event=what):
+                self._recording = payload if what == "recording_started" else None
         self.seq, self.connection = event.seq, head.connection
 
     def _see_session(self, state: str, ts: int) -> None:
@@ -107,6 +111,9 @@ class Remains:
                     session=self.number, track=slot, event="local_track_detached", remote_peer=peer, remote_track=source
                 )
             )
+        if self._recording is not None:
+            # Its file is valid up to the last second; how long it is, nobody has counted.
+            ends.append(msgspec.structs.replace(self._recording, event="recording_saved"))
         if self._peer is not None:
             ends.append(msgspec.structs.replace(self._peer, event="peer_leaved"))
         # The beginning may have been deleted for want of space: a peer that joined was connected.

@@ -48,7 +48,7 @@ def _context(context: Context) -> bytes | None:
     try:
         return msgspec.json.encode(context)
     except UnicodeEncodeError:
-        changes = {"user_agent": _text(context.user_agent), "stream": _text(context.stream)}
+        changes = {name: _text(getattr(context, name)) for name in ("user_agent", "stream", "watcher")}
         return msgspec.json.encode(msgspec.structs.replace(context, **changes))
 
 

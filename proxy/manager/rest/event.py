@@ -62,12 +62,16 @@ class EventRoutes:
 
     async def list_stats(self, request: web.Request) -> web.StreamResponse:
         """List the live streams with their numbers."""
-        return json_response([_listed(session) | _numbers(session) for session in self._sessions.publishing()])
+        return json_response([self._listed_with_numbers(session) for session in self._sessions.publishing()])
 
     async def stats(self, request: web.Request) -> web.StreamResponse:
         """Tell the numbers of one live stream."""
         session = self._live(*self._stream(request))
-        return json_response(_listed(session) | _numbers(session))
+        return json_response(self._listed_with_numbers(session))
+
+    def _listed_with_numbers(self, session: Session) -> dict[str, Any]:
+        subscribers = self._sessions.watching(session.life.room, session.life.peer)
+        return _listed(session) | _numbers(session, len(subscribers))
 
     def _stream(self, request: web.Request) -> tuple[str, str]:
         scope, _, name = request.match_info["path"].strip("/").rpartition("/")
@@ -106,9 +110,9 @@ def _listed(session: Session) -> dict[str, Any]:
     }
 
 
-def _numbers(session: Session) -> dict[str, Any]:
+def _numbers(session: Session, subscribers: int) -> dict[str, Any]:
     return {
-        "currentSubscribers": 0,
+        "currentSubscribers": subscribers,
         "startTime": session.started_ms,
         "tracks": {
             statistics.track: {
