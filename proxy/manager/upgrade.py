@@ -10,6 +10,9 @@ from typing import Protocol
 from websockets.datastructures import Headers
 
 
+_FORGOTTEN = Headers()
+
+
 class Keeper(Protocol):
     """Who keeps the connection of an upgrade that has no answer yet, and counts it until it is gone."""
 
@@ -96,6 +99,10 @@ class UpgradeRequest:
         rest, self.rest = self.rest, b""
         self._keeper.hand_over(protocol)
         return rest
+
+    def forget(self) -> None:
+        """Let go of the headers, once nobody asks about them any more: they were a third of what an idle session keeps."""
+        self.headers = _FORGOTTEN
 
     def gone(self) -> None:
         """Say that the claimed connection is gone, so that it no longer counts."""
