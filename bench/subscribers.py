@@ -9,10 +9,11 @@ the other, so that what the machine does meanwhile hits all of them; ratios are 
     product   the origin's own peers, as its sessions use them: ICE, DTLS, SRTP and RTCP both ways, packets passed on
     relay     aiortc as its examples have it: RTCPeerConnection, MediaRelay.subscribe, addTrack; decodes once, encodes for each
 
-Signaling is a pipe, since it costs nothing once media flows. The subscribers are aiortc peers that receive, answer with RTCP and
-decode nothing. Figures are CPU time of the serving process, threads included: first with the publisher alone, then with its
-subscribers. The difference, for each video frame that reached a subscriber (its sound included), times 30 is the cost of a
-stream for a second; subscribers per core follow from it and are an extrapolation. Absolute figures mean nothing on another machine.
+Signaling is a pipe, since it costs nothing once media flows. The subscribers are aiortc peers that receive, answer with RTCP
+and decode nothing. Figures are CPU time of the serving process, threads included: first with the publisher alone, then with
+its subscribers. The difference, for each video frame that reached a subscriber (its sound included), times 30 is the cost of a
+stream for a second; subscribers per core follow from it and are an extrapolation. Absolute figures mean nothing on another
+machine.
 """
 
 from __future__ import annotations
@@ -51,7 +52,6 @@ from proxy.origin.play.offer import plan_offer
 from proxy.origin.play.peer import SendingPeer
 from proxy.origin.source import Source
 from proxy.origin.tasks import Tasks
-from proxy.origin.track import Track
 from proxy.signaling.clock import Clock
 from proxy.signaling.messages import Candidate
 from proxy.testing.media import CLOCK_RATE, Loop, LoopSource, PacedTrack, tone_loop, video_encoder
@@ -94,7 +94,7 @@ class Product:
 
     async def publish(self, sdp: str, _candidates: list[Candidate]) -> str:
         plan = plan_answer(read_offer(sdp))
-        peer = ReceivingPeer(plan, passthrough=True, **self._with(Events()))
+        peer = ReceivingPeer(plan, track_started=lambda _: None, passthrough=True, **self._with(Events()))
         self._peers.append(peer)
         formats = {each.kind: each.format for each in plan.tracks}
         self._source = Source(peer.tracks, formats, self._clock.monotonic)
@@ -137,7 +137,6 @@ class Events:
     def transport_failed(self) -> None:
         raise AssertionError("the handshake failed")
 
-    def track_started(self, track: Track) -> None: ...
     def channel_opened(self, label: str) -> None: ...
     def channel_message(self, text: str | bytes) -> None: ...
     def peer_left(self) -> None: ...

@@ -65,7 +65,7 @@ class Attempt:
         self.up = False
         self._report = report
         self._tell_over = over
-        self._asked_to_publish = False
+        self._asked_to_publish = self._role_told = False
 
     def dialed(self) -> None:
         """Both legs are up."""
@@ -87,12 +87,20 @@ class Attempt:
             return  # the relay counts what cannot be read
         if message.switch_channel is not UNSET:
             self.switched = True
-        elif message.handle_offer is not UNSET or message.publish is not UNSET:
-            self.role = Role.PUBLISHER
+        elif message.handle_offer is not UNSET:
+            self._take_role(Role.PUBLISHER)
+        elif message.publish is not UNSET or message.unpublish is not UNSET:
+            pass  # neither is anything without an offer
         elif message.request_offer is not UNSET or message.subscribe is not UNSET:
-            self.role = Role.SUBSCRIBER
+            self._take_role(Role.SUBSCRIBER)
         elif message.is_available is not UNSET:
             self._asked_to_publish = message.bundle is not UNSET
+
+    def _take_role(self, role: Role) -> None:
+        """Believe the first word on it, as the origin does: what comes later in another role it refuses."""
+        if not self._role_told:
+            self._role_told = True
+            self.role = role
 
     def origin_said(self, message: ServerMessage | None) -> None:
         """Read along with the origin."""

@@ -36,7 +36,7 @@ from av import VideoFrame
 from OpenSSL import SSL
 
 from proxy.origin.ice import IceLite
-from proxy.origin.offer import Section
+from proxy.origin.sdp import Section
 from proxy.origin.track import Track
 from proxy.signaling.payloads import Kind
 
@@ -145,6 +145,10 @@ class Link:
     def unprotect(self) -> tuple[Callable[[bytes], bytes], Callable[[bytes], bytes]]:
         """Return what opens SRTP and SRTCP; both raise ``NotAuthentic``. The session is private in aiortc."""
         return self._dtls._rx_srtp.unprotect, self._dtls._rx_srtp.unprotect_rtcp
+
+    def protect(self) -> Callable[[bytes], bytes]:
+        """Return what seals SRTP; aiortc's way would be a coroutine for each packet."""
+        return cast(Callable[[bytes], bytes], self._dtls._tx_srtp.protect)
 
     def send_rtcp(self, packet: bytes) -> None:
         """Send RTCP at once; aiortc's way would be a coroutine for one ``sendto``."""

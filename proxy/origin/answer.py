@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from proxy.origin.candidates import HostCandidate
-from proxy.origin.offer import Format, InvalidOffer, Offer, Section, read_number
+from proxy.origin.offer import InvalidOffer, Offer
+from proxy.origin.sdp import Format, Section, read_number
 from proxy.signaling.payloads import Kind
 
 #: Codecs that are taken, in the order of preference where the client has none.

@@ -19,7 +19,7 @@ import string
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, Protocol, cast
 
 from proxy.origin import stun
 from proxy.origin.candidates import HostCandidate
@@ -57,16 +57,26 @@ class Credentials:
         return cls("".join(rng.choices(_ICE_CHARACTERS, k=8)), "".join(rng.choices(_ICE_CHARACTERS, k=24)))
 
 
+class _Datagrams(Protocol):
+    """A datagram transport of asyncio or uvloop, with what the standard library's type does not name."""
+
+    def sendto(self, data: bytes, addr: Any) -> None: ...
+
+    def get_write_buffer_size(self) -> int: ...
+
+    def close(self) -> None: ...
+
+
 class _Socket(asyncio.DatagramProtocol):
     """One local candidate's socket."""
 
     def __init__(self, agent: IceLite) -> None:
         self._agent = agent
-        self.transport: asyncio.DatagramTransport | None = None
+        self.transport: _Datagrams | None = None
         self.used = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.DatagramTransport, transport)
+        self.transport = cast(_Datagrams, transport)
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
         # The hot path: one look-up decides whether the sender is our peer.
@@ -87,8 +97,9 @@ class _Socket(asyncio.DatagramProtocol):
 class IceLite:
     """ICE lite agent and datagram pipe. ``datagrams`` counts what came from the peer; the watchdog compares it."""
 
-    def __init__(self, remote: Credentials, rng: random.Random) -> None:
+    def __init__(self, remote: Credentials | None, rng: random.Random) -> None:
         self.local = Credentials.draw(rng)
+        #: The client's; ``None`` until its answer has come, which its first checks may overtake (RFC 8445, 7.3).
         self.remote = remote
         self.datagrams = 0
         #: Where checks signed with our password came from, the latest check last.
@@ -104,10 +115,13 @@ class IceLite:
         self._rng = rng
         self._tie_breaker = rng.getrandbits(64)
         self._sockets: list[_Socket] = []
-        self._send_to: tuple[asyncio.DatagramTransport, Address] | None = None
+        self._send_to: tuple[_Datagrams, Address] | None = None
         self._waiting: asyncio.Queue[bytes | None] = asyncio.Queue(MAX_WAITING)
         self._probes: deque[bytes] = deque(maxlen=_MAX_PROBES)
         self._closed = False
+        self._deaf = False
+        self._taker: Callable[[bytes], object] | None = None
+        self._passes: Callable[[bytes], bool] | None = None
 
     async def open(self, addresses: Iterable[str]) -> None:
         """Bind one socket for each address; those that cannot be bound are left out.
@@ -157,7 +171,10 @@ class IceLite:
 
     def check(self, arrived_at: _Socket, data: bytes, addr: Address) -> None:
         """Answer a connectivity check and remember where it came from; drop what is none, or not signed."""
-        request = stun.read_request(data, self.local.ufrag, self.remote.ufrag, self.local.password)
+        if self._deaf:
+            return
+        remote = None if self.remote is None else self.remote.ufrag
+        request = stun.read_request(data, self.local.ufrag, remote, self.local.password)
         transport = arrived_at.transport
         if request is None or transport is None or self._closed:
             return
@@ -180,9 +197,30 @@ class IceLite:
 
     def take_media(self, taker: Callable[[bytes], object]) -> None:
         """Give media to ``taker`` from now on, beginning with what came early."""
-        self.on_media = taker
+        self._taker = taker
+        self.on_media = taker if self._passes is None else self._sifted
         while self._early:
-            taker(self._early.popleft())
+            self.on_media(self._early.popleft())
+
+    def _sifted(self, datagram: bytes) -> None:
+        if self._taker is not None and self._passes is not None and self._passes(datagram):
+            self._taker(datagram)
+
+    # for faults -------------------------------------------------------------------------------------------------------
+
+    def fall_deaf(self, deaf: bool = True) -> None:
+        """Hear nothing of the client, not even its checks, or hear it again."""
+        self._deaf = deaf
+        if deaf:
+            self.checked.clear()
+
+    def sift(self, passes: Callable[[bytes], bool] | None) -> None:
+        """Lose the media, coming and going, that does not pass; ``None``: lose none."""
+        self._passes = passes
+        if self._taker is not None and not self._closed:
+            self.on_media = self._taker if passes is None else self._sifted
+
+    # the other direction ----------------------------------------------------------------------------------------------
 
     def queue_media(self, waiting: int) -> None:
         """Give media to whoever reads, up to ``waiting`` datagrams, instead of to ``on_media``."""
@@ -196,7 +234,7 @@ class IceLite:
 
     def probe(self) -> None:
         """Ask a silent peer for a sign of life; the answer to it counts, and no answer that was not asked for."""
-        if self._send_to is not None:
+        if self._send_to is not None and self.remote is not None:
             transaction = self._rng.randbytes(12)
             username = f"{self.remote.ufrag}:{self.local.ufrag}"
             self._probes.append(transaction)
@@ -206,8 +244,15 @@ class IceLite:
     def send(self, data: bytes) -> None:
         """Send a datagram to the nominated address; before there is one it is dropped."""
         if self._send_to is not None and not self._closed:
+            if self._passes is not None and 127 < data[0] < 192 and not self._passes(data):
+                return
             transport, addr = self._send_to
             transport.sendto(data, addr)
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait because the network did not take them."""
+        return 0 if self._send_to is None else self._send_to[0].get_write_buffer_size()
 
     def close_unused(self) -> None:
         """Close the sockets that the client did not choose; one peer then costs one file descriptor."""

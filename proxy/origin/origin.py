@@ -1,4 +1,4 @@
-"""An origin: takes publishers' media and tells the manager what becomes of it.
+"""An origin: takes publishers' media, gives it to subscribers, and tells the manager what becomes of it.
 
 This is the only module that other rooms import.
 """
@@ -14,15 +14,18 @@ from websockets.asyncio.server import ServerConnection
 
 from proxy.origin.adapter import Identity, self_test
 from proxy.origin.candidates import host_addresses
+from proxy.origin.impairments import Impairments
+from proxy.origin.keep import Keeper
 from proxy.origin.liveness import Sweeper
+from proxy.origin.recording.recorder import Recorder
 from proxy.origin.server import Listener, Target, random_attempt
 from proxy.origin.session import Session
 from proxy.origin.settings import OriginSettings
 from proxy.origin.streams import Streams
 from proxy.origin.tasks import Tasks
 from proxy.signaling.clock import Clock
-from proxy.signaling.node import Command, Drain, Evict, Hello, Kick, Load, ReportTo, TrackStatistics
-from proxy.signaling.payloads import Reason
+from proxy.signaling.node import Command, Drain, Evict, Hello, Inject, Kick, Lift, Load, ReportTo, TrackStatistics
+from proxy.signaling.payloads import Reason, Role
 
 __all__ = ["Origin", "OriginSettings"]
 
@@ -48,12 +51,14 @@ class Origin:
         self.passthrough = settings.passthrough
         self.draining = False
         self.hello = Hello(address=settings.address, host=settings.host, port=settings.port, region=settings.region)
+        self.keeper = Keeper(Recorder(settings.recordings, settings.recordings_limit, report, clock.monotonic))
+        self.impairments = Impairments()
         interval = min(_SWEEP_INTERVAL, settings.media_gap / 4, settings.media_timeout / 4)
         self._sweeper = Sweeper(max(interval, 0.01), clock.monotonic)
         self._sessions: set[Session] = set()
         self._attempts: dict[str, Session] = {}
-        self._publishing: set[Session] = set()
-        self._load = 0
+        self._carried: dict[Role, set[Session]] = {role: set() for role in Role}
+        self._load = Load(publishers=0)
         self._addresses: tuple[str, ...] = ()
         self._addresses_at = float("-inf")
         self._listener: Listener | None = None
@@ -73,11 +78,12 @@ class Origin:
             origin.passthrough = False
         elif not origin.passthrough:
             _log.warning("media is decoded, which costs about ten times the CPU: passthrough is off in the settings")
+        origin.keeper.recorder.passthrough = origin.passthrough
         origin._listener = await Listener.start(settings, origin._take)
         dial = settings.host if settings.host not in _WILDCARDS else "127.0.0.1"
         origin.hello = Hello(address=settings.address, host=dial, port=origin._listener.port, region=settings.region)
         origin._stop_sweeper = origin._sweeper.start()
-        report(Load(publishers=0))
+        report(origin._load)
         return origin
 
     def command(self, command: Command) -> None:
@@ -85,7 +91,7 @@ class Origin:
 
         ``Kick`` ends a stream so that its client notices, and is answered by ``PeerEnded`` (``AttemptFailed`` when the
         transport was not up). ``Evict`` frees a name at once and in silence: nothing more is reported of that attempt.
-        ``Drain`` refuses new offers; what is live goes on.
+        ``Drain`` refuses new streams and new subscribers; what is live goes on.
         """
         match command:
             case Drain(enabled=enabled):
@@ -96,6 +102,10 @@ class Origin:
             case Evict(attempt=attempt):
                 if session := self._attempts.get(attempt):
                     session.evict()
+            case Inject(attempt=attempt):
+                self.impairments.inject(command, self._attempts.get(attempt))
+            case Lift(attempt=attempt):
+                self.impairments.lift(command, self._attempts.get(attempt))
 
     def statistics(self) -> list[TrackStatistics]:
         """Return the counters of all live tracks."""
@@ -112,7 +122,17 @@ class Origin:
         await listener.stop()
         for session in tuple(self._sessions):
             await session.shut(reason)
+        await self.keeper.stop()
+        self.impairments.stop()
         await self.tasks.drain(0.3)
+
+    async def thumbnail(self, room: str, stream: str) -> bytes | None:
+        """Return the last key frame of a live stream as PNG; ``None`` when there is no such stream or no picture yet.
+
+        Raises:
+            ValueError: it cannot be decoded.
+        """
+        return await self.keeper.thumbnails.png(room, stream)
 
     # what a session asks ----------------------------------------------------------------------------------------------
 
@@ -125,26 +145,24 @@ class Origin:
 
     def changed(self, session: Session) -> None:
         """Keep the books after a session took an offer, ended, or is gone."""
-        if session.publishing:
-            self._publishing.add(session)
-            self._sweeper.add(session)
-        else:
-            self._publishing.discard(session)
-            self._sweeper.discard(session)
+        for role, carried in self._carried.items():
+            (carried.add if session.carries is role else carried.discard)(session)
+        (self._sweeper.discard if session.carries is None else self._sweeper.add)(session)
         if session.gone:
             self._sessions.discard(session)
             session.cancel_timers()
             if self._attempts.get(session.attempt) is session:
                 del self._attempts[session.attempt]
-        if len(self._publishing) != self._load:
-            self._load = len(self._publishing)
-            self.report(Load(publishers=self._load))
+        load = Load(len(self._carried[Role.PUBLISHER]), len(self._carried[Role.SUBSCRIBER]))
+        if load != self._load:
+            self._load = load
+            self.report(load)
 
     async def _take(self, connection: ServerConnection, target: Target) -> None:
         attempt = target.attempt
         if attempt is None or attempt in self._attempts:
             attempt = random_attempt(self.rng)
-        session = Session(self, connection, attempt, target.room, target.client_id)
+        session = Session(self, connection, attempt, target.room, target.client_id, recording=target.recording)
         self._sessions.add(session)
         self._attempts[attempt] = session
         await session.run()

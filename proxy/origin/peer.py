@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
-import logging
 import random
 from collections.abc import Callable
-from typing import Protocol
 
-from aiortc import RTCDataChannel
-
-from proxy.origin.adapter import MAX_CHANNEL_BUFFER, Identity, Link, NotAuthentic
+from proxy.origin.adapter import Identity, Link, NotAuthentic
 from proxy.origin.answer import CODEC_NAMES, AcceptedTrack, Plan, write_answer
 from proxy.origin.ice import Credentials, IceLite
 from proxy.origin.reception import (
@@ -23,8 +18,7 @@ from proxy.origin.reception import (
 )
 from proxy.origin.tasks import Tasks
 from proxy.origin.track import Track
-
-_log = logging.getLogger(__name__)
+from proxy.origin.transport import Transport, TransportEvents
 
 #: The bitrate that REMB allows, bit/s: enough for 720p, and more where the client's ``b=AS`` asks for more. A local origin
 #: has no reason to be narrow, and a browser climbs to it within seconds.
@@ -32,41 +26,21 @@ DEFAULT_BITRATE = 2_500_000
 _MAX_BITRATE = 50_000_000
 #: Seconds between two receiver reports.
 FEEDBACK_INTERVAL = 1.0
-#: Seconds after which the sockets that the client did not choose are closed.
-_SETTLED = 5.0
 #: RTP sources of one peer; libsrtp keeps a context for each.
 MAX_SOURCES = 32
 
 
-class PeerEvents(Protocol):
-    """What a peer tells."""
-
-    def transport_up(self) -> None:
-        """ICE and DTLS are up."""
-
-    def transport_failed(self) -> None:
-        """The DTLS handshake failed."""
-
-    def track_started(self, track: Track) -> None:
-        """The first packet of a track came."""
-
-    def channel_opened(self, label: str) -> None:
-        """The data channel for signaling is open."""
-
-    def channel_message(self, text: str | bytes) -> None:
-        """A message came on it."""
-
-    def peer_left(self) -> None:
-        """The client closed its peer connection."""
-
-
 class Peer:
-    """A publisher's connection. Made, then ``open``; ended by ``close``."""
+    """A publisher's connection. Made, then ``open``; ended by ``close``.
+
+    ``track_started`` is called at the first packet of a track.
+    """
 
     def __init__(
         self,
         plan: Plan,
-        events: PeerEvents,
+        events: TransportEvents,
+        track_started: Callable[[Track], None],
         *,
         identity: Identity,
         passthrough: bool,
@@ -78,19 +52,13 @@ class Peer:
         self.tracks: list[Track] = []
         self._plan = plan
         self._events = events
+        self._track_started = track_started
         self._identity = identity
         self._passthrough = passthrough
         self._monotonic = monotonic
         self._rng = rng
-        self._tasks = tasks
         self._ssrc = rng.getrandbits(32)
-        self._ice = IceLite(Credentials(plan.offer.ufrag, plan.offer.password), rng)
-        self._ice.on_nominated = self._nominated
-        self._link = Link(self._ice, identity, plan.dtls_role, self._left)
-        self._starting: asyncio.Task[None] | None = None
-        self._channel: RTCDataChannel | None = None
-        self._closed = self._connected = False
-        self._up_at: float | None = None
+        self._transport = Transport(events, self._ready, identity=identity, monotonic=monotonic, rng=rng, tasks=tasks)
         self._next_feedback = 0.0
         self._by_payload_type: dict[int, Track] = {}
         self._accepted: dict[str, AcceptedTrack] = {}
@@ -106,14 +74,20 @@ class Peer:
         track = Track(accepted.name, accepted.kind, codec, accepted.format.clock_rate, self._monotonic)
         track.can_repair = accepted.nack
         track.on_gap = self._repair
+        track.on_wanted = self._refresh
         self.tracks.append(track)
         self._accepted[track.name] = accepted
         self._by_payload_type[accepted.format.payload_type] = track
 
     @property
+    def ice(self) -> IceLite:
+        """Its way through the network."""
+        return self._transport.ice
+
+    @property
     def datagrams(self) -> int:
         """How many datagrams the client sent, for the watchdog."""
-        return self._ice.datagrams
+        return self._transport.ice.datagrams
 
     async def open(self, addresses: tuple[str, ...]) -> str:
         """Bind the sockets and return the answer.
@@ -121,52 +95,35 @@ class Peer:
         Raises:
             OSError: no address could be bound.
         """
-        await self._ice.open(addresses)
+        ice, offer = self._transport.ice, self._plan.offer
+        await ice.open(addresses)
+        self._transport.connect(
+            Credentials(offer.ufrag, offer.password), offer.fingerprints, self._plan.dtls_role, self._plan.data
+        )
         return write_answer(
             self._plan,
-            ufrag=self._ice.local.ufrag,
-            password=self._ice.local.password,
+            ufrag=ice.local.ufrag,
+            password=ice.local.password,
             fingerprint=self._identity.fingerprint,
-            candidates=self._ice.candidates,
+            candidates=ice.candidates,
             session_id=self._rng.getrandbits(62),
         )
 
-    # the transport ----------------------------------------------------------------------------------------------------
-
-    def _nominated(self) -> None:
-        self._starting = self._tasks.spawn(self._start())
-
-    async def _start(self) -> None:
-        if not await self._link.start(self._plan.offer.fingerprints):
-            if not self._closed:
-                self._events.transport_failed()
-            return
-        if self._closed:
-            return
-        self._connected = True
-        self._up_at = self._monotonic()
-        self._next_feedback = self._up_at + FEEDBACK_INTERVAL
+    async def _ready(self, link: Link) -> None:
+        """Let media come, now that there are keys."""
+        self._next_feedback = self._monotonic() + FEEDBACK_INTERVAL
         if self._passthrough:
-            self._unprotect, self._unprotect_rtcp = self._link.unprotect()
+            self._unprotect, self._unprotect_rtcp = link.unprotect()
         self._events.transport_up()
         if self._passthrough:
-            self._ice.take_media(self._media)
-        else:
-            await self._decode()
-        if self._plan.data is not None:
-            await self._link.open_data(self._plan.data, self._channel_came)
-
-    async def _decode(self) -> None:
-        self._link.queue_media()
+            self._transport.ice.take_media(self._media)
+            return
+        link.queue_media()
         for track in self.tracks:
             accepted = self._accepted[track.name]
             picked = accepted.format
             first = functools.partial(self._first, track)
-            await self._link.decode(track, picked.payload_type, picked.fmtp, accepted.ssrcs, self._ssrc, first)
-
-    def _left(self) -> None:
-        if not self._closed and self._connected:
-            self._events.peer_left()
+            await link.decode(track, picked.payload_type, picked.fmtp, accepted.ssrcs, self._ssrc, first)
 
     # media ------------------------------------------------------------------------------------------------------------
 
@@ -195,9 +152,9 @@ class Peer:
             self._first(track)
 
     def _first(self, track: Track) -> None:
-        if not track.started and not self._closed:
+        if not track.started and not self._transport.closed:
             track.started = True
-            self._events.track_started(track)
+            self._track_started(track)
 
     def _rtcp(self, data: bytes) -> None:
         source = data[4:8]
@@ -217,66 +174,43 @@ class Peer:
 
     def _repair(self, track: Track) -> None:
         if missing := track.nacks():
-            self._link.send_rtcp(write_nack(self._ssrc, track.reception.ssrc, missing))
+            self._transport.send_rtcp(write_nack(self._ssrc, track.reception.ssrc, missing))
+
+    def _refresh(self, track: Track) -> None:
+        """Ask for a key frame at once, if the last request is long enough ago; else the sweep does it."""
+        if self._passthrough and track.needs_pli(self._monotonic(), self.key_frame_interval):
+            self._transport.send_rtcp(write_pli(self._ssrc, track.reception.ssrc))
 
     def sweep(self, now: float) -> None:
         """Send the feedback that is due; called several times a second."""
-        if not self._connected or self._closed:
+        if not self._transport.connected or self._transport.closed:
             return
         if self._passthrough:
             for track in self.tracks:
                 if track.started:
                     self._repair(track)
                     if track.needs_pli(now, self.key_frame_interval):
-                        self._link.send_rtcp(write_pli(self._ssrc, track.reception.ssrc))
+                        self._transport.send_rtcp(write_pli(self._ssrc, track.reception.ssrc))
             if now >= self._next_feedback:
                 self._next_feedback = max(self._next_feedback + FEEDBACK_INTERVAL, now)
                 self._report(now)
-        if self._up_at is not None and now - self._up_at > _SETTLED:
-            self._up_at = None
-            self._ice.close_unused()
+        self._transport.settle(now)
 
     def _report(self, now: float) -> None:
         started = [track.reception for track in self.tracks if track.started]
         compound = write_receiver_report(self._ssrc, [each.report_block(now) for each in started])
         if self._remb and started:
             compound += write_remb(self._ssrc, self._bitrate, [each.ssrc for each in started])
-        self._link.send_rtcp(compound)
+        self._transport.send_rtcp(compound)
 
     def probe(self) -> None:
         """Ask the silent client for a sign of life."""
-        self._ice.probe()
-
-    # the data channel -------------------------------------------------------------------------------------------------
-
-    def _channel_came(self, channel: RTCDataChannel) -> None:
-        if self._channel is None and not self._closed:
-            # The SDK makes one channel; what else a page opens is not signaling.
-            self._channel = channel
-            channel.on("message", self._events.channel_message)
-            self._events.channel_opened(channel.label)
+        self._transport.ice.probe()
 
     def send(self, text: str) -> bool:
         """Say something on the data channel; False when there is none, or its client does not read."""
-        channel = self._channel
-        if channel is None or channel.readyState != "open" or channel.bufferedAmount > MAX_CHANNEL_BUFFER:
-            return False
-        try:
-            channel.send(text)
-        except ValueError:
-            return False
-        return True
+        return self._transport.send(text)
 
     async def close(self) -> None:
         """Say goodbye on DTLS and close the sockets. Does not raise."""
-        if self._closed:
-            return
-        self._closed = True
-        if self._starting is not None and not self._starting.done() and self._starting is not asyncio.current_task():
-            self._starting.cancel()
-        try:
-            await self._link.stop()
-        except Exception:
-            _log.exception("closing a peer failed")
-        finally:
-            self._ice.close()
+        await self._transport.close()

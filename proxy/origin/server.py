@@ -30,11 +30,14 @@ _CLOSE_TIMEOUT = 0.4
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What the upgrade request says: the room (scope), the connection's id, and the attempt if the relay named one."""
+    """What the upgrade request says: the room (scope), the connection's id, the attempt if the relay named one, and whether
+    the client wants to be recorded.
+    """
 
     room: str
     client_id: str
     attempt: str | None
+    recording: bool = False
 
 
 def read_target(path: str, attempt: str | None) -> Target | None:
@@ -42,14 +45,17 @@ def read_target(path: str, attempt: str | None) -> Target | None:
     try:
         scope, _, search = path.partition("?")
         room = "/".join(segment for segment in unquote(scope).split("/") if segment)
-        query = dict(reversed(parse_qsl(search.replace("+", "%2B"), max_num_fields=200)))
+        pairs = parse_qsl(search.replace("+", "%2B"), max_num_fields=200)
+        query = dict(reversed(pairs))
     except ValueError:
         return None
     if not room or len(room) > _MAX_ROOM or not room.isprintable():
         return None
     if attempt is not None and not (0 < len(attempt) <= _MAX_ATTEMPT and attempt.isascii() and attempt.isprintable()):
         attempt = None
-    return Target(room, query.get("id", ""), attempt)
+    # Of a repeated key the last counts, as for the manager.
+    recording = {key.lower(): value for key, value in pairs}.get("recording", "").lower() == "true"
+    return Target(room, query.get("id", ""), attempt, recording)
 
 
 def random_attempt(rng: random.Random) -> str:

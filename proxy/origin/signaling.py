@@ -1,4 +1,4 @@
-"""A client's conversation with the origin: messages in, effects out. Sans-I/O.
+"""A publisher's conversation with the origin, and anybody's first words: messages in, effects out. Sans-I/O.
 
 The vendor SDK waits without a time-out for most replies, so every message that expects one gets one, on the transport on
 which it came, whatever the state; and nothing that an SDK would take for a failure is ever sent unasked.
@@ -6,29 +6,51 @@ which it came, whatever the state; and nothing that an SDK would take for a fail
 
 from __future__ import annotations
 
-import contextlib
-from dataclasses import dataclass
-from enum import Enum
-from typing import TypeAlias
-
 import msgspec
 from msgspec import UNSET
 
+from proxy.origin.effects import (
+    Effect,
+    KeyFrameInterval,
+    Logged,
+    Muted,
+    Refused,
+    Said,
+    Send,
+    Started,
+    Subscribes,
+    TakeOffer,
+    Turned,
+    Unpublished,
+    Via,
+)
+from proxy.origin.requests import UNNAMEABLE, ClientLog, nameable, read_call, read_mute, read_said
+from proxy.origin.source import Source
 from proxy.origin.streams import Streams
 from proxy.signaling import messages
 from proxy.signaling.messages import ClientMessage
 from proxy.signaling.payloads import ConnectError
 
+__all__ = [
+    "Conversation",
+    "Effect",
+    "KeyFrameInterval",
+    "Logged",
+    "Muted",
+    "Refused",
+    "Said",
+    "Send",
+    "Started",
+    "Subscribes",
+    "TakeOffer",
+    "Turned",
+    "Unpublished",
+    "Via",
+]
+
 DEFAULT_KEY_FRAME_INTERVAL = 3.0
 _KEY_FRAME_RATE = (500, 60_000)
 _MODES = frozenset({"live", "record", "append"})
-#: Names longer than this are refused: they travel in every report and hook.
-MAX_NAME = 512
-#: Lines of an SDK's log that are passed on, for each connection.
-MAX_LOG_LINES = 200
-#: Characters of such a line and of its level.
-MAX_LOG_TEXT = 500
-MAX_LOG_LEVEL = 16
 
 INVALID_OFFER = "NetStream.Publish.InvalidSDP"
 BAD_NAME = "NetStream.Publish.BadName"
@@ -37,73 +59,11 @@ PUBLISH_DENIED = "NetStream.Publish.Denied"
 PLAY_FAILED = "NetStream.Play.Failed"
 
 
-class Via(Enum):
-    """The transport of a message."""
-
-    SOCKET = "socket"
-    CHANNEL = "channel"
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Say this to the client."""
-
-    text: str
-    via: Via
-
-
-@dataclass(frozen=True, slots=True)
-class TakeOffer:
-    """Answer this offer, then tell the conversation with ``answered`` or ``refused``."""
-
-    sdp: str
-    video_encoding: str | None
-    audio_encoding: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """The client publishes now."""
-
-    stream: str
-    mode: str
-
-
-@dataclass(frozen=True, slots=True)
-class KeyFrameInterval:
-    """The client wants key frames this often, in seconds."""
-
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The attempt is over before it began; the socket is closed after a grace."""
-
-    error: ConnectError
-
-
-@dataclass(frozen=True, slots=True)
-class Unpublished:
-    """The client ended its stream."""
-
-
-@dataclass(frozen=True, slots=True)
-class Logged:
-    """The client's SDK sent a line of its log."""
-
-    level: str
-    text: str
-
-
-Effect: TypeAlias = Send | TakeOffer | Started | KeyFrameInterval | Refused | Unpublished | Logged
-
-
 class Conversation:
     """One client's signaling, on its socket and later on its data channel.
 
-    ``owner`` stands for this client in the name table. Subscribers will get a class of their own beside this one, chosen
-    at the first message; until then their questions are answered and their offers declined.
+    ``owner`` stands for this client in the name table. Which role a client takes it tells by asking for an offer, or by making
+    one; questions say nothing certain. A subscriber is handed over with :class:`Subscribes`.
     """
 
     def __init__(self, *, room: str, client_id: str, streams: Streams, owner: object) -> None:
@@ -113,13 +73,16 @@ class Conversation:
         self.switched = False
         #: New streams are refused (the node drains).
         self.draining = False
+        #: The last answer was that there is nothing to watch.
+        self.denied = False
         self._client_id = client_id
         self._streams = streams
         self._owner = owner
         self._offered = self._answered = self._started = self._over = False
         self._media = self._said_available = self._said_channel = False
         self._channel: str | None = None
-        self._log_lines = 0
+        self._log = ClientLog()
+        self._source: Source | None = None
 
     # what happens -----------------------------------------------------------------------------------------------------
 
@@ -134,9 +97,13 @@ class Conversation:
         message = messages.read_client(frame)
         return [] if message is None else self._dispatch(message, via)
 
-    def answered(self, sdp: str) -> list[Effect]:
-        """Send the answer. It has all candidates in it, so trickling is complete at once, and said so once."""
+    def answered(self, sdp: str, source: Source | None = None) -> list[Effect]:
+        """Send the answer. It has all candidates in it, so trickling is complete at once, and said so once.
+
+        ``source`` is what can be watched once the client publishes.
+        """
         self._answered = True
+        self._source = source
         return [
             Send(messages.answer(sdp), Via.SOCKET),
             Send(messages.connect_status(messages.TRICKLE_COMPLETED), Via.SOCKET),
@@ -196,24 +163,40 @@ class Conversation:
         if message.unpublish is not UNSET:
             return self._unpublish(message.unpublish, via)
         if message.request_offer is not UNSET or message.subscribe is not UNSET:
-            text = "Playback is not supported by this origin yet."
-            return [Send(messages.stream_error(PLAY_FAILED, text), via)]
+            return self._play(message, via)
         if message.is_available is not UNSET:
             return self._availability(message.is_available, message.bundle is not UNSET, via)
         if message.call_adapter is not UNSET:
             return self._call(message, via)
         if message.log is not UNSET:
-            return self._log(message.log, message)
-        # handleCandidate too: an ICE lite agent does not need the client's candidates. mute, send, onMetaData: no reply.
+            logged = self._log.read(message.log, message)
+            return [] if logged is None else [logged]
+        if self._over:
+            return []
+        # What comes before the stream is live is for those who will watch it, too. No reply is expected to either.
+        if message.mute is not UNSET:
+            return [*read_mute(message.mute)]
+        if message.send is not UNSET:
+            return [*read_said(message.send)]
+        # handleCandidate too: an ICE lite agent does not need the client's candidates.
         return []
 
+    def _play(self, message: ClientMessage, via: Via) -> list[Effect]:
+        if self._offered or self._over or via is Via.CHANNEL:
+            text = "This connection publishes or was refused; a subscriber needs one of its own."
+            return [Send(messages.stream_error(PLAY_FAILED, text), via)]
+        self._over = True
+        return [Subscribes(message, via)]
+
     def _availability(self, name: str, bundled: bool, via: Via) -> list[Effect]:
-        publisher = bundled or name == self._client_id
-        if not publisher:
-            return [Send(messages.availability(self._streams.is_live(self.room, name)), via)]
+        if not bundled and name != self._client_id:
+            live = self._streams.is_live(self.room, name)
+            self.denied = not live
+            return [Send(messages.availability(live), via)]
         taken = self._streams.taken_by_another(self.room, name, self._owner)
         effects: list[Effect] = [Send(messages.availability(taken), via)]
-        if taken and not self._offered and not self._over:
+        # Without ``bundle`` it may be a subscriber whose id was set to the name of what it wants to watch.
+        if taken and bundled and not self._offered and not self._over:
             # The SDK gives up here but leaves its socket open.
             self._over = True
             effects.append(Refused(ConnectError.NAME_IN_USE))
@@ -226,8 +209,8 @@ class Conversation:
             return [Send(messages.stream_error(PUBLISH_FAILED, "This connection was refused already."), via)]
         if self.draining:
             return self._decline(ConnectError.REJECTED, PUBLISH_DENIED, "This origin takes no new streams.", via)
-        if not _nameable(name):
-            return self._decline(ConnectError.REJECTED, BAD_NAME, _UNNAMEABLE, via)
+        if not nameable(name):
+            return self._decline(ConnectError.REJECTED, BAD_NAME, UNNAMEABLE, via)
         data = message.data
         if data is UNSET or data.sdp is UNSET or data.sdp.type != "offer":
             return self._decline(ConnectError.INVALID_SDP, INVALID_OFFER, "handleOffer has no SDP offer.", via)
@@ -246,8 +229,8 @@ class Conversation:
             return [Send(messages.stream_error(PUBLISH_FAILED, text), via)]
         if name != self.stream:
             # The SDK gives up on either error, so the attempt is over as it is when an offer's name is taken.
-            if not _nameable(name):
-                return self._decline(ConnectError.REJECTED, BAD_NAME, _UNNAMEABLE, via)
+            if not nameable(name):
+                return self._decline(ConnectError.REJECTED, BAD_NAME, UNNAMEABLE, via)
             if not self._streams.claim(self.room, name, self._owner):
                 return self._decline(ConnectError.NAME_IN_USE, BAD_NAME, _in_use(name), via)
             self._streams.free(self.room, self.stream, self._owner)
@@ -256,7 +239,7 @@ class Conversation:
         effects.append(KeyFrameInterval(_interval(message)))
         if not self._started:
             self._started = True
-            self._streams.go_live(self.room, name, self._owner)
+            self._streams.go_live(self.room, name, self._owner, self._source)
             mode = message.mode if message.mode is not UNSET and message.mode in _MODES else "live"
             effects.append(Started(name, mode))
         return effects + self._notices()
@@ -268,16 +251,13 @@ class Conversation:
             effects.append(Unpublished())
         return effects
 
-    def _log(self, level: str, message: ClientMessage) -> list[Effect]:
-        self._log_lines += 1
-        if self._log_lines > MAX_LOG_LINES:
-            return []
-        return [Logged(_printable(level, MAX_LOG_LEVEL), _printable(_log_text(message.message), MAX_LOG_TEXT))]
-
     def _call(self, message: ClientMessage, via: Via) -> list[Effect]:
-        if message.id is UNSET or not message.id:
+        call = read_call(message)
+        if call is None:
             return []
-        return [Send(messages.adapter_error(message.id[:64], "This origin has no such method."), via)]
+        if call.method == "getLiveStreams":
+            return [Send(messages.adapter_reply(call.ticket, self._streams.live(self.room)), via)]
+        return [Send(messages.adapter_error(call.ticket, "This origin has no such method."), via)]
 
     def _decline(self, error: ConnectError, code: str, reason: str, via: Via) -> list[Effect]:
         self._over = True
@@ -301,13 +281,6 @@ class Conversation:
         return Via.CHANNEL if self.switched else Via.SOCKET
 
 
-_UNNAMEABLE = "The stream name is empty or too long."
-
-
-def _nameable(name: str) -> bool:
-    return 0 < len(name) <= MAX_NAME
-
-
 def _in_use(name: str) -> str:
     return f"Stream with name {name} already has a broadcast session."
 
@@ -323,17 +296,3 @@ def _interval(message: ClientMessage) -> float:
         return DEFAULT_KEY_FRAME_INTERVAL
     low, high = _KEY_FRAME_RATE
     return min(max(wished, low), high) / 1000
-
-
-def _log_text(raw: msgspec.Raw | msgspec.UnsetType) -> str:
-    """Return the text of a log message; what is no string is shown as the JSON it came in."""
-    if raw is UNSET:
-        return ""
-    with contextlib.suppress(msgspec.DecodeError):
-        return msgspec.json.decode(raw, type=str)
-    return bytes(raw).decode("utf-8", "replace")
-
-
-def _printable(text: str, limit: int) -> str:
-    """Return the beginning of a client's text without line breaks and control characters, so that it cannot forge our log."""
-    return "".join(c if c.isprintable() else " " for c in text[:limit])

@@ -52,8 +52,11 @@ def kind_of(datagram: bytes) -> int | None:
     return kind if length == len(datagram) - 20 else None
 
 
-def read_request(datagram: bytes, ufrag: str, remote_ufrag: str, password: str) -> BindingRequest | None:
-    """Read a binding request; ``None`` unless it is addressed to ``ufrag`` and signed with ``password`` (RFC 8445, 7.3)."""
+def read_request(datagram: bytes, ufrag: str, remote_ufrag: str | None, password: str) -> BindingRequest | None:
+    """Read a binding request; ``None`` unless it is addressed to ``ufrag`` and signed with ``password`` (RFC 8445, 7.3).
+
+    With ``remote_ufrag`` ``None`` the sender may be anyone who knows the password.
+    """
     if kind_of(datagram) != BINDING_REQUEST:
         return None
     username: bytes | None = None
@@ -76,7 +79,12 @@ def read_request(datagram: bytes, ufrag: str, remote_ufrag: str, password: str) 
         elif attribute == _ICE_CONTROLLED:
             controlled = True
         position += 4 + length + (-length & 3)
-    if not signed or username != f"{ufrag}:{remote_ufrag}".encode():
+    if not signed or username is None:
+        return None
+    if remote_ufrag is None:
+        if not username.startswith(f"{ufrag}:".encode()):
+            return None
+    elif username != f"{ufrag}:{remote_ufrag}".encode():
         return None
     return BindingRequest(datagram[8:20], use_candidate, controlled)
 

@@ -22,7 +22,8 @@ PLI_SPACING = 0.5
 #: How often one packet is asked for, at the gap and then once a sweep, before a key frame is asked for instead.
 MAX_NACKS = 2
 
-_FRAME_START: dict[str, Callable[[bytes], FrameStart | None]] = {"VP8": vp8.frame_start, "H264": h264.frame_start}
+#: What finds the first packet of a frame, by codec; only video has it.
+FRAME_START: dict[str, Callable[[bytes], FrameStart | None]] = {"VP8": vp8.frame_start, "H264": h264.frame_start}
 
 
 class PacketSink(Protocol):
@@ -49,10 +50,14 @@ class Track:
         #: Whether the client retransmits what a NACK names; ``on_gap`` is then called at each new gap.
         self.can_repair = False
         self.on_gap: Callable[[Track], None] = _ignore
+        #: Called when a key frame is wanted, so that a PLI need not wait for the sweep; see :meth:`needs_pli`.
+        self.on_wanted: Callable[[Track], None] = _ignore
         #: The last sender report, for those who must keep audio and video in step.
         self.last_report: SenderReport | None = None
+        #: When it came, seconds.
+        self.last_report_at = 0.0
         self._monotonic = monotonic
-        self._frame_start = _FRAME_START.get(codec)
+        self._frame_start = FRAME_START.get(codec)
         self._timestamp = -1
         self._undecided = False
         self._last_key_frame = self._last_pli = float("-inf")
@@ -61,12 +66,18 @@ class Track:
     def attach(self, sink: PacketSink) -> Callable[[], None]:
         """Let a sink have the packets from now on, beginning with a request for a key frame; return what detaches it."""
         self._sinks = (*self._sinks, sink)
-        self.wants_key_frame = self.kind is Kind.VIDEO
+        self.want_key_frame()
 
         def detach() -> None:
             self._sinks = tuple(other for other in self._sinks if other is not sink)
 
         return detach
+
+    def want_key_frame(self) -> None:
+        """Ask the publisher for a key frame, at once if the last request is long enough ago. Audio has none."""
+        if self._frame_start is not None:
+            self.wants_key_frame = True
+            self.on_wanted(self)
 
     def packet(self, data: bytes) -> None:
         """Take one RTP packet of at least 12 bytes."""
@@ -117,12 +128,13 @@ class Track:
             if self.can_repair:
                 self.on_gap(self)
             else:
-                self.wants_key_frame = True
+                self.want_key_frame()
 
     def sender_report(self, report: SenderReport) -> None:
         """Take a sender report of the track's source."""
         self.last_report = report
-        self.reception.sender_report(report.ntp >> 16 & 0xFFFFFFFF, self._monotonic())
+        self.last_report_at = self._monotonic()
+        self.reception.sender_report(report.ntp >> 16 & 0xFFFFFFFF, self.last_report_at)
 
     # feedback ---------------------------------------------------------------------------------------------------------
 

@@ -49,12 +49,14 @@ class ClientMessage(msgspec.Struct, frozen=True, rename="camel"):
     request_id: str | UnsetType = UNSET
     transport: str | UnsetType = UNSET
     datachannel: bool | UnsetType = UNSET
+    do_not_switch: bool | UnsetType = UNSET
     mode: str | UnsetType = UNSET
     key_framerate: int | float | UnsetType | None = UNSET
     video_encoding: str | UnsetType = UNSET
     audio_encoding: str | UnsetType = UNSET
     data: ClientData | UnsetType = UNSET
     mute: Raw | UnsetType = UNSET
+    standby: Raw | UnsetType = UNSET
     send: Raw | UnsetType = UNSET
     log: str | UnsetType = UNSET
     message: Raw | UnsetType = UNSET
@@ -111,6 +113,8 @@ PUBLISH_START = "NetStream.Publish.Start"
 PUBLISH_AVAILABLE = "NetStream.Publish.IsAvailable"
 UNPUBLISH_SUCCESS = "NetStream.Unpublish.Success"
 PLAY_START = "NetStream.Play.Start"
+PLAY_PUBLISH_NOTIFY = "NetStream.Play.PublishNotify"
+PLAY_UNPUBLISH_NOTIFY = "NetStream.Play.UnpublishNotify"
 
 
 def _text(message: object) -> str:
@@ -142,6 +146,11 @@ def answer(sdp: str) -> str:
     return _text({"data": {"sdp": {"type": "answer", "sdp": sdp}}})
 
 
+def offer(sdp: str) -> str:
+    """Write an SDP offer."""
+    return _text({"data": {"sdp": {"type": "offer", "sdp": sdp}}})
+
+
 def stream_status(code: str, message: str) -> str:
     """Write a stream status; SDKs match ``message``, for instance ``"<name> starting"``."""
     return _text({"data": {"type": "status", "code": code, "message": message}})
@@ -162,6 +171,37 @@ def unpublish_stopping(stream: str) -> str:
     return stream_status(UNPUBLISH_SUCCESS, f"{stream} stopping")
 
 
+def play_starting(stream: str) -> str:
+    """Write the status on which ``subscribe()`` resolves."""
+    return stream_status(PLAY_START, f"{stream} starting")
+
+
+def unpublish_notify(*, channel: bool) -> str:
+    """Write the notice to a subscriber that its stream ended, in the form each transport has. Never to a publisher."""
+    if channel:
+        return _text({"data": {"status": PLAY_UNPUBLISH_NOTIFY}})
+    return _text({"data": {"type": "status", "code": PLAY_UNPUBLISH_NOTIFY}})
+
+
+def metadata(values: dict[str, str | int | float] | Raw) -> str:
+    """Write what is to be known of a stream: ``streamingMode``, ``resolution``, ``orientation``, or what a publisher said."""
+    return _text({"type": "metadata", "data": values})
+
+
+def publisher_said(method: str, data: Raw, sender: str, channel: str = "red5pro") -> str:
+    """Write what a publisher sent to its subscribers; ``data`` is passed on as it came.
+
+    The SDK looks at ``send`` only beside a ``data`` at top level.
+    """
+    said = {"method": method, "data": data}
+    return _text({"data": {}, "send": said, "senderName": sender, "dcLabel": channel})
+
+
+def stream_switched() -> str:
+    """Write the notice that another stream is shown now."""
+    return _text({"data": {"type": "result", "message": "Stream switch: Success"}})
+
+
 def stream_error(code: str, message: str) -> str:
     """Write an error with a reason; fatal for a pending ``publish()`` of SDK 8 and later, so only for real failures."""
     return _text({"data": {"type": "error", "code": code, "message": message}})
@@ -170,3 +210,8 @@ def stream_error(code: str, message: str) -> str:
 def adapter_error(ticket: str, message: str) -> str:
     """Write the refusal of a ``callAdapter`` request."""
     return _text({"async": True, "id": ticket, "error": {"message": message}})
+
+
+def adapter_reply(ticket: str, data: object) -> str:
+    """Write the reply to a ``callAdapter`` request; JavaScript must hold ``data`` for true, or the page waits for ever."""
+    return _text({"async": True, "id": ticket, "data": data})

@@ -120,15 +120,13 @@ async def test_publish_without_an_offer_is_declined() -> None:
         assert reports.kinds() == []
 
 
-async def test_a_subscriber_is_told_that_playback_is_to_come() -> None:
-    """A subscriber's isAvailable is answered truly and has no consequences; requestOffer is declined in words."""
+async def test_a_subscriber_s_question_has_no_consequences() -> None:
+    """isAvailable of who does not publish is answered truly; nothing is reported of it."""
     async with running() as (origin, reports), client(origin) as publisher:
         await publisher.publish("s1", audio=False)
         async with client(origin, attempt="a2", id="subscriber-1b31") as subscriber:
             await subscriber.say(isAvailable="s1")
             assert (await subscriber.hear(lambda each: "isAvailable" in each))["isAvailable"] is True
-            await subscriber.say(requestOffer="s1", requestId="subscriber-1b31", transport="udp")
-            await subscriber.hear_code("NetStream.Play.Failed")
             assert reports.kinds("a2") == []
 
 

@@ -1,0 +1,35 @@
+"""How often a client may have packets again."""
+
+from __future__ import annotations
+
+#: Seconds before a packet is sent again that was sent again: a receiver repeats its NACK before the answer is there.
+RESEND_SPACING = 0.02
+#: Packets sent again in one second at most, whatever the client asks for.
+MAX_RESENT = 500
+
+
+class Repeats:
+    """Allows each packet once in a while and all together so many a second. Times in seconds, monotonic."""
+
+    __slots__ = ("_at", "_left", "_since")
+
+    def __init__(self) -> None:
+        self._at: dict[int, float] = {}
+        self._since = float("-inf")
+        self._left = MAX_RESENT
+
+    def clear(self) -> None:
+        """Forget the packets, whose numbers mean others now."""
+        self._at.clear()
+
+    def allows(self, number: int, now: float) -> bool:
+        """Say whether this packet may be sent again."""
+        if now - self._since >= 1:
+            self._since, self._left = now, MAX_RESENT
+            self._at = {other: at for other, at in self._at.items() if now - at < RESEND_SPACING}
+        return self._left > 0 and now - self._at.get(number, float("-inf")) >= RESEND_SPACING
+
+    def count(self, number: int, now: float) -> None:
+        """Note that it was."""
+        self._left -= 1
+        self._at[number] = now

@@ -1,0 +1,90 @@
+"""A feed under everything at once: whatever happens in whatever order, what a subscriber is sent can be shown."""
+
+from __future__ import annotations
+
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.forward_rig import KEY, Publisher, Subscriber, Time
+
+STEPS = [
+    "frame",
+    "frame",
+    "frame",
+    "key",
+    "lose",
+    "swap",
+    "repeat",
+    "full",
+    "free",
+    "pause",
+    "resume",
+    "switch",
+    "nack",
+]
+
+
+@given(st.lists(st.sampled_from(STEPS), max_size=120), st.integers(0, 1000), st.integers(1, 40))
+def test_whatever_happens_the_sequence_stays_in_order(steps: list[str], seed: int, packets: int) -> None:
+    """Loss, reordering, stalls, mutes and switches between two streams: the client never sees two packets under one number,
+    timestamps of new packets never go back, and each beginning is a key frame."""
+    rng = random.Random(seed)
+    clock = Time()
+    publishers = [Publisher(clock, sequence=65500), Publisher(clock, sequence=100, timestamp=5)]
+    for publisher in publishers:
+        publisher.frame(key=True, packets=packets)
+    subscriber = Subscriber(clock, seed=seed)
+    subscriber.sender.attach(publishers[0].feed)
+    for step in steps:
+        publisher = publishers[0]
+        if step in ("frame", "key", "lose", "swap", "repeat"):
+            made = publisher.make_frame(key=step == "key", packets=packets)
+            if step == "lose":
+                made.pop(rng.randrange(len(made)))
+            elif step == "swap":
+                rng.shuffle(made)
+            elif step == "repeat":
+                made += made
+            for data in made:
+                publisher.track.packet(data)
+        elif step in ("full", "free"):
+            subscriber.full = step == "full"
+        elif step == "pause":
+            subscriber.sender.pause()
+        elif step == "resume":
+            subscriber.sender.resume()
+        elif step == "switch":
+            publishers.reverse()
+            subscriber.sender.attach(publishers[0].feed)
+        elif subscriber.sent:
+            subscriber.sender.nack([rng.choice(subscriber.sent).sequence])
+    seen: dict[int, bytes] = {}
+    newest = subscriber.sent[0]
+    for each in subscriber.sent:
+        ahead = (each.sequence - newest.sequence) & 0xFFFF
+        identity = each.payload + each.timestamp.to_bytes(4, "big")
+        assert seen.setdefault(each.sequence, identity) == identity, "two packets under one number"
+        if 0 < ahead < 0x8000:
+            assert ahead <= packets + 16, "a gap that the publisher did not make"
+            assert (each.timestamp - newest.timestamp) & 0xFFFFFFFF < 1 << 31, "time went back"
+            newest = each
+    assert subscriber.sent[0].payload.startswith(KEY)
+    assert subscriber.sender.packets == len(subscriber.sent)
+
+
+@given(st.lists(st.tuples(st.integers(0, 65535), st.integers(0, 5), st.integers(0, 2), st.binary(max_size=30))))
+def test_any_packets_are_taken(packets: list[tuple[int, int, int, bytes]]) -> None:
+    """Rubbish from a publisher, well-formed as RTP or not, raises nothing and costs nobody the feed."""
+    for codec in ("VP8", "H264", "opus"):
+        clock = Time()
+        publisher, subscriber = Publisher(clock, codec=codec), Subscriber(clock, codec=codec)
+        subscriber.sender.attach(publisher.feed)
+        for sequence, timestamp, ssrc, rest in packets:
+            head = sequence.to_bytes(2, "big") + timestamp.to_bytes(4, "big") + ssrc.to_bytes(4, "big")
+            publisher.track.packet(bytes([rest[0] if rest else 0x80, 97]) + head + rest)
+        assert subscriber.sender.attached is publisher.feed
+        publisher.ssrc = 77
+        publisher.frame(key=True) if codec == "VP8" else publisher.sound()
+        assert codec == "H264" or subscriber.sent

@@ -1,0 +1,66 @@
+"""How a wish for a key frame gets from those who watch to the publisher."""
+
+from __future__ import annotations
+
+from proxy.origin.forward import Feed
+from proxy.origin.track import PLI_SPACING, Track
+from proxy.signaling.payloads import Kind
+from tests.unit.forward_rig import INTER, KEY, Publisher, Subscriber, Time, rtp
+
+
+def test_a_wish_is_told_at_once_and_granted_once_in_a_while() -> None:
+    """Every newcomer's wish is passed on without waiting for a sweep; requests keep their spacing, however many come."""
+    clock = Time()
+    publisher = Publisher(clock)
+    asked: list[float] = []
+
+    def wanted(track: Track) -> None:
+        if track.needs_pli(clock.now, 1e9):
+            asked.append(clock.now)
+
+    publisher.track.on_wanted = wanted
+    publisher.track.packet(rtp(1, 0, INTER))
+    begin = clock.now
+    for _ in range(100):
+        Subscriber(clock).sender.attach(publisher.feed)
+        clock.now += 0.01
+    assert asked[0] == begin
+    assert len(asked) == 2
+    assert asked[1] - asked[0] >= PLI_SPACING
+    publisher.track.packet(rtp(2, 3000, KEY))
+    clock.now += PLI_SPACING
+    assert not publisher.track.needs_pli(clock.now, 1e9)
+
+
+def test_audio_wishes_for_nothing() -> None:
+    """A sound track has no key frames to ask for."""
+    clock = Time()
+    track = Track("audio_main", Kind.AUDIO, "opus", 48000, clock)
+    track.started = True
+    told: list[Track] = []
+    track.on_wanted = told.append
+    Feed(track, clock).close()
+    track.want_key_frame()
+    assert told == []
+    assert not track.needs_pli(clock.now, 0.0)
+
+
+def test_a_closed_feed_lets_go_of_track_and_senders() -> None:
+    """After the close packets reach nobody, and every slot is free for another feed."""
+    clock = Time()
+    publisher = Publisher(clock)
+    playing, paused = Subscriber(clock), Subscriber(clock)
+    paused.sender.pause()
+    for each in (playing, paused):
+        each.sender.attach(publisher.feed)
+    publisher.frame(key=True)
+    publisher.feed.close()
+    publisher.frame(key=True)
+    assert playing.sender.attached is paused.sender.attached is None
+    assert len(playing.sent) == 3
+    assert paused.sent == []
+    paused.sender.resume()
+    playing.sender.detach()
+    playing.sender.pli()
+    assert playing.sender.nack([playing.sent[0].sequence]) == 0
+    playing.sender.tick()

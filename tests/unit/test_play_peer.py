@@ -1,0 +1,149 @@
+"""The sending peer between its feeds and its socket, without a network."""
+
+from __future__ import annotations
+
+import random
+import struct
+from typing import Any
+
+from proxy.origin.adapter import Identity
+from proxy.origin.forward import Feed
+from proxy.origin.play.answer import read_answer
+from proxy.origin.play.offer import plan_offer
+from proxy.origin.play.peer import MAX_SOURCES, MAX_UNSENT, SendingPeer
+from proxy.origin.reception import write_nack, write_pli, write_receiver_report
+from proxy.origin.tasks import Tasks
+from proxy.origin.track import Track
+from proxy.signaling.payloads import Kind
+from tests.unit.test_play_offer import VP8, answered
+
+KEY = bytes.fromhex("1050b4019d012a8002e001")
+INTER = bytes.fromhex("10b1b401")
+
+
+class Time:
+    """A clock that stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Network:
+    """A datagram transport that takes all, or nothing."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+        self.waiting = 0
+
+    def sendto(self, data: bytes, _addr: Any) -> None:
+        self.sent.append(data)
+
+    def get_write_buffer_size(self) -> int:
+        return self.waiting
+
+    def close(self) -> None: ...
+
+
+class Nobody:
+    """Takes the events of a transport."""
+
+    def __getattr__(self, _name: str) -> Any:
+        return lambda *_: None
+
+
+class Rig:
+    """A peer with one video slot, whose SRTP is left open so that its packets can be read."""
+
+    def __init__(self) -> None:
+        self.clock, self.network = Time(), Network()
+        self.track = Track("video_main", Kind.VIDEO, "VP8", 90000, self.clock)
+        self.feed = Feed(self.track, self.clock)
+        rng = random.Random(1)
+        plan = plan_offer({Kind.VIDEO: VP8}, data=False, rng=rng)
+        identity = Identity.generateCertificate()
+        self.peer = SendingPeer(plan, Nobody(), identity=identity, monotonic=self.clock, rng=rng, tasks=Tasks())
+        self.peer.accept(read_answer(answered(plan), plan))
+        self.peer._protect = self.peer._unprotect_rtcp = lambda data: data
+        self.peer._transport.ice._send_to = (self.network, ("192.0.2.9", 9))
+        (self.sender,) = self.peer.senders.values()
+        self.sequence = 0
+
+    def packet(self, payload: bytes, ssrc: int = 7) -> None:
+        header = struct.pack("!BBHII", 0x80, 0x80 | 96, self.sequence, self.sequence * 3000, ssrc)
+        self.sequence += 1
+        self.track.packet(header + payload)
+
+
+def numbers(sent: list[bytes]) -> list[int]:
+    return [int.from_bytes(each[2:4], "big") for each in sent]
+
+
+def test_feedback_reaches_its_slot() -> None:
+    """A NACK brings the packet again, a PLI asks the publisher, a report is noted; another source's feedback is nobody's."""
+    rig = Rig()
+    rig.sender.attach(rig.feed)
+    rig.packet(KEY)
+    rig.packet(INTER)
+    assert len(rig.network.sent) == 2
+    last = numbers(rig.network.sent)[-1]
+    rig.clock.now += 1
+    rig.peer._incoming(write_nack(1, rig.sender.ssrc ^ 1, [last]))
+    assert len(rig.network.sent) == 2
+    rig.peer._incoming(write_nack(1, rig.sender.ssrc, [last]))
+    assert rig.network.sent[2] == rig.network.sent[1]
+    rig.track.wants_key_frame = False
+    rig.peer._incoming(write_pli(1, rig.sender.ssrc))
+    assert rig.track.wants_key_frame
+    block = struct.pack("!IB3sIIII", rig.sender.ssrc, 64, (9).to_bytes(3, "big"), 0, 0, 0, 0)
+    rig.peer._incoming(write_receiver_report(1, [block]))
+    assert (rig.sender.lost, rig.sender.fraction_lost) == (9, 0.25)
+
+
+def test_a_full_socket_is_not_written_to() -> None:
+    """While the network takes nothing no packet is sent and none is queued; afterwards video goes on at a key frame."""
+    rig = Rig()
+    rig.sender.attach(rig.feed)
+    rig.packet(KEY)
+    rig.network.waiting = MAX_UNSENT + 1
+    for _ in range(2000):
+        rig.packet(INTER)
+    assert len(rig.network.sent) == 1
+    rig.network.waiting = 0
+    rig.packet(KEY)
+    rig.packet(INTER)
+    assert rig.sender.dropped > 0
+    sequence = numbers(rig.network.sent)
+    assert sequence == list(range(sequence[0], sequence[0] + 3))
+    assert rig.network.sent[1][12:] == KEY
+
+
+def test_the_sources_of_a_client_are_counted() -> None:
+    """What claims to come from ever more sources is not opened: each would cost a context."""
+    rig = Rig()
+    opened: list[bytes] = []
+    rig.peer._unprotect_rtcp = lambda data: opened.append(data) or data  # type: ignore[func-returns-value]
+    for source in range(100):
+        rig.peer._incoming(write_pli(source, rig.sender.ssrc))
+    assert len(opened) == MAX_SOURCES
+    for rubbish in (b"", b"\x80", b"\x80\xce", b"\x80\x60" + bytes(40), bytes(100)):
+        rig.peer._incoming(rubbish)
+    assert len(opened) == MAX_SOURCES
+
+
+def test_a_mute_before_the_answer_is_remembered() -> None:
+    """A page may go to standby while its connection is being made: nothing is sent until it says so."""
+    rng, clock = random.Random(2), Time()
+    plan = plan_offer({Kind.VIDEO: VP8}, data=False, rng=rng)
+    identity = Identity.generateCertificate()
+    peer = SendingPeer(plan, Nobody(), identity=identity, monotonic=clock, rng=rng, tasks=Tasks())
+    peer.pause(Kind.VIDEO, True)
+    peer.pause(Kind.AUDIO, True)
+    peer.pause(Kind.AUDIO, False)
+    peer.accept(read_answer(answered(plan), plan))
+    (sender,) = peer.senders.values()
+    assert sender.paused
+    peer.pause(Kind.VIDEO, False)
+    assert not sender.paused

@@ -1,0 +1,270 @@
+"""The file: a header that is right at every moment, clusters, continuing, and what a killed process leaves."""
+
+from __future__ import annotations
+
+import errno
+import heapq
+import logging
+from collections import deque
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.origin.recording.file import Placed, RecordingFile
+from proxy.origin.recording.matroska import HEADER_SIZE, Header, TrackEntry, read_header
+from proxy.origin.recording.recording import Outcome, Queued, Recording
+from proxy.origin.recording.store import NoRoom, Store
+from proxy.signaling.payloads import Kind
+from tests.unit.recording_media import audio_packets, resized_packets, seek, video_packets, watch
+
+_NO_LIMIT = 10**12
+
+
+def feed(
+    path: Path,
+    seconds: float,
+    *,
+    codec: str = "VP8",
+    audio: bool = True,
+    video: bool = True,
+    append: bool = False,
+    limit: int = _NO_LIMIT,
+    lost: frozenset[int] = frozenset(),
+    close: bool = True,
+) -> Recording:
+    """Record packets as they would come, with a turn of the writer every 0.4 s."""
+    codecs: dict[Kind, tuple[str, int]] = {}
+    streams: list[list[tuple[float, Kind, bytes]]] = []
+    if video:
+        codecs[Kind.VIDEO] = codec, 90000
+        packets = enumerate(video_packets(codec, seconds))
+        streams.append([(at, Kind.VIDEO, packet) for number, (at, packet) in packets if number not in lost])
+    if audio:
+        codecs[Kind.AUDIO] = "opus", 48000
+        streams.append([(at, Kind.AUDIO, packet) for at, packet in audio_packets(seconds)])
+    queue: deque[Queued] = deque()
+    store = Store(path.parent, limit, keep_free=0)
+    recording = Recording(store, path.name, codecs, queue, append=append, ask=lambda: None)
+    turn = 0.4
+    for at, kind, packet in heapq.merge(*streams, key=lambda each: each[0]):
+        if at > turn:
+            recording.step(at)
+            turn += 0.4
+            if recording.outcome is not None:
+                return recording
+        queue.append(Queued(kind, packet, at, None))
+    recording.closing = close
+    recording.step(seconds)
+    return recording
+
+
+@pytest.mark.parametrize(("codec", "name"), [("VP8", "s.webm"), ("H264", "s.mkv")])
+def test_a_recording_plays(tmp_path: Path, codec: str, name: str) -> None:
+    """Every frame is there and decodes, audio and video end together, the duration is right, and a player can jump."""
+    path = tmp_path / name
+    recording = feed(path, 6, codec=codec)
+    assert recording.outcome == Outcome(6000, path.stat().st_size, None)
+    found = watch(path)
+    assert (len(found.video), len(found.audio), found.keys) == (90, 300, 3)
+    assert found.duration == 6
+    assert found.video[-1] == pytest.approx(6 - 1 / 15, abs=0.002)
+    assert found.audio_end == pytest.approx(6, abs=0.002)
+    assert seek(path, 4.5) == 4
+
+
+@pytest.mark.parametrize(("codec", "name"), [("VP8", "s.webm"), ("H264", "s.mkv")])
+def test_a_turned_phone(tmp_path: Path, codec: str, name: str) -> None:
+    """Pictures that change their size decode, each in its own, also after a jump to the other size."""
+    sizes = [(320, 240), (240, 320), (160, 120)]
+    queue = deque(Queued(Kind.VIDEO, packet, at, None) for at, packet in resized_packets(codec, sizes))
+    recording = Recording(
+        Store(tmp_path, _NO_LIMIT, 0), name, {Kind.VIDEO: (codec, 90000)}, queue, append=False, ask=lambda: None
+    )
+    recording.closing = True
+    recording.step(3)
+    found = watch(tmp_path / name)
+    assert (found.sizes, len(found.video), found.keys) == (sizes, 45, 3)
+    assert seek(tmp_path / name, 2.5) == 2
+
+
+@pytest.mark.parametrize("kind", ["audio", "video"])
+def test_one_track_alone(tmp_path: Path, kind: str) -> None:
+    """A stream of sound alone, or of pictures alone, is recorded as that."""
+    path = tmp_path / "s.webm"
+    feed(path, 2, audio=kind == "audio", video=kind == "video")
+    found = watch(path)
+    assert (len(found.video), len(found.audio)) == ((0, 100) if kind == "audio" else (30, 0))
+    assert found.duration == pytest.approx(2, abs=0.01)
+
+
+@pytest.mark.parametrize(("codec", "name"), [("VP8", "s.webm"), ("H264", "s.mkv")])
+def test_append_continues_the_file(tmp_path: Path, codec: str, name: str) -> None:
+    """A second take follows the first in the same file, which plays and can be searched as a whole."""
+    path = tmp_path / name
+    feed(path, 2, codec=codec)
+    recording = feed(path, 2, codec=codec, append=True)
+    assert recording.outcome == Outcome(4000, path.stat().st_size, None)
+    found = watch(path)
+    assert (len(found.video), len(found.audio), found.duration) == (60, 200, 4)
+    assert found.video == sorted(found.video)
+    assert seek(path, 2.9) == 2
+
+
+def test_append_adds_a_track(tmp_path: Path) -> None:
+    """Pictures may join what began as sound alone."""
+    path = tmp_path / "s.webm"
+    feed(path, 2, video=False)
+    feed(path, 2, append=True)
+    found = watch(path)
+    assert (len(found.video), len(found.audio)) == (30, 200)
+    assert found.video[0] == pytest.approx(2, abs=0.002)
+
+
+def test_record_keeps_the_earlier_file(tmp_path: Path) -> None:
+    """A new recording takes the name, and the earlier ones stay under numbered names, in the order of their making."""
+    path = tmp_path / "s.webm"
+    for seconds in (1, 2, 3):
+        feed(path, seconds, video=False)
+    assert [watch(tmp_path / name).duration for name in ("s~1.webm", "s~2.webm", "s.webm")] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("other", ["rubbish", "another codec"])
+def test_append_to_what_cannot_be_continued(tmp_path: Path, other: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A file that is not a recording of ours, or of another codec, is kept and not written to."""
+    path = tmp_path / "s.mkv"
+    if other == "rubbish":
+        path.write_bytes(b"my holiday" * 5000)
+    else:
+        feed(path, 1, codec="VP8")
+    before = path.read_bytes()
+    with caplog.at_level(logging.WARNING):
+        feed(path, 1, codec="H264", append=True)
+    assert (tmp_path / "s~1.mkv").read_bytes() == before
+    assert watch(path).duration == 1
+    assert "cannot be continued" in caplog.text
+
+
+def test_every_turn_leaves_a_whole_file(tmp_path: Path) -> None:
+    """A process that is killed leaves a file that plays up to its last turn, with duration and index; it can be continued."""
+    path = tmp_path / "s.webm"
+    recording = feed(path, 5, close=False)
+    assert recording.outcome is None
+    found = watch(path)
+    assert found.duration == pytest.approx(5, abs=0.001)
+    assert seek(path, 4.5) == 4
+    feed(path, 1, append=True)
+    assert watch(path).duration == pytest.approx(6, abs=0.001)
+
+
+def test_killed_between_a_cluster_and_its_header(tmp_path: Path) -> None:
+    """Bytes that the header does not know yet do no harm, and are gone when the file is continued."""
+    path = tmp_path / "s.webm"
+    feed(path, 2)
+    whole = path.read_bytes()
+    head = read_header(whole)
+    assert head is not None
+    last = whole.rindex(b"\x1f\x43\xb6\x75")
+    for end in (last + 200, len(whole)):
+        path.write_bytes(whole[:last])
+        header = Header(head.webm, head.tracks, 1600, last, head.index)
+        path.write_bytes(header.write() + whole[HEADER_SIZE:end])
+        assert watch(path).duration == 1.6
+        feed(path, 1, append=True)
+        assert watch(path).duration == pytest.approx(2.6, abs=0.01)
+
+
+def test_loss_leaves_no_broken_picture(tmp_path: Path) -> None:
+    """Of a stream that lost packets every picture in the file decodes, and the sound is whole."""
+    path = tmp_path / "s.webm"
+    feed(path, 6, lost=frozenset({20, 75, 76}))
+    found = watch(path)
+    assert len(found.audio) == 300
+    assert 30 < len(found.video) < 90
+    assert found.duration == 6
+
+
+def test_the_limit_ends_a_recording(tmp_path: Path) -> None:
+    """At the limit the recording ends and says why; what was written plays, and room that is made can be used."""
+    (tmp_path / "old.webm").write_bytes(bytes(100_000))
+    path = tmp_path / "s.webm"
+    recording = feed(path, 6, limit=260_000)
+    assert recording.outcome is not None
+    assert "the limit is 0.26 MB" in str(recording.outcome.error)
+    assert sum(each.stat().st_size for each in tmp_path.iterdir()) <= 260_000
+    assert watch(path).duration == pytest.approx(recording.outcome.duration / 1000)
+    assert recording.outcome.duration > 1000
+    before = path.read_bytes()
+    refused = feed(path, 1, limit=150_000).outcome
+    assert refused is not None
+    assert (refused.size, [each.name for each in tmp_path.iterdir() if "~" in each.name]) == (0, [])
+    assert path.read_bytes() == before
+    (tmp_path / "old.webm").unlink()
+    assert feed(path, 2, limit=260_000, append=True).outcome == Outcome(
+        recording.outcome.duration + 2000, path.stat().st_size, None
+    )
+
+
+def test_free_space_is_left(tmp_path: Path) -> None:
+    """Recordings do not fill the disk."""
+    with pytest.raises(NoRoom, match="are left on the disk"):
+        Store(tmp_path, _NO_LIMIT, keep_free=2**62).check(1)
+
+
+def test_nothing_came(tmp_path: Path) -> None:
+    """A stream without media leaves no file, and does not disturb an earlier one."""
+    path = tmp_path / "s.webm"
+    feed(path, 1)
+    recording = feed(path, 0)
+    assert recording.outcome == Outcome(0, 0, "no media came that could be recorded")
+    assert [each.name for each in tmp_path.iterdir()] == ["s.webm"]
+
+
+def test_a_deleted_file_ends_its_recording(tmp_path: Path) -> None:
+    """Who deletes a file that is being written ends the recording; it does not go on unseen."""
+    path = tmp_path / "s.webm"
+    feed(path, 1)
+    file = RecordingFile.open(path, append=True, codecs={Kind.AUDIO: "opus"})
+    path.unlink()
+    with pytest.raises(OSError, match="deleted"):
+        file.write([Placed(Kind.AUDIO, 0, b"\xfc", True, 20)])
+    file.close()
+
+
+def test_an_unwritable_directory_is_told(tmp_path: Path) -> None:
+    """A disk that refuses ends the recording with its reason."""
+    (tmp_path / "live").write_text("a file where a directory should be")
+    recording = feed(tmp_path / "live" / "s.webm", 1)
+    assert recording.outcome is not None
+    assert recording.outcome.error in {"File exists", "Not a directory"}, errno.errorcode
+
+
+@given(
+    st.lists(st.integers(0, 2**38), max_size=2000).map(sorted),
+    st.integers(0, 2**35),
+    st.binary(max_size=100),
+    st.booleans(),
+)
+def test_a_header_reads_as_it_was_written(times: list[int], duration: int, private: bytes, webm: bool) -> None:
+    """The header has its size whatever is in it, and comes back; a full index is thinned out."""
+    header = Header(webm, duration=duration, end=HEADER_SIZE + 12345)
+    header.tracks[Kind.VIDEO] = TrackEntry(Kind.VIDEO, "H264", private, 1920, 1080)
+    header.tracks[Kind.AUDIO] = TrackEntry(Kind.AUDIO, "opus")
+    for position, time in enumerate(times, HEADER_SIZE):
+        header.add_to_index(time, position)
+    data = header.write()
+    assert len(data) == HEADER_SIZE
+    found = read_header(data + b"clusters")
+    assert found is not None
+    assert (found.webm, found.duration, found.end, found.index) == (webm, duration, header.end, header.index)
+    assert found.tracks == header.tracks
+
+
+@given(st.binary(max_size=200), st.integers(0, 600))
+def test_any_header_is_read(noise: bytes, at: int) -> None:
+    """A damaged header is refused or read, and raises nothing."""
+    data = bytearray(Header(True, {Kind.AUDIO: TrackEntry(Kind.AUDIO, "opus")}, index=[(0, HEADER_SIZE)]).write())
+    data[at : at + len(noise)] = noise
+    read_header(bytes(data))
+    read_header(noise + bytes(HEADER_SIZE))

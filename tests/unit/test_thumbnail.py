@@ -1,0 +1,109 @@
+"""Thumbnails: the last complete key frame, decoded once and only when asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import time
+from typing import Any
+
+import av
+import pytest
+
+from proxy.origin.thumbnail import MAX_PACKETS, MAX_SIDE, KeyFrameKeeper, ThumbnailError, Thumbnails, decode
+from proxy.origin.track import Track
+from proxy.signaling.payloads import Kind
+from tests.unit.recording_media import resized_packets, rtp, video_packets
+
+
+def keeper_of(packets: list[bytes], codec: str = "VP8") -> KeyFrameKeeper:
+    """Let packets pass a track that has a keeper."""
+    track = Track("video", Kind.VIDEO, codec, 90000, time.monotonic)
+    keeper = KeyFrameKeeper(track)
+    track.attach(keeper)
+    for packet in packets:
+        track.packet(packet)
+    return keeper
+
+
+def size_of(png: bytes) -> tuple[int, int]:
+    with av.open(io.BytesIO(png), format="png_pipe") as container:
+        picture = next(container.decode(video=0))
+        return picture.width, picture.height
+
+
+@pytest.mark.parametrize("codec", ["VP8", "H264"])
+async def test_the_last_key_frame(codec: str) -> None:
+    """What is shown is the last key frame, also while the frames after it flow."""
+    packets = [packet for _, packet in resized_packets(codec, [(320, 240), (160, 120)])]
+    thumbnails = Thumbnails()
+    thumbnails.show("live", "s", keeper_of(packets, codec))
+    png = await thumbnails.png("live", "s")
+    assert png is not None
+    assert size_of(png) == (160, 120)
+
+
+async def test_an_incomplete_key_frame_is_not_shown() -> None:
+    """While a key frame lacks a packet the one before is shown; the late packet completes it."""
+    packets = [packet for _, packet in video_packets("VP8", 2.05)]
+    last = len(packets) - sum(packet[4:8] == packets[-1][4:8] for packet in packets)
+    keeper = keeper_of(packets[:-1])
+    frame = keeper.frame()
+    assert frame is not None
+    assert frame.timestamp == int.from_bytes(packets[0][4:8], "big")
+    keeper(packets[-1])
+    frame = keeper.frame()
+    assert frame is not None
+    assert frame.timestamp == int.from_bytes(packets[last][4:8], "big")
+
+
+async def test_a_picture_is_made_once() -> None:
+    """Any number of viewers of one key frame cost one decoding; the next key frame is decoded anew."""
+    packets = [packet for _, packet in video_packets("VP8", 4.1)]
+    keeper = keeper_of(packets[: len(packets) // 2])
+    thumbnails = Thumbnails()
+    thumbnails.show("live", "s", keeper)
+    first = await asyncio.gather(*(thumbnails.png("live", "s") for _ in range(10)))
+    assert len({id(each) for each in first}) == 1
+
+
+async def test_no_stream_no_picture() -> None:
+    """A stream that is not live, that is over, or that has sent no key frame has no thumbnail."""
+    thumbnails = Thumbnails()
+    assert await thumbnails.png("live", "s") is None
+    keeper = keeper_of([])
+    thumbnails.show("live", "s", keeper)
+    assert await thumbnails.png("live", "s") is None
+    keeper = keeper_of([packet for _, packet in video_packets("VP8", 0.5)])
+    thumbnails.show("live", "s", keeper)
+    assert await thumbnails.png("live", "s") is not None
+    thumbnails.hide(keeper)
+    assert await thumbnails.png("live", "s") is None
+
+
+def test_what_is_kept_is_bounded() -> None:
+    """A key frame without an end does not fill the memory."""
+    start = b"\x10" + video_packets("VP8", 0.1)[0][1][12:][1:]
+    packets = [rtp(0, 1, start)] + [rtp(number, 1, b"\x00x") for number in range(1, MAX_PACKETS + 100)]
+    assert len(keeper_of(packets)._collecting) <= MAX_PACKETS
+
+
+def test_a_large_picture_is_made_smaller() -> None:
+    """A thumbnail is a thumbnail, and keeps the picture's shape."""
+    encoder: Any = av.CodecContext.create("libvpx", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = 1920, 1080, "yuv420p"
+    encoder.time_base = encoder.framerate = 1
+    frame = av.VideoFrame(1920, 1080, "yuv420p")
+    for plane in frame.planes:
+        plane.update(bytes([90]) * plane.buffer_size)
+    frame.pts = 0
+    data = bytes((encoder.encode(frame) + encoder.encode(None))[0])
+    assert size_of(decode(data, b"", "VP8")) == (MAX_SIDE, 360)
+
+
+@pytest.mark.parametrize("codec", ["VP8", "H264"])
+@pytest.mark.parametrize("data", [b"", b"rubbish", bytes(2000), b"\x10\x02\x00\x9d\x01\x2a\x10\x00\x10\x00"])
+def test_what_cannot_be_decoded_is_told(codec: str, data: bytes) -> None:
+    """A damaged key frame is an error of one sentence, and nothing else."""
+    with pytest.raises(ThumbnailError, match="the last key frame"):
+        decode(data, b"", codec)
