@@ -10,7 +10,6 @@ from proxy.origin.effects import Muted, Said
 from proxy.origin.forward import Feed
 from proxy.origin.sdp import Format
 from proxy.origin.track import Track
-from proxy.signaling import messages
 from proxy.signaling.payloads import Kind
 
 _log = logging.getLogger(__name__)
@@ -32,8 +31,8 @@ class Watcher(Protocol):
     def informed(self) -> None:
         """The stream's metadata changed."""
 
-    def told(self, text: str) -> None:
-        """The publisher said something: a message for the subscriber's client."""
+    def told(self, said: Said, sender: str) -> None:
+        """The publisher of the stream ``sender`` said something to those who watch."""
 
     def broke(self) -> None:
         """End, because one of the above raised."""
@@ -125,9 +124,7 @@ class Source:
                 _log.info("stream %s: what it sends beyond %d messages a second is dropped", self.name, SAID_RATE)
             return
         self._allowance -= 1
-        if self.watchers:
-            text = messages.publisher_said(said.method, said.data, self.name)
-            self.tell(lambda watcher: watcher.told(text))
+        self.tell(lambda watcher: watcher.told(said, self.name))
 
     def tell(self, what: Callable[[Watcher], None]) -> None:
         """Tell all who watch; what fails at one of them touches nobody else."""

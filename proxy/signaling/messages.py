@@ -82,6 +82,14 @@ class ServerMessage(msgspec.Struct, frozen=True, rename="camel"):
     data: ServerData | UnsetType = UNSET
 
 
+class _Reply(msgspec.Struct, frozen=True, rename={"async_": "async"}):
+    id: str
+    async_: bool
+    data: Raw | UnsetType = UNSET
+
+
+_NOTHING_SAID = ServerMessage()
+_reply_decoder = msgspec.json.Decoder(_Reply)
 _client_decoder = msgspec.json.Decoder(ClientMessage)
 _server_decoder = msgspec.json.Decoder(ServerMessage)
 _encoder = msgspec.json.Encoder()
@@ -91,7 +99,7 @@ def read_client(frame: bytes | str) -> ClientMessage | None:
     """Parse a client's frame; ``None`` when it is not a message."""
     try:
         return _client_decoder.decode(frame)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
 
 
@@ -99,8 +107,16 @@ def read_server(frame: bytes | str) -> ServerMessage | None:
     """Parse an origin's frame; ``None`` when it is not a message."""
     try:
         return _server_decoder.decode(frame)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return _NOTHING_SAID if _is_ticket_reply(frame) else None
+
+
+def _is_ticket_reply(frame: bytes | str) -> bool:
+    """Tell whether this answers a ``callAdapter``: its ``data`` may be anything."""
+    try:
+        return bool(_reply_decoder.decode(frame).async_)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return False
 
 
 CONNECT_SUCCESS = "NetConnection.Connect.Success"
@@ -195,6 +211,11 @@ def publisher_said(method: str, data: Raw, sender: str, channel: str = "red5pro"
     """
     said = {"method": method, "data": data}
     return _text({"data": {}, "send": said, "senderName": sender, "dcLabel": channel})
+
+
+def publisher_invoked(method: str, data: Raw) -> str:
+    """Write the same for an SDK before 8, which knows ``send`` only in this form."""
+    return _text({"type": "metadata", "method": method, "data": data})
 
 
 def stream_switched() -> str:

@@ -204,7 +204,23 @@ class Drain(_Message, frozen=True, tag="drain"):
     enabled: bool = True
 
 
-Command: TypeAlias = Kick | Evict | Drain
+class Inject(_Message, frozen=True, tag="inject"):
+    """Carry out a media fault (:mod:`proxy.faults.media`) on this attempt, which the origin may not know yet."""
+
+    attempt: str
+    fault: str
+    parameters: dict[str, bool | int | float | str]
+    seed: int
+
+
+class Lift(_Message, frozen=True, tag="lift"):
+    """End a media fault on this attempt; what it has ended stays ended."""
+
+    attempt: str
+    fault: str
+
+
+Command: TypeAlias = Kick | Evict | Drain | Inject | Lift
 
 
 class Hello(_Message, frozen=True, tag="hello"):

@@ -21,9 +21,10 @@ NOT_SUPPLIED = frozenset({"", "undefined", "null", "[object Object]"})
 NAME_LIMIT = 255  # characters of id, username, customerScope, app, context
 META_DEPTH = 64  # levels of nesting: what hooks and their receivers can be expected to take
 META_LIMIT = 4096  # bytes of meta as UTF-8
+SIMULATE_LIMIT = 1024  # characters of simulate
 
 #: Parameters that are addressed to the proxy; all others travel on to the origin as they came.
-_FOR_PROXY = frozenset({"host", "app", "context"})
+_FOR_PROXY = frozenset({"host", "app", "context", "simulate"})
 
 
 class ParamError(ValueError):
@@ -48,7 +49,8 @@ class ConnectionParams:
     """The parameters of one connection, checked.
 
     ``app`` and ``context`` come without outer slashes; ``host`` is ``None`` when the client leaves the choice to the manager.
-    ``password`` is for the origin alone and therefore not part of the ``repr``.
+    ``password`` is for the origin alone and therefore not part of the ``repr``. ``simulate`` names faults (:mod:`proxy.faults`)
+    that the client asks for.
     """
 
     id: str
@@ -61,6 +63,7 @@ class ConnectionParams:
     recording: bool = False
     meta: dict[str, Any] | None = None
     role: Role = Role.PUBLISHER
+    simulate: str | None = None
     origin_query: str = field(default="", repr=False)
 
     @classmethod
@@ -81,6 +84,7 @@ class ConnectionParams:
         host = reader.host("host")
         app = reader.scope("app") or default_app
         context = reader.scope("context")
+        simulate = reader.text("simulate", SIMULATE_LIMIT)
         role = Role.SUBSCRIBER if stream_id and stream_id.startswith("subscriber-") else Role.PUBLISHER
         if reader.refusal:
             reader.refusal.connection = Connection(
@@ -105,6 +109,7 @@ class ConnectionParams:
             recording=recording,
             meta=meta,
             role=role,
+            simulate=simulate,
             origin_query="&".join(raw for key, raw in pairs if key.lower() not in _FOR_PROXY),
         )
 
@@ -168,6 +173,15 @@ class _Reader:
             self.refuse(key, value, "has a control character in it")
         else:
             return value
+        return None
+
+    def text(self, key: str, limit: int) -> str | None:
+        """Read a text of at most ``limit`` characters."""
+        value = self.get(key)
+        if value is None or (len(value) <= limit and value.isprintable()):
+            return value
+        problem = f"is longer than {limit} characters" if len(value) > limit else "has a control character in it"
+        self.refuse(key, value, problem)
         return None
 
     def host(self, key: str) -> str | None:

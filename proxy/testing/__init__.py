@@ -1,4 +1,4 @@
-"""For other people's tests: a headless publisher and a receiver of lifecycle hooks.
+"""For other people's tests: a headless publisher and subscriber, and a receiver of lifecycle hooks.
 
 ::
 
@@ -17,27 +17,70 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from proxy.testing.errors import PublishError, PublishRejected, PublishTimeout
+from proxy.testing.errors import (
+    PublishError,
+    PublishRejected,
+    PublishTimeout,
+    Rejected,
+    StreamError,
+    SubscribeError,
+    SubscribeRejected,
+    SubscribeTimeout,
+)
 
 if TYPE_CHECKING:
+    from proxy.testing.block_code import FrameCode, frame_code, frame_number, stream_mark
+    from proxy.testing.blocking import SyncHooks, SyncPublisher, SyncSubscriber, SyncWebhookReceiver
+    from proxy.testing.hook_log import Hook
+    from proxy.testing.hooks import HookExpectationError, Hooks
     from proxy.testing.publisher import Publisher
+    from proxy.testing.subscriber import Subscriber
     from proxy.testing.webhook_receiver import Answer, ReceivedHook, WebhookReceiver
 
 __all__ = [
     "Answer",
+    "FrameCode",
+    "Hook",
+    "HookExpectationError",
+    "Hooks",
     "PublishError",
     "PublishRejected",
     "PublishTimeout",
     "Publisher",
     "ReceivedHook",
+    "Rejected",
+    "StreamError",
+    "SubscribeError",
+    "SubscribeRejected",
+    "SubscribeTimeout",
+    "Subscriber",
+    "SyncHooks",
+    "SyncPublisher",
+    "SyncSubscriber",
+    "SyncWebhookReceiver",
     "WebhookReceiver",
+    "frame_code",
+    "frame_number",
+    "stream_mark",
 ]
 
 _MODULES = {
     "Answer": "webhook_receiver",
+    "FrameCode": "block_code",
+    "Hook": "hook_log",
+    "HookExpectationError": "hooks",
+    "Hooks": "hooks",
     "Publisher": "publisher",
     "ReceivedHook": "webhook_receiver",
+    "Subscriber": "subscriber",
+    "SyncHooks": "blocking",
+    "SyncPublisher": "blocking",
+    "SyncSubscriber": "blocking",
+    "SyncWebhookReceiver": "blocking",
     "WebhookReceiver": "webhook_receiver",
+    "frame_code": "block_code",
+    "frame_number": "block_code",
+    "stream_mark": "block_code",
 }
 
 

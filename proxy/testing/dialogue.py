@@ -119,6 +119,16 @@ class Dialogue:
         self._trickled = False
 
     @property
+    def live(self) -> bool:
+        """Whether the server has started the stream and the end was not confirmed yet."""
+        return self.state in (State.LIVE, State.STOPPING)
+
+    @property
+    def over(self) -> bool:
+        """Whether everything was said."""
+        return self.state is State.OVER
+
+    @property
     def awaited(self) -> str:
         """What the server is expected to say or do next, for the message of a time-out."""
         return {
@@ -184,6 +194,10 @@ class Dialogue:
         self.state = State.STOPPING
         return [self._say({"unpublish": self.stream})]
 
+    def tell(self, message: dict[str, Any]) -> list[Action]:
+        """Say something that expects no reply, ``mute`` or ``send``, while the stream is live."""
+        return [self._say(message)] if self.state is State.LIVE else []
+
     def _say(self, message: dict[str, Any]) -> Say:
         if self.switched:
             return Say("dc", json.dumps(message, indent=2, ensure_ascii=False))
@@ -204,7 +218,7 @@ class Dialogue:
         if kind == "status" and code == messages.DATA_CHANNEL_AVAILABLE:
             if not self._data_channel or self.state is not State.LIVE:
                 return []
-            return [SwitchSoon(_description(text) or "red5pro")]
+            return [SwitchSoon(description(text) or "red5pro")]
         rejected = code == messages.CONNECT_REJECTED and kind in ("status", "error")
         failed = code == messages.CONNECT_FAILED and kind == "error"
         if rejected or failed:
@@ -255,10 +269,10 @@ class Dialogue:
             self._trickled = True
             return self._publish_when_ready()
         text = data.message if isinstance(data.message, str) else ""
-        if self.state is State.PUBLISHING and _names(text, "starting", self.stream):
+        if self.state is State.PUBLISHING and names(text, "starting", self.stream):
             self.state = State.LIVE
             return [Started()]
-        if self.state is State.STOPPING and _names(text, "stopping", self.stream):
+        if self.state is State.STOPPING and names(text, "stopping", self.stream):
             self.state = State.OVER
             return [Stopped()]
         return []
@@ -273,11 +287,13 @@ class Dialogue:
         return [self._say(message)]
 
 
-def _description(text: str) -> str | None:
-    description = json.loads(text)["data"].get("description")
-    return description if isinstance(description, str) else None
+def description(text: str) -> str | None:
+    """Read the label of the data channel from its notice."""
+    label = json.loads(text)["data"].get("description")
+    return label if isinstance(label, str) else None
 
 
-def _names(text: str, word: str, stream: str) -> bool:
+def names(text: str, word: str, stream: str) -> bool:
+    """Say whether a status is about the stream, by the SDK's pattern: ``<name> starting``."""
     found = re.search(rf"(.*) {word}", text, re.IGNORECASE)
     return found is not None and found.group(1) == stream

@@ -1,18 +1,19 @@
-"""What can go wrong for a publisher; the tree that callers catch."""
+"""What can go wrong for a publisher or a subscriber; the tree that callers catch."""
 
 from __future__ import annotations
 
 
-class PublishError(Exception):
-    """The stream could not be published, or not be ended properly."""
+class StreamError(Exception):
+    """A stream could not be published or watched, or not be ended properly."""
 
 
-class PublishRejected(PublishError):
-    """The server refused the stream in so many words.
+class Rejected(StreamError):
+    """The server refused in so many words.
 
     ``code`` is the signaling code (``NetConnection.Connect.Rejected``, ``NetConnection.Connect.Failed``,
-    ``Publish.InvalidName``, ``NetStream.…``), or ``HTTP <status>`` when the WebSocket upgrade itself was refused.
-    ``message`` is what the server said beside it, if anything: the error's text or the reason of the close that followed.
+    ``Publish.InvalidName``, ``Subscribe.InvalidName``, ``NetStream.…``), or ``HTTP <status>`` when the WebSocket upgrade itself
+    was refused. ``message`` is what the server said beside it, if anything: the error's text or the reason of the close that
+    followed.
     """
 
     def __init__(self, code: str, message: str = "") -> None:
@@ -21,5 +22,25 @@ class PublishRejected(PublishError):
         self.message = message
 
 
+class PublishError(StreamError):
+    """The stream could not be published, or not be ended properly."""
+
+
+class PublishRejected(PublishError, Rejected):
+    """The server refused the stream; see ``code`` and ``message``."""
+
+
 class PublishTimeout(PublishError, TimeoutError):
     """The server did not say the next thing in time."""
+
+
+class SubscribeError(StreamError):
+    """The stream could not be watched, or ended while something was waited for."""
+
+
+class SubscribeRejected(SubscribeError, Rejected):
+    """The server refused the subscriber; see ``code`` and ``message``."""
+
+
+class SubscribeTimeout(SubscribeError, TimeoutError):
+    """The server did not say the next thing in time, or what was waited for did not come."""

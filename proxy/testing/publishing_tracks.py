@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal, TypeAlias
 
-from proxy.testing.media import Codec, Kind, LoopSource, PacedTrack, pattern_loop, tone_loop
+from proxy.testing.counter_source import CounterSource
+from proxy.testing.media import Codec, Kind, LoopSource, PacedTrack, Source, pattern_loop, tone_loop
 from proxy.testing.media_file import MediaFile
+
+#: ``test`` is a moving test picture, ``counter`` the numbers of ``block_code``.
+Pattern: TypeAlias = Literal["test", "counter"]
 
 
 async def make_tracks(
-    kinds: set[Kind], codec: Codec, *, media: str | Path | None, silent: bool
+    kinds: set[Kind], codec: Codec, *, media: str | Path | None, silent: bool, pattern: Pattern, stream: str
 ) -> tuple[list[PacedTrack], MediaFile | None]:
     """Make the tracks, audio first as the SDK wants it, and the file to close afterwards, if any.
 
@@ -22,5 +27,10 @@ async def make_tracks(
         file = MediaFile(media, codec, kinds)
         await file.open()
         return [PacedTrack(kind, file.source(kind)) for kind in sorted(file.kinds)], file
-    loops = {kind: tone_loop() if kind == "audio" else pattern_loop(codec) for kind in kinds}
-    return [PacedTrack(kind, LoopSource(loops[kind])) for kind in sorted(kinds)], None
+    sources: dict[Kind, Source] = {}
+    for kind in sorted(kinds):
+        if kind == "audio":
+            sources[kind] = LoopSource(tone_loop())
+        else:
+            sources[kind] = CounterSource(codec, stream) if pattern == "counter" else LoopSource(pattern_loop(codec))
+    return [PacedTrack(kind, source) for kind, source in sources.items()], None

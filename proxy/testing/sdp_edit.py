@@ -1,4 +1,4 @@
-"""Make aiortc's descriptions look like a browser's behind the vendor SDK, and keep aiortc from receiving."""
+"""Make aiortc's descriptions look like a browser's behind the vendor SDK, and keep a publisher from receiving."""
 
 from __future__ import annotations
 
@@ -12,26 +12,33 @@ def as_browser_offer(sdp: str) -> tuple[str, list[tuple[str, int, str]]]:
     Returns the offer, without candidates, and the candidates as ``(mid, m-line index, candidate line)``. As the SDK does, the
     directions are ``sendrecv`` and ``b=AS`` stands before ``c=``, which is not the order of RFC 8866 but is what servers get.
     """
+    sdp, candidates = as_browser_answer(sdp)
+    lines: list[str] = []
+    for line in sdp.splitlines():
+        lines.append("a=sendrecv" if line == "a=sendonly" else line)
+        kind = line[2:].partition(" ")[0] if line.startswith("m=") else ""
+        if kind in _BANDWIDTH:
+            lines.append(f"b=AS:{_BANDWIDTH[kind]}")
+    return "\r\n".join(lines) + "\r\n", candidates
+
+
+def as_browser_answer(sdp: str) -> tuple[str, list[tuple[str, int, str]]]:
+    """Turn a complete answer into a trickling one; returns what ``as_browser_offer`` does."""
     lines: list[str] = []
     candidates: list[tuple[str, int, str]] = []
     mids: list[str] = []
     for line in sdp.splitlines():
         if line.startswith("m="):
             fields = line.split(" ")
-            fields[1] = "9"
+            fields[1] = "0" if fields[1] == "0" else "9"  # 0 refuses the section
             lines.append(" ".join(fields))
             mids.append("")
-            kind = fields[0][2:]
-            if kind in _BANDWIDTH:
-                lines.append(f"b=AS:{_BANDWIDTH[kind]}")
         elif line.startswith("c="):
             lines.append("c=IN IP4 0.0.0.0")
         elif line.startswith("a=candidate:"):
             candidates.append(("", len(mids) - 1, line[2:]))
         elif line == "a=end-of-candidates":
             continue
-        elif line == "a=sendonly":
-            lines.append("a=sendrecv")
         else:
             if line.startswith("a=mid:"):
                 mids[-1] = line[6:]

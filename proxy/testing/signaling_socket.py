@@ -12,7 +12,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from proxy import __version__
-from proxy.testing.errors import PublishError, PublishRejected
+from proxy.testing.errors import PublishError, PublishRejected, Rejected, StreamError
 
 #: Seconds that the closing handshake may take.
 _CLOSE_TIMEOUT = 2.0
@@ -26,12 +26,20 @@ class SignalingSocket:
         self._silent = False
 
     @classmethod
-    async def open(cls, url: str, ssl: tls.SSLContext | None) -> SignalingSocket:
+    async def open(
+        cls,
+        url: str,
+        ssl: tls.SSLContext | None,
+        *,
+        role: str = "publisher",
+        failed: type[StreamError] = PublishError,
+        rejected: type[Rejected] = PublishRejected,
+    ) -> SignalingSocket:
         """Dial.
 
         Raises:
-            PublishRejected: The upgrade was answered with an HTTP status.
-            PublishError: The server could not be reached. Neither error names the URL's query, which may hold a password.
+            rejected: The upgrade was answered with an HTTP status.
+            failed: The server could not be reached. Neither error names the URL's query, which may hold a password.
         """
         parts = urlsplit(url)
         extra: dict[str, Any] = {"ssl": ssl} if parts.scheme == "wss" and ssl is not None else {}
@@ -42,17 +50,15 @@ class SignalingSocket:
                 ping_interval=None,
                 close_timeout=_CLOSE_TIMEOUT,
                 open_timeout=None,
-                user_agent_header=f"stream-manager-proxy-publisher/{__version__}",
+                user_agent_header=f"stream-manager-proxy-{role}/{__version__}",
                 proxy=None,
                 **extra,
             )
         except InvalidStatus as refusal:
-            raise PublishRejected(
-                f"HTTP {refusal.response.status_code}", _words(bytes(refusal.response.body))
-            ) from None
+            raise rejected(f"HTTP {refusal.response.status_code}", _words(bytes(refusal.response.body))) from None
         except (OSError, InvalidHandshake, EOFError) as error:
             where = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'wss' else 80)}"
-            raise PublishError(f"cannot connect to {where}: {error}") from error
+            raise failed(f"cannot connect to {where}: {error}") from error
         return cls(connection)
 
     @property

@@ -15,6 +15,9 @@ from typing import Any, Final, Literal, Self, TypeAlias
 from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from proxy.testing.hook_log import HookLog
+from proxy.testing.hooks import Expectations
+
 Event: TypeAlias = dict[str, Any]
 
 
@@ -70,8 +73,10 @@ Response: TypeAlias = int | Answer | Literal["hang", "drop", "cut"]
 Responder: TypeAlias = Callable[[ReceivedHook], Response | Awaitable[Response]]
 
 
-class WebhookReceiver:
+class WebhookReceiver(Expectations):
     """A hook receiver on a free loopback port, as an async context manager.
+
+    ``expect``, ``expect_order`` and ``none`` are about what arrives here, each attempt by itself, refused ones included.
 
     ``respond`` decides what each delivery gets, refused ones included in ``hooks``:
 
@@ -94,6 +99,7 @@ class WebhookReceiver:
         self.hooks: list[ReceivedHook] = []
         #: Bodies that were not a JSON object.
         self.malformed: list[bytes] = []
+        self._log = HookLog()
         self._path = path
         self._host = host
         self._port = port
@@ -188,6 +194,13 @@ class WebhookReceiver:
             await self.wait_for(lambda _: len(self.hooks) >= count, timeout)
         return list(self.hooks)
 
+    def reset(self) -> None:
+        """Forget what came, and answer everything with 204 again."""
+        self.hooks.clear()
+        self.malformed.clear()
+        self._start = self._log.count
+        self.respond = 204
+
     async def _receive(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         try:
@@ -200,6 +213,7 @@ class WebhookReceiver:
         headers = CIMultiDictProxy(CIMultiDict(request.headers))
         hook = ReceivedHook(body, event, headers, time.monotonic())
         self.hooks.append(hook)
+        self._log.add(body, event)
         self._changed.set()
         response = await self._next_response(hook)
         if response == HANG:

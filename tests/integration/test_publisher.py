@@ -301,7 +301,7 @@ async def finish(process: asyncio.subprocess.Process) -> tuple[int | None, str, 
     return process.returncode, out.decode(), err.decode()
 
 
-@pytest.mark.parametrize("words", [(), ("--json",), ("--no-video", "--codec", "H264")])
+@pytest.mark.parametrize("words", [(), ("--json",), ("--no-video", "--codec", "H264"), ("--pattern", "counter")])
 async def test_publish_command(running: RunningOrigin, words: tuple[str, ...]) -> None:
     """``smproxy publish`` publishes for its duration, tells the sum, never the password, and exits with 0."""
     options = ("--stream", "cam", "--password", "geheim", "--duration", "0.5", *words)

@@ -12,15 +12,22 @@ import pytest
 from msgspec import UNSET
 from websockets.asyncio.client import connect
 
+from proxy.signaling import messages
 from proxy.signaling.messages import ClientMessage, read_client, read_server
 from tests.helpers import scaled
-from tests.integration.conftest import StartSimulator
+from tests.integration.conftest import MakePublisher, StartSimulator, published
 
 FRAMES = Path(__file__).parents[2] / "fixtures/frames"
 RECORDINGS = sorted(FRAMES.glob("*.jsonl"))
 
-#: What comes only once media or the data channel is up, which a replay of signaling alone does not bring about.
-NEEDS_MEDIA = {"NetStream.Publish.IsAvailable", "NetConnection.DataChannel.Available"}
+#: What comes only once media or the data channel is up, which a replay of signaling alone does not bring about; and what a
+#: subscriber hears from then on.
+NEEDS_MEDIA = {messages.PUBLISH_AVAILABLE, messages.PLAY_START, messages.DATA_CHANNEL_AVAILABLE}
+NEEDS_MEDIA |= {messages.PLAY_UNPUBLISH_NOTIFY, "metadata", "send"}
+
+#: The keys that name the messages of an SDK.
+KNOWN = {"is_available", "handle_offer", "handle_candidate", "publish", "unpublish", "switch_channel"}
+KNOWN |= {"request_offer", "handle_answer", "subscribe"}
 
 
 def frames(recording: Path) -> Iterator[tuple[str, str]]:
@@ -36,6 +43,9 @@ def kind(text: str) -> str:
     data = message.get("data", {})
     if "isAvailable" in message:
         return f"isAvailable {message['isAvailable']}"
+    for word in ("send", "metadata"):
+        if word in message or message.get("type") == word:
+            return word
     return str(data.get("code") or "".join(sorted(data)))
 
 
@@ -48,7 +58,7 @@ def test_every_client_frame_is_known(recording: Path) -> None:
         message = read_client(text)
         assert message is not None
         given = {field for field in ClientMessage.__struct_fields__ if getattr(message, field) is not UNSET}
-        assert given & {"is_available", "handle_offer", "handle_candidate", "publish", "unpublish", "switch_channel"}
+        assert given & KNOWN
 
 
 @pytest.mark.parametrize("recording", RECORDINGS, ids=lambda path: path.stem)
@@ -62,15 +72,22 @@ def test_what_the_sdk_goes_by(recording: Path) -> None:
         if message.data is UNSET:
             assert isinstance(message.is_available, bool)
         elif message.data.code is not UNSET:
-            connection = message.data.code.startswith("NetConnection.")
-            assert (message.data.message is UNSET) is connection
+            # The notice of an unpublish is the one stream status without.
+            alone = (
+                message.data.code.startswith("NetConnection.") or message.data.code == messages.PLAY_UNPUBLISH_NOTIFY
+            )
+            assert (message.data.message is UNSET) is alone
 
 
 @pytest.mark.parametrize("recording", RECORDINGS, ids=lambda path: path.stem)
-async def test_replay(start_simulator: StartSimulator, recording: Path) -> None:
+async def test_replay(start_simulator: StartSimulator, publisher: MakePublisher, recording: Path) -> None:
     """A recorded client that is played again through the proxy gets the answers that the recording has, in its order."""
     simulator = await start_simulator()
-    async with connect(f"{simulator.url}?id=camera-1&customerScope=acme") as socket, asyncio.timeout(scaled(10)):
+    name = "camera-1"
+    if recording.stem.startswith("subscribe"):
+        await published(simulator, publisher(simulator, "camera-1"))
+        name = "subscriber-1b31"
+    async with connect(f"{simulator.url}?id={name}&customerScope=acme") as socket, asyncio.timeout(scaled(10)):
         for sender, text in frames(recording):
             if "switchChannel" in text:
                 break

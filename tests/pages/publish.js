@@ -66,6 +66,8 @@
 
   window.unpublish = (timeoutMs = 10000) => outcome(() => within(publisher.unpublish(), timeoutMs));
 
+  window.sdkPublisher = () => publisher;
+
   window.waitEvent = (type, timeoutMs) =>
     within(
       new Promise((resolve) => {

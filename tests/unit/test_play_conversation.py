@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from proxy.origin.effects import (
     Muted,
     Playing,
     Refused,
+    Said,
     Send,
     Subscribes,
     SwitchTo,
@@ -55,8 +57,8 @@ class Talk:
     def say(self, via: Via = Via.SOCKET, /, **message: Any) -> list[Effect]:
         return self.note(self.core.receive(json.dumps(message), via))
 
-    def playing(self, *, channel: bool = False) -> Talk:
-        self.say(**REQUEST)
+    def playing(self, *, channel: bool = False, request: dict[str, Any] = REQUEST) -> Talk:
+        self.say(**request)
         self.note(self.core.offered("v=0 offer"))
         self.say(**ANSWER)
         self.note(self.core.accepted())
@@ -74,6 +76,19 @@ def texts(effects: list[Effect]) -> list[dict[str, Any]]:
 
 def codes(effects: list[Effect]) -> list[str]:
     return [str(each["data"].get("code", "")) for each in texts(effects) if "data" in each]
+
+
+def test_what_a_publisher_says_has_the_form_that_the_client_understands() -> None:
+    """It is a ``send`` on the transport that the client uses; one of before SDK 8 gets it as metadata with a method."""
+    said = Said("chat", msgspec.Raw(b'{"a":1}'))
+    assert not Talk().core.told(said, "s1")
+    for channel, via in ((False, Via.SOCKET), (True, Via.CHANNEL)):
+        effects = Talk().playing(channel=channel).core.told(said, "s1")
+        send = {"method": "chat", "data": {"a": 1}}
+        assert texts(effects) == [{"data": {}, "send": send, "senderName": "s1", "dcLabel": "red5pro"}]
+        assert [each.via for each in effects if isinstance(each, Send)] == [via]
+    early = Talk().playing(request={"requestOffer": "s1", "requestId": "x", "transport": "udp"})
+    assert texts(early.core.told(said, "s1")) == [{"type": "metadata", "method": "chat", "data": {"a": 1}}]
 
 
 def test_the_way_to_the_picture() -> None:

@@ -13,6 +13,7 @@ from proxy.origin.effects import (
     MakeOffer,
     Playing,
     Refused,
+    Said,
     Send,
     SwitchTo,
     TakeAnswer,
@@ -48,6 +49,8 @@ class SubscriberConversation:
         self._streams = streams
         self._asked = self._offered = self._accepted = self._started = self._over = False
         self._up = self._said_channel = self._gone = False
+        #: The client's SDK is from before 8: it does not say whether it wants a data channel.
+        self._early = False
         #: Where ``subscribe`` was said, until it is answered.
         self._waiting: Via | None = None
         self._channel: str | None = None
@@ -105,9 +108,15 @@ class SubscriberConversation:
         self._metadata = metadata
         return [Send(messages.metadata(metadata), self._current)]
 
-    def told(self, text: str) -> list[Effect]:
-        """Pass on what the publisher says."""
-        return [Send(text, self._current)] if self._started and not self._over else []
+    def told(self, said: Said, sender: str) -> list[Effect]:
+        """Pass on what the publisher says, in the form that the client understands."""
+        if not self._started or self._over:
+            return []
+        if self._early:
+            text = messages.publisher_invoked(said.method, said.data)
+        else:
+            text = messages.publisher_said(said.method, said.data, sender)
+        return [Send(text, self._current)]
 
     def unpublished(self) -> list[Effect]:
         """Say that the stream ended; later SDKs leave on it, older ones stay."""
@@ -200,6 +209,7 @@ class SubscriberConversation:
         self._asked = True
         self.stream = name
         self.locked = message.do_not_switch is True
+        self._early = message.datachannel is UNSET
         return [MakeOffer(name, message.datachannel is True)]
 
     def _answer(self, message: ClientMessage, via: Via) -> list[Effect]:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from proxy.origin.effects import Effect, MakeOffer, Muted, Playing, SwitchTo, TakeAnswer, TakeOffer
+from proxy.origin.effects import Effect, MakeOffer, Muted, Playing, Said, SwitchTo, TakeAnswer, TakeOffer
 from proxy.origin.play.answer import CodecRefused, InvalidAnswer, read_answer
 from proxy.origin.play.conversation import SubscriberConversation
 from proxy.origin.play.offer import OfferPlan, Slot, plan_offer
@@ -215,9 +215,9 @@ class Subscription:
         if self._source is not None:
             self._session.perform_now(self.talk.informed(self._source.metadata()))
 
-    def told(self, text: str) -> None:
+    def told(self, said: Said, sender: str) -> None:
         """The publisher says something."""
-        self._session.perform_now(self.talk.told(text))
+        self._session.perform_now(self.talk.told(said, sender))
 
     def broke(self) -> None:
         """End because of a mistake of ours, which was logged."""
