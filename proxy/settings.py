@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,9 @@ class Settings:
     webhooks_endpoint: str | None = None
     node: int = 1
     data_dir: Path = Path(".smproxy")
+    recordings: Path | None = None
+    #: In megabytes.
+    recordings_limit: int = 10_000
     origin: tuple[Address, ...] = ()
     local_origin: bool = True
     pass_switch: bool = False
@@ -51,6 +55,8 @@ class Settings:
     media_gap: float = 2.0
     media_timeout: float = 5.0
     reconnect_window: float = 0.0
+    simulate: bool = True
+    seed: int | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None
     tls_self_signed: bool = False
@@ -59,6 +65,7 @@ class Settings:
     log_format: str = "text"
     proxy_enabled: bool = True
     default_app: str = "live"
+    sdk_file: Path | None = None
 
     def __post_init__(self) -> None:
         if (self.tls_cert is None) != (self.tls_key is None):
@@ -75,6 +82,10 @@ class Settings:
             )
         if not self.local_origin and not self.origin and not self.allow_host:
             raise SettingsError("--no-local-origin leaves no origin to publish to: give --origin HOST[:PORT]")
+        if self.sdk_file is not None and not self.sdk_file.is_file():
+            raise SettingsError(
+                f"--sdk-file {self.sdk_file}: there is no such file: give the path of red5pro-sdk.min.js"
+            )
         for flag, given in (("--hook-format", self.hook_format), ("--hook-secret", self.hook_secret)):
             if len(given) not in {0, 1, len(self.hook_uri)}:
                 raise SettingsError(
@@ -101,6 +112,13 @@ class Settings:
         return str(self.data_dir) == ":memory:"
 
     @property
+    def recordings_dir(self) -> Path | None:
+        """Where recordings go; ``None`` when nothing is to be kept on disk and no place was named."""
+        if self.recordings is not None:
+            return self.recordings
+        return None if self.in_memory else self.data_dir / "recordings"
+
+    @property
     def tls(self) -> bool:
         """Whether everything is also served as https and wss."""
         return self.tls_self_signed or self.tls_cert is not None
@@ -113,7 +131,43 @@ def default_of(option: Option) -> str:
         return "off"
     if value is None or value == ():
         return ""
+    if option.metavar == "on|off":
+        return "on" if value else "off"
     return f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def settings_of(**values: Any) -> Settings:
+    """Make the settings of a simulator inside a program: by default a free port, and nothing on disk.
+
+    Texts are read as on the command line: ``hook_uri="http://127.0.0.1:8000/hooks"``, ``origin=["10.0.0.1:5080"]``.
+
+    Raises:
+        TypeError: There is no such setting.
+        SettingsError: A value cannot be used.
+    """
+    known = {option.setting: option for option in OPTIONS}
+    settings: dict[str, Any] = {"port": 0, "tls_port": 0, "data_dir": Path(":memory:")}
+    for name, value in values.items():
+        option = known.get(name)
+        if option is None:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known))}"
+            raise TypeError(f"there is no setting {name!r}: {hint}")
+        if option.repeatable:
+            each = [value] if isinstance(value, str) or not isinstance(value, Iterable) else list(value)
+            settings[name] = tuple(_parse_text(option, item) for item in each)
+        else:
+            settings[name] = _parse_text(option, value)
+    return Settings(**settings)
+
+
+def _parse_text(option: Option, value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return option.parse(value)
+    except ValueError as error:
+        raise SettingsError(f"{option.setting}: {error}") from None
 
 
 def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:

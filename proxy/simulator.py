@@ -8,8 +8,10 @@ import random
 import ssl
 from contextlib import AsyncExitStack
 from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
 from proxy.certificates import CertificateFiles, self_signed, server_context
+from proxy.faults import FaultBook
 from proxy.hooks.event import EventFactory
 from proxy.hooks.hub import Hub
 from proxy.hooks.interceptor import Interceptor
@@ -18,12 +20,19 @@ from proxy.hooks.journal.recovery import end_unfinished
 from proxy.hooks.retry import PROFILES
 from proxy.hooks.sinks.uris import parse_hook_uri
 from proxy.manager.admission import AdmissionRules
+from proxy.manager.hook_faults import HookFaults
 from proxy.manager.manager import Manager, ManagerSettings
 from proxy.manager.registry import Node
 from proxy.options import Address
-from proxy.settings import Settings, SettingsError
+from proxy.settings import Settings, SettingsError, settings_of
 from proxy.signaling.clock import Clock
 from proxy.signaling.node import Hello, Report
+
+if TYPE_CHECKING:
+    from proxy.embedded import EmbeddedSimulator
+    from proxy.testing import Publisher, Subscriber
+    from proxy.testing.hook_log import HookLog
+    from proxy.testing.hooks import Hooks
 
 logger = logging.getLogger(__name__)
 
@@ -34,20 +43,44 @@ FLUSH = 2.0
 class Simulator:
     """A stream manager with its proxy, its origin and its hooks, in this process.
 
-    Use it as an async context manager, or call ``start`` and ``stop``. ``start`` raises ``SettingsError`` for what the user
-    can mend: a port in use, an unreadable certificate.
+    Use it as an async context manager, or call ``start`` and ``stop``. As a plain context manager it runs on a thread of its
+    own, and what it returns blocks::
+
+        with Simulator(hook_uri="http://127.0.0.1:8000/hooks") as stream_manager:
+            with stream_manager.publisher("s1", recording=True):
+                stream_manager.hooks.expect("session", state="connected", id="s1")
+
+    Without ``settings`` it takes a free port and keeps everything in memory; ``options`` are named as in ``Settings``.
+    ``flush``: seconds for which hooks are still delivered when it stops.
+    ``start`` raises ``SettingsError`` for what the user can mend: a port in use, an unreadable certificate.
     """
 
-    def __init__(self, settings: Settings, *, clock: Clock | None = None, rng: random.Random | None = None) -> None:
-        self.settings = settings
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        clock: Clock | None = None,
+        rng: random.Random | None = None,
+        flush: float = FLUSH,
+        **options: Any,
+    ) -> None:
+        if settings is not None and options:
+            raise TypeError(f"give settings or {', '.join(options)}, not both")
+        self.settings = settings or settings_of(**options)
         self._clock = clock or Clock()
-        self._rng = rng or random.SystemRandom()
+        self._rng = rng
+        #: What goes wrong on purpose: see :mod:`proxy.faults`.
+        self.faults = FaultBook(clock=self._clock, rng=self._stream("faults"))
+        self._flush = flush
         self._running = AsyncExitStack()
         self._manager: Manager | None = None
         self._hub: Hub | None = None
         self._certificates: CertificateFiles | None = None
+        self._hook_log: HookLog | None = None
+        self._embedded: EmbeddedSimulator | None = None
 
     async def __aenter__(self) -> Simulator:
+        _ = self.hook_log
         await self.start()
         return self
 
@@ -55,6 +88,29 @@ class Simulator:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.stop()
+
+    def __enter__(self) -> EmbeddedSimulator:
+        from proxy.embedded import EmbeddedSimulator
+        from proxy.testing.loop_thread import LoopThread
+
+        _ = self.hook_log
+        thread = LoopThread.start()
+        try:
+            self._embedded = EmbeddedSimulator.start(self, thread)
+        except BaseException:
+            thread.stop()
+            raise
+        return self._embedded
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        embedded, self._embedded = self._embedded, None
+        if embedded is not None:
+            try:
+                embedded.stop()
+            finally:
+                embedded.thread.stop()
 
     @property
     def manager(self) -> Manager:
@@ -93,11 +149,51 @@ class Simulator:
         """The base URL of REST and pages."""
         return f"http://{url_host(self.settings.host)}:{self.port}"
 
+    @property
+    def hook_log(self) -> HookLog:
+        """The latest hooks. They are kept in a context manager, or when they were asked for before ``start``."""
+        from proxy.testing.hook_log import HookLog
+
+        if self._hook_log is None:
+            if self._hub is not None:
+                raise RuntimeError("no hooks were kept: use the simulator as a context manager")
+            self._hook_log = HookLog()
+        return self._hook_log
+
+    @property
+    def hooks(self) -> Hooks:
+        """Expectations about the hooks, whether or not anybody receives them: ``await simulator.hooks.expect("connected")``."""
+        from proxy.testing.hooks import Hooks
+
+        return Hooks(self.hook_log)
+
+    def publisher(self, stream: str, **options: Any) -> Publisher:
+        """Make a headless publisher: ``async with simulator.publisher("s1", recording=True):``.
+
+        ``options`` are those of :class:`proxy.testing.Publisher`, and connection parameters by name.
+        """
+        from proxy.testing.clients import make_publisher
+
+        return make_publisher(self.url, stream, options)
+
+    def subscriber(self, stream: str, **options: Any) -> Subscriber:
+        """Make a headless subscriber, with options like :meth:`publisher`."""
+        from proxy.testing.clients import make_subscriber
+
+        return make_subscriber(self.url, stream, options)
+
+    def _stream(self, name: str) -> random.Random:
+        """Return random numbers for one purpose: with a seed each has its own, so that none depends on another's pace."""
+        if self._rng is not None:
+            return self._rng
+        seed = self.settings.seed
+        return random.SystemRandom() if seed is None else random.Random(f"{seed}/{name}")  # noqa: S311
+
     async def start(self) -> None:
         """Start everything, from the sinks up to the ports, which open last."""
         async with AsyncExitStack() as stack:
             interceptor = Interceptor()
-            events = EventFactory(node=self.settings.node, clock=self._clock, rng=self._rng)
+            events = EventFactory(node=self.settings.node, clock=self._clock, rng=self._stream("events"))
             self._hub = hub = await self._start_hub(stack, interceptor, events)
             self._manager = manager = self._make_manager(hub, interceptor, events)
             stack.push_async_callback(manager.stop)
@@ -113,7 +209,7 @@ class Simulator:
             self._running = stack.pop_all()
 
     async def stop(self) -> None:
-        """Refuse what is new, end what lives with its hooks, deliver them for at most ``FLUSH`` seconds."""
+        """Refuse what is new, end what lives with its hooks, deliver them for at most ``flush`` seconds."""
         await self._running.aclose()
 
     async def _start_hub(self, stack: AsyncExitStack, interceptor: Interceptor, events: EventFactory) -> Hub:
@@ -121,6 +217,7 @@ class Simulator:
         settings = self.settings
         path = None if settings.in_memory else settings.data_dir / FILE_NAME
         try:
+            disturbed = HookFaults(self.faults)
             sinks = [
                 parse_hook_uri(
                     sink.uri,
@@ -135,14 +232,16 @@ class Simulator:
             journal = await Journal.start(path, clock=self._clock, retention=retention)
             stack.push_async_callback(journal.stop)
             hub = await Hub.start(
-                sinks,
+                [disturbed.sink(sink) for sink in sinks],
                 clock=self._clock,
-                rng=self._rng,
+                rng=self._stream("delivery"),
                 profile=PROFILES[settings.hook_retries],
-                taps=[interceptor],
+                taps=[disturbed.tap([interceptor] if self._hook_log is None else [interceptor, self._hook_log])],
                 journal=journal,
             )
-            stack.push_async_callback(hub.stop, FLUSH)
+            stack.push_async_callback(hub.stop, self._flush)
+            disturbed.start(hub.resend)
+            stack.push_async_callback(disturbed.stop)
             await end_unfinished(journal, events, hub.publish)
         except (JournalError, ValueError) as error:
             raise SettingsError(str(error)) from None
@@ -166,9 +265,18 @@ class Simulator:
             allow_hosts=settings.allow_host,
             any_host=settings.any_host,
             reconnect_window=settings.reconnect_window,
+            simulate=settings.simulate,
+            sdk_file=settings.sdk_file,
+            recordings=settings.recordings_dir,
         )
         return Manager(
-            manager_settings, hub=hub, interceptor=interceptor, events=events, clock=self._clock, rng=self._rng
+            manager_settings,
+            hub=hub,
+            interceptor=interceptor,
+            events=events,
+            clock=self._clock,
+            rng=self._stream("manager"),
+            faults=self.faults,
         )
 
     async def _start_origin(self, stack: AsyncExitStack, manager: Manager) -> None:
@@ -182,11 +290,15 @@ class Simulator:
                 manager.sessions.report(node, report)
 
         settings = OriginSettings(
-            address="127.0.0.1", media_gap=self.settings.media_gap, media_timeout=self.settings.media_timeout
+            address="127.0.0.1",
+            media_gap=self.settings.media_gap,
+            media_timeout=self.settings.media_timeout,
+            recordings=self.settings.recordings_dir,
+            recordings_limit=self.settings.recordings_limit * 1_000_000,
         )
-        origin = await Origin.start(settings, report, clock=self._clock, rng=self._rng)
+        origin = await Origin.start(settings, report, clock=self._clock, rng=self._stream("origin"))
         stack.push_async_callback(origin.stop)
-        node = manager.registry.attach(origin.hello, origin.command)
+        node = manager.registry.attach(origin.hello, origin.command, thumbnail=origin.thumbnail)
 
     def _tls_context(self) -> ssl.SSLContext | None:
         settings = self.settings

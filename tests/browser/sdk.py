@@ -45,16 +45,21 @@ class Sdk:
         Raises:
             SdkMissing: There is no npm, no registry, or the package is not the one that these tests were written for.
         """
+        self.obtain_package()
+        return self.script
+
+    def obtain_package(self) -> Path:
+        """Return the directory of the unpacked package, as :meth:`obtain` does. The archive's digest is checked each time."""
         archive = CACHE / f"{self.package}-{self.version}.tgz"
         if not archive.exists():
             self._fetch()
         found = "sha512-" + base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
         if found != self.integrity:
             raise SdkMissing(f"{archive} is not the published package: delete it and run the tests again")
-        if not self.script.exists():
+        if not (self.directory / "package" / "package.json").exists():
             with tarfile.open(archive) as tar:
                 tar.extractall(self.directory, filter="data")
-        return self.script
+        return self.directory / "package"
 
     def _fetch(self) -> None:
         npm = shutil.which("npm")

@@ -17,3 +17,4 @@ need() { # need COMMAND PACKAGE
 
 [ -n "${CHROMIUM:-}" ] || need chromium chromium
 need npm npm
+need curl curl
