@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARGS ?=
 
-.PHONY: install run test lint format unit browser-setup bench-relay bench-hooks clean
+.PHONY: install run test lint format unit browser-setup bench-relay bench-hooks bench-dashboard screenshots clean
 
 install: $(STAMP)
 
@@ -45,11 +45,17 @@ unit: install
 test: browser-setup lint
 	$(BIN)/pytest
 
+screenshots: install
+	$(BIN)/python -m tests.browser.screenshots
+
 bench-relay: install
 	$(BIN)/python bench/relay.py
 
 bench-hooks: install
 	$(BIN)/python bench/hooks.py
+
+bench-dashboard: install
+	$(BIN)/python -m bench.dashboard
 
 clean:
 	rm -rf $(VENV) .cache build *.egg-info

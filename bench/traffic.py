@@ -170,7 +170,13 @@ class Load:
 
     def _connected(self, task: asyncio.Task[object]) -> None:
         self._tasks.discard(task)
-        task.result()
+        if not task.cancelled():
+            task.result()
+
+    @property
+    def connected(self) -> bool:
+        """Whether no connection is under way."""
+        return not self._tasks
 
     async def stop(self) -> None:
         """Let what is under way end."""

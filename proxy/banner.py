@@ -12,6 +12,8 @@ def banner(simulator: Simulator) -> str:
     plain = f"{host}:{simulator.port}"
     app = settings.default_app
     rows = [
+        ("Dashboard", f"http://{plain}/"),
+        ("Test pages", f"http://{plain}/publish and /subscribe"),
         ("Stream manager", f"http://{plain}/streammanager/api/4.0/event/{app}/NAME?action=broadcast"),
         ("Proxy", simulator.url if settings.proxy_enabled else f"disabled by proxy.enabled in {settings.config}"),
         ("Webhook socket", f"ws://{plain}/{app}/webhook?customerScope=SCOPE"),

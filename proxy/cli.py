@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 
 from proxy import __version__, serve
-from proxy.commands import hooks, listen
-from proxy.testing import publish_command
+from proxy.commands import hooks, listen, replay, sessions
+from proxy.testing import publish_command, subscribe_command
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -31,6 +31,13 @@ def make_parser() -> argparse.ArgumentParser:
     )
     publish_command.add_arguments(publish_parser)
     publish_parser.set_defaults(run=publish_command.run)
+    subscribe_parser = commands.add_parser(
+        "subscribe",
+        help="watch a stream and count what comes",
+        description="Subscribe at a stream manager, as the SDK does, and show what comes each second.",
+    )
+    subscribe_command.add_arguments(subscribe_parser)
+    subscribe_parser.set_defaults(run=subscribe_command.run)
     listen_parser = commands.add_parser(
         "listen",
         help="show hooks as they come",
@@ -45,6 +52,20 @@ def make_parser() -> argparse.ArgumentParser:
     )
     hooks.add_arguments(hooks_parser)
     hooks_parser.set_defaults(run=hooks.run)
+    sessions_parser = commands.add_parser(
+        "sessions",
+        help="list, show and export sessions",
+        description="Look at the sessions of a running instance, and export what was said in one.",
+    )
+    sessions.add_arguments(sessions_parser)
+    sessions_parser.set_defaults(run=sessions.run)
+    replay_parser = commands.add_parser(
+        "replay",
+        help="play a recorded client again",
+        description="Play the client of an exported session against a server, and report the first difference.",
+    )
+    replay.add_arguments(replay_parser)
+    replay_parser.set_defaults(run=replay.run)
     return parser
 
 

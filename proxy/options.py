@@ -62,6 +62,17 @@ def _flag(text: str) -> bool:
     return value
 
 
+def _on_off(text: str) -> bool:
+    value = {"on": True, "off": False}.get(text.strip().lower())
+    return _flag(text) if value is None else value
+
+
+def _seed(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or int(text) >= 2**53:
+        raise ValueError("a seed is a whole number from 0 to 9007199254740991")
+    return int(text)
+
+
 def _no_flag(text: str) -> bool:
     return not _flag(text)
 
@@ -128,6 +139,17 @@ def _days(text: str) -> float:
     return days
 
 
+_MEGABYTES = {"": 1, "mb": 1, "m": 1, "gb": 1000, "g": 1000, "tb": 1_000_000, "t": 1_000_000}
+
+
+def _megabytes(text: str) -> int:
+    match = re.fullmatch(r"([0-9]{1,9})\s*([a-z]*)", text.strip().lower())
+    size = int(match[1]) * _MEGABYTES.get(match[2], 0) if match else 0
+    if not 0 < size <= 10**9:
+        raise ValueError("it takes a size such as 500 (megabytes), 500MB or 20GB")
+    return size
+
+
 def _endpoint(text: str) -> str | None:
     """The property may be present and empty, as the real file has it when it is unused."""
     return _hook_uri(text) if text else None
@@ -187,6 +209,14 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "--data-dir", "data_dir", Path, "directory of the hook journal and certificates; :memory: keeps nothing", "DIR"
     ),
+    Option("--recordings", "recordings", Path, "directory of recordings (else in the data directory)", "DIR"),
+    Option(
+        "--recordings-limit",
+        "recordings_limit",
+        _megabytes,
+        "how much recordings may take together, in MB or with a unit such as 20GB",
+        "SIZE",
+    ),
     Option("--origin", "origin", _address, "an external origin, for instance a real server", "HOST[:PORT]", True),
     Option("--no-local-origin", "local_origin", _no_flag, "start no origin in this process"),
     Option("--pass-switch", "pass_switch", _flag, "let clients of external origins leave the socket; hooks end there"),
@@ -213,10 +243,13 @@ OPTIONS: tuple[Option, ...] = (
     Option("--media-gap", "media_gap", _positive_seconds, "seconds of silence until a session is `reconnect`", "S"),
     Option("--media-timeout", "media_timeout", _positive_seconds, "seconds of silence until a peer is gone", "S"),
     Option("--reconnect-window", "reconnect_window", _seconds, "seconds in which a lost publisher may come back", "S"),
+    Option("--simulate", "simulate", _on_off, "whether a connection may ask for faults with `simulate=`", "on|off"),
+    Option("--seed", "seed", _seed, "makes session numbers, uuids and faults the same in every run", "N"),
     Option("--tls-cert", "tls_cert", Path, "certificate chain (PEM) for https and wss", "FILE"),
     Option("--tls-key", "tls_key", Path, "private key (PEM) of the certificate", "FILE"),
     Option("--tls-self-signed", "tls_self_signed", _flag, "make an authority and a certificate for localhost, once"),
     Option("--tls-port", "tls_port", _port, "port of https and wss", "PORT"),
+    Option("--sdk-file", "sdk_file", Path, "the vendor's red5pro-sdk.min.js, for /publish to use it", "FILE"),
     Option("--log-level", "log_level", _choice("debug", "info", "warning", "error"), "least level logged", "LEVEL"),
     Option("--log-format", "log_format", _choice("text", "json"), "form of the log lines on stderr", "text|json"),
     Option(None, "proxy_enabled", _flag, "whether the WebSocket proxy serves", key="proxy.enabled"),

@@ -1,7 +1,8 @@
 """Checks that the documentation agrees with the code; ``--write`` brings the generated parts up to date.
 
 Checked: the README's option table holds every option of ``smproxy serve --help`` with its default and its words, the diagram
-of a session's life is that of the transition table, and every relative link of README and docs leads to a file.
+of a session's life is that of the transition table, the table of faults is that of their kinds, and every relative link of
+README and docs leads to a file.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from proxy.cli import make_parser
+from proxy.faults import Parameter
+from proxy.faults.registry import KINDS
 from proxy.options import OPTIONS, Option
 from proxy.settings import default_of
 from proxy.signaling.session import TABLE, Phase, Step
@@ -69,9 +72,25 @@ def life_diagram() -> str:
     return "\n".join([*lines, "```"])
 
 
+def fault_table() -> str:
+    """Write the table of all faults."""
+    lines = ["| fault | acts on | parameters | effect | `publish()` |", "| --- | --- | --- | --- | --- |"]
+    for kind in KINDS.values():
+        parameters = "<br>".join(_fault_parameter(each) for each in kind.parameters)
+        lines.append(f"| `{kind.name}` | {kind.room} | {parameters} | {kind.effect} | {kind.publish} |")
+    return "\n".join(lines)
+
+
+def _fault_parameter(parameter: Parameter) -> str:
+    default = str(parameter.default).lower() if isinstance(parameter.default, bool) else f"{parameter.default}"
+    default = f"{parameter.default:g}" if isinstance(parameter.default, float) else default
+    return f"`{parameter.name}={default}` {parameter.help} ({parameter.allowed})"
+
+
 GENERATED = (
     Generated("README.md", "options", option_table),
     Generated("docs/architecture.md", "session life", life_diagram),
+    Generated("docs/faults.md", "faults", fault_table),
 )
 
 

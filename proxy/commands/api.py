@@ -7,10 +7,13 @@ import json
 import ssl
 import urllib.error
 import urllib.request
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 from proxy.commands.output import USAGE, CommandError
+
+T = TypeVar("T")
 
 DEFAULT_URL = "http://localhost:5080"
 
@@ -21,9 +24,9 @@ _MAX_ANSWER = 64 * 1024 * 1024
 
 
 class Api:
-    """The hooks API of one instance. ``token``: its administrator token."""
+    """The hooks API of one instance, or the part of its API at ``root``. ``token``: its administrator token."""
 
-    def __init__(self, url: str, token: str | None) -> None:
+    def __init__(self, url: str, token: str | None, root: str = "/api/v1/hooks") -> None:
         try:
             parts = urlsplit(url)
             usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -35,6 +38,7 @@ class Api:
             raise CommandError("--url takes no user and password: give --token", USAGE)
         self._base = f"{parts.scheme}://{parts.netloc}"
         self._token = token
+        self._root = root
         # Whatever proxy the environment names is not meant for the instance on this desk.
         self._open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 
@@ -44,8 +48,26 @@ class Api:
         Raises:
             CommandError: the instance cannot be reached, or refuses.
         """
+        return self._call(json.loads, method, *path, query=query, body=body)
+
+    def lines(self, *path: str, query: dict[str, str | None] | None = None) -> list[str]:
+        """Return the lines of a text.
+
+        Raises:
+            CommandError: the instance cannot be reached, or refuses.
+        """
+        return self._call(lambda body: body.decode().splitlines(), "GET", *path, query=query)
+
+    def _call(
+        self,
+        read: Callable[[bytes], T],
+        method: str,
+        *path: str,
+        query: dict[str, str | None] | None = None,
+        body: object = None,
+    ) -> T:
         given = {key: value for key, value in (query or {}).items() if value is not None}
-        where = "/".join(["/api/v1/hooks", *(quote(part, safe="") for part in path)])
+        where = "/".join([self._root, *(quote(part, safe="") for part in path)])
         url = f"{self._base}{where}" + (f"?{urlencode(given)}" if given else "")
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"} if data else {}
@@ -54,7 +76,7 @@ class Api:
         request = urllib.request.Request(url, data=data, headers=headers, method=method)  # noqa: S310 - checked above
         try:
             with self._open(request, timeout=TIMEOUT) as response:
-                return json.loads(response.read(_MAX_ANSWER))
+                return read(response.read(_MAX_ANSWER))
         except urllib.error.HTTPError as error:
             raise CommandError(_refusal(error)) from None
         except (OSError, http.client.HTTPException, ValueError) as error:

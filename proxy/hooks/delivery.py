@@ -11,6 +11,7 @@ import asyncio
 import logging
 import random
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
@@ -62,6 +63,16 @@ class SinkStatus(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
+class News:
+    """What became of one delivery: its state from now on, and the attempt that was made, if one was."""
+
+    sink: str
+    event: EncodedEvent
+    state: State
+    attempt: AttemptRecord | None
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLetter:
     """An event that a sink was not able to deliver. ``at``: Unix time in milliseconds."""
 
@@ -104,6 +115,7 @@ class Delivery:
         self._emptied: asyncio.Future[None] | None = None
         self._closed = False
         self._disabled: str | None = None
+        self._forgotten = -1
         self._delivered = self._attempts = self._dropped = self._dead = self._skipped = 0
         self._outcomes = {"delivered": 0, "retry": 0, "dead": 0, "disabled": 0}
         self._latency = 0.0
@@ -111,6 +123,8 @@ class Delivery:
         self._refusals = ThrottledLog(logger, self._loop.time)
         self._deaths = ThrottledLog(logger, self._loop.time)
         self._failures = ThrottledLog(logger, self._loop.time)
+        #: Told of each attempt. Must not block.
+        self.on_news: Callable[[News], None] | None = None
         #: The latest events that were given up, oldest first.
         self.dead_letters: deque[DeadLetter] = deque(maxlen=limits.dead_letters)
 
@@ -180,6 +194,28 @@ class Delivery:
             self._disabled = None
         self._refill.again(ids)
 
+    def forget(self, upto: int) -> int:
+        """Drop what waits here, events up to this id, and dead letters; return how many waited.
+
+        An attempt that is under way ends, and is not repeated. A sink that is disabled is enabled.
+        """
+        self._forgotten = upto
+        count = self._backlog()
+        dropped = self._lanes.drain()
+        if self._refill is not None:
+            self._refill.forget(upto)
+        for stored in dropped:
+            if stored.id > upto:
+                self._lanes.push(stored)
+        self.dead_letters.clear()
+        self._disabled = None
+        self._set_timer()
+        self._dispatch()
+        if self._refill is not None:
+            self._refill.made_room()
+        self._tell_if_empty()
+        return count
+
     def status(self) -> SinkStatus:
         """Return the counters as they are now."""
         oldest = min((lane.events[0].event.ts for lane in self._lanes), default=None)
@@ -205,8 +241,7 @@ class Delivery:
         self._closed = True
         try:
             if self._backlog() and flush > 0:
-                self._emptied = self._loop.create_future()
-                await asyncio.wait((self._emptied,), timeout=flush)
+                await asyncio.wait((self._empty(),), timeout=flush)
         finally:
             self._in_flight = 0  # a retry that falls due meanwhile starts no new worker
             workers = tuple(self._workers)
@@ -220,11 +255,24 @@ class Delivery:
             await self._sink.stop()
         return self._backlog()
 
+    async def drained(self) -> None:
+        """Wait until all that was given is settled."""
+        while self._backlog():
+            await asyncio.shield(self._empty())
+
+    def _empty(self) -> asyncio.Future[None]:
+        """Return what is done when nothing is left."""
+        if self._emptied is None or self._emptied.done():
+            self._emptied = self._loop.create_future()
+        return self._emptied
+
     def _backlog(self) -> int:
         return len(self._lanes) + (0 if self._refill is None else self._refill.left)
 
     def _take_back(self, stored: Stored) -> bool:
         """An event comes from the journal; ``False`` when there is no room for it after all."""
+        if stored.id <= self._forgotten:
+            return True
         if self._disabled is not None:
             self._bury(stored, f"sink disabled: {self._disabled}", 0)
             return True
@@ -295,6 +343,11 @@ class Delivery:
     def _note(self, stored: Stored, state: State, record: AttemptRecord | None) -> None:
         if self._ledger is not None:
             self._ledger.mark(Mark(stored.id, self._sink.name, state, record))
+        if self.on_news is not None:
+            try:
+                self.on_news(News(self._sink.name, stored.event, state, record))
+            except Exception:
+                logger.exception("who is told of deliveries failed at event %s", stored.event.uuid)
 
     def _settled(self, lane: Lane) -> None:
         self._lanes.settle(lane)
@@ -309,6 +362,9 @@ class Delivery:
     def _retry(self, lane: Lane, outcome: Retry, record: AttemptRecord) -> None:
         now = self._loop.time()
         stored = lane.events[0]
+        if stored.id <= self._forgotten:
+            self._settled(lane)
+            return
         wait = None
         if self._disabled is None:
             wait = self._profile.wait(
@@ -343,6 +399,8 @@ class Delivery:
         self._dispatch()
 
     def _bury(self, stored: Stored, why: str, attempts: int, record: AttemptRecord | None = None) -> None:
+        if stored.id <= self._forgotten:
+            return
         event = stored.event
         self._dead += 1
         self._note(stored, State.DEAD, record or AttemptRecord(self._clock.wall_ms(), "disabled", why, 0))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from proxy.hooks.delivery import DeadLetter, Delivery, Limits, SinkStatus
+from proxy.hooks.delivery import DeadLetter, Delivery, Limits, News, SinkStatus
 from proxy.hooks.event import Context, HookEvent, Stored, encode
 from proxy.hooks.journal import Journal, JournalError
 from proxy.hooks.retry import FAST, RetryProfile
@@ -66,6 +66,22 @@ class Hub:
             raise
         return cls(deliveries, taps, journal)
 
+    def watch(self, tap: Tap, on_news: Callable[[News], None]) -> Callable[[], None]:
+        """Have ``tap`` see each event, and ``on_news`` what becomes of it at each sink; return what ends that.
+
+        There is one such watcher at a time. Neither may block.
+        """
+        self._taps = (*self._taps, tap)
+        for delivery in self._deliveries:
+            delivery.on_news = on_news
+
+        def unwatch() -> None:
+            self._taps = tuple(each for each in self._taps if each is not tap)
+            for delivery in self._deliveries:
+                delivery.on_news = None
+
+        return unwatch
+
     def publish(self, event: HookEvent, context: Context | None = None) -> None:
         """Send ``event`` to every sink and tap, some time soon. Never blocks and never raises; call it on the event loop."""
         try:
@@ -111,6 +127,27 @@ class Hub:
                 delivery.again(ids)
                 count += len(ids)
         return count
+
+    async def drained(self, timeout: float) -> bool:
+        """Wait until every sink has settled what it was given, at most ``timeout`` seconds; return whether all have."""
+        if self.journal is not None:
+            await self.journal.flush()
+        waits = [asyncio.ensure_future(delivery.drained()) for delivery in self._deliveries]
+        if not waits:
+            return True
+        _, late = await asyncio.wait(waits, timeout=timeout)
+        for wait in late:
+            wait.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+        return not late
+
+    async def forget(self) -> tuple[int, int]:
+        """Forget every event so far: in the journal, and what sinks have yet to get. What sinks are told next is new.
+
+        Return how many events the journal forgot, and how many deliveries are not made. Raises :class:`JournalError`.
+        """
+        upto, events = (self._published, 0) if self.journal is None else await self.journal.forget()
+        return events, sum(delivery.forget(upto) for delivery in self._deliveries)
 
     def status(self) -> list[SinkStatus]:
         """Return how each sink is doing, in the order in which they were given."""

@@ -100,6 +100,12 @@ class Refill:
         self._again.extend(ids)
         self._run()
 
+    def forget(self, upto: int) -> None:
+        """Events up to this id are no longer to be given."""
+        self._cursor = max(self._cursor, upto)
+        self._waiting = 0
+        self._again = deque(number for number in self._again if number > upto)
+
     def made_room(self) -> None:
         """An event left the lanes."""
         if self._task is not None and not self._room.is_set() and self._lanes.room >= self._enough():
@@ -145,8 +151,11 @@ class Refill:
         self._level()
 
     async def _read_again(self, room: int) -> bool:
-        ids = [self._again[place] for place in range(min(room, len(self._again)))]
+        queue = self._again
+        ids = [queue[place] for place in range(min(room, len(queue)))]
         events = await self._ledger.fetch(ids)
+        if self._again is not queue:
+            return True  # it was forgotten meanwhile
         for _ in ids:
             self._again.popleft()
         # New events may have taken the room meanwhile.
@@ -157,7 +166,7 @@ class Refill:
     async def _read_on(self, room: int) -> bool:
         page = await self._ledger.pending(self._sink, self._cursor, room)
         for stored in page.events:
-            self._cursor = stored.id
+            self._cursor = max(self._cursor, stored.id)
             self._waiting -= 1
             self._give(stored)
         if not page.complete:

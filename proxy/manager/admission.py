@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 from yarl import URL
 
-from proxy.manager.attempt import Client
+from proxy.faults import Fault
+from proxy.manager.attempt import Attempt, Client
+from proxy.manager.interference import REFUSALS, Interference, Plan
+from proxy.manager.records import Records
 from proxy.manager.registry import Node, OriginChoiceError, Registry
 from proxy.manager.relay.relay import Relay
 from proxy.manager.sessions import Sessions
@@ -21,7 +24,8 @@ from proxy.signaling.params import ConnectionParams, ParamError
 logger = logging.getLogger(__name__)
 
 POLICY_VIOLATION = 1008  # RFC 6455, 7.4.1
-BAD_GATEWAY = 1014  # registered with IANA
+TRY_AGAIN_LATER = 1013  # registered with IANA, as is the next
+BAD_GATEWAY = 1014
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,12 +46,22 @@ class Admission:
     """
 
     def __init__(
-        self, rules: AdmissionRules, *, registry: Registry, sessions: Sessions, relay: Relay, clock: Clock
+        self,
+        rules: AdmissionRules,
+        *,
+        registry: Registry,
+        sessions: Sessions,
+        relay: Relay,
+        records: Records,
+        interference: Interference,
+        clock: Clock,
     ) -> None:
         self._rules = rules
         self._registry = registry
         self._sessions = sessions
         self._relay = relay
+        self._records = records
+        self._interference = interference
         self._clock = clock
 
     def __call__(self, request: UpgradeRequest) -> None:
@@ -62,6 +76,10 @@ class Admission:
                 default_app=self._rules.default_app,
                 scope_required=self._rules.scope_required,
             )
+            plan = self._interference.plan(params)
+            if (fault := plan.find(*REFUSALS)) is not None:
+                self._strike(request, plan, fault)
+                return
             node = self._choose(params)
         except ParamError as error:
             self._refuse(request, error)
@@ -82,6 +100,14 @@ class Admission:
             request.remote_ip,
             node.address,
         )
+        self._interference.begin(plan, attempt)
+        if (fault := plan.find("connect-failed")) is not None:
+            self._fail(request, plan, fault, attempt)
+            return
+        unreachable = plan.find("origin-unreachable")
+        if unreachable is not None:
+            unreachable.acted(attempt.session, params)
+        origin_filter = None if node.reports or self._rules.pass_switch else keeps_the_socket
         try:
             attempt.relay = self._relay.open(
                 request,
@@ -90,7 +116,10 @@ class Admission:
                 target=params.origin_target,
                 headers={ATTEMPT_HEADER: attempt.token} if node.reports else {},
                 observer=attempt,
-                origin_filter=None if node.reports or self._rules.pass_switch else keeps_the_socket,
+                origin_filter=origin_filter,
+                record=self._records.open(attempt.session, _url(request)),
+                detour=self._interference.detour(plan, attempt, origin_filter),
+                unreachable=None if unreachable is None else float(unreachable.parameters["after"]),
             )
         except ValueError as error:  # what was checked above should not get here, but no session may hang on it
             attempt.dial_failed(str(error))
@@ -111,13 +140,48 @@ class Admission:
         logger.warning(
             "refused %s: %s=%s %s%s", request.remote_ip, error.parameter, _shown(error.value), error.problem, hint
         )
-        self._sessions.refuse(error.connection, request.remote_ip)
-        self._relay.refuse(request, messages.connect_status(messages.CONNECT_REJECTED), POLICY_VIOLATION, str(error))
+        session = self._sessions.refuse(error.connection, request.remote_ip)
+        text = messages.connect_status(messages.CONNECT_REJECTED)
+        self._turn_away(request, session, text, POLICY_VIOLATION, str(error))
+
+    def _turn_away(self, request: UpgradeRequest, session: int, text: str, code: int, reason: str) -> None:
+        record = self._records.open(session, _url(request))
+        record.proxy(text)
+        record.closed("proxy", code, reason)
+        self._records.ended(session)
+        self._relay.refuse(request, text, code, reason)
+
+    def _strike(self, request: UpgradeRequest, plan: Plan, fault: Fault) -> None:
+        """Refuse on purpose."""
+        params, values = plan.params, fault.parameters
+        logger.warning("refused %s: fault %s", request.remote_ip, fault.name)
+        if fault.name == "upgrade-refused":
+            fault.acted(None, params)
+            request.reject(int(values["status"]), f"Refused by the fault {fault.name}.")
+            return
+        session = self._sessions.refuse(params.connection, request.remote_ip)
+        fault.acted(session, params)
+        write = messages.connect_error if values.get("type") == "error" else messages.connect_status
+        code = int(values.get("code", TRY_AGAIN_LATER))
+        self._turn_away(request, session, write(messages.CONNECT_REJECTED), code, str(values["reason"]))
+
+    def _fail(self, request: UpgradeRequest, plan: Plan, fault: Fault, attempt: Attempt) -> None:
+        """Refuse on purpose as when no origin can be had."""
+        reason = str(fault.parameters["reason"])
+        fault.acted(attempt.session, plan.params)
+        attempt.dial_failed(reason)
+        text = messages.connect_error(messages.CONNECT_FAILED)
+        self._turn_away(request, attempt.session, text, int(fault.parameters["code"]), reason)
 
 
 def keeps_the_socket(message: ServerMessage | None) -> bool:
     """Withhold the notice on which an SDK leaves the socket: without a node channel the session's end is seen only there."""
     return not (message and message.data and message.data.code == messages.DATA_CHANNEL_AVAILABLE)
+
+
+def _url(request: UpgradeRequest) -> str:
+    """Return what the client dialed."""
+    return f"{'wss' if request.secure else 'ws'}://{request.headers.get('Host', '')}{request.target}"
 
 
 def _shown(value: str | None) -> str:

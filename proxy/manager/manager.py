@@ -9,19 +9,32 @@ import socket
 import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import msgspec
 from aiohttp import web
 
+import proxy
+from proxy.faults import FaultBook
 from proxy.hooks.event import Context, EventFactory
 from proxy.hooks.hub import Hub
 from proxy.hooks.interceptor import Interceptor
 from proxy.hooks.trigger import Trigger
 from proxy.manager.admission import Admission, AdmissionRules
+from proxy.manager.feed import Feed
 from proxy.manager.front import Front
+from proxy.manager.history import History
+from proxy.manager.interference import Interference
+from proxy.manager.records import Records
 from proxy.manager.registry import Registry
 from proxy.manager.relay.limits import RelayLimits
 from proxy.manager.relay.relay import Relay
-from proxy.manager.rest import errors, event, health, hooks, metrics, proxy_clients
+from proxy.manager.rest import control, errors, event, health, hooks, metrics, proxy_clients
+from proxy.manager.rest.faults import FaultRoutes
+from proxy.manager.rest.feed import FeedRoutes
+from proxy.manager.rest.origins import OriginRoutes
+from proxy.manager.rest.pages import PageRoutes
+from proxy.manager.rest.recordings import RecordingRoutes
 from proxy.manager.rest.webhook_socket import webhook_socket
 from proxy.manager.sessions import Sessions
 from proxy.signaling.clock import Clock
@@ -51,6 +64,9 @@ class ManagerSettings:
     allow_hosts: tuple[str, ...] = ()
     any_host: bool = False
     reconnect_window: float = 0.0
+    simulate: bool = True
+    sdk_file: Path | None = None
+    recordings: Path | None = None
 
 
 class Manager:
@@ -65,19 +81,37 @@ class Manager:
         events: EventFactory,
         clock: Clock,
         rng: random.Random,
+        faults: FaultBook,
     ) -> None:
         self._settings = settings
         self._hub = hub
         self._interceptor = interceptor
         self.registry = Registry(allow_hosts=settings.allow_hosts, any_host=settings.any_host)
 
+        self.history = history = History(clock, faults_of=faults.names_for)
+        self.records = records = Records(clock)
+        history.on_forgotten(records.forget)
+
         def publish(payload: Payload, sequence: int, connection: Connection, context: Context) -> None:
+            history.told(payload, connection)
             hub.publish(events.make(payload, sequence, connection), context)
 
         self.sessions = Sessions(publish, clock=clock, rng=rng, reconnect_window=settings.reconnect_window)
-        self._relay = Relay(limits=RelayLimits(), clock=clock, rng=rng)
+        self.sessions.watch(history.seen)
+        self.sessions.watch(records.seen)
+        self.sessions.overheard = records.overheard
+        self.faults = faults
+        self._interference = Interference(faults, self.sessions, simulate=settings.simulate)
+        # Its masks are drawn at the pace of the traffic, which must not decide on the next session's number.
+        self._relay = Relay(limits=RelayLimits(), clock=clock, rng=random.Random(rng.getrandbits(64)))  # noqa: S311
         admission = Admission(
-            settings.rules, registry=self.registry, sessions=self.sessions, relay=self._relay, clock=clock
+            settings.rules,
+            registry=self.registry,
+            sessions=self.sessions,
+            relay=self._relay,
+            records=records,
+            interference=self._interference,
+            clock=clock,
         )
         application = web.Application(middlewares=[errors.make_middleware(clock)], client_max_size=2**20)
         application.add_routes(health.routes())
@@ -86,9 +120,27 @@ class Manager:
         )
         application.add_routes(event.EventRoutes(self.registry, self.sessions).routes())
         application.add_routes([web.get(path, self._upgrade) for path in PROXY_PATHS])
+        application.add_routes(control.routes(self, hub, interceptor, settings.admin_token, clock=clock))
+        recordings = RecordingRoutes(settings.recordings, self.registry, settings.admin_token)
+        application.add_routes(recordings.routes())
         trigger = Trigger(hub, events=events, rng=rng)
         application.add_routes(hooks.HookRoutes(hub, trigger, settings.admin_token).routes())
+        application.add_routes(FaultRoutes(faults, settings.admin_token).routes())
         application.add_routes(metrics.MetricsRoutes(hub, self.sessions, interceptor).routes())
+        self.feed = Feed(
+            sessions=self.sessions,
+            history=history,
+            hub=hub,
+            clock=clock,
+            counts={
+                "origins": OriginRoutes(self.registry, history, None).current,
+                "faults": lambda: _count_faults(faults),
+                "sinks": lambda: [msgspec.structs.replace(status, oldest=None) for status in hub.status()],
+            },
+            facts={"version": proxy.__version__, "startedAt": clock.wall_ms(), "app": settings.rules.default_app},
+        )
+        application.add_routes(FeedRoutes(self.feed, settings.admin_token).routes())
+        application.add_routes(PageRoutes(app=settings.rules.default_app, sdk_file=settings.sdk_file).routes())
         application.add_routes([web.get("/{app:.+}/webhook", webhook_socket(interceptor, hub.journal))])
         # The limits of the front, so that a request which it lets in is not refused behind it.
         self._runner = web.AppRunner(
@@ -110,6 +162,11 @@ class Manager:
         self.port = 0
         self.tls_port: int | None = None
 
+    @property
+    def router(self) -> web.UrlDispatcher:
+        """Every route of the HTTP interface."""
+        return self._runner.app.router
+
     async def start(self) -> None:
         """Open the ports.
 
@@ -117,6 +174,7 @@ class Manager:
             OSError: a port cannot be opened.
         """
         await self._runner.setup()
+        self._interference.start()
         self.port = await self._listen(self._settings.port, None)
         if self._settings.tls_context is not None:
             self.tls_port = await self._listen(self._settings.tls_port, self._settings.tls_context)
@@ -132,10 +190,12 @@ class Manager:
         await self.refuse_new()
         self.sessions.stop(reason)
         await self._relay.stop(timeout=CLOSE_TIMEOUT)
+        self._interference.stop()
         if self._hub.journal is not None:
             await (
                 self._hub.journal.flush()
             )  # listeners are told once an event is journalled: let them have the last ones
+        self.feed.close()
         await self._interceptor.close()
         await self._front.stop()
         await self._runner.cleanup()
@@ -163,6 +223,12 @@ class Manager:
         if request.headers.get("Upgrade", "").lower() != "websocket":
             raise errors.ApiError(426, "This is the WebSocket proxy: connect with ws:// or wss://.")
         return self._front.takeover(request)
+
+
+def _count_faults(book: FaultBook) -> dict[str, int]:
+    """Say how many faults are on and what they did, so that who looks sees that it has changed."""
+    log = book.log()
+    return {"active": len(book.active()), "logged": len(log), "last": log[-1].at if log else 0}
 
 
 def _port_of(sockets: Iterable[socket.socket]) -> int:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import fnmatch
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from proxy.signaling.node import CommandTo, Hello, Load
+
+Thumbnail: TypeAlias = Callable[[str, str], Awaitable[bytes | None]]
+"""Gives the last key frame of a live stream, by room and name, as PNG; ``None`` when there is none. Raises ``ValueError``
+when it cannot be decoded."""
 
 
 class OriginChoiceError(LookupError):
@@ -28,6 +33,7 @@ class Node:
     port: int
     region: str = "local"
     command: CommandTo | None = None
+    thumbnail: Thumbnail | None = None
     sessions: int = 0
     load: Load = field(default_factory=lambda: Load(publishers=0))
 
@@ -55,9 +61,9 @@ class Registry:
         """The registered origins, in the order of their registration."""
         return list(self._nodes.values())
 
-    def attach(self, hello: Hello, command: CommandTo | None = None) -> Node:
+    def attach(self, hello: Hello, command: CommandTo | None = None, *, thumbnail: Thumbnail | None = None) -> Node:
         """Register an origin, in place of one of the same address."""
-        node = Node(hello.address, hello.host, hello.port, hello.region, command)
+        node = Node(hello.address, hello.host, hello.port, hello.region, command, thumbnail)
         self._nodes[hello.address.lower()] = node
         return node
 

@@ -16,6 +16,7 @@ from proxy.manager.session import Session
 from proxy.signaling.clock import Clock, session_number
 from proxy.signaling.node import (
     AttemptFailed,
+    ChannelFrame,
     Evict,
     Kick,
     Load,
@@ -77,6 +78,8 @@ class Sessions:
         self._lingering: dict[Attempt, asyncio.TimerHandle] = {}
         self._recording: dict[str, Session] = {}
         self._watchers: tuple[Callable[[Session], None], ...] = ()
+        #: Is told what was said on a data channel: the session, whether by its client, and the text.
+        self.overheard: Callable[[int, bool, str], None] = lambda session, by_client, text: None
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -120,11 +123,12 @@ class Sessions:
 
         return unwatch
 
-    def refuse(self, connection: Connection, remote_ip: str) -> None:
-        """Tell of a connection that was refused for its parameters."""
+    def refuse(self, connection: Connection, remote_ip: str) -> int:
+        """Tell of a connection that was refused for its parameters; return the number of the session it would have been."""
         life = self._new_life(connection.id or "", connection.app or "", remote_ip)
         for sequence, payload in enumerate(life.refuse(ConnectError.REJECTED), 1):
             self._publish(payload, sequence, connection, Context())
+        return life.number
 
     def open(self, params: ConnectionParams, node: Node, client: Client) -> Attempt:
         """Begin an attempt: of a new session, or of one that waits for its publisher to come back."""
@@ -196,6 +200,8 @@ class Sessions:
             case TrackStatistics(track=track):
                 session.statistics[track] = report
                 self._changed(session)
+            case ChannelFrame(by_client=by_client, text=text):
+                self.overheard(session.number, by_client, text)
             case AttemptFailed(error=error):
                 self._attempt_failed(session, error)
             case PeerEnded(reason=reason, lost=lost):

@@ -9,7 +9,6 @@ from typing import Protocol
 
 from websockets.datastructures import Headers
 
-
 _FORGOTTEN = Headers()
 
 

@@ -56,9 +56,9 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class SessionRecording:
-    """``target`` is the path and query that the client dialed, ``None`` when the file does not say."""
+    """``dialed`` is the URL of the client, without secrets; ``None`` when the file does not say."""
 
-    target: str | None
+    dialed: str | None
     frames: tuple[Frame, ...]
 
     @classmethod
@@ -85,20 +85,20 @@ class SessionRecording:
         Raises:
             RecordingError: a line is none of a recording, or nothing was said by a client.
         """
-        target, frames = None, []
+        dialed, frames = None, []
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
             entry = read_object(line)
             if entry.get("kind") == "session":
-                target = entry.get("target") if isinstance(entry.get("target"), str) else None
+                dialed = entry.get("url") if isinstance(entry.get("url"), str) else None
             elif (frame := _frame(number, entry)) is not None:
                 frames.append(frame)
             else:
                 raise RecordingError(f"{name}, line {number}: no frame of a session: {line[:60]!r}")
         if not frames:
             raise RecordingError(f"{name} has no frames: it takes what `smproxy sessions export` writes")
-        return cls(target, tuple(frames))
+        return cls(dialed, tuple(frames))
 
     @property
     def had_media(self) -> bool:
@@ -111,7 +111,7 @@ class SessionRecording:
         A parameter that is given empty is left out. Raises :class:`RecordingError` for one that was removed and is not given.
         """
         place = urlsplit(base)
-        recorded = parse_qsl(urlsplit(self.target or "").query.replace("+", "%2B"), keep_blank_values=True)
+        recorded = parse_qsl(urlsplit(self.dialed or "").query.replace("+", "%2B"), keep_blank_values=True)
         there = parse_qsl(place.query.replace("+", "%2B"), keep_blank_values=True)
         parameters = dict(recorded) | dict(there) | given
         removed = [key for key, value in parameters.items() if value == REMOVED]
@@ -119,7 +119,7 @@ class SessionRecording:
             ways = ", ".join("--password" if key == "password" else f"--param {key}=VALUE" for key in removed)
             raise RecordingError(f"the recording was written without its {', '.join(removed)}: give {ways}")
         query = "&".join(f"{key}={quote(value, safe='')}" for key, value in parameters.items() if value)
-        path = place.path if place.path.strip("/") else unquote(urlsplit(self.target or "/streammanager/").path)
+        path = place.path if place.path.strip("/") else unquote(urlsplit(self.dialed or "/streammanager/").path)
         return urlunsplit((place.scheme, place.netloc, path, query, ""))
 
 

@@ -23,6 +23,7 @@ from proxy.testing import WebhookReceiver
 from tests.browser.page_server import PageServer
 from tests.browser.sdk import SDKS, SdkMissing
 from tests.browser.sdk_page import SdkPage
+from tests.browser.subscribe_page import SubscribePage
 
 FLAGS = [
     "--use-fake-device-for-media-stream",
@@ -40,6 +41,7 @@ FLAGS = [
 ]
 
 OpenPage = Callable[..., Awaitable[SdkPage]]
+OpenSubscribePage = Callable[..., Awaitable[SubscribePage]]
 StartSimulator = Callable[..., Awaitable[Simulator]]
 
 
@@ -89,6 +91,21 @@ async def open_page(chromium: Browser, page_server: PageServer) -> AsyncIterator
             stack.push_async_callback(context.close)
             tab = SdkPage(await context.new_page())
             await tab.open(f"{base}/{page}")
+            return tab
+
+        yield open_
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def open_subscribe_page(chromium: Browser, page_server: PageServer) -> AsyncIterator[OpenSubscribePage]:
+    """Opens watching pages as ``open_page`` does publishing ones."""
+    async with AsyncExitStack() as stack:
+
+        async def open_(page: str = "subscribe.html") -> SubscribePage:
+            context = await chromium.new_context()
+            stack.push_async_callback(context.close)
+            tab = SubscribePage(await context.new_page())
+            await tab.open(f"{page_server.url}/{page}")
             return tab
 
         yield open_

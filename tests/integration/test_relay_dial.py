@@ -281,6 +281,7 @@ async def test_what_the_client_says_early_waits_for_the_origin() -> None:
         go.set()
         await eventually(lambda: len(running.heard[0].client) == 400)
         assert running.heard[0].events[0] == "dialed"
+        await eventually(lambda: len(got) >= 400 * len(message))
         assert bytes(got) == message * 400
         writer.close()
         await running.end()

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.origin.forward.feedback import (
+    MAX_NAMED,
     Goodbye,
     KeyFrameRequest,
     Nack,
@@ -34,6 +35,16 @@ def test_a_nack_names_the_same_packets_as_were_written(missing: set[int]) -> Non
     assert isinstance(read, Nack)
     assert read.media_ssrc == 2
     assert sorted(read.sequences) == sorted(missing)
+
+
+def test_what_one_datagram_may_name_is_bounded() -> None:
+    """A datagram full of bit masks names no more packets than are kept, in one NACK or in several."""
+    masks = struct.pack("!HH", 0, 0xFFFF)
+    one = struct.pack("!BBHII", 0x81, 205, 2 + 340, 1, 2) + masks * 340
+    several = (struct.pack("!BBHII", 0x81, 205, 2 + 30, 1, 2) + masks * 30) * 10
+    for compound in (one, several):
+        found = [each for each in read_feedback(compound) if isinstance(each, Nack)]
+        assert sum(len(each.sequences) for each in found) == MAX_NAMED
 
 
 def test_a_nack_wraps() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from proxy.origin.forward.feed import BURST, MAX_LAG
 from proxy.origin.forward.feedback import ReportBlock
-from proxy.origin.forward.repeats import MAX_RESENT, RESEND_SPACING
+from proxy.origin.forward.repeats import MAX_ASKED, MAX_RESENT, RESEND_SPACING
 from proxy.origin.forward.timeline import HISTORY
 from proxy.origin.reception import SenderReport
 from tests.unit.forward_rig import INTER, KEY, MIDDLE, Publisher, Subscriber, Time, read, rtp
@@ -457,6 +457,18 @@ def test_repeats_are_bounded_in_a_second() -> None:
     assert answered == MAX_RESENT
     clock.now += 1
     assert subscriber.sender.nack(everything) == 400
+
+
+def test_a_flood_of_nacks_is_not_read() -> None:
+    """A client that keeps asking for what it cannot have is not listened to before the second is over, then it is."""
+    clock, publisher, subscriber = watched()
+    publisher.frame(key=True, packets=400)
+    last = subscriber.sent[-1].sequence
+    for _ in range(MAX_ASKED // 512):
+        assert subscriber.sender.nack([(last + 1) & 0xFFFF] * 512) == 0
+    assert subscriber.sender.nack([last]) == 0
+    clock.now += 1
+    assert subscriber.sender.nack([last]) == 1
 
 
 @given(st.lists(st.integers(0, 0xFFFF), max_size=50))

@@ -268,3 +268,12 @@ def test_any_header_is_read(noise: bytes, at: int) -> None:
     data[at : at + len(noise)] = noise
     read_header(bytes(data))
     read_header(noise + bytes(HEADER_SIZE))
+
+
+def test_a_header_without_room_for_its_tracks_is_an_error() -> None:
+    """Parameters that fill the header are refused, with an index or without, and nobody waits for ever."""
+    header = Header(webm=False, tracks={Kind.VIDEO: TrackEntry(Kind.VIDEO, "H264", bytes(HEADER_SIZE), 640, 480)})
+    for index in ([], [(0, HEADER_SIZE)], [(0, HEADER_SIZE), (1000, HEADER_SIZE + 1)]):
+        header.index = list(index)
+        with pytest.raises(ValueError, match="do not fit"):
+            header.write()

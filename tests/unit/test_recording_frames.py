@@ -108,6 +108,27 @@ def test_a_picture_without_its_first_slice_is_left_out() -> None:
     assert depacketizer.push(Rtp(3, True, bytes([0x65, 0x88]) + bytes(20), 0.0, False))
 
 
+@pytest.mark.parametrize("count", [1, 40])
+def test_parameters_that_no_file_has_room_for_are_left_out(count: int) -> None:
+    """A key frame with parameter sets of absurd size is not kept; the next sensible one is."""
+    depacketizer = DEPACKETIZERS["H264"]()
+
+    def push(*units: bytes) -> list[Frame]:
+        frames: list[Frame] = []
+        for unit in units:
+            frames += depacketizer.push(Rtp(len(sent), unit is units[-1], unit, 0.0, False))
+        sent.append(units)
+        return frames
+
+    sent: list[tuple[bytes, ...]] = []
+    sps, picture = bytes.fromhex("6742c01fda0141fb"), bytes([0x65, 0x88]) + bytes(20)
+    huge = [bytes([0x68, number]) + bytes(100_000 // count) for number in range(count)]
+    assert not push(sps, *huge, picture)
+    assert depacketizer.needs_key_frame
+    [frame] = push(sps, bytes.fromhex("68ce3c80"), picture)
+    assert len(frame.config) < 100
+
+
 @given(st.permutations(range(12)), st.integers(0, 0xFFFF))
 def test_packets_are_put_in_order(order: list[int], first: int) -> None:
     """What came in any order within the window goes out in order, also across the wrap of the numbers."""

@@ -134,6 +134,14 @@ class Journal:
         """Make deliveries of a sink pending again, of one event or of all dead ones; return the events' ids."""
         return await self._call(lambda store: store.reset(sink, uuid))
 
+    async def forget(self) -> tuple[int, int]:
+        """Delete all events that were published so far, delivered or not; return the last id, and how many they were.
+
+        Raises ``JournalError``.
+        """
+        upto = self._next_id - 1
+        return upto, await self._call(lambda store: store.forget(upto))
+
     async def unfinished(self, after: int, limit: int) -> list[tuple[int, int]]:
         """Return sessions without an end and the ids of their first events, those with a first id after ``after``."""
         return await self._read(lambda connection: read.unfinished(connection, after, limit))

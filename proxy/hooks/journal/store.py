@@ -63,6 +63,7 @@ class Store:
         self._scan = 0
         self._idle = True
         self._forcing = False
+        self._forgotten = -1
         self.last_id = self._number(
             "SELECT max((SELECT coalesce(max(id), 0) FROM events), (SELECT coalesce(max(event), 0) FROM deliveries), "
             "(SELECT coalesce(max(max(first, coalesce(last, 0))), 0) FROM sinks))"
@@ -97,7 +98,7 @@ class Store:
         values: list[object] = []
         rows = 0
         for mark in marks:
-            if (sink := self._sink_of(mark.sink, mark.event)) is None:
+            if mark.event <= self._forgotten or (sink := self._sink_of(mark.sink, mark.event)) is None:
                 continue
             attempt = mark.attempt
             rows += 1
@@ -146,6 +147,25 @@ class Store:
                 ids += found
                 self.connection.execute("UPDATE sinks SET floor = min(floor, ?) WHERE id = ?", (min(found) - 1, period))
         return sorted(ids)
+
+    def forget(self, upto: int) -> int:
+        """Delete every event up to this id and what became of it, needed or not; return how many events."""
+        self._forgotten = upto
+        self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            self.connection.execute("DELETE FROM deliveries WHERE event <= ?", (upto,))
+            deleted = self.connection.execute("DELETE FROM events WHERE id <= ?", (upto,)).rowcount
+            self.connection.execute("DELETE FROM sinks WHERE last IS NOT NULL AND last <= ?", (upto,))
+            # Ids go on from here also after a restart, when no event is left to tell how far they were.
+            self.connection.execute("UPDATE sinks SET first = max(first, ?), floor = max(floor, ?)", (upto, upto))
+            self.connection.execute("COMMIT")
+        except BaseException:
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+            raise
+        self.events -= deleted
+        self._load_sinks()
+        return deleted
 
     @property
     def enough(self) -> int:

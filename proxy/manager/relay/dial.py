@@ -37,9 +37,9 @@ class Dial(asyncio.Protocol):
         self._buffer = b""
         self._task: asyncio.Task[None] | None = None
 
-    def start(self, host: str, port: int) -> None:
-        """Start to connect."""
-        self._task = asyncio.get_running_loop().create_task(self._connect(host, port))
+    def start(self, host: str, port: int, unreachable: float | None = None) -> None:
+        """Start to connect; ``unreachable``: nothing is connected, and that fails after so many seconds."""
+        self._task = asyncio.get_running_loop().create_task(self._connect(host, port, unreachable))
         self._task.add_done_callback(self._connected)
 
     def give_up(self, why: str = "") -> None:
@@ -54,9 +54,12 @@ class Dial(asyncio.Protocol):
         if why:
             owner.failed(why)
 
-    async def _connect(self, host: str, port: int) -> None:
+    async def _connect(self, host: str, port: int, unreachable: float | None) -> None:
         why = ""
         try:
+            if unreachable is not None:
+                await asyncio.sleep(unreachable)
+                raise ConnectionRefusedError(None, "a fault keeps it from being reached")
             await asyncio.get_running_loop().create_connection(lambda: self, host, port)
         except OSError as error:
             why = f"origin {host}:{port} cannot be reached: {error.strerror or error}"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from proxy.signaling.messages import ClientMessage, ServerMessage
 
@@ -22,6 +23,35 @@ class RelayEnd:
     code: int | None
     clean: bool
     detail: str = ""
+
+
+class Recorder(Protocol):
+    """Who keeps what is said, as it came. What it raises hurts no traffic.
+
+    ``from_client`` and ``from_origin`` are called twice for each message: with the time that ``now`` returns, and with the
+    text, ``None`` for a binary message.
+    """
+
+    @property
+    def now(self) -> Callable[[], float]:
+        """The time, in whatever the recorder likes."""
+
+    @property
+    def from_client(self) -> Callable[[Any], None]:
+        """Notes time and text of the client."""
+
+    @property
+    def from_origin(self) -> Callable[[Any], None]:
+        """Notes time and text of the origin."""
+
+    def tidy(self, came: int) -> int:
+        """Make room, now that so many bytes came on both legs; return after how many this is to be called again."""
+
+    def proxy(self, text: str) -> None:
+        """The relay said this itself, to the client."""
+
+    def closed(self, side: Side, code: int | None, reason: str) -> None:
+        """The end began at ``side``, with the code of a Close frame if there was one."""
 
 
 class Observer(Protocol):

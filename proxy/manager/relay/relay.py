@@ -10,11 +10,12 @@ from math import ceil
 
 from proxy.manager.deadlines import Deadlines
 from proxy.manager.relay.common import SWEEPS_TO_PING, Common
+from proxy.manager.relay.detour import Detour
 from proxy.manager.relay.dial import Dial, Dialing
 from proxy.manager.relay.filter import OriginFilter
 from proxy.manager.relay.handshake import switching
 from proxy.manager.relay.limits import RelayLimits
-from proxy.manager.relay.observer import Observer
+from proxy.manager.relay.observer import Observer, Recorder
 from proxy.manager.relay.refusal import Refusal
 from proxy.manager.relay.session import RelaySession
 from proxy.manager.upgrade import UpgradeRequest
@@ -56,22 +57,29 @@ class Relay:
         headers: Mapping[str, str],
         observer: Observer,
         origin_filter: OriginFilter | None = None,
+        record: Recorder | None = None,
+        detour: Detour | None = None,
+        unreachable: float | None = None,
     ) -> RelaySession:
         """Accept the client and dial the origin; what happens then is told to ``observer``, never before this returns.
 
         A client that offers subprotocols is accepted once the origin has chosen. ``headers`` are added to the origin's
-        request. With ``origin_filter`` what the origin says passes message by message, if the filter says so. After ``stop``
-        the client gets a plain 503.
+        request. With ``origin_filter`` what the origin says passes message by message, if the filter says so.
+        ``record`` is given all that is said, as it came. With a ``detour`` every message passes its faults, its own
+        ``origin_filter`` too. ``unreachable`` makes the dial fail after so many seconds. After ``stop`` the client gets a
+        plain 503.
 
         Raises:
             ValueError: ``target`` or ``headers`` have characters that do not belong there.
             RuntimeError: the request has been answered before.
         """
-        session = RelaySession(self._common, request, observer, origin_filter, self._clock.wall_ms(), self._over)
+        session = RelaySession(
+            self._common, request, observer, origin_filter, self._clock.wall_ms(), self._over, record, detour
+        )
         if self._stopping:
             session.turn_away("shutting down")
             return session
-        session.start(host, port, target, headers)
+        session.start(host, port, target, headers, unreachable)
         self.sessions.add(session)
         if self._sweeper is None:
             self._sweeper = asyncio.get_running_loop().call_later(self._sweep_every, self._sweep)

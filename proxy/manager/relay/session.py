@@ -11,14 +11,14 @@ from typing import ParamSpec
 from websockets.frames import CloseCode
 
 from proxy.manager.relay.common import SWEEPS_TO_PING, Common
+from proxy.manager.relay.detour import Detour
 from proxy.manager.relay.dial import Dial
-from proxy.manager.relay.filter import OriginFilter, passing
+from proxy.manager.relay.filter import OriginFilter
 from proxy.manager.relay.frames import close_frame, ping_frame
-from proxy.manager.relay.gate import Gate
 from proxy.manager.relay.handshake import check_response, origin_request, switching
 from proxy.manager.relay.leg import Leg
-from proxy.manager.relay.observer import Observer, RelayEnd
-from proxy.manager.relay.scanner import Scanner, Tap
+from proxy.manager.relay.legs import make_legs
+from proxy.manager.relay.observer import Observer, Recorder, RelayEnd
 from proxy.manager.upgrade import UpgradeRequest
 from proxy.signaling import messages
 from proxy.signaling.messages import read_client, read_server
@@ -50,30 +50,30 @@ class RelaySession:
         origin_filter: OriginFilter | None,
         opened_ms: int,
         over: Callable[[RelaySession], None],
+        record: Recorder | None = None,
+        detour: Detour | None = None,
     ) -> None:
-        limits = common.limits
         self.opened_ms = opened_ms
         self.unreadable = 0
         self.observer_failures = 0
         self._common = common
         self._request = request
         self._observer = observer
+        self._record = record
+        self._tidy_at = self._tidied = 0  # bytes on both legs
+        if record is not None:
+            self._now, self._note_client, self._note_origin = record.now, record.from_client, record.from_origin
         self._tell_over = over
         self._state = State.DIALING
         self._end: RelayEnd | None = None
         self._held = b""  # what the client sent ahead of the origin's answer
         self._answered = False
         self._dial: Dial | None = None
-        scanner = Scanner(masked=False, max_message=limits.max_message)
-        tap: Tap = scanner
-        whole: Callable[[bytes], bytes | None] = scanner.whole
-        if origin_filter is not None:
-            tap = Gate(scanner, passing(origin_filter), max_message=limits.max_message)
-            whole = _never
-        self._origin = origin = Leg(self, "origin", tap, whole, self._origin_said)
-        scanner = Scanner(masked=True, max_message=limits.max_message)
-        self._client = client = Leg(self, "client", scanner, scanner.whole, self._client_said)
-        client.peer, origin.peer = origin, client
+        self._detour = detour
+        hear = self._client_said, self._origin_said
+        self._client, self._origin = make_legs(self, hear, common.limits.max_message, origin_filter, detour)
+        if detour is not None:
+            detour.attach(self, self._client, self._origin, common.rng, record)
 
     @property
     def client_bytes(self) -> int:
@@ -97,8 +97,10 @@ class RelaySession:
 
     # From outside
 
-    def start(self, host: str, port: int, target: str, headers: Mapping[str, str]) -> None:
-        """Answer the client if that needs no answer of the origin, and dial.
+    def start(
+        self, host: str, port: int, target: str, headers: Mapping[str, str], unreachable: float | None = None
+    ) -> None:
+        """Answer the client if that needs no answer of the origin, and dial; ``unreachable``: fail after so many seconds.
 
         Raises:
             ValueError: ``target`` or ``headers`` have characters that do not belong there; nothing has been done.
@@ -119,7 +121,7 @@ class RelaySession:
         self._dial = dial = common.dial(self, message)
         late = f"origin {host}:{port} did not answer within {common.limits.dial_timeout:g} s"
         common.dials.start(self, lambda: dial.give_up(late))
-        dial.start(host, port)
+        dial.start(host, port, unreachable)
 
     def turn_away(self, error: str) -> None:
         """Reject the client with HTTP 503; nothing is dialed."""
@@ -178,7 +180,10 @@ class RelaySession:
         if not self._answered:
             self._answered = True
             request.transport.write(switching(request, subprotocol if subprotocol in request.subprotocols else None))
+        request.forget()
         self._report(self._observer.dialed)
+        if self._detour is not None:
+            self._detour.opened()
         client.read_on()
         held, self._held = self._held, b""
         if held:
@@ -329,6 +334,9 @@ class RelaySession:
         """Turn the client leg, the only one there is, into a refusal."""
         request, held = self._request, self._held
         self._state, self._held = State.OVER, b""
+        if self._record is not None:
+            self._report(self._record.proxy, text)
+            self._report(self._record.closed, "proxy", code, reason)
         self._common.dials.stop(self)
         refusal = self._common.refuse(request)
         request.transport.set_protocol(refusal)
@@ -345,9 +353,13 @@ class RelaySession:
         self._detach()
         self._tell_over(self)
         if self._end is not None:
+            if self._record is not None:
+                self._report(self._record.closed, self._end.by, self._end.code, self._end.detail)
             self._report(self._observer.ended, self._end)
 
     def _detach(self) -> None:
+        if self._detour is not None:
+            self._detour.stop()
         self._dial = None
         self._client.detach()
         self._origin.detach()
@@ -364,6 +376,12 @@ class RelaySession:
         if message is None:
             self.unreadable += 1
         try:
+            if self._record is not None:
+                note = self._note_client
+                note(self._now())
+                note(text)
+                if self._client.received + self._origin.received > self._tidy_at:
+                    self._tidy()
             self._observer.client_said(message)
         except Exception:
             self._observer_failed()
@@ -373,9 +391,21 @@ class RelaySession:
         if message is None:
             self.unreadable += 1
         try:
+            if self._record is not None:
+                note = self._note_origin
+                note(self._now())
+                note(text)
+                if self._client.received + self._origin.received > self._tidy_at:
+                    self._tidy()
             self._observer.origin_said(message)
         except Exception:
             self._observer_failed()
+
+    def _tidy(self) -> None:
+        assert self._record is not None
+        received = self._client.received + self._origin.received
+        self._tidy_at = received + self._record.tidy(received - self._tidied)
+        self._tidied = received
 
     def _report(self, call: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
         try:
@@ -386,8 +416,3 @@ class RelaySession:
     def _observer_failed(self) -> None:
         self.observer_failures += 1
         logger.exception("the observer of a relayed session failed")
-
-
-def _never(_: bytes) -> bytes | None:
-    """Behind a gate nothing has a fast path."""
-    return None

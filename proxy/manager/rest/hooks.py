@@ -33,7 +33,7 @@ _NUMBERS = {
     "before": "before_id",
 }
 _SWITCHES = {"dead": "dead", "newest": "newest_first", "internal": "internal"}
-_KNOWN = (*_TEXTS, *_NUMBERS, *_SWITCHES, "limit")
+_KNOWN = (*_TEXTS, *_NUMBERS, *_SWITCHES, "limit", "deliveries")
 
 
 class _Trigger(msgspec.Struct, forbid_unknown_fields=True):
@@ -63,16 +63,15 @@ class HookRoutes:
 
     async def find(self, request: web.Request) -> web.StreamResponse:
         """List events, the oldest first unless ``newest`` is set."""
-        return _raw_list(listed(stored) for stored in await self._journal.find(read_query(request.query)))
+        journal, params = self._journal, dict(request.query)
+        with_deliveries = _switch("deliveries", params.pop("deliveries", "false"))
+        found = await journal.find(read_query(params))
+        return _raw_list(await _detailed(journal, found) if with_deliveries else map(listed, found))
 
     async def dead(self, request: web.Request) -> web.StreamResponse:
         """List events that a sink gave up, with the attempts."""
         journal = self._journal
-        rows = []
-        for stored in await journal.find(read_query({**request.query, "dead": "true"})):
-            if (known := await journal.get(stored.event.uuid)) is not None:
-                rows.append(detailed(*known))
-        return _raw_list(rows)
+        return _raw_list(await _detailed(journal, await journal.find(read_query({**request.query, "dead": "true"}))))
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """Show one event, with every attempt to deliver it."""
@@ -172,6 +171,11 @@ def _switch(name: str, text: str) -> bool:
     if value is None:
         raise ApiError(400, f"{name}={text!r} is neither true nor false.")
     return value
+
+
+async def _detailed(journal: Journal, found: Iterable[Stored]) -> list[bytes]:
+    known = [await journal.get(stored.event.uuid) for stored in found]
+    return [detailed(*each) for each in known if each is not None]
 
 
 def _raw(body: bytes) -> web.Response:

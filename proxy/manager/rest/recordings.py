@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import os
+import stat
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -122,11 +123,14 @@ def _find(root: Path) -> list[dict[str, Any]]:
         for name in names:
             path = Path(folder, name)
             try:
-                if path.suffix not in _TYPES or name.startswith(".") or path.is_symlink():
+                file = path.relative_to(root).as_posix()
+                file.encode()
+                if path.suffix not in _TYPES or name.startswith("."):
                     continue
-                status = path.stat()
-            except OSError:
-                continue  # deleted just now
-            file = path.relative_to(root).as_posix()
+                status = path.lstat()
+            except (OSError, UnicodeEncodeError):
+                continue  # deleted just now, or of a name that no URL can have
+            if not stat.S_ISREG(status.st_mode):
+                continue
             found.append({"file": file, "size": status.st_size, "modifiedAt": int(status.st_mtime * 1000)})
     return sorted(found, key=lambda each: (-int(each["modifiedAt"]), str(each["file"])))

@@ -7,6 +7,9 @@ from typing import NamedTuple, TypeAlias
 
 _SR, _RR, _BYE, _RTPFB, _PSFB = 200, 201, 203, 205, 206
 
+#: Packets that the NACKs of one compound packet may name; more than that are not kept to be sent again.
+MAX_NAMED = 1024
+
 _REPORT_BLOCK = struct.Struct("!IB3sIIII")
 
 
@@ -80,7 +83,8 @@ def _read(packet: bytes, count: int, packet_type: int, found: list[Feedback]) ->
     if packet_type in (_SR, _RR):
         _reports(packet, 28 if packet_type == _SR else 8, count, found)
     elif packet_type == _RTPFB and count == 1 and len(packet) >= 12:
-        found.append(Nack(int.from_bytes(packet[8:12], "big"), _sequences(packet)))
+        left = MAX_NAMED - sum(len(each.sequences) for each in found if isinstance(each, Nack))
+        found.append(Nack(int.from_bytes(packet[8:12], "big"), _sequences(packet, left)))
     elif packet_type == _PSFB and len(packet) >= 12:
         media_ssrc = int.from_bytes(packet[8:12], "big")
         if count == 1:
@@ -106,14 +110,16 @@ def _reports(packet: bytes, at: int, count: int, found: list[Feedback]) -> None:
         at += 24
 
 
-def _sequences(packet: bytes) -> tuple[int, ...]:
+def _sequences(packet: bytes, most: int) -> tuple[int, ...]:
     sequences: list[int] = []
     for at in range(12, len(packet) - 3, 4):
+        if len(sequences) >= most:
+            break
         first, mask = struct.unpack_from("!HH", packet, at)
         sequences.append(first)
         if mask:
             sequences.extend((first + 1 + bit) & 0xFFFF for bit in range(16) if mask >> bit & 1)
-    return tuple(sequences)
+    return tuple(sequences[:most])
 
 
 def _remb(packet: bytes, found: list[Feedback]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 
 from proxy.origin.forward.feed import Feed
 from proxy.origin.forward.feedback import ReportBlock
@@ -208,12 +208,14 @@ class Sender:
 
     # what the client says ---------------------------------------------------------------------------------------------
 
-    def nack(self, sequences: Iterable[int]) -> int:
+    def nack(self, sequences: Collection[int]) -> int:
         """Send again what is still there of these packets, named as they were sent; return how many."""
         feed = self.attached
         if feed is None or self.paused or self._base == _NEVER:
             return 0
         now = self._monotonic()
+        if not self._repeats.listens(len(sequences), now):
+            return 0
         newest = self._sent + self._shift
         count = 0
         for sequence in sequences:

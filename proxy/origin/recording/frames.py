@@ -14,6 +14,8 @@ from proxy.origin.recording.reorder import Rtp
 
 #: Bytes of one frame; a sender that never ends one is not kept in memory for ever.
 MAX_FRAME = 8 << 20
+#: Bytes of H.264 parameter sets, of which browsers send some 30; what stands before the clusters of a file has little room.
+MAX_PARAMETERS = 4096
 
 
 class Frame(NamedTuple):
@@ -206,7 +208,8 @@ class H264(_Assembler):
         units = [unit for unit, kind in zip(self._parts, kinds, strict=True) if kind not in skipped]
         if _IDR not in kinds:
             return Frame(self._timestamp, self._arrival, _with_lengths(units), key=False)
-        if not self._sps or not self._pps or (not sps and self._repeats and self.needs_key_frame):
+        lost = not self._sps or not self._pps or (not sps and self._repeats and self.needs_key_frame)
+        if lost or sum(len(unit) for unit in (*self._sps, *self._pps)) > MAX_PARAMETERS:
             # Without its parameters, or they were lost: of a sender that repeats them they may have been new ones.
             self.needs_key_frame = True
             return None

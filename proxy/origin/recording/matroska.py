@@ -67,9 +67,15 @@ class Header:
             self.index.append((time, position))
 
     def write(self) -> bytes:
-        """Return the header in its full size; an index that does not fit loses every second entry."""
+        """Return the header in its full size; an index that does not fit loses every second entry.
+
+        Raises:
+            ValueError: the tracks alone do not fit.
+        """
         start = self._start()
         while len(start) + len(cues := self._cues(start)) > HEADER_SIZE - 9:
+            if len(self.index) < 2:
+                raise ValueError(f"the parameters of the tracks do not fit in {HEADER_SIZE} bytes")
             self.index = self.index[::2]
             self.spacing *= 2
         used = len(start) + len(cues)

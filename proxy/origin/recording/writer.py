@@ -56,11 +56,15 @@ class Writer:
         while not self._stopping:
             self._wake.wait(self._tick)
             self._wake.clear()
-            with self._lock:
-                turn = list(self._recordings)
-            for recording, ended in turn:
-                recording.step(self._monotonic())
-                if recording.outcome is not None:
-                    with self._lock:
-                        self._recordings.remove((recording, ended))
-                    ended(recording.outcome)
+            self._turn()
+
+    def _turn(self) -> None:
+        """Give each recording its turn. What ended is held by nothing here when it returns."""
+        with self._lock:
+            turn = list(self._recordings)
+        for recording, ended in turn:
+            recording.step(self._monotonic())
+            if recording.outcome is not None:
+                with self._lock:
+                    self._recordings.remove((recording, ended))
+                ended(recording.outcome)

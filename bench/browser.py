@@ -1,0 +1,75 @@
+"""How long ``publish()`` of the vendor's SDK takes in a real browser; prints a JSON list of milliseconds.
+
+    python -m bench.browser [--rounds 5]
+
+``init()``, which opens the camera, is not counted. The SDK looks every 500 ms whether its socket is open, so that half a second
+is its own, whatever the server does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from playwright.async_api import Error, async_playwright
+
+from proxy.settings import Settings
+from proxy.simulator import Simulator
+from tests.browser.conftest import FLAGS
+from tests.browser.page_server import PageServer
+from tests.browser.sdk import SdkMissing
+
+PUBLISH = """async (config) => {
+  const publisher = new red5prosdk.RTCPublisher();
+  await publisher.init({
+    protocol: "ws", host: "localhost", app: "streammanager", mediaElementId: "red5pro-publisher", streamMode: "live",
+    rtcConfiguration: { iceServers: [], iceTransportPolicy: "all" }, iceServers: [],
+    mediaConstraints: { audio: true, video: { width: 640, height: 480, frameRate: 30 } }, ...config,
+  });
+  const start = performance.now();
+  await publisher.publish();
+  const took = performance.now() - start;
+  await publisher.unpublish();
+  return took;
+}"""
+
+
+async def measure(rounds: int) -> list[float]:
+    """Publish so many times, after once to warm up."""
+    chromium = shutil.which(os.environ.get("CHROMIUM") or "chromium")
+    if chromium is None:
+        raise SystemExit("Chromium: apt-get install chromium")
+    took: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(port=0, tls_port=0, data_dir=Path(folder))
+        async with async_playwright() as playwright, Simulator(settings) as simulator:
+            pages = await PageServer.start()
+            browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+            page = await browser.new_page()
+            for number in range(rounds + 1):
+                await page.goto(f"{pages.url}/publish.html")
+                params = {"customerScope": "acme", "host": "127.0.0.1", "app": "live"}
+                config = {"port": simulator.port, "streamName": f"camera-{number}", "connectionParams": params}
+                took.append(await page.evaluate(PUBLISH, config))
+            await browser.close()
+            await pages.stop()
+    return took[1:]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--rounds", type=int, default=5)
+    try:
+        print(json.dumps(asyncio.run(measure(parser.parse_args().rounds))))
+    except (SdkMissing, Error) as missing:
+        raise SystemExit(str(missing).splitlines()[0]) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""Whom a fault is for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+
+class Subject(Protocol):
+    """A connection, as far as a fault is chosen by it."""
+
+    @property
+    def id(self) -> str | None:
+        """The connection parameter ``id``."""
+
+    @property
+    def customer_scope(self) -> str | None:
+        """The connection parameter ``customerScope``."""
+
+    @property
+    def role(self) -> str:
+        """``publisher`` or ``subscriber``."""
+
+    @property
+    def app(self) -> str | None:
+        """The application."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What a connection must have; ``None`` asks nothing. A ``*`` stands for any characters."""
+
+    id: str | None = None
+    customer_scope: str | None = None
+    role: str | None = None
+    app: str | None = None
+
+    def matches(self, subject: Subject) -> bool:
+        """Say whether a connection is meant."""
+        return (
+            _is(self.id, subject.id)
+            and _is(self.customer_scope, subject.customer_scope)
+            and (self.role is None or self.role == subject.role)
+            and _is(self.app, subject.app)
+        )
+
+
+def _is(pattern: str | None, value: str | None) -> bool:
+    if pattern is None or pattern == value:
+        return True
+    return value is not None and "*" in pattern and _compiled(pattern).fullmatch(value) is not None
+
+
+@lru_cache(maxsize=256)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(".*".join(map(re.escape, pattern.split("*"))), re.DOTALL)

@@ -1,0 +1,50 @@
+"""The two legs of a session, with what reads along or decides on each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from proxy.manager.relay.detour import Detour
+from proxy.manager.relay.filter import OriginFilter, passing
+from proxy.manager.relay.gate import Gate
+from proxy.manager.relay.leg import Leg, Legs
+from proxy.manager.relay.scanner import Scanner, Tap
+from proxy.manager.relay.slow_leg import SlowLeg
+
+Hear = Callable[[bytes | None], None]
+
+
+def make_legs(
+    session: Legs,
+    hear: tuple[Hear, Hear],
+    max_message: int,
+    origin_filter: OriginFilter | None,
+    detour: Detour | None,
+) -> tuple[Leg, Leg]:
+    """Make the client's and the origin's leg; ``hear`` is told what each says. Only what may be changed passes a gate."""
+    client_said, origin_said = hear
+    client_tap, origin_tap = (Scanner(masked=masked, max_message=max_message) for masked in (True, False))
+    client: Leg
+    origin: Leg
+    if detour is not None:
+        gates = (
+            Gate(client_tap, detour.from_client, max_message=max_message),
+            Gate(origin_tap, detour.from_origin, max_message=max_message),
+        )
+        client = SlowLeg(session, "client", gates[0], _never, client_said, partial(detour.delay, "client"))
+        origin = SlowLeg(session, "origin", gates[1], _never, origin_said, partial(detour.delay, "origin"))
+    else:
+        tap: Tap = origin_tap
+        whole: Callable[[bytes], bytes | None] = origin_tap.whole
+        if origin_filter is not None:
+            tap, whole = Gate(origin_tap, passing(origin_filter), max_message=max_message), _never
+        client = Leg(session, "client", client_tap, client_tap.whole, client_said)
+        origin = Leg(session, "origin", tap, whole, origin_said)
+    client.peer, origin.peer = origin, client
+    return client, origin
+
+
+def _never(_: bytes) -> bytes | None:
+    """Behind a gate nothing has a fast path."""
+    return None

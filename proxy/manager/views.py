@@ -1,0 +1,122 @@
+"""What the control API tells, as values: sessions, their media, streams and origins. Fields are JSON keys, in camel case."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+State: TypeAlias = Literal["connecting", "connected", "reconnecting", "disconnected", "failed"]
+Direction: TypeAlias = Literal["remote", "local"]
+TrackKind: TypeAlias = Literal["audio", "video"]
+
+
+class _View(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    pass
+
+
+class TrackView(_View, frozen=True):
+    """One track. ``direction`` is ``remote`` for what the client sends, ``local`` for what it is sent.
+
+    Counters since the start, as the origin reported them last; ``bitrate`` in bits per second, between its last two reports.
+    """
+
+    track: str
+    kind: TrackKind
+    direction: Direction
+    codec: str
+    width: int
+    height: int
+    packets: int
+    bytes: int
+    lost: int
+    frames: int
+    key_frames: int
+    bitrate: int
+
+
+class SessionView(_View, frozen=True):
+    """One session, alive or ended. Times are Unix milliseconds, or ``null`` for what has not happened.
+
+    ``reason`` says why a connected session ended, ``error`` why an attempt never became one. ``hooks`` counts the events told
+    so far, ``faults`` names those that have acted on it. A connection that was refused for its parameters may have no ``id``
+    and ``stream``.
+    """
+
+    session: int
+    state: State
+    role: Literal["publisher", "subscriber"]
+    id: str | None
+    stream: str | None
+    app: str | None
+    room: str | None
+    username: str | None
+    customer_scope: str | None
+    recording: bool
+    meta: dict[str, Any] | None
+    remote_ip: str | None
+    user_agent: str | None
+    origin: str | None
+    started_at: int
+    connected_at: int | None
+    ended_at: int | None
+    duration_ms: int
+    reason: str | None
+    error: str | None
+    hooks: int
+    faults: list[str]
+    tracks: list[TrackView]
+
+
+class SessionList(_View, frozen=True):
+    """``total`` sessions match; ``sessions`` are the newest of them."""
+
+    sessions: list[SessionView]
+    total: int
+
+
+class Kicked(_View, frozen=True):
+    """The session was ended by the administrator's word."""
+
+    session: int
+    kicked: Literal[True] = True
+
+
+class StreamView(_View, frozen=True):
+    """A stream that is live. ``subscribers`` counts the sessions that watch it, ``recording``: a file is being written.
+
+    ``startedAt`` in Unix milliseconds.
+    """
+
+    app: str
+    name: str
+    room: str
+    session: int
+    started_at: int | None
+    subscribers: int
+    recording: bool
+    tracks: list[TrackView]
+
+
+class StreamList(_View, frozen=True):
+    """The live streams, the oldest first."""
+
+    streams: list[StreamView]
+
+
+class OriginView(_View, frozen=True):
+    """A registered origin. ``address`` is what clients are told; ``host`` and ``port`` are what the relay dials."""
+
+    address: str
+    host: str
+    port: int
+    region: str
+    publishers: int
+    subscribers: int
+    sessions: int
+
+
+class OriginList(_View, frozen=True):
+    """The registered origins, in the order of their registration."""
+
+    origins: list[OriginView]

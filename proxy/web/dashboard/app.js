@@ -1,0 +1,118 @@
+/* The dashboard: the feed goes into the store, the address says which view shows it. */
+
+import { json } from "../shared/api.js";
+import { by, h, setText } from "../shared/dom.js";
+import { count } from "../shared/format.js";
+import { FaultsView } from "./faults.js";
+import { follow } from "./feed.js";
+import { DeadView, HooksView } from "./hooks.js";
+import { OriginsView } from "./origins.js";
+import { RecordingsView } from "./recordings.js";
+import { SessionsView } from "./sessions.js";
+import { LIVE, Store } from "./store.js";
+import { TokenForm } from "./token.js";
+
+const HOOKS_AT_START = 500;
+
+const VIEWS = {
+  sessions: { title: "Sessions", make: (store) => new SessionsView(store), number: (store) => store.sessions.size },
+  hooks: { title: "Hooks", make: (store) => new HooksView(store), number: (store) => store.hooks.size },
+  dead: { title: "Dead letters", make: (store) => new DeadView(store), number: (store) => store.dead.length },
+  origins: { title: "Origins", make: (store) => new OriginsView(store), number: (store) => store.origins.length },
+  faults: { title: "Faults", make: (store) => new FaultsView(store), number: (store) => store.faults?.active ?? 0 },
+  recordings: { title: "Recordings", make: (store) => new RecordingsView(store) },
+};
+
+const LINK = {
+  connecting: "Connecting…",
+  live: "Live",
+  lost: "Connection lost, trying again…",
+  refused: "Token needed",
+};
+
+const store = new Store();
+const tabs = new Map();
+let view = null;
+let name = "";
+
+function showTabs() {
+  const links = Object.entries(VIEWS).map(([key, { title }]) => {
+    const number = h("span", { class: "count num" });
+    const link = h("a", { href: `#/${key}` }, title, number);
+    tabs.set(key, { link, number });
+    return link;
+  });
+  by("tabs").append(...links);
+}
+
+function countTabs() {
+  for (const [key, { number }] of tabs) {
+    const value = VIEWS[key].number?.(store);
+    setText(number, value ? count(value) : "");
+    if (key === "dead" || key === "faults") number.dataset.state = value ? "bad" : "";
+  }
+  const live = [...store.sessions.values()].filter(({ state }) => LIVE.has(state)).length;
+  document.title = `${live ? `(${live}) ` : ""}Dashboard · stream manager`;
+}
+
+function route() {
+  const [, wanted = "", part = ""] = location.hash.split("/");
+  const key = wanted in VIEWS ? wanted : "sessions";
+  if (key !== name) {
+    view?.destroy?.();
+    name = key;
+    view = VIEWS[key].make(store);
+    by("view").replaceChildren(view.element);
+    for (const [each, { link }] of tabs) {
+      if (each === key) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    }
+  }
+  view.route?.(part || null);
+}
+
+async function fetchHooks() {
+  const lists = await Promise.all([
+    json(`/api/v1/hooks?newest=true&deliveries=true&limit=${HOOKS_AT_START}`),
+    json(`/api/v1/hooks/dead?newest=true&limit=${HOOKS_AT_START}`),
+  ]);
+  for (const hook of lists.flat().reverse()) store.addHook(hook);
+}
+
+const TAKE = {
+  hello: (facts) => store.hello(facts),
+  sessions: (views) => store.addSessions(views),
+  ready: () => {
+    token.hide();
+    store.ready();
+    fetchHooks().catch(() => {});
+  },
+  hook: (hook) => store.addHook(hook),
+  delivery: (delivery) => store.addDelivery(delivery),
+  stats: (statistics) => store.addStatistics(statistics),
+  origins: ({ origins }) => store.set("origins", origins),
+  sinks: (sinks) => store.set("sinks", sinks),
+  faults: (faults) => store.set("faults", faults),
+};
+
+const token = new TokenForm(() => again());
+by("view").before(token.element);
+showTabs();
+store.watch((topics) => {
+  setText(by("link-state"), LINK[store.link]);
+  by("link-state").dataset.state = store.link;
+  countTabs();
+  view?.update(topics);
+});
+window.addEventListener("hashchange", route);
+/* What only the time changes. */
+setInterval(() => store.touch("second"), 1000);
+
+const again = follow({
+  take: (event, data) => TAKE[event]?.(data),
+  state: (state) => {
+    store.setLink(state);
+    if (state === "refused") token.show();
+  },
+});
+route();

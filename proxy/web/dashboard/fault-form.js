@@ -1,0 +1,108 @@
+/* Switching a fault on: its kind, its parameters, and whom it is for. */
+
+import { json } from "../shared/api.js";
+import { h, setText } from "../shared/dom.js";
+
+/* Whom it is for, and how often. */
+const MATCH = { id: "Id (* for anything)", customerScope: "Customer scope" };
+const NUMBERS = { count: "At most so often", probability: "Probability, 0 to 1" };
+
+let fields = 0;
+
+function field(label, control) {
+  control.id = `fault-field-${(fields += 1)}`;
+  return h("div", {}, h("label", { htmlFor: control.id }, label), control);
+}
+
+function control({ name, default: value, allowed, help }) {
+  // Numbers and free text are described, what there is to choose from is listed.
+  const options = typeof value !== "number" && allowed !== "text" ? allowed.split(", ") : null;
+  const element = options
+    ? h("select", {}, ...options.map((option) => h("option", { value: option }, option)))
+    : h("input", { type: "text", autocomplete: "off", inputmode: typeof value === "number" ? "decimal" : undefined });
+  element.value = String(value);
+  element.title = `${help || name}: ${allowed}`;
+  return element;
+}
+
+/** The form; `onChange()` after a fault was switched on. */
+export class FaultForm {
+  #kinds = [];
+  #kind = h("select");
+  #effect = h("p", { class: "muted effect" });
+  #parameters = new Map();
+  #whom = new Map();
+  #fields = h("div", { class: "fault-form" });
+  #problem = h("p", { class: "problem", role: "alert", hidden: true });
+  #onChange;
+  element;
+
+  constructor(onChange) {
+    this.#onChange = onChange;
+    this.#kind.addEventListener("change", () => this.#choose());
+    const submit = (event) => {
+      event.preventDefault();
+      this.#switchOn();
+    };
+    const button = h("button", { type: "submit", class: "primary" }, "Switch on");
+    this.element = h(
+      "form",
+      { class: "panel", onsubmit: submit, novalidate: true, "aria-label": "Switch a fault on" },
+      h("h2", {}, "Switch a fault on"),
+      h("div", { class: "kinds" }, field("Fault", this.#kind), this.#effect),
+      this.#fields,
+      h("p", { class: "buttons" }, button),
+      this.#problem,
+    );
+    for (const [name, label] of Object.entries({ ...MATCH, ...NUMBERS })) {
+      this.#whom.set(name, field(label, h("input", { type: "text", autocomplete: "off", placeholder: "any" })));
+    }
+    this.#load();
+  }
+
+  async #load() {
+    try {
+      const { kinds } = await json("/api/v1/faults/kinds");
+      this.#kinds = kinds;
+      const rooms = Map.groupBy ? [...Map.groupBy(kinds, ({ room }) => room)] : [["Faults", kinds]];
+      const groups = rooms.map(([room, group]) =>
+        h("optgroup", { label: room }, ...group.map(({ fault }) => h("option", { value: fault }, fault))),
+      );
+      this.#kind.replaceChildren(...groups);
+      this.#choose();
+    } catch (error) {
+      this.#say(error.message);
+    }
+  }
+
+  #choose() {
+    const kind = this.#kinds.find(({ fault }) => fault === this.#kind.value);
+    if (!kind) return;
+    setText(this.#effect, kind.publish ? `${kind.effect} publish() ${kind.publish.replaceAll("`", "")}.` : kind.effect);
+    this.#parameters = new Map(kind.parameters.map((parameter) => [parameter.name, control(parameter)]));
+    const own = [...this.#parameters].map(([name, element]) => field(name.replaceAll("_", " "), element));
+    this.#fields.replaceChildren(...own, ...this.#whom.values());
+  }
+
+  #say(text) {
+    this.#problem.hidden = !text;
+    setText(this.#problem, text);
+  }
+
+  async #switchOn() {
+    const body = { fault: this.#kind.value, parameters: {}, match: {} };
+    for (const [name, element] of this.#parameters) body.parameters[name] = element.value;
+    for (const [name, element] of this.#whom) {
+      const value = element.querySelector("input").value.trim();
+      if (value && name in NUMBERS) body[name] = Number(value);
+      else if (value) body.match[name] = value;
+    }
+    try {
+      await json("/api/v1/faults", { method: "POST", body });
+      this.#say("");
+      this.#onChange();
+    } catch (error) {
+      this.#say(error.message);
+    }
+  }
+}

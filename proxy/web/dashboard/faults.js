@@ -1,0 +1,142 @@
+/* `#/faults`: what goes wrong on purpose: switched on, switched off, and what it did. */
+
+import { json } from "../shared/api.js";
+import { h, setText } from "../shared/dom.js";
+import { clock, count } from "../shared/format.js";
+import { chip } from "./chips.js";
+import { FaultForm } from "./fault-form.js";
+import { later } from "./later.js";
+
+const LOOK_MS = 700;
+const SHOWN = 200;
+
+function table(label, columns, body) {
+  const header = h(
+    "tr",
+    {},
+    ...columns.map((name) => h("th", { scope: "col" }, name || h("span", { class: "hidden" }, "Actions"))),
+  );
+  return h("div", { class: "scroll" }, h("table", { "aria-label": label }, h("thead", {}, header), body));
+}
+
+function words(values) {
+  return Object.entries(values ?? {})
+    .filter(([, value]) => value !== null && value !== undefined)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(" ");
+}
+
+/** The view. */
+export class FaultsView {
+  #store;
+  #on = h("tbody");
+  #log = h("tbody");
+  #none = h("p", { class: "empty-line" }, "No fault is on: everything goes as it should.");
+  #quiet = h("p", { class: "empty-line" }, "No fault has done anything yet.");
+  #problem = h("p", { class: "problem", role: "alert", hidden: true });
+  #look = later(() => this.#load(), LOOK_MS);
+  #tables;
+  element;
+
+  constructor(store) {
+    this.#store = store;
+    const form = new FaultForm(() => this.#look.run());
+    this.#tables = [
+      table("Faults that are on", ["Fault", "Parameters", "For", "Acted", "State", ""], this.#on),
+      table("What faults did", ["Time", "Fault", "Session", "Customer scope", "What it did"], this.#log),
+    ];
+    const off = h(
+      "button",
+      { type: "button", class: "danger", onclick: () => this.#change("/api/v1/faults") },
+      "All off",
+    );
+    this.element = h(
+      "div",
+      {},
+      this.#problem,
+      form.element,
+      h(
+        "section",
+        { class: "panel" },
+        h("header", { class: "heading" }, h("h2", {}, "On"), off),
+        this.#tables[0],
+        this.#none,
+      ),
+      h("section", { class: "panel" }, h("h2", {}, "What they did"), this.#tables[1], this.#quiet),
+    );
+    this.#look.run();
+  }
+
+  update(topics) {
+    if (topics.has("faults") || topics.has("ready")) this.#look.run();
+  }
+
+  destroy() {
+    this.#look.stop();
+  }
+
+  async #load() {
+    try {
+      const [{ faults }, { log }] = await Promise.all([json("/api/v1/faults"), json("/api/v1/faults/log")]);
+      this.#on.replaceChildren(...faults.map((fault) => this.#row(fault)));
+      this.#log.replaceChildren(
+        ...log
+          .slice(-SHOWN)
+          .reverse()
+          .map((entry) => this.#entry(entry)),
+      );
+      [faults, log].forEach((rows, index) => (this.#tables[index].hidden = rows.length === 0));
+      this.#none.hidden = faults.length > 0;
+      this.#quiet.hidden = log.length > 0;
+      this.#say("");
+    } catch (error) {
+      this.#say(error.message);
+    }
+  }
+
+  #say(text) {
+    this.#problem.hidden = !text;
+    setText(this.#problem, text);
+  }
+
+  #row({ id, fault, parameters, match, injected, active, probability, count: times }) {
+    const chance = probability < 1 ? ` in ${Math.round(probability * 100)} % of the cases` : "";
+    const limit = times ? ` at most ${count(times)} times` : "";
+    return h(
+      "tr",
+      {},
+      h("th", { scope: "row" }, fault),
+      h("td", { class: "code wide" }, words(parameters)),
+      h("td", { class: "wide" }, (words(match) || "every connection") + chance + limit),
+      h("td", { class: "num" }, count(injected)),
+      h("td", {}, chip(active ? "on" : "used up")),
+      h(
+        "td",
+        { class: "actions" },
+        h("button", { type: "button", onclick: () => this.#change(`/api/v1/faults/${id}`) }, "Off"),
+      ),
+    );
+  }
+
+  #entry({ at, fault, session, customerScope, detail }) {
+    const link = session === null ? "" : h("a", { href: `#/sessions/${session}` }, String(session));
+    return h(
+      "tr",
+      {},
+      h("td", { class: "num" }, clock(at)),
+      h("th", { scope: "row" }, fault),
+      h("td", { class: "num" }, link),
+      h("td", {}, customerScope ?? ""),
+      h("td", { class: "muted wide" }, detail || "–"),
+    );
+  }
+
+  async #change(path) {
+    try {
+      await json(path, { method: "DELETE" });
+      this.#look.run();
+    } catch (error) {
+      this.#say(error.message);
+    }
+  }
+}

@@ -1,0 +1,127 @@
+/* One hook: its message, and each sink with every attempt to deliver it. */
+
+import { json } from "../shared/api.js";
+import { h, setText } from "../shared/dom.js";
+import { clock, count, moment } from "../shared/format.js";
+import { payload } from "../shared/payload.js";
+import { happened } from "../shared/words.js";
+import { chip } from "./chips.js";
+import { later } from "./later.js";
+
+const LOOK_MS = 600;
+
+function attempts(delivery) {
+  const head = ["Time", "Outcome", "Answer", "Took"].map((name) => h("th", { scope: "col" }, name));
+  const rows = delivery.attempts.map(({ at, outcome, detail, took_ms }) =>
+    h(
+      "tr",
+      {},
+      h("td", { class: "num" }, clock(at)),
+      h("td", {}, chip(outcome)),
+      h("td", { class: "wide" }, detail || (outcome === "delivered" ? "taken" : "–")),
+      h("td", { class: "num" }, `${took_ms} ms`),
+    ),
+  );
+  return h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, ...head)), h("tbody", {}, ...rows)));
+}
+
+/** The panel of one hook; `back` leads to the list that it was chosen in. */
+export class HookDetail {
+  #store;
+  #title = h("h2", { tabindex: "-1" }, "Loading…");
+  #about = h("p", { class: "muted" });
+  #problem = h("p", { class: "problem", role: "alert", hidden: true });
+  #done = h("p", { class: "muted", role: "status" });
+  #message = h("div");
+  #sinks = h("div");
+  #look = later(() => this.#load(), LOOK_MS);
+  #shown = "";
+  #session = null;
+  element;
+
+  constructor(store, uuid, back) {
+    this.uuid = uuid;
+    this.#store = store;
+    this.element = h(
+      "article",
+      { class: "panel detail", "aria-label": "Hook" },
+      h("a", { class: "back", href: back }, "All hooks"),
+      h("header", {}, this.#title),
+      this.#about,
+      this.#problem,
+      h("h3", {}, "Delivery"),
+      this.#sinks,
+      this.#done,
+      h("h3", {}, "Message"),
+      this.#message,
+    );
+    this.#look.run();
+  }
+
+  update(topics) {
+    if (this.#session !== null && topics.has(this.#session)) this.#look.run();
+  }
+
+  destroy() {
+    this.#look.stop();
+  }
+
+  async #load() {
+    try {
+      const hook = await json(`/api/v1/hooks/${encodeURIComponent(this.uuid)}`);
+      this.#draw(hook);
+      this.#problem.hidden = true;
+    } catch (error) {
+      this.#problem.hidden = false;
+      setText(this.#problem, error.message);
+    }
+  }
+
+  #draw(hook) {
+    this.#session = hook.payload.session;
+    const { deliveries, ...message } = hook;
+    delete message.id; // its place in the journal is no part of what is sent
+    if (!this.#message.firstChild) {
+      setText(this.#title, happened(hook));
+      const session = h("a", { href: `#/sessions/${hook.payload.session}` }, `session ${hook.payload.session}`);
+      this.#about.replaceChildren(`${moment(hook.ts)} · number ${hook.seq} of `, session);
+      this.#message.append(payload(message));
+    }
+    const text = JSON.stringify(deliveries);
+    if (text === this.#shown) return;
+    this.#shown = text;
+    const none = h(
+      "p",
+      { class: "empty-line" },
+      "No sink was there to take it. Give one with smproxy serve --hook-uri URL.",
+    );
+    this.#sinks.replaceChildren(...(deliveries.length ? deliveries.map((each) => this.#sink(each)) : [none]));
+  }
+
+  #sink(delivery) {
+    const settled = delivery.state !== "pending";
+    const button = h("button", { type: "button", disabled: !settled }, "Resend");
+    button.addEventListener("click", () => this.#resend(button, delivery.sink));
+    return h(
+      "section",
+      { class: "sink" },
+      h("header", {}, h("strong", { class: "code" }, delivery.sink), chip(delivery.state), button),
+      h("p", { class: "muted num" }, delivery.tries === 1 ? "1 attempt" : `${count(delivery.tries)} attempts`),
+      delivery.attempts.length ? attempts(delivery) : null,
+    );
+  }
+
+  async #resend(button, sink) {
+    button.disabled = true;
+    try {
+      const path = `/api/v1/hooks/${encodeURIComponent(this.uuid)}/resend?sink=${encodeURIComponent(sink)}`;
+      const { resent } = await json(path, { method: "POST" });
+      setText(this.#done, resent ? "It is being sent again." : "There was nothing to send again.");
+      this.#look.run();
+    } catch (error) {
+      button.disabled = false;
+      this.#problem.hidden = false;
+      setText(this.#problem, error.message);
+    }
+  }
+}

@@ -1,0 +1,113 @@
+/* Hooks, the newest first, each with what became of it at the sinks. */
+
+import { h, setText } from "../shared/dom.js";
+import { clock, count } from "../shared/format.js";
+import { ending, happened } from "../shared/words.js";
+import { WindowedList } from "../shared/windowed.js";
+import { chip, delivered, setChip } from "./chips.js";
+
+const COLUMNS = ["Time", "Event", "Id", "Customer scope", "Session", "Told", "Delivery"];
+
+function told({ payload }) {
+  return [
+    payload.track,
+    payload.kind === 0 ? "audio" : payload.kind === 1 ? "video" : null,
+    payload.room,
+    ending(payload),
+  ]
+    .filter((part) => part !== null && part !== undefined && part !== "")
+    .join(", ");
+}
+
+function makeRow(base) {
+  const cells = COLUMNS.map((name) => h("span", { role: "gridcell", "data-cell": name }));
+  const [time, event, id, scope, session, words, delivery] = cells;
+  const link = h("a", { tabindex: "-1" });
+  const state = chip();
+  const more = h("span", { class: "muted num" });
+  event.append(link);
+  delivery.append(state, more);
+  time.className = "num";
+  const update = (hook) => {
+    setText(time, clock(hook.ts));
+    setText(link, happened(hook));
+    link.href = `${base}/${hook.uuid}`;
+    setText(id, hook.connection?.id ?? "");
+    setText(scope, hook.connection?.customerScope ?? "");
+    setText(session, `#${hook.seq} of ${hook.payload.session}`);
+    setText(words, told(hook));
+    const outcome = delivered(hook);
+    setChip(state, outcome.state);
+    state.hidden = !outcome.state;
+    setText(more, outcome.words + (outcome.tries > 1 ? ` · ${outcome.tries} tries` : ""));
+  };
+  return { element: h("div", {}, ...cells), update };
+}
+
+/** The list; `base` is the view's address, `hooks()` returns what it is of, `top` are elements above it. */
+export class HookList {
+  #hooks;
+  #list;
+  #text = "";
+  #total = h("span", { class: "muted num total", role: "status" });
+  element;
+
+  constructor({ base, label, hooks, top = [] }) {
+    this.#hooks = hooks;
+    this.#list = new WindowedList({
+      label: `${label}; the arrow keys move`,
+      columns: COLUMNS,
+      row: () => makeRow(base),
+      key: (hook) => hook.uuid,
+      height: () => (this.#list.element.clientWidth < 720 ? 58 : 36),
+      onSelect: (hook) => location.replace(`${base}/${hook.uuid}`),
+    });
+    const oninput = (event) => {
+      this.#text = event.target.value.trim().toLowerCase();
+      this.update();
+    };
+    const search = h("input", {
+      type: "search",
+      "aria-label": "Search",
+      placeholder: "Event, id, scope, session…",
+      oninput,
+    });
+    this.element = h(
+      "section",
+      { class: "panel master hook-list", "aria-label": label },
+      h("div", { class: "filters" }, search, this.#total, ...top),
+      this.#list.element,
+    );
+  }
+
+  update() {
+    const all = this.#hooks();
+    const found = this.#text ? all.filter((hook) => this.#words(hook).includes(this.#text)) : all;
+    setText(
+      this.#total,
+      found.length === all.length ? count(all.length) : `${count(found.length)} of ${count(all.length)}`,
+    );
+    this.#list.set(found);
+  }
+
+  select(uuid) {
+    this.#list.select(uuid, true);
+  }
+
+  destroy() {
+    this.#list.destroy();
+  }
+
+  #words({ uuid, event, payload, connection }) {
+    const parts = [
+      uuid,
+      event,
+      payload.state,
+      payload.event,
+      payload.session,
+      connection?.id,
+      connection?.customerScope,
+    ];
+    return parts.filter(Boolean).join(" ").toLowerCase();
+  }
+}

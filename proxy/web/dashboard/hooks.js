@@ -1,0 +1,101 @@
+/* The views of the hooks: all of them, and those that were given up. */
+
+import { json } from "../shared/api.js";
+import { h, setText } from "../shared/dom.js";
+import { count } from "../shared/format.js";
+import { HookDetail } from "./hook-detail.js";
+import { HookList } from "./hook-list.js";
+import { Sinks } from "./sinks.js";
+
+class HooksBase {
+  #store;
+  #base;
+  #detail = null;
+  #empty;
+  list;
+  split;
+  element;
+
+  constructor(store, { base, label, hooks, top, empty }) {
+    this.#store = store;
+    this.#base = base;
+    this.list = new HookList({ base, label, hooks, top });
+    this.#empty = h("p", { class: "panel empty-line", hidden: true }, empty);
+    this.split = h("div", { class: "split" }, this.list.element);
+    this.hooks = hooks;
+    this.element = h("div", {}, this.#empty, this.split);
+    this.update(new Set(["hooks"]));
+  }
+
+  route(uuid) {
+    if (this.#detail?.uuid === uuid) return;
+    this.#detail?.destroy();
+    this.#detail?.element.remove();
+    this.#detail = uuid ? new HookDetail(this.#store, uuid, this.#base) : null;
+    if (this.#detail) this.split.append(this.#detail.element);
+    this.split.classList.toggle("chosen", this.#detail !== null);
+    this.list.select(uuid);
+    this.update(new Set(["hooks"]));
+  }
+
+  update(topics) {
+    if (topics.has("hooks") || topics.has("link")) {
+      const none = this.hooks().length === 0 && this.#detail === null;
+      this.#empty.hidden = !(none && this.#store.link === "live");
+      this.split.hidden = none;
+      this.list.update();
+    }
+    this.#detail?.update(topics);
+  }
+
+  destroy() {
+    this.#detail?.destroy();
+    this.list.destroy();
+  }
+}
+
+/** `#/hooks`, `#/hooks/UUID`. */
+export class HooksView extends HooksBase {
+  #sinks;
+
+  constructor(store) {
+    super(store, {
+      base: "#/hooks",
+      label: "Hooks",
+      hooks: () => store.newestHooks,
+      empty: "No hooks yet: they are told when sessions begin, change and end.",
+    });
+    this.#sinks = new Sinks(store);
+    this.element.prepend(this.#sinks.element);
+  }
+
+  update(topics) {
+    super.update(topics);
+    if (topics.has("sinks")) this.#sinks.update();
+  }
+}
+
+/** `#/dead`, `#/dead/UUID`. */
+export class DeadView extends HooksBase {
+  constructor(store) {
+    const done = h("span", { class: "muted", role: "status" });
+    const button = h("button", { type: "button" }, "Resend all");
+    button.addEventListener("click", async () => {
+      button.disabled = true;
+      try {
+        const { resent } = await json("/api/v1/hooks/dead/resend", { method: "POST" });
+        setText(done, `${count(resent)} on their way.`);
+      } catch (error) {
+        setText(done, error.message);
+      }
+      button.disabled = false;
+    });
+    super(store, {
+      base: "#/dead",
+      label: "Dead letters",
+      hooks: () => store.dead,
+      top: [button, done],
+      empty: "No dead letters: nothing that a receiver should have got was given up.",
+    });
+  }
+}

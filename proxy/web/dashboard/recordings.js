@@ -1,0 +1,100 @@
+/* `#/recordings`: the recorded files, to play, to save and to delete. */
+
+import { json } from "../shared/api.js";
+import { h, setText } from "../shared/dom.js";
+import { bytes, count, moment } from "../shared/format.js";
+import { later } from "./later.js";
+import { twice } from "./twice.js";
+
+const COLUMNS = ["File", "Size", "Last written", ""];
+const LOOK_MS = 1500;
+const SHOWN = 200;
+
+/** The view. */
+export class RecordingsView {
+  #body = h("tbody");
+  #none = h("p", { class: "empty-line", hidden: true }, "Nothing was recorded yet: publish with recording=true.");
+  #problem = h("p", { class: "problem", role: "alert", hidden: true });
+  #total = h("p", { class: "muted num" });
+  #table;
+  #video = h("video", { controls: true, playsinline: true });
+  #name = h("h3", { class: "code" });
+  #player = h("div", { class: "player", hidden: true }, this.#name, this.#video);
+  #look = later(() => this.#load(), LOOK_MS);
+  #shown = "";
+  element;
+
+  constructor() {
+    const header = h(
+      "tr",
+      {},
+      ...COLUMNS.map((name) => h("th", { scope: "col" }, name || h("span", { class: "hidden" }, "Actions"))),
+    );
+    this.#table = h("div", { class: "scroll" }, h("table", {}, h("thead", {}, header), this.#body));
+    const children = [h("h2", {}, "Recordings"), this.#player, this.#problem, this.#table, this.#total, this.#none];
+    this.element = h("section", { class: "panel", "aria-label": "Recordings" }, ...children);
+    this.#look.run();
+  }
+
+  update(topics) {
+    if (topics.has("sessions") || topics.has("ready")) this.#look.run();
+  }
+
+  destroy() {
+    this.#look.stop();
+    this.#video.pause();
+  }
+
+  async #load() {
+    try {
+      this.#draw(await json("/api/v1/recordings"));
+      this.#say("");
+    } catch (error) {
+      this.#say(error.status === 404 ? "This server records nothing." : error.message);
+    }
+  }
+
+  #say(words) {
+    this.#problem.hidden = !words;
+    setText(this.#problem, words);
+  }
+
+  #draw({ recordings, total }) {
+    this.#none.hidden = recordings.length > 0;
+    this.#table.hidden = recordings.length === 0;
+    const left = (total ?? recordings.length) - Math.min(recordings.length, SHOWN);
+    setText(this.#total, left > 0 ? `and ${count(left)} older ones` : "");
+    const text = JSON.stringify(recordings);
+    if (text === this.#shown) return;
+    this.#shown = text;
+    this.#body.replaceChildren(...recordings.slice(0, SHOWN).map((recording) => this.#row(recording)));
+  }
+
+  #row({ file, size, modifiedAt, url }) {
+    const play = h("button", { type: "button", onclick: () => this.#play(file, url) }, "Play");
+    const save = h("a", { class: "button", href: url, download: file.split("/").pop() }, "Save");
+    const remove = twice("Delete", "Delete now", async () => {
+      try {
+        await json(url, { method: "DELETE" });
+        this.#look.run();
+      } catch (error) {
+        this.#say(error.message);
+      }
+    });
+    return h(
+      "tr",
+      {},
+      h("th", { scope: "row", class: "code" }, file),
+      h("td", { class: "num" }, bytes(size)),
+      h("td", { class: "num" }, moment(modifiedAt)),
+      h("td", { class: "actions" }, play, save, remove),
+    );
+  }
+
+  #play(file, url) {
+    this.#player.hidden = false;
+    setText(this.#name, file);
+    this.#video.src = url;
+    this.#video.play().catch(() => {});
+  }
+}

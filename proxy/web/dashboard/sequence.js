@@ -1,0 +1,176 @@
+/* Who said what to whom: the sequence diagram of a session, each message at its time, its content on click. */
+
+import { json, request } from "../shared/api.js";
+import { h, setText } from "../shared/dom.js";
+import { clock, count, duration } from "../shared/format.js";
+import { payload } from "../shared/payload.js";
+import { nameOf } from "../shared/signaling-log.js";
+import { later } from "./later.js";
+
+const LANES = ["client", "proxy", "origin", "hooks"];
+const LOOK_MS = 500;
+/* Rows in the page; the older ones are a click away. */
+const SHOWN = 300;
+
+function ofFrame(frame) {
+  const to = frame.from === "client" ? "origin" : "client";
+  const base = { at: frame.at, kind: "signaling", from: frame.from, to, via: frame.via };
+  if (frame.omitted)
+    return { ...base, title: `${count(frame.omitted)} frames were not kept`, content: null, note: true };
+  if (frame.close) {
+    const { code, reason } = frame.close;
+    return { ...base, title: `close ${code ?? ""} ${reason ?? ""}`.trim(), content: frame.close };
+  }
+  const title = frame.message
+    ? nameOf(frame.message)
+    : frame.text === null
+      ? "binary message"
+      : String(frame.text).slice(0, 60);
+  return { ...base, title, content: frame.message ?? frame.text };
+}
+
+function ofEntry(entry) {
+  return { ...entry, content: entry.detail || null, note: entry.kind === "delivery" || entry.kind === "fault" };
+}
+
+/* A sink is named by its URL; where there are many, the host tells them apart. */
+function hostOf(sink) {
+  return URL.canParse(sink) ? new URL(sink).host : sink;
+}
+
+/* Of the attempts to deliver a hook to a sink only the last is of interest here: the hook's own page has all. */
+function lastAttempts(entries) {
+  const last = new Map(
+    entries.filter(({ kind }) => kind === "delivery").map((entry) => [`${entry.title} ${entry.to}`, entry]),
+  );
+  return entries.filter((entry) => entry.kind !== "delivery" || last.get(`${entry.title} ${entry.to}`) === entry);
+}
+
+/** The whole story in the order of time. */
+function story(lines, entries) {
+  const frames = lines
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => ofFrame(JSON.parse(line)));
+  const others = lastAttempts(entries.filter(({ kind }) => kind !== "signaling")).map(ofEntry);
+  return [...frames, ...others].sort((a, b) => a.at - b.at);
+}
+
+/** The section of the diagram. */
+export class Sequence {
+  #number;
+  #rows = h("ol", { class: "messages" });
+  #none = h("p", { class: "empty-line" }, "Nothing was said yet.");
+  #more = h("button", { type: "button", class: "quiet", hidden: true, onclick: () => this.#showAll() });
+  #kept = new Map();
+  #limit = SHOWN;
+  #last = [];
+  #look = later(() => this.#load(), LOOK_MS);
+  element;
+
+  constructor(number) {
+    this.#number = number;
+    const heads = LANES.map((lane) => h("span", {}, lane));
+    this.element = h(
+      "section",
+      { class: "sequence" },
+      h("h3", {}, "Sequence"),
+      this.#none,
+      h("div", { class: "lanes", "aria-hidden": "true" }, h("span"), h("div", {}, ...heads)),
+      this.#more,
+      this.#rows,
+    );
+  }
+
+  /** What is shown may have grown. */
+  refresh() {
+    this.#look.run();
+  }
+
+  destroy() {
+    this.#look.stop();
+  }
+
+  async #load() {
+    try {
+      const [lines, timeline] = await Promise.all([
+        request(`/api/v1/sessions/${this.#number}/frames`).then((response) => response.text()),
+        json(`/api/v1/sessions/${this.#number}/timeline`),
+      ]);
+      this.#last = story(lines, timeline.entries);
+      this.#draw();
+    } catch (error) {
+      this.#none.hidden = this.#last.length > 0;
+      setText(this.#none, error.message);
+    }
+  }
+
+  #showAll() {
+    this.#limit = Infinity;
+    this.#draw();
+  }
+
+  #draw() {
+    const all = this.#last;
+    const shown = all.slice(-this.#limit);
+    this.#none.hidden = all.length > 0;
+    this.#more.hidden = shown.length === all.length;
+    setText(this.#more, `Show ${count(all.length - shown.length)} earlier messages`);
+    // What is there stays: an open message is not closed by the next one that passes.
+    const kept = new Map();
+    const rows = shown.map((entry) => {
+      let key = `${entry.at} ${entry.kind} ${entry.from} ${entry.title} ${entry.note ? entry.detail : ""}`;
+      while (kept.has(key)) key += "+"; // the same again within a millisecond
+      const row = this.#kept.get(key) ?? this.#row(entry, all[0].at);
+      kept.set(key, row);
+      return row;
+    });
+    this.#kept = kept;
+    rows.forEach((row, index) => {
+      if (this.#rows.children[index] !== row) this.#rows.insertBefore(row, this.#rows.children[index] ?? null);
+    });
+    while (this.#rows.childElementCount > rows.length) this.#rows.lastElementChild.remove();
+  }
+
+  #row(entry, start) {
+    const [from, to] = [LANES.indexOf(entry.from), LANES.indexOf(entry.to)];
+    const after = `+${duration(entry.at - start)}`;
+    const content = entry.note ? this.#note(entry) : this.#arrow(entry, from, to < 0 ? 3 : to);
+    const head = [h("time", { class: "num muted", title: clock(entry.at) }, after), content];
+    const spoken = `${clock(entry.at)}, ${entry.from} to ${entry.to}: ${entry.title}`;
+    if (entry.content === null)
+      return h("li", { "data-kind": entry.kind }, h("div", { class: "message", "aria-label": spoken }, ...head));
+    const button = h(
+      "button",
+      { type: "button", class: "message", "aria-expanded": "false", "aria-label": spoken },
+      ...head,
+    );
+    const item = h("li", { "data-kind": entry.kind }, button);
+    button.addEventListener("click", () => {
+      const open = button.getAttribute("aria-expanded") === "true";
+      button.setAttribute("aria-expanded", String(!open));
+      if (open) item.lastElementChild.remove();
+      else item.append(payload(entry.content));
+    });
+    return item;
+  }
+
+  #arrow({ title, via }, from, to) {
+    const [left, right] = [Math.min(from, to), Math.max(from, to)];
+    const line = h("span", { class: `arrow ${to > from ? "right" : "left"}${via === "channel" ? " channel" : ""}` });
+    line.style.gridColumn = `${2 * left + 2} / ${2 * right + 2}`;
+    const words = h("span", { class: "title" }, title);
+    words.style.gridColumn = `${2 * left + 2} / -1`;
+    return h("span", { class: "track" }, words, line);
+  }
+
+  #note({ kind, title, detail, to }) {
+    const text =
+      kind === "delivery"
+        ? `${title} → ${hostOf(to)}: ${detail}`
+        : kind === "fault"
+          ? `${title} ${detail ?? ""}`
+          : title;
+    return h("span", { class: "track" }, h("span", { class: "note" }, text));
+  }
+}

@@ -1,0 +1,161 @@
+/* One session: what it is, its media, what was said, and its hooks. */
+
+import { ApiError, json, request } from "../shared/api.js";
+import { h, setText } from "../shared/dom.js";
+import { count, duration, moment } from "../shared/format.js";
+import { payload } from "../shared/payload.js";
+import { ending } from "../shared/words.js";
+import { chip, setChip } from "./chips.js";
+import { Sequence } from "./sequence.js";
+import { lasted } from "./session-list.js";
+import { SessionHooks } from "./session-hooks.js";
+import { LIVE } from "./store.js";
+import { Tracks } from "./tracks.js";
+import { twice } from "./twice.js";
+
+function factsOf(session) {
+  const connected = session.connectedAt === null ? "–" : `after ${duration(session.connectedAt - session.startedAt)}`;
+  return {
+    Session: session.session,
+    Role: session.role,
+    Stream: session.stream && session.stream !== session.id ? session.stream : "",
+    Scope: session.room ?? session.app,
+    "Customer scope": session.customerScope,
+    User: session.username,
+    Origin: session.origin,
+    Address: session.remoteIp,
+    Started: moment(session.startedAt),
+    Connected: connected,
+    Ended: session.endedAt === null ? "" : moment(session.endedAt),
+    Recording: session.recording ? "asked for" : "",
+    Hooks: count(session.hooks),
+    Faults: session.faults.join(", "),
+    Client: session.userAgent,
+  };
+}
+
+/** The panel of one session; `number` says which. */
+export class SessionDetail {
+  #store;
+  #state = chip();
+  #title = h("h2", { tabindex: "-1" });
+  #lasted = h("span", { class: "num muted" });
+  #ending = h("p", { class: "ending", hidden: true });
+  #problem = h("p", { class: "problem", role: "alert", hidden: true });
+  #facts = h("dl", { class: "facts" });
+  #meta = h("div", {});
+  #watch = h("a", { class: "button", hidden: true }, "Watch");
+  #kick;
+  #tracks;
+  #sequence;
+  #hooks;
+  #shown = "";
+  element;
+
+  constructor(store, number) {
+    this.number = number;
+    this.#store = store;
+    this.#kick = twice("Disconnect", "Disconnect now", () => this.#disconnect());
+    this.#tracks = new Tracks(store, number);
+    this.#sequence = new Sequence(number);
+    this.#hooks = new SessionHooks(store, number);
+    const save = h("button", { type: "button", onclick: () => this.#save() }, "Save frames");
+    this.element = h(
+      "article",
+      { class: "panel detail", "aria-label": "Session" },
+      h("a", { class: "back", href: "#/sessions" }, "All sessions"),
+      h(
+        "header",
+        {},
+        this.#title,
+        this.#state,
+        this.#lasted,
+        h("span", { class: "actions" }, this.#watch, save, this.#kick),
+      ),
+      this.#ending,
+      this.#problem,
+      this.#facts,
+      this.#meta,
+      this.#tracks.element,
+      this.#sequence.element,
+      this.#hooks.element,
+    );
+    this.update(new Set([number]));
+  }
+
+  update(topics) {
+    const session = this.#store.sessions.get(this.number);
+    if (!session) {
+      setText(this.#title, this.#store.link === "live" ? `Session ${this.number} is not known any more` : "Loading…");
+      return;
+    }
+    setText(this.#lasted, duration(lasted(session, this.#store.now())));
+    if (!topics.has(this.number) && !topics.has("ready")) return;
+    this.#draw(session);
+    this.#tracks.update();
+    this.#hooks.update();
+    if (topics.has("hooks") || topics.has("sessions") || topics.has("ready") || this.#shown === "")
+      this.#sequence.refresh();
+    this.#shown = session.state;
+  }
+
+  destroy() {
+    this.#sequence.destroy();
+    this.#tracks.destroy();
+  }
+
+  #draw(session) {
+    setText(this.#title, session.id ?? `Session ${session.session}`);
+    setChip(this.#state, session.state);
+    const live = LIVE.has(session.state);
+    this.#kick.hidden = !live;
+    this.#watch.hidden = !(session.role === "publisher" && session.state === "connected");
+    const query = new URLSearchParams({
+      stream: session.stream ?? session.id ?? "",
+      app: session.room ?? session.app ?? "live",
+    });
+    if (session.customerScope) query.set("customerScope", session.customerScope);
+    this.#watch.href = `/subscribe?${query}`;
+    const why = ending(session);
+    this.#ending.hidden = !why;
+    setText(this.#ending, `${session.state === "failed" ? "It came to nothing" : "It ended"}: ${why}.`);
+    this.#ending.className = session.state === "failed" ? "problem" : "muted ending";
+    const facts = Object.entries(factsOf(session)).filter(
+      ([, value]) => value !== null && value !== undefined && value !== "",
+    );
+    const text = JSON.stringify([facts, session.meta]);
+    if (text === this.#facts.dataset.text) return;
+    this.#facts.dataset.text = text;
+    this.#facts.replaceChildren(
+      ...facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", { title: value }, String(value)))),
+    );
+    const meta = session.meta && Object.keys(session.meta).length ? session.meta : null;
+    this.#meta.replaceChildren(...(meta ? [h("h3", {}, "Meta"), payload(meta)] : []));
+  }
+
+  #say(error) {
+    this.#problem.hidden = !error;
+    setText(this.#problem, error instanceof ApiError ? error.message : String(error ?? ""));
+  }
+
+  async #disconnect() {
+    try {
+      await json(`/api/v1/sessions/${this.number}`, { method: "DELETE" });
+      this.#say(null);
+    } catch (error) {
+      this.#say(error);
+    }
+  }
+
+  async #save() {
+    try {
+      const blob = await (await request(`/api/v1/sessions/${this.number}/frames?header=true`)).blob();
+      const href = URL.createObjectURL(blob);
+      h("a", { href, download: `session-${this.number}.jsonl` }).click();
+      setTimeout(() => URL.revokeObjectURL(href), 10_000);
+      this.#say(null);
+    } catch (error) {
+      this.#say(error);
+    }
+  }
+}

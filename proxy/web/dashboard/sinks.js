@@ -1,0 +1,59 @@
+/* How each receiver of hooks is doing. */
+
+import { h } from "../shared/dom.js";
+import { count } from "../shared/format.js";
+import { chip } from "./chips.js";
+
+const COLUMNS = ["Receiver", "State", "Delivered", "Waiting", "Attempts", "Dead", "Latency", "Last error"];
+
+function row(sink) {
+  const latency = sink.latency_count ? `${Math.round((1000 * sink.latency_sum) / sink.latency_count)} ms` : "–";
+  const state = sink.disabled ? "disabled" : sink.retrying ? "retry" : sink.attempts ? "delivering" : "";
+  const numbers = [sink.delivered, sink.backlog, sink.attempts, sink.dead].map((value) =>
+    h("td", { class: "num" }, count(value)),
+  );
+  return h(
+    "tr",
+    {},
+    h("th", { scope: "row", class: "code" }, sink.name),
+    h("td", {}, state ? chip(state) : "–"),
+    ...numbers,
+    h("td", { class: "num" }, latency),
+    h("td", { class: "muted wide" }, sink.last_error ?? ""),
+  );
+}
+
+/** The table of the sinks. */
+export class Sinks {
+  #store;
+  #body = h("tbody");
+  #none = h(
+    "p",
+    { class: "empty-line" },
+    "Hooks go to the webhook socket only. To have them posted to a receiver: ",
+    h("code", {}, "smproxy serve --hook-uri http://127.0.0.1:9000/hooks"),
+  );
+  #table;
+  element;
+
+  constructor(store) {
+    this.#store = store;
+    const header = h("tr", {}, ...COLUMNS.map((name) => h("th", { scope: "col" }, name)));
+    this.#table = h("div", { class: "scroll" }, h("table", {}, h("thead", {}, header), this.#body));
+    this.element = h(
+      "section",
+      { class: "panel", "aria-label": "Receivers" },
+      h("h2", {}, "Receivers"),
+      this.#table,
+      this.#none,
+    );
+    this.update();
+  }
+
+  update() {
+    const { sinks } = this.#store;
+    this.#table.hidden = sinks.length === 0;
+    this.#none.hidden = sinks.length > 0;
+    this.#body.replaceChildren(...sinks.map(row));
+  }
+}

@@ -1,0 +1,176 @@
+/* What the page knows, and who is to be told when it changes. All of it is bounded. */
+
+const MAX_SESSIONS = 5000;
+const MAX_HOOKS = 5000;
+const POINTS = 120;
+
+export const LIVE = new Set(["connecting", "connected", "reconnecting"]);
+
+/** Sessions, hooks and counts; whoever watches is told of what has changed, once a frame. */
+export class Store {
+  sessions = new Map();
+  hooks = new Map();
+  origins = [];
+  sinks = [];
+  link = "connecting";
+  facts = {};
+  #past = new Map();
+  #seen = new Map();
+  #generation = 0;
+  #order = null;
+  #hookOrder = null;
+  #offset = 0;
+  #watchers = new Set();
+  #topics = null;
+
+  /** Call back with the set of topics that have changed; returns what ends that. */
+  watch(callback) {
+    this.#watchers.add(callback);
+    return () => this.#watchers.delete(callback);
+  }
+
+  /** Tell that a topic has changed. */
+  touch(topic) {
+    if (!this.#topics) {
+      this.#topics = new Set();
+      requestAnimationFrame(() => {
+        const topics = this.#topics;
+        this.#topics = null;
+        for (const callback of [...this.#watchers]) callback(topics);
+      });
+    }
+    this.#topics.add(topic);
+  }
+
+  /** The time at the server. */
+  now() {
+    return Date.now() + this.#offset;
+  }
+
+  setLink(state) {
+    this.link = state;
+    this.touch("link");
+  }
+
+  hello(facts) {
+    if (facts.epoch !== this.facts.epoch || facts.startedAt !== this.facts.startedAt) {
+      // Another server, or one that was reset: what its journal holds is asked for.
+      this.hooks.clear();
+      this.#hookOrder = null;
+      this.touch("hooks");
+    }
+    this.facts = facts;
+    this.#offset = facts.now - Date.now();
+    this.#generation += 1;
+  }
+
+  /** All sessions have come: those that have not are forgotten. */
+  ready() {
+    for (const [number, generation] of this.#seen) if (generation !== this.#generation) this.#forget(number);
+    this.setLink("live");
+    this.touch("sessions");
+    this.touch("ready");
+  }
+
+  addSessions(views) {
+    for (const view of views) {
+      if (!this.sessions.has(view.session)) this.#order = null;
+      this.sessions.set(view.session, view);
+      this.#seen.set(view.session, this.#generation);
+      this.touch(view.session);
+    }
+    if (this.sessions.size > MAX_SESSIONS) this.#makeRoom();
+    this.touch("sessions");
+  }
+
+  addStatistics({ sessions }) {
+    for (const [key, tracks] of Object.entries(sessions)) {
+      const session = this.sessions.get(Number(key));
+      if (!session) continue;
+      session.tracks = tracks;
+      for (const track of tracks) this.#remember(session.session, track);
+      this.touch(session.session);
+    }
+    this.touch("stats");
+  }
+
+  /** The newest sessions first. */
+  get newest() {
+    // The server tells of them in the order of their beginnings.
+    this.#order ??= [...this.sessions.keys()].reverse();
+    return this.#order.map((number) => this.sessions.get(number));
+  }
+
+  /** The bitrates of a track in the last two minutes. */
+  past(session, track) {
+    return this.#past.get(session)?.get(track) ?? [];
+  }
+
+  /** Take a hook, with its deliveries if they are known. */
+  addHook(hook) {
+    const known = this.hooks.get(hook.uuid);
+    const deliveries = new Map(known?.deliveries ?? []);
+    const told =
+      hook.deliveries ?? this.sinks.map(({ name }) => ({ sink: name, state: "pending", tries: 0, attempts: [] }));
+    for (const delivery of told) {
+      // The journal is written a moment after the feed has told: what is known already may be newer.
+      if ((deliveries.get(delivery.sink)?.tries ?? -1) <= delivery.tries) deliveries.set(delivery.sink, delivery);
+    }
+    this.hooks.set(hook.uuid, { ...hook, deliveries });
+    this.#hookOrder = null;
+    if (this.hooks.size > MAX_HOOKS) this.hooks.delete(this.hooks.keys().next().value);
+    this.touch("hooks");
+    this.touch(hook.payload.session);
+  }
+
+  addDelivery({ uuid, session, sink, state, attempt }) {
+    const hook = this.hooks.get(uuid);
+    if (!hook) return;
+    const known = hook.deliveries.get(sink) ?? { tries: 0, attempts: [] };
+    const attempts = attempt ? [...known.attempts, attempt].slice(-20) : known.attempts;
+    hook.deliveries.set(sink, { sink, state, tries: known.tries + (attempt ? 1 : 0), attempts });
+    this.touch("hooks");
+    this.touch(session);
+  }
+
+  /** The newest hooks first. */
+  get newestHooks() {
+    this.#hookOrder ??= [...this.hooks.values()].sort((a, b) => b.ts - a.ts || (a.uuid < b.uuid ? 1 : -1));
+    return this.#hookOrder;
+  }
+
+  /** The hooks that some sink has given up. */
+  get dead() {
+    return this.newestHooks.filter((hook) => [...hook.deliveries.values()].some(({ state }) => state === "dead"));
+  }
+
+  set(topic, value) {
+    this[topic] = value;
+    this.touch(topic);
+  }
+
+  #remember(number, { track, bitrate }) {
+    if (!this.#past.has(number)) this.#past.set(number, new Map());
+    const tracks = this.#past.get(number);
+    const values = tracks.get(track) ?? [];
+    values.push(bitrate);
+    if (values.length > POINTS) values.shift();
+    tracks.set(track, values);
+  }
+
+  #makeRoom() {
+    const oldest = this.newest.reverse();
+    const victims = [
+      ...oldest.filter(({ state }) => !LIVE.has(state)),
+      ...oldest.filter(({ state }) => LIVE.has(state)),
+    ];
+    for (const { session } of victims.slice(0, this.sessions.size - MAX_SESSIONS)) this.#forget(session);
+  }
+
+  #forget(number) {
+    this.sessions.delete(number);
+    this.#seen.delete(number);
+    this.#past.delete(number);
+    this.#order = null;
+  }
+}

@@ -1,0 +1,43 @@
+/* A link with parameters fills the form; the form makes such a link. A password is in neither. */
+
+import { by } from "./dom.js";
+
+const FIELDS = {
+  host: "host",
+  app: "app",
+  stream: "stream",
+  username: "username",
+  customerScope: "scope",
+  meta: "meta",
+  webhook: "webhook",
+};
+
+/** Fill the form from the page's address; returns what to tell the person, if there is something. */
+export function fillFromLink() {
+  const params = new Map([...new URLSearchParams(location.search)].map(([key, value]) => [key.toLowerCase(), value]));
+  for (const [name, id] of Object.entries(FIELDS)) {
+    const value = params.get(name.toLowerCase());
+    if (value !== undefined && by(id)) by(id).value = value;
+  }
+  if (params.has("id") && !params.has("stream")) by("stream").value = params.get("id");
+  if (by("recording") && params.has("recording")) by("recording").checked = params.get("recording") === "true";
+  if (by("pattern") && params.get("source") === "pattern") by("pattern").checked = true;
+  if (!params.has("password")) return "";
+  const rest = new URLSearchParams(
+    [...new URLSearchParams(location.search)].filter(([key]) => key.toLowerCase() !== "password"),
+  );
+  history.replaceState(null, "", `${location.pathname}${rest.size ? `?${rest}` : ""}`);
+  return "The link held a password. It was taken out of the address and is not used: type it into the form.";
+}
+
+/** The address of this page with the form's fields. */
+export function linkToForm() {
+  const params = new URLSearchParams();
+  for (const [name, id] of Object.entries(FIELDS)) {
+    const field = by(id);
+    if (field && field.value && field.value !== field.dataset.initial) params.set(name, field.value);
+  }
+  if (by("recording")?.checked) params.set("recording", "true");
+  if (by("pattern")?.checked) params.set("source", "pattern");
+  return `${location.origin}${location.pathname}${params.size ? `?${params}` : ""}`;
+}

@@ -1,0 +1,49 @@
+/* The messages of the signaling as they pass. */
+
+import { Log } from "./log.js";
+import { shownUrl } from "./redact.js";
+
+const KINDS = [
+  "isAvailable",
+  "handleOffer",
+  "handleAnswer",
+  "handleCandidate",
+  "requestOffer",
+  "publish",
+  "unpublish",
+  "subscribe",
+  "switchChannel",
+];
+
+/** Name a message by its kind. */
+export function nameOf(message) {
+  const kind = KINDS.find((key) => key in message);
+  if (kind === "isAvailable" && typeof message.isAvailable === "boolean") return `isAvailable: ${message.isAvailable}`;
+  if (kind === "handleCandidate" && !message.data?.candidate?.candidate) return "handleCandidate (the last)";
+  if (kind) return kind;
+  const { data } = message;
+  if (data?.sdp) return `SDP ${data.sdp.type}`;
+  if (data?.candidate) return "candidate";
+  return (
+    data?.code ?? data?.status ?? data?.message ?? data?.type ?? message.type ?? Object.keys(message)[0] ?? "message"
+  );
+}
+
+/** The log of a page's signaling. */
+export class SignalingLog {
+  #log = new Log("messages");
+
+  clear() {
+    this.#log.clear();
+  }
+
+  opened(url) {
+    this.#log.add({ who: "page →", what: "open", words: shownUrl(url), message: shownUrl(url) });
+  }
+
+  passed({ sender, message }) {
+    const kind = message.data?.type === "error" ? "bad" : "";
+    const who = { client: "page →", server: "← server", sdk: "SDK event" }[sender];
+    this.#log.add({ who, what: nameOf(message), words: message.data?.message ?? "", message, kind });
+  }
+}

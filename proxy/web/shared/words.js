@@ -1,0 +1,49 @@
+/* What the numbers of hooks and the codes of signaling mean. */
+
+const REASONS = [
+  "the user stopped or left",
+  "nothing came any more, or the connection broke",
+  "the node shut down",
+  "ended by the administrator",
+  "the origin was lost",
+];
+
+const ERRORS = [
+  "the offer cannot be used",
+  "the media transport did not come up in time, or the client left before",
+  "the origin cannot be reached",
+  "rejected",
+  "the stream name is in use",
+  "the origin failed",
+];
+
+/* The API names what the hooks number. */
+const REASON_NAMES = ["user_action", "timeout", "node_shutdown", "kicked", "origin_lost"];
+const ERROR_NAMES = ["invalid_sdp", "timeout", "origin_unreachable", "rejected", "name_in_use", "origin_error"];
+
+function meaning(value, words, names) {
+  if (value === null || value === undefined) return "";
+  return words[typeof value === "number" ? value : names.indexOf(value)] ?? String(value);
+}
+
+/** Why a session ended, from its `reason` or its `error`; empty while it goes on. */
+export function ending({ reason, error }) {
+  return meaning(error, ERRORS, ERROR_NAMES) || meaning(reason, REASONS, REASON_NAMES);
+}
+
+const STATES = {
+  "NetConnection.Connect.Rejected": "The stream manager refused the connection",
+  "NetConnection.Connect.Failed": "The origin cannot be reached",
+  "NetConnection.Connect.Closed": "The server ended the session",
+  "NetStream.Play.UnpublishNotify": "The publisher has stopped",
+};
+
+/** A status code of the signaling as a sentence without its full stop. */
+export function status(code) {
+  return STATES[code] ?? code;
+}
+
+/** What happened in a hook: `connected`, `peer_joined`. */
+export function happened(hook) {
+  return hook.payload?.state ?? hook.payload?.event ?? hook.event;
+}

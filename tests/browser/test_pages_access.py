@@ -1,0 +1,106 @@
+"""The pages can be read and used by everybody: contrast, names, keyboard."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import Browser
+
+from proxy.manager.rest.pages import PAGES
+from proxy.simulator import Simulator
+from proxy.testing import Publisher
+from tests.browser.web import Tab, open_tab
+
+VIEWS = ("/#/sessions", "/#/hooks", "/#/dead", "/#/origins", "/#/faults", "/#/recordings", "/publish", "/subscribe")
+
+#: Finds visible text whose contrast is below 4.5 (WCAG 2.2, 1.4.3), or 3 where it is large. Disabled controls are exempt.
+CONTRAST = """(() => {
+  const context = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const paint = (colors) => {
+    context.fillStyle = "#fff";
+    context.fillRect(0, 0, 1, 1);
+    for (const color of colors) { context.fillStyle = color; context.fillRect(0, 0, 1, 1); }
+    return [...context.getImageData(0, 0, 1, 1).data].slice(0, 3);
+  };
+  const light = (rgb) => {
+    const [r, g, b] = rgb.map((value) => value / 255).map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const bad = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const element = walker.currentNode.parentElement;
+    if (!walker.currentNode.textContent.trim() || !element.checkVisibility({ checkOpacity: true })) continue;
+    if (element.closest(":disabled, .hidden, .skip, noscript, option, svg")) continue;
+    const layers = [];
+    for (let each = element; each; each = each.parentElement) layers.unshift(getComputedStyle(each).backgroundColor);
+    const style = getComputedStyle(element);
+    const [a, b] = [light(paint(layers)), light(paint([...layers, style.color]))].sort((x, y) => y - x);
+    const ratio = (a + 0.05) / (b + 0.05);
+    const size = parseFloat(style.fontSize);
+    const large = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);
+    const text = walker.currentNode.textContent.slice(0, 30);
+    if (ratio < (large ? 3 : 4.5)) bad.push(`${ratio.toFixed(2)} ${element.className} ${text}`);
+  }
+  return bad;
+})()"""
+
+#: Finds controls without a name for a screen reader.
+NAMELESS = """[...document.querySelectorAll("input, select, textarea, button, a[href], meter, img, [role=grid]")]
+  .filter((element) => element.checkVisibility())
+  .filter((element) => !(element.labels?.length || element.textContent.trim() || element.getAttribute("aria-label")
+    || element.hasAttribute("alt")))
+  .map((element) => element.outerHTML.slice(0, 100))"""
+
+
+async def opened(tab: Tab, simulator: Simulator, view: str) -> None:
+    """Open a view and wait until it shows something."""
+    await tab.page.goto(simulator.rest_url + view)
+    if view.startswith("/#"):
+        await tab.linked()
+    if view == "/#/sessions":
+        await tab.page.click(".space .row a")
+        await tab.sees(".messages .title", "publish")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_contrast_and_names(chromium: Browser, simulator: Simulator, scheme: str) -> None:
+    """In both colour schemes all text has the contrast of WCAG AA, and each control has a name."""
+    simulator.faults.add("connect-failed", id="nobody")
+    async with (
+        Publisher(simulator.url, stream="cam-1", params={"customerScope": "acme"}),
+        open_tab(chromium, "about:blank", color_scheme=scheme) as tab,
+    ):
+        for view in VIEWS:
+            await opened(tab, simulator, view)
+            assert await tab.page.evaluate(CONTRAST) == [], view
+            assert await tab.page.evaluate(NAMELESS) == [], view
+        await tab.page.evaluate("document.documentElement.style.setProperty('--muted', 'var(--surface)')")
+        assert await tab.page.evaluate(CONTRAST) != [], "the check finds nothing at all"
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_outline(chromium: Browser, simulator: Simulator, path: str) -> None:
+    """Each page has a language, a title of its own, one first heading, a main part and a link that leads there."""
+    async with open_tab(chromium, simulator.rest_url + path) as tab:
+        assert await tab.page.get_attribute("html", "lang") == "en"
+        assert "stream manager" in await tab.page.title()
+        assert await tab.page.locator("h1").count() == 1
+        await tab.page.keyboard.press("Tab")
+        assert await tab.page.evaluate("document.activeElement.getAttribute('href')") == "#main"
+        assert await tab.page.locator("main#main").count() == 1
+
+
+async def test_publish_by_keyboard(chromium: Browser, simulator: Simulator) -> None:
+    """The form is sent with Enter, and Stop is reached and pressed without a mouse; what has the focus can be seen."""
+    async with open_tab(chromium, f"{simulator.rest_url}/publish?source=pattern") as tab:
+        await tab.page.focus("#stream")
+        await tab.page.keyboard.press("Enter")
+        await tab.state("live")
+        for _ in range(20):
+            await tab.page.keyboard.press("Tab")
+            if await tab.page.evaluate("document.activeElement.id") == "stop":
+                break
+        assert await tab.page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+        await tab.page.keyboard.press("Enter")
+        await tab.state("idle")
+        assert await tab.page.evaluate("document.activeElement.id") == "start"

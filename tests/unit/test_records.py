@@ -1,0 +1,191 @@
+"""Records of sessions: what is kept, what is counted, and what is never shown."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.manager.record import CHUNK, FIRST, FRAME, Record
+from proxy.manager.records import Records
+from proxy.manager.redaction import Redaction, redacted_url
+from proxy.signaling.clock import Clock
+
+
+class Time:
+    """A clock that goes on by a millisecond with each look."""
+
+    def __init__(self) -> None:
+        self.seconds = 1_000_000.0
+
+    def __call__(self) -> float:
+        self.seconds += 0.001
+        return self.seconds
+
+
+def records(budget: int = 64 * 1024 * 1024) -> Records:
+    return Records(Clock(wall=Time()), budget=budget)
+
+
+def client(record: Record, text: bytes | None) -> None:
+    """Have the client say something, as the relay notes it."""
+    record.from_client(record.now())
+    record.from_client(text)
+    record.tidy(len(text or b""))
+
+
+def origin(record: Record, text: bytes | None) -> None:
+    """Have the origin say something, as the relay notes it."""
+    record.from_origin(record.now())
+    record.from_origin(text)
+    record.tidy(len(text or b""))
+
+
+def lines(record: Record | None) -> list[dict[str, Any]]:
+    assert record is not None
+    return [json.loads(line) for line in record.lines()]
+
+
+def test_a_conversation_is_kept_in_order() -> None:
+    """Frames of both sides, of the proxy and of the data channel come back in the order in which they were said."""
+    record = records().open(7, "/streammanager/?id=s")
+    origin(record, b'{"data":{"code":"A"}}')
+    client(record, b'{"isAvailable":"s"}')
+    client(record, None)
+    client(record, b"not json")
+    record.proxy('{"data":{"code":"B"}}')
+    record.channel("client", '{"unpublish":"s"}')
+    record.closed("origin", 1000, "bye")
+    found = lines(record)
+    assert [(line["from"], line["via"]) for line in found] == [
+        ("origin", "socket"),
+        ("client", "socket"),
+        ("client", "socket"),
+        ("client", "socket"),
+        ("proxy", "socket"),
+        ("client", "channel"),
+        ("origin", "socket"),
+    ]
+    assert [line.get("message", line.get("text", line.get("close"))) for line in found] == [
+        {"data": {"code": "A"}},
+        {"isAvailable": "s"},
+        None,
+        "not json",
+        {"data": {"code": "B"}},
+        {"unpublish": "s"},
+        {"code": 1000, "reason": "bye"},
+    ]
+    assert [line["at"] for line in found] == sorted(line["at"] for line in found)
+    assert {line["session"] for line in found} == {7}
+
+
+@given(st.lists(st.integers(0, 3 * FRAME), max_size=200))
+def test_a_record_is_bounded(sizes: list[int]) -> None:
+    """Whatever is said, a record holds no more than it may, and what it does not hold is counted."""
+    kept = records()
+    record = kept.open(1, "/")
+    for size in sizes:
+        client(record, b"x" * size)
+    held = sum(len(entry.text or b"") for entry in record.entries())
+    assert held <= FIRST + 2 * CHUNK + 4 * FRAME
+    assert len(record.entries()) + record.omitted == len(sizes)
+    assert kept.held == record.granted <= FIRST + 2 * CHUNK
+
+
+def test_the_first_and_the_last_are_kept() -> None:
+    """Of a long session the beginning and the end are kept, with a line between that says how many frames are missing."""
+    record = records().open(1, "/")
+    for number in range(5_000):
+        client(record, b'{"publish":"%d"}' % number)
+    found = lines(record)
+    numbers = [int(line["message"]["publish"]) for line in found if "message" in line]
+    (gap,) = [line for line in found if "omitted" in line]
+    assert numbers[:100] == list(range(100))
+    assert numbers[-50:] == list(range(4_950, 5_000))
+    assert len(numbers) + gap["omitted"] == 5_000
+    assert numbers == sorted(numbers)
+    assert found.index(gap) == next(place for place, number in enumerate(numbers) if number != place)
+
+
+def test_a_frame_that_is_too_long_is_cut() -> None:
+    """Of a frame that is too long the beginning is kept, and it says so."""
+    record = records().open(1, "/")
+    origin(record, b"x" * (FRAME + 1))
+    (line,) = lines(record)
+    assert (len(line["text"]), line["cut"]) == (FRAME, True)
+
+
+def test_records_share_a_budget() -> None:
+    """Without room the records of ended sessions go first, the oldest before others; the one that asks is spared."""
+    kept = records(budget=3 * CHUNK)
+    for session in (1, 2, 3):
+        kept.open(session, "/")
+    kept.ended(2)
+    kept.open(4, "/")
+    assert [session for session in (1, 2, 3, 4) if kept.get(session)] == [1, 3, 4]
+    record = kept.get(4)
+    assert record is not None
+    for _ in range(1_000):
+        client(record, b"x" * 1_000)
+    assert [session for session in (1, 2, 3, 4) if kept.get(session)] == [4]
+    assert kept.held == record.granted == 3 * CHUNK
+    kept.forget(4)
+    assert kept.held == 0
+
+
+def test_a_forgotten_record_takes_no_room() -> None:
+    """A session whose record was given up goes on, and what it notes is not counted as held."""
+    kept = records()
+    record = kept.open(1, "/")
+    kept.forget(1)
+    for _ in range(1_000):
+        client(record, b"x" * 1_000)
+    assert kept.held == 0
+
+
+def test_an_attempt_goes_on_with_the_record() -> None:
+    """A publisher that comes back is noted in the record of its session."""
+    kept = records()
+    assert kept.open(1, "/?a") is kept.open(1, "/?b")
+
+
+SECRETS = {"password": "hunter2!", "accessToken": "a.b/c=d", "streamSecret": 'with "quotes"', "apiKey": "ключ"}
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_secrets_are_removed_wherever_they_are(name: str) -> None:
+    """The value of a secret parameter is removed as it is, as JSON writes it and as a URL does; nothing else is."""
+    value = SECRETS[name]
+    redaction = Redaction(f"/streammanager/?id=cam-1&{name}={quote(value, safe='')}&recording=true")
+    assert redaction.url == f"/streammanager/?id=cam-1&{name}=***&recording=true"
+    for text in (value, json.dumps(value), json.dumps(value, ensure_ascii=False), quote(value, safe="")):
+        assert "***" in redaction(f"before {text} after")
+        assert value not in redaction(f"before {text} after")
+    assert redaction("cam-1 true recording") == "cam-1 true recording"
+    assert value not in repr(redaction)
+
+
+def test_secrets_in_meta_are_removed() -> None:
+    """A token inside of the JSON of ``meta`` is a secret too, and the rest of it stays."""
+    meta = '{"room":"A","auth":{"jwt":"eyJhbGciOi"}}'
+    redaction = Redaction(f"/?id=s&meta={quote(meta)}")
+    assert "eyJhbGciOi" not in redaction.url
+    assert quote("room") in redaction.url
+    assert redaction('{"jwt":"eyJhbGciOi"}') == '{"jwt":"***"}'
+
+
+def test_a_short_password_is_removed_where_it_stands_alone() -> None:
+    """A password that is a common syllable does not tear other words apart."""
+    redaction = Redaction("/?id=s&password=cam")
+    assert redaction('{"publish":"camera","x":"cam"}') == '{"publish":"camera","x":"***"}'
+
+
+@given(st.text(alphabet="abc=&?%12{}\" '", max_size=60))
+def test_any_target_can_be_redacted(target: str) -> None:
+    """Whatever a client asks for can be shown, and has no more parameters than before."""
+    Redaction(target)("text")
+    assert redacted_url(target).count("&") == target.count("&")
