@@ -7,11 +7,12 @@ import logging
 import random
 from collections.abc import Callable, Sequence
 
-from proxy.hooks.delivery import DeadLetter, Delivery, Limits, News, SinkStatus
+from proxy.hooks.delivery import Delivery, Limits
 from proxy.hooks.event import Context, HookEvent, Stored, encode
 from proxy.hooks.journal import Journal, JournalError
 from proxy.hooks.retry import FAST, RetryProfile
 from proxy.hooks.sink import Sink, Tap
+from proxy.hooks.status import DeadLetter, News, SinkStatus
 from proxy.hooks.throttle import ThrottledLog
 from proxy.signaling.clock import Clock
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import msgspec
 
-from proxy.hooks.delivery import News
 from proxy.hooks.event import EncodedEvent
 from proxy.hooks.hub import Hub
+from proxy.hooks.status import News
 from proxy.manager.history import History
 from proxy.manager.session import Session
 from proxy.manager.sessions import Sessions

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 #: m-lines of one description.
 MAX_SECTIONS = 32
 _MAX_LINES = 10_000
+#: Formats of one m-line, of which RTP can have 128, and feedback messages of one format.
+_MAX_FORMATS = 256
+_MAX_FEEDBACK = 32
 _SENDING = frozenset({"sendrecv", "sendonly"})
 _DIRECTIONS = frozenset({"sendrecv", "sendonly", "recvonly", "inactive"})
 #: Digits of 2^64; no number of an SDP has more.
@@ -163,7 +166,7 @@ def read_description(sdp: str) -> Description:
 def _media_line(value: str) -> Section:
     parts = value.split()
     port = read_number(parts[1].partition("/")[0]) if len(parts) > 3 else None
-    if port is None or port > 65535:
+    if port is None or port > 65535 or len(parts) > 3 + _MAX_FORMATS:
         raise InvalidSdp("has a malformed media line")
     for each in parts[3:]:
         read_number(each)  # whoever reads it later need not expect the refusal
@@ -211,7 +214,8 @@ def _format_attribute(section: Section, name: str, value: str) -> None:
     target, _, rest = value.partition(" ")
     if name == "rtcp-fb" and target == "*":
         for known in section.formats.values():
-            known.feedback.append(rest)
+            if len(known.feedback) < _MAX_FEEDBACK:
+                known.feedback.append(rest)
         return
     number = read_number(target)
     if number is None or number > 127:
@@ -224,5 +228,5 @@ def _format_attribute(section: Section, name: str, value: str) -> None:
     elif picked := section.formats.get(number):
         if name == "fmtp":
             picked.fmtp = rest
-        elif len(picked.feedback) < 32:
+        elif len(picked.feedback) < _MAX_FEEDBACK:
             picked.feedback.append(rest)

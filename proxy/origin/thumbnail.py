@@ -17,6 +17,8 @@ from proxy.origin.track import Track
 
 #: Pixels on the longer side; larger pictures are made smaller.
 MAX_SIDE = 640
+#: Pixels of a key frame that is decoded: 8K. A few bytes can claim a picture that fills the memory.
+MAX_PIXELS = 7680 * 4320
 #: Packets of one key frame; a larger one has no thumbnail.
 MAX_PACKETS = 2048
 #: Pictures that are decoded at the same time, for all streams of an origin.
@@ -31,7 +33,7 @@ class ThumbnailError(ValueError):
 class KeyFrameKeeper:
     """A sink that keeps the packets of the last key frame, and of the one before while the last may be incomplete."""
 
-    __slots__ = ("_collecting", "_key_frames", "_previous", "_timestamp", "_track", "cached", "lock")
+    __slots__ = ("_collecting", "_found", "_found_in", "_key_frames", "_previous", "_timestamp", "_track", "cached", "lock")
 
     def __init__(self, track: Track) -> None:
         self._track = track
@@ -39,6 +41,9 @@ class KeyFrameKeeper:
         self._timestamp = b""
         self._collecting: list[bytes] = []
         self._previous: list[bytes] = []
+        #: The frame that was looked for last, and in what.
+        self._found: Frame | None = None
+        self._found_in = (b"", 0)
         self.lock = asyncio.Lock()
         #: The picture that was made last, and of which key frame.
         self.cached: tuple[bytes, bytes] | None = None
@@ -63,10 +68,12 @@ class KeyFrameKeeper:
 
     def frame(self) -> Frame | None:
         """Return the last key frame that is complete."""
-        for packets in (self._collecting, self._previous):
-            if packets and (frame := _assemble(packets, self.codec)) is not None:
-                return frame
-        return None
+        there = self._timestamp, len(self._collecting)
+        if there != self._found_in:  # whoever asks again and again is not to cost the media its time
+            self._found_in = there
+            found = (_assemble(packets, self.codec) for packets in (self._collecting, self._previous) if packets)
+            self._found = next((frame for frame in found if frame is not None), None)
+        return self._found
 
 
 def _assemble(packets: list[bytes], codec: str) -> Frame | None:
@@ -133,6 +140,7 @@ def decode(data: bytes, config: bytes, codec: str) -> bytes:
     try:
         decoder: Any = av.CodecContext.create(_DECODERS[codec], "r")
         decoder.thread_count = 1
+        decoder.options = {"max_pixels": str(MAX_PIXELS)}
         if config:
             decoder.extradata = config
         pictures = decoder.decode(av.Packet(data)) + decoder.decode(None)

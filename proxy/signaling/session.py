@@ -184,10 +184,10 @@ class SessionLife:
 
     def detach(self, number: int) -> list[Payload]:
         """A slot has no source any more."""
+        if self._waiting and self.phase is not Phase.LIVE:
+            return self._when_live(lambda: self.detach(number))  # behind the attachment that waits, if that is what waits
         slot = self._slots.get(number)
-        if slot is None:
-            return self._when_live(lambda: self.detach(number)) if self._waiting else []
-        return slot.detach(self.number)
+        return [] if slot is None else slot.detach(self.number)
 
     def recording_start(self, file: str) -> list[Payload]:
         """The stream is being written to a file."""

@@ -21,6 +21,7 @@ from websockets.utils import accept_key
 
 from proxy.manager.front import Front
 from proxy.manager.relay import OriginFilter, Relay, RelayEnd, RelayLimits, RelaySession
+from proxy.manager.relay.observer import Recorder
 from proxy.manager.upgrade import UpgradeRequest
 from proxy.signaling.clock import Clock
 from proxy.signaling.messages import ClientMessage, ServerMessage
@@ -142,6 +143,7 @@ async def rig(
     origin_filter: OriginFilter | None = None,
     server_ssl: ssl.SSLContext | None = None,
     observer: Callable[[], Any] = Heard,
+    record: Recorder | None = None,
     upgrade: Callable[[UpgradeRequest], None] | None = None,
     target: str = "/live/?id=s",
     headers: dict[str, str] | None = None,
@@ -163,6 +165,7 @@ async def rig(
                 headers=headers or {},
                 observer=heard,
                 origin_filter=origin_filter,
+                record=record,
             )
         )
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
+import os
 import random
 import re
 import signal
@@ -300,6 +302,21 @@ async def test_only_recordings_are_served(start_simulator: StartSimulator, tmp_p
                 assert answer.status == 404
                 assert "secret" not in await answer.text() or "secret.webm" in file
     assert (tmp_path / "secret.webm").read_text() == "secret"
+
+
+async def test_strange_files_do_not_spoil_the_listing(start_simulator: StartSimulator, tmp_path: Path) -> None:
+    """What is no file, or has a name that no URL can have, is left out; the recordings beside it are listed and play."""
+    (tmp_path / "s.webm").write_text("kept")
+    (tmp_path / "folder.webm").mkdir()
+    (tmp_path / "link.webm").symlink_to(tmp_path / "s.webm")
+    os.mkfifo(tmp_path / "pipe.webm")
+    with contextlib.suppress(OSError):  # a file system of names in Unicode has no such file
+        (tmp_path / os.fsdecode(b"\xff.webm")).write_text("kept")
+    simulator = await start_simulator(recordings=tmp_path)
+    async with aiohttp.ClientSession(simulator.rest_url) as http:
+        async with http.get("/api/v1/recordings") as answer:
+            assert answer.status == 200
+            assert [each["file"] for each in (await answer.json())["recordings"]] == ["s.webm"]
 
 
 async def test_the_token(start_simulator: StartSimulator, tmp_path: Path) -> None:

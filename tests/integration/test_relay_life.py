@@ -244,6 +244,38 @@ async def test_broken_observer_hurts_no_traffic() -> None:
 
 
 @on_both_loops
+async def test_broken_record_hurts_no_traffic() -> None:
+    """What a record raises is counted, and the messages pass and are told to the observer."""
+
+    class BrokenRecord:
+        now = staticmethod(lambda: 0.0)
+
+        def from_client(self, noted: object) -> None:
+            raise RuntimeError("from_client")
+
+        def from_origin(self, noted: object) -> None:
+            raise RuntimeError("from_origin")
+
+        def tidy(self, came: int) -> int:
+            raise RuntimeError("tidy")
+
+        def proxy(self, text: str) -> None:
+            raise RuntimeError("proxy")
+
+        def closed(self, *how: object) -> None:
+            raise RuntimeError("closed")
+
+    async with origin(echo) as port, rig(port, record=BrokenRecord()) as running:
+        async with connect(running.url) as client:
+            for number in range(3):
+                await client.send(f'{{"log":"{number}"}}')
+                assert await client.recv() == f'{{"log":"{number}"}}'
+        assert (await running.end()).code == 1000
+        await eventually(lambda: running.sessions[0].observer_failures == 7)
+        assert running.heard[0].events[-1] == "ended"
+
+
+@on_both_loops
 async def test_observer_that_closes_the_session_while_it_is_told() -> None:
     """An observer may end the session from within a call."""
 

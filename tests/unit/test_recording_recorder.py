@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import heapq
 import logging
 import time
+import weakref
 from collections import deque
 from pathlib import Path
 
@@ -119,6 +121,25 @@ async def test_takes_of_one_name_follow_each_other(tmp_path: Path) -> None:
     assert [(each.duration, each.error) for each in ends] == [(1000, None), (1000, None), (2000, None)]
     assert watch(tmp_path / "live/s~1.webm").duration == 1
     assert len(watch(tmp_path / "live/s.webm").video) == 30
+
+
+async def test_what_has_ended_is_let_go(tmp_path: Path) -> None:
+    """A publisher whose recording was reported is held by nothing, although the writer's thread lives on."""
+    recorder, reports = make(tmp_path)
+    stream = Stream(recorder)
+    stream.take.started("s", "record")
+    stream.send(0.5)
+    stream.take.ended()
+    await eventually(lambda: len(reports) == 2)
+    track = weakref.ref(stream.video)
+    del stream
+
+    def gone() -> bool:
+        gc.collect()
+        return track() is None
+
+    await eventually(gone, 5)
+    await recorder.stop()
 
 
 async def test_stop_closes_and_reports(tmp_path: Path) -> None:

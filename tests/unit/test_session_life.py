@@ -183,6 +183,18 @@ def test_subscriber_life() -> None:
     ]
 
 
+def test_a_source_that_comes_and_goes_while_its_subscriber_is_silent() -> None:
+    """What was attached and detached during a gap is told in that order after it, and nothing is left attached."""
+    life = new_life()
+    told = life.accept() + life.transport_up() + life.stream_start()
+    told += life.slot(1, Kind.VIDEO) + life.attach(1, "cam", "video_main") + life.gap() + life.detach(1)
+    assert letters(told) == "cCJsagA"
+    assert not life.attach(1, "cam", "video_main")
+    assert not life.detach(1)
+    assert letters(life.back()) == "baA"
+    assert letters(life.end(Reason.USER_ACTION)) == "LD"
+
+
 def test_what_waits_for_a_live_session_is_bounded() -> None:
     """Reports about a session that never becomes live do not pile up."""
     life = new_life()

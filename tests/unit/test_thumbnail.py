@@ -10,9 +10,11 @@ from typing import Any
 import av
 import pytest
 
+from proxy.origin import thumbnail as module
 from proxy.origin.thumbnail import MAX_PACKETS, MAX_SIDE, KeyFrameKeeper, ThumbnailError, Thumbnails, decode
 from proxy.origin.track import Track
 from proxy.signaling.payloads import Kind
+from proxy.testing.media import pattern_loop
 from tests.unit.recording_media import resized_packets, rtp, video_packets
 
 
@@ -99,6 +101,30 @@ def test_a_large_picture_is_made_smaller() -> None:
     frame.pts = 0
     data = bytes((encoder.encode(frame) + encoder.encode(None))[0])
     assert size_of(decode(data, b"", "VP8")) == (MAX_SIDE, 360)
+
+
+def test_a_picture_of_absurd_size_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key frame that claims more pixels than any camera has is refused before memory is taken for them."""
+    frame = pattern_loop("VP8").frames[0]
+    assert decode(frame, b"", "VP8")
+    monkeypatch.setattr(module, "MAX_PIXELS", 100)
+    with pytest.raises(ThumbnailError, match="cannot be decoded"):
+        decode(frame, b"", "VP8")
+
+
+def test_asking_again_does_not_put_the_frame_together_again() -> None:
+    """The same frame is found at once, until there is another; one that is not complete is looked for only when more came."""
+    packets = [packet for _, packet in video_packets("VP8", 3)]
+    keeper = keeper_of(packets)
+    first = keeper.frame()
+    assert first is not None
+    assert keeper.frame() is first
+    later = keeper_of(packets[:2])
+    before = later.frame()
+    for packet in packets[2:]:
+        later._track.packet(packet)
+    assert later.frame() != before
+    assert later.frame() == first
 
 
 @pytest.mark.parametrize("codec", ["VP8", "H264"])

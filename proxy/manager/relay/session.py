@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
-import logging
 from collections.abc import Callable, Mapping
-from typing import ParamSpec
 
 from websockets.frames import CloseCode
 
@@ -18,14 +16,10 @@ from proxy.manager.relay.frames import close_frame, ping_frame
 from proxy.manager.relay.handshake import check_response, origin_request, switching
 from proxy.manager.relay.leg import Leg
 from proxy.manager.relay.legs import make_legs
+from proxy.manager.relay.listener import Listener
 from proxy.manager.relay.observer import Observer, Recorder, RelayEnd
 from proxy.manager.upgrade import UpgradeRequest
 from proxy.signaling import messages
-from proxy.signaling.messages import read_client, read_server
-
-logger = logging.getLogger(__name__)
-
-P = ParamSpec("P")
 
 
 class State(enum.Enum):
@@ -54,15 +48,9 @@ class RelaySession:
         detour: Detour | None = None,
     ) -> None:
         self.opened_ms = opened_ms
-        self.unreadable = 0
-        self.observer_failures = 0
         self._common = common
         self._request = request
-        self._observer = observer
-        self._record = record
-        self._tidy_at = self._tidied = 0  # bytes on both legs
-        if record is not None:
-            self._now, self._note_client, self._note_origin = record.now, record.from_client, record.from_origin
+        self._listener = listener = Listener(observer, record)
         self._tell_over = over
         self._state = State.DIALING
         self._end: RelayEnd | None = None
@@ -70,10 +58,20 @@ class RelaySession:
         self._answered = False
         self._dial: Dial | None = None
         self._detour = detour
-        hear = self._client_said, self._origin_said
+        hear = listener.client_said, listener.origin_said
         self._client, self._origin = make_legs(self, hear, common.limits.max_message, origin_filter, detour)
         if detour is not None:
             detour.attach(self, self._client, self._origin, common.rng, record)
+
+    @property
+    def unreadable(self) -> int:
+        """How many messages were binary or could not be read."""
+        return self._listener.unreadable
+
+    @property
+    def observer_failures(self) -> int:
+        """How often the observer or the record raised."""
+        return self._listener.failures
 
     @property
     def client_bytes(self) -> int:
@@ -181,7 +179,7 @@ class RelaySession:
             self._answered = True
             request.transport.write(switching(request, subprotocol if subprotocol in request.subprotocols else None))
         request.forget()
-        self._report(self._observer.dialed)
+        self._listener.dialed()
         if self._detour is not None:
             self._detour.opened()
         client.read_on()
@@ -197,7 +195,7 @@ class RelaySession:
     def failed(self, why: str) -> None:
         """Refuse the client: the origin cannot be had."""
         self._refuse(messages.connect_error(messages.CONNECT_FAILED), CloseCode.BAD_GATEWAY, why)
-        self._report(self._observer.dial_failed, why)
+        self._listener.dial_failed(why)
 
     # What the legs say
 
@@ -334,9 +332,7 @@ class RelaySession:
         """Turn the client leg, the only one there is, into a refusal."""
         request, held = self._request, self._held
         self._state, self._held = State.OVER, b""
-        if self._record is not None:
-            self._report(self._record.proxy, text)
-            self._report(self._record.closed, "proxy", code, reason)
+        self._listener.refused(text, code, reason)
         self._common.dials.stop(self)
         refusal = self._common.refuse(request)
         request.transport.set_protocol(refusal)
@@ -353,9 +349,7 @@ class RelaySession:
         self._detach()
         self._tell_over(self)
         if self._end is not None:
-            if self._record is not None:
-                self._report(self._record.closed, self._end.by, self._end.code, self._end.detail)
-            self._report(self._observer.ended, self._end)
+            self._listener.ended(self._end)
 
     def _detach(self) -> None:
         if self._detour is not None:
@@ -365,54 +359,8 @@ class RelaySession:
         self._origin.detach()
 
     def _later(self, end: RelayEnd) -> None:
-        asyncio.get_running_loop().call_soon(lambda: self._report(self._observer.ended, end))
+        asyncio.get_running_loop().call_soon(self._listener.turned_away, end)
 
     def _mask(self, leg: Leg) -> bytes | None:
         """Return a masking key for a frame to ``leg``; it need not be unpredictable, the payload is the relay's own."""
         return self._common.rng.randbytes(4) if leg is self._origin else None
-
-    def _client_said(self, text: bytes | None) -> None:
-        message = None if text is None else read_client(text)
-        if message is None:
-            self.unreadable += 1
-        try:
-            if self._record is not None:
-                note = self._note_client
-                note(self._now())
-                note(text)
-                if self._client.received + self._origin.received > self._tidy_at:
-                    self._tidy()
-            self._observer.client_said(message)
-        except Exception:
-            self._observer_failed()
-
-    def _origin_said(self, text: bytes | None) -> None:
-        message = None if text is None else read_server(text)
-        if message is None:
-            self.unreadable += 1
-        try:
-            if self._record is not None:
-                note = self._note_origin
-                note(self._now())
-                note(text)
-                if self._client.received + self._origin.received > self._tidy_at:
-                    self._tidy()
-            self._observer.origin_said(message)
-        except Exception:
-            self._observer_failed()
-
-    def _tidy(self) -> None:
-        assert self._record is not None
-        received = self._client.received + self._origin.received
-        self._tidy_at = received + self._record.tidy(received - self._tidied)
-        self._tidied = received
-
-    def _report(self, call: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            call(*args, **kwargs)
-        except Exception:
-            self._observer_failed()
-
-    def _observer_failed(self) -> None:
-        self.observer_failures += 1
-        logger.exception("the observer of a relayed session failed")

@@ -10,9 +10,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from proxy.hooks.delivery import SinkStatus
 from proxy.hooks.hub import Hub
 from proxy.hooks.interceptor import Interceptor
+from proxy.hooks.status import SinkStatus
 from proxy.manager.sessions import Sessions
 
 #: The labels of everything that is counted per sink.

@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 
 import proxy
-from proxy.hooks.delivery import SinkStatus
+from proxy.hooks.status import SinkStatus
 from proxy.manager.rest.errors import json_response, require_token
 from proxy.manager.rest.operations import JSON, OPERATIONS, SESSION, TEXT, Answer, Operation, Schema
 from proxy.manager.rest.reset import ResetView

@@ -2,22 +2,11 @@
 
 import { h, setText } from "../shared/dom.js";
 import { clock, count } from "../shared/format.js";
-import { ending, happened } from "../shared/words.js";
+import { happened, told } from "../shared/words.js";
 import { WindowedList } from "../shared/windowed.js";
 import { chip, delivered, setChip } from "./chips.js";
 
 const COLUMNS = ["Time", "Event", "Id", "Customer scope", "Session", "Told", "Delivery"];
-
-function told({ payload }) {
-  return [
-    payload.track,
-    payload.kind === 0 ? "audio" : payload.kind === 1 ? "video" : null,
-    payload.room,
-    ending(payload),
-  ]
-    .filter((part) => part !== null && part !== undefined && part !== "")
-    .join(", ");
-}
 
 function makeRow(base) {
   const cells = COLUMNS.map((name) => h("span", { role: "gridcell", "data-cell": name }));

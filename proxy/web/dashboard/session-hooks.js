@@ -2,16 +2,10 @@
 
 import { h } from "../shared/dom.js";
 import { clock } from "../shared/format.js";
-import { ending, happened } from "../shared/words.js";
+import { happened, told } from "../shared/words.js";
 import { chip, delivered } from "./chips.js";
 
 const SHOWN = 100;
-
-function words({ payload }) {
-  const skip = new Set(["session", "state", "event", "reason", "error"]);
-  const known = Object.entries(payload).filter(([key, value]) => !skip.has(key) && value !== null);
-  return [...known.map(([key, value]) => `${key} ${value}`), ending(payload)].filter(Boolean).join(", ");
-}
 
 /** The section of the hooks. */
 export class SessionHooks {
@@ -54,7 +48,7 @@ export class SessionHooks {
       h("td", { class: "num muted" }, `#${hook.seq}`),
       h("td", { class: "num" }, clock(hook.ts)),
       h("th", { scope: "row" }, h("a", { href: `#/hooks/${hook.uuid}` }, happened(hook))),
-      h("td", { class: "muted wide" }, words(hook)),
+      h("td", { class: "muted wide" }, told(hook)),
       h("td", {}, outcome.state ? chip(outcome.state) : "", outcome.words),
     );
   }

@@ -2,20 +2,9 @@
 
 import { by, setText } from "./dom.js";
 import { Log } from "./log.js";
-import { ending, happened } from "./words.js";
+import { happened, told } from "./words.js";
 
 const OPEN_MS = 3000;
-
-function words(hook) {
-  const { payload, connection = {} } = hook;
-  const about = [
-    connection.id,
-    payload.track,
-    payload.kind === 0 ? "audio" : payload.kind === 1 ? "video" : "",
-    ending(payload),
-  ];
-  return about.filter((part) => part !== null && part !== undefined && part !== "").join(" · ");
-}
 
 /** Listens where the form says, for as long as the page does something. */
 export class HookSocket {
@@ -76,6 +65,13 @@ export class HookSocket {
     }
     const what = happened(hook);
     const kind = what === "connect_error" ? "bad" : "";
-    return this.#log.add({ who: hook.event, what, words: words(hook), message: hook, kind, at: hook.ts ?? Date.now() });
+    return this.#log.add({
+      who: hook.event,
+      what,
+      words: [hook.connection?.id, told(hook)].filter(Boolean).join(" · "),
+      message: hook,
+      kind,
+      at: hook.ts ?? Date.now(),
+    });
   }
 }

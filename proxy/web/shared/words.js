@@ -1,5 +1,7 @@
 /* What the numbers of hooks and the codes of signaling mean. */
 
+import { bytes, duration } from "./format.js";
+
 const REASONS = [
   "the user stopped or left",
   "nothing came any more, or the connection broke",
@@ -46,4 +48,21 @@ export function status(code) {
 /** What happened in a hook: `connected`, `peer_joined`. */
 export function happened(hook) {
   return hook.payload?.state ?? hook.payload?.event ?? hook.event;
+}
+
+/** What a hook tells beside its event, in a few words. */
+export function told({ payload }) {
+  const { track, kind, remote_peer: peer, remote_track: source, after_ms: after, duration: lasted } = payload;
+  const parts = [
+    typeof track === "number" ? `slot ${track}` : track,
+    kind === 0 ? "audio" : kind === 1 ? "video" : null,
+    peer ? `${peer} ${source ?? ""}` : null,
+    payload.room,
+    payload.file,
+    typeof payload.size === "number" ? bytes(payload.size) : null,
+    typeof after === "number" ? `after ${duration(after)}` : null,
+    typeof lasted === "number" ? `${duration(lasted)} long` : null,
+    ending(payload),
+  ];
+  return parts.filter(Boolean).join(", ");
 }
