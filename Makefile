@@ -2,13 +2,15 @@
 # make run       runs the stream manager          (make run ARGS="--port 5081 --hook-uri http://localhost:8000/")
 # make test      lint and every test, with what they need
 # make lint      formatting, types, layers, documentation
+# make bench     measures everything beside its peers, and writes the figures into docs/performance.md
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARGS ?=
 
-.PHONY: install run test lint format unit browser-setup bench-relay bench-hooks bench-dashboard screenshots clean
+.PHONY: install run test lint format unit browser-setup bench bench-setup bench-relay bench-memory bench-churn bench-media
+.PHONY: bench-subscribers bench-hooks bench-start bench-growth bench-profile bench-dashboard screenshots clean
 
 install: $(STAMP)
 
@@ -48,11 +50,38 @@ test: browser-setup lint
 screenshots: install
 	$(BIN)/python -m tests.browser.screenshots
 
-bench-relay: install
+# Everything that docs/performance.md tells of, in a quarter of an hour on an idle machine with two cores.
+bench: bench-relay bench-memory bench-media bench-subscribers bench-hooks bench-start bench-growth bench-profile
+
+bench-setup: install
+	@sh bench/setup.sh
+
+bench-relay: bench-setup
 	$(BIN)/python bench/relay.py
+
+bench-churn: bench-setup
+	$(BIN)/python bench/relay.py --task close
+
+bench-memory: bench-setup
+	$(BIN)/python bench/memory.py
+
+bench-media: bench-setup
+	$(BIN)/python bench/media.py
+
+bench-subscribers: install
+	$(BIN)/python bench/subscribers.py
 
 bench-hooks: install
 	$(BIN)/python bench/hooks.py
+
+bench-start: browser-setup
+	$(BIN)/python bench/start.py
+
+bench-growth: bench-setup
+	$(BIN)/python bench/growth.py
+
+bench-profile: install
+	$(BIN)/python bench/profiles.py
 
 bench-dashboard: install
 	$(BIN)/python -m bench.dashboard

@@ -26,7 +26,6 @@ from typing import Any
 
 import machine
 import media
-
 import traffic
 import uvloop
 from hooks import Instant, lives
@@ -172,7 +171,9 @@ def main() -> None:
     messages = relay_points(seconds)
     publishers, told = publisher_points(2 * seconds)
     sinks = sink_points()
-    results = Results("growth", ["what", *(f"{name} point" for name in ("first", "middle", "last")), "grows with the power"])
+    results = Results(
+        "growth", ["what", *(f"{name} point" for name in ("first", "middle", "last")), "grows with the power"]
+    )
     plots = {
         "growth-connections": ("connections", "CPU per message, µs", messages, True),
         "growth-publishers": ("publishers", "% of a core", publishers, False),

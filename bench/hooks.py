@@ -1,6 +1,6 @@
 """What a durable hook costs: events through the journal to a receiver, against direct POSTs by the same client, now.
 
-    python bench/hooks.py [--sessions 10000] [--rounds 5] [--output bench/results/hooks.json]
+    python bench/hooks.py [--sessions 10000] [--rounds 5]
 
 The receiver is a process of its own on the second core; the sender has the first. In each round every way is measured once, one
 after the other, so that what the machine does meanwhile hits all of them; ratios are taken within a round. Ways:
@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import multiprocessing
 import os
 import random
@@ -31,7 +30,9 @@ from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 from typing import Any
 
+import machine
 import uvloop
+from results import Figure, Results
 from yarl import URL
 
 from proxy.hooks.event import Context, EncodedEvent, EventFactory, HookEvent, encode
@@ -47,6 +48,14 @@ IN_FLIGHT = 32
 
 #: Events that may be on their way before the sessions wait: so much fits into memory, and nothing is read back.
 BACKLOG = 4_000
+
+
+WAYS = {
+    "durable": "durable, end to end: journal, lanes, records of attempts, HTTP",
+    "direct": "direct POSTs by the same client, nothing written",
+    "journal": "journal and lanes without HTTP",
+    "bare": "prepared requests on bare connections, no HTTP client",
+}
 
 
 # The receiver, in a process of its own
@@ -77,7 +86,7 @@ class Receiver(asyncio.Protocol):
 
 def receive(pipe: Pipe) -> None:
     """Serve until asked to end; tell of the arrivals when asked."""
-    pin(1)
+    machine.pin(machine.DRIVER)
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
@@ -96,12 +105,6 @@ def receive(pipe: Pipe) -> None:
                 Receiver.arrivals = {}
 
     uvloop.run(main())
-
-
-def pin(core: int) -> None:
-    """Stay on one core, where there is more than one."""
-    cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {cores[core % len(cores)]})
 
 
 # The sender
@@ -266,15 +269,6 @@ async def latency_durable(
     return sent
 
 
-def spread(values: list[float], digits: int = 3) -> dict[str, float]:
-    """Return the median, the least and the greatest."""
-    return {
-        "median": round(statistics.median(values), digits),
-        "min": round(min(values), digits),
-        "max": round(max(values), digits),
-    }
-
-
 async def measure(port: int, pipe: Pipe, sessions: int, rounds: int, folder: Path) -> dict[str, Any]:
     """Run all rounds; the first, which warms up, does not count."""
     url = URL(f"http://127.0.0.1:{port}/hooks")
@@ -314,21 +308,31 @@ async def measure(port: int, pipe: Pipe, sessions: int, rounds: int, folder: Pat
             + "; latency " + ", ".join(f"{way} {statistics.median(v):.2f} ms" for way, v in times.items()),
             flush=True,
         )  # fmt: skip
+    return {"rates": rates, "delays": delays, "sessions": per_round * rounds}
+
+
+def table(found: dict[str, Any], rounds: int) -> Results:
+    """Sum up what was measured."""
+    rates, delays = found["rates"], found["delays"]
+    results = Results(
+        "hooks", ["way", "events per second", "of direct POSTs", "event to receiver, median", "99 of 100"]
+    )
+    for way, text in WAYS.items():
+        share = Figure.of([100 * own / base for own, base in zip(rates[way], rates["direct"], strict=True)])
+        waits = ["", ""]
+        if way in delays:
+            waits = [
+                Figure.of([statistics.median(values) for values in delays[way]]).text(2, "ms"),
+                Figure.of([statistics.quantiles(values, n=100)[98] for values in delays[way]]).text(1, "ms"),
+            ]
+        results.rows.append([text, Figure.of(rates[way]).text(), f"{share.text()} %", *waits])
+    results.notes = [
+        f"{found['sessions']:,} sessions of eight events, {IN_FLIGHT} events in flight; latency at a tenth of what direct POSTs"
+        f" reach. Median of {rounds} rounds, minimum to maximum."
+    ]
     medians = {way: [statistics.median(values) for values in rows] for way, rows in delays.items()}
-    high = {way: [statistics.quantiles(values, n=100)[98] for values in rows] for way, rows in delays.items()}
-    return {
-        "events": 8 * per_round * rounds,
-        "sessions": per_round * rounds,
-        "rounds": rounds,
-        "in_flight": IN_FLIGHT,
-        "events_per_second": {way: spread(values, 0) for way, values in rates.items()},
-        "durable_to_direct": spread([a / b for a, b in zip(rates["durable"], rates["direct"], strict=True)]),
-        "latency_ms": {way: spread(values) for way, values in medians.items()},
-        "latency_p99_ms": {way: spread(values) for way, values in high.items()},
-        "latency_durable_minus_direct_ms": spread(
-            [a - b for a, b in zip(medians["durable"], medians["direct"], strict=True)]
-        ),
-    }
+    results.data = {"events_per_second": rates, "latency_ms": medians, "sessions": found["sessions"]}
+    return results
 
 
 def main() -> None:
@@ -336,7 +340,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sessions", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "hooks.json")
     arguments = parser.parse_args()
     context = multiprocessing.get_context("spawn")
     pipe, theirs = context.Pipe()
@@ -344,12 +347,10 @@ def main() -> None:
     process.start()
     # The journal's thread may run beside the event loop: only the receiver is kept to one core.
     with tempfile.TemporaryDirectory() as folder:
-        results = uvloop.run(measure(pipe.recv(), pipe, arguments.sessions, arguments.rounds, Path(folder)))
+        found = uvloop.run(measure(pipe.recv(), pipe, arguments.sessions, arguments.rounds, Path(folder)))
     pipe.send("end")
     process.join()
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps(results, indent=2) + "\n")
-    print(json.dumps(results, indent=2))
+    table(found, arguments.rounds).save()
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
     python bench/media.py [--rounds 3] [--seconds 3]
 
-Every server runs in a process of its own on the first core; the publishers share the second. A publisher sends 640x480 VP8 at 30
-frames/s and 1.7 Mbit/s and Opus, with sender reports; it answers requests for key frames. In each round every server is
+Every server runs in a process of its own on the first core; the publishers share the second. A publisher sends 640x480 VP8 at
+30 frames/s and 1.7 Mbit/s and Opus, with sender reports; it answers requests for key frames. In each round every server is
 measured once, one after the other; it is started anew for each:
 
     memory      proportional set size before and after so many publishers are connected, without media
@@ -188,7 +188,10 @@ def run(rounds: int, seconds: float, only: str = "") -> Results:
                 Figure.of([each["kb"] for each in values]).text(),
             ]
         )
-    targets = ["*target*", *(f"*≥ {TARGETS['publishers']}*", "", f"*≥ {TARGETS['handshakes']}*", f"*≤ {TARGETS['kb']}*")]
+    targets = [
+        "*target*",
+        *(f"*≥ {TARGETS['publishers']}*", "", f"*≥ {TARGETS['handshakes']}*", f"*≤ {TARGETS['kb']}*"),
+    ]
     results.rows.append(targets)
     results.notes = [
         f"VP8 640x480 at 30 frames/s and Opus, {packets_per_second():.0f} packets/s. Median of {rounds} rounds, minimum to "

@@ -1,6 +1,6 @@
 """What a subscriber costs: this origin's forwarding beside aiortc's stock MediaRelay, on this machine, now.
 
-    python bench/subscribers.py [--rounds 5] [--seconds 4] [--output bench/results/subscribers.json]
+    python bench/subscribers.py [--rounds 5] [--seconds 4]
 
 One publisher sends 640x480 VP8 at 30 frames/s and 1.7 Mbit/s, and Opus. Each way of serving runs in a process of its own on
 the first core; publisher and subscribers share the second. In each round every way is set up and measured once, one after
@@ -21,27 +21,26 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import json
 import logging
 import multiprocessing
 import os
 import random
-import statistics
 import time
 from collections.abc import AsyncIterator
 from fractions import Fraction
 from functools import cache
 from multiprocessing.connection import Connection as Pipe
-from pathlib import Path
 from typing import Any
 
 import av
 import av.filter
+import machine
 import uvloop
 from aiortc import RTCSessionDescription
 from aiortc.contrib.media import MediaRelay
 from aiortc.mediastreams import MediaStreamError
 from av.video.frame import PictureType
+from results import Figure, Results
 
 from proxy.origin.adapter import Identity
 from proxy.origin.answer import plan_answer
@@ -62,6 +61,7 @@ WIDTH, HEIGHT, FRAME_RATE, BIT_RATE, SECONDS = 640, 480, 30, 1_700_000, 3
 #: Subscribers of each way: many where one costs little, so that the difference can be measured.
 WAYS = {"product": 10, "relay": 2}
 TARGET = 8
+NAMES = {"product": "this one", "relay": "aiortc with `MediaRelay`"}
 
 
 # The servers, each in a process of its own
@@ -206,7 +206,7 @@ async def read(track: Any) -> None:
 
 def serve(way: str, pipe: Pipe) -> None:
     """Do what the pipe says until it says "close"; "cpu" is answered with the process's CPU time in seconds."""
-    pin(0)
+    machine.pin(machine.TESTED)
     logging.disable()
 
     async def main() -> None:
@@ -227,12 +227,6 @@ def serve(way: str, pipe: Pipe) -> None:
 
 
 # The load
-
-
-def pin(core: int) -> None:
-    """Stay on one core, where there is more than one."""
-    cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {cores[core % len(cores)]})
 
 
 @cache
@@ -349,16 +343,7 @@ async def measure(way: str, count: int, seconds: float) -> dict[str, float]:
     }
 
 
-def spread(values: list[float], digits: int = 2) -> dict[str, float]:
-    """Median, least and most."""
-    return {
-        "median": round(statistics.median(values), digits),
-        "min": round(min(values), digits),
-        "max": round(max(values), digits),
-    }
-
-
-async def compare(rounds: int, seconds: float) -> dict[str, Any]:
+async def compare(rounds: int, seconds: float) -> Results:
     """Measure all ways in turns."""
     measured: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
     for number in range(rounds):
@@ -370,21 +355,28 @@ async def compare(rounds: int, seconds: float) -> dict[str, Any]:
                 f"{found['lost']:.0f} packets lost",
                 flush=True,
             )
-    pairs = list(zip(measured["product"], measured["relay"], strict=True))
-    return {
-        "stream": f"VP8 {WIDTH}x{HEIGHT}, {FRAME_RATE} frames/s, {BIT_RATE / 1e6:g} Mbit/s, and Opus",
-        "rounds": rounds,
-        "subscribers": WAYS,
-        "cpu_percent_per_stream": {way: spread([each["stream"] for each in all_], 3) for way, all_ in measured.items()},
-        "cpu_percent_publisher_alone": {
-            way: spread([each["alone"] for each in all_]) for way, all_ in measured.items()
-        },
-        "subscribers_per_core": {way: spread([each["per_core"] for each in all_], 1) for way, all_ in measured.items()},
-        "frames_per_second": {way: spread([each["rate"] for each in all_], 1) for way, all_ in measured.items()},
-        "packets_lost": {way: sum(each["lost"] for each in all_) for way, all_ in measured.items()},
-        "times_the_subscribers_per_core": spread([ours["per_core"] / stock["per_core"] for ours, stock in pairs], 1),
-        "target": TARGET,
-    }
+    results = Results(
+        "subscribers", ["server", "subscribers per core", "times aiortc's", "CPU of one", "CPU of the publisher alone"]
+    )
+    for way, name in NAMES.items():
+        found = measured[way]
+        times = [own["per_core"] / base["per_core"] for own, base in zip(found, measured["relay"], strict=True)]
+        results.rows.append(
+            [
+                name,
+                Figure.of([each["per_core"] for each in found]).text(1),
+                Figure.of(times).text(1),
+                f"{Figure.of([each['stream'] for each in found]).text(2)} %",
+                f"{Figure.of([each['alone'] for each in found]).text(2)} %",
+            ]
+        )
+    results.rows.append(["*target*", "", f"*≥ {TARGET}*", "", ""])
+    results.notes = [
+        f"VP8 {WIDTH}x{HEIGHT} at {FRAME_RATE} frames/s, {BIT_RATE / 1e6:g} Mbit/s, and Opus; {WAYS['product']} and "
+        f"{WAYS['relay']} subscribers. Median of {rounds} rounds, minimum to maximum."
+    ]
+    results.data = {"target": TARGET, "subscribers": WAYS, "measured": measured}
+    return results
 
 
 def main() -> None:
@@ -392,13 +384,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4.0)
-    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "subscribers.json")
     arguments = parser.parse_args()
-    pin(1)
+    machine.pin(machine.DRIVER)
     picture_loop()
-    results = uvloop.run(compare(arguments.rounds, arguments.seconds))
-    arguments.output.write_text(json.dumps(results, indent=2) + "\n")
-    print(json.dumps(results, indent=2))
+    uvloop.run(compare(arguments.rounds, arguments.seconds)).save()
 
 
 if __name__ == "__main__":

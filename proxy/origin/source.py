@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
+from proxy.origin.allowance import Allowance
 from proxy.origin.effects import Muted, Said
 from proxy.origin.forward import Feed
 from proxy.origin.sdp import Format
@@ -56,8 +57,7 @@ class Source:
         self._feeds: dict[Kind, Feed] = {}
         self._users: set[object] = set()
         self._muted: dict[Kind, bool] = {}
-        self._allowance = SAID_BURST
-        self._allowed_at = monotonic()
+        self._may_say = Allowance(SAID_RATE, SAID_BURST, monotonic)
         self._warned = False
 
     def feed(self, kind: Kind, user: object) -> Feed | None:
@@ -115,15 +115,11 @@ class Source:
 
     def say(self, said: Said) -> None:
         """Pass on what the publisher says; what is too much of it is dropped."""
-        now = self._monotonic()
-        self._allowance = min(self._allowance + (now - self._allowed_at) * SAID_RATE, SAID_BURST)
-        self._allowed_at = now
-        if self._allowance < 1:
+        if not self._may_say.take():
             if not self._warned:
                 self._warned = True
                 _log.info("stream %s: what it sends beyond %d messages a second is dropped", self.name, SAID_RATE)
             return
-        self._allowance -= 1
         self.tell(lambda watcher: watcher.told(said, self.name))
 
     def tell(self, what: Callable[[Watcher], None]) -> None:

@@ -281,6 +281,22 @@ async def test_no_data_channel_is_offered_unasked() -> None:
         assert len(ids) == 1
 
 
+async def test_a_flood_of_switches_is_refused() -> None:
+    """A client that switches without end gets some of them, an answer to each, and goes on to see the stream."""
+    async with on_air() as (origin, reports, _), viewer(origin) as subscriber:
+        await subscriber.watch("s1")
+        for number in range(200):
+            call = {"method": "switchStreams", "arguments": [{"path": "live/s1"}]}
+            await subscriber.say(callAdapter=call, id=f"t{number}")
+        await subscriber.hear(lambda each: each.get("id") == "t199")
+        answers = [each for each in subscriber.heard if str(each.get("id")).startswith("t")]
+        refused = [each for each in answers if "Too many switches" in each.get("error", {}).get("message", "")]
+        assert len(answers) == 200
+        assert len(refused) > 100
+        assert reports.kinds("b1").count("LocalTrackAttached") == 2 + 2 * (200 - len(refused))
+        await subscriber.more("video", "audio")
+
+
 async def test_a_subscriber_can_be_switched_to_another_stream() -> None:
     """switchStreams detaches and attaches, is answered on its ticket and notified; an unknown path changes nothing."""
     async with (

@@ -107,6 +107,7 @@ def test_a_dtls_client_is_answered_as_server() -> None:
         (("a=group:BUNDLE 0 1 2", "a=group:BUNDLE 0 1 2 3"), "cut short"),
         (("s=-", "s=-\r\na=ice-lite"), "lite"),
         (("m=audio 9", "m=audio nine"), "malformed"),
+        (("UDP/TLS/RTP/SAVPF 111", "UDP/TLS/RTP/SAVPF" + " 1" * 300), "malformed"),
         (("opus", "speex"), None),
     ],
 )

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from proxy.origin.allowance import Allowance
 from proxy.origin.effects import Effect, MakeOffer, Muted, Playing, Said, SwitchTo, TakeAnswer, TakeOffer
 from proxy.origin.play.answer import CodecRefused, InvalidAnswer, read_answer
 from proxy.origin.play.conversation import SubscriberConversation
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from proxy.origin.session import Session
 
 _log = logging.getLogger(__name__)
+
+#: How often a client may switch, times a second and at once: each is a key frame to it, and four hooks.
+SWITCH_RATE = 2.0
+SWITCH_BURST = 10.0
 
 
 class Subscription:
@@ -38,6 +43,7 @@ class Subscription:
         self._source: Source | None = None
         self._slotted = False
         self._attached: dict[Slot, str] = {}
+        self._may_switch = Allowance(SWITCH_RATE, SWITCH_BURST, session.house.clock.monotonic)
 
     @property
     def unfinished(self) -> ConnectError:
@@ -181,6 +187,8 @@ class Subscription:
         reason = ""
         if source is None or peer is None:
             reason = f"Stream {wanted.stream} does not exist."
+        elif not self._may_switch.take():
+            reason = f"Too many switches: {SWITCH_RATE:g} a second are done, wait a little."
         else:
             for slot in peer.senders:
                 other = source.formats.get(slot.kind)
