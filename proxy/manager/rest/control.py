@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from aiohttp import web
 
+from proxy.faults import FaultBook
 from proxy.hooks.hub import Hub
 from proxy.hooks.interceptor import Interceptor
+from proxy.manager.feed import Feed
+from proxy.manager.history import History
+from proxy.manager.records import Records
+from proxy.manager.registry import Registry
 from proxy.manager.rest.openapi import OpenApiRoutes
 from proxy.manager.rest.origins import OriginRoutes
 from proxy.manager.rest.reset import ResetRoutes
@@ -15,14 +20,23 @@ from proxy.manager.rest.sessions import SessionRoutes
 from proxy.manager.rest.streams import StreamRoutes
 from proxy.manager.rest.timeline import Timeline
 from proxy.manager.rest.wait import WaitRoutes
+from proxy.manager.sessions import Sessions
 from proxy.signaling.clock import Clock
 
-if TYPE_CHECKING:
-    from proxy.manager.manager import Manager
+
+class Managed(Protocol):
+    """What the control API shows and changes."""
+
+    registry: Registry
+    sessions: Sessions
+    history: History
+    records: Records
+    faults: FaultBook
+    feed: Feed
 
 
 def routes(
-    manager: Manager, hub: Hub, interceptor: Interceptor, token: str | None, *, clock: Clock
+    manager: Managed, hub: Hub, interceptor: Interceptor, token: str | None, *, clock: Clock
 ) -> list[web.RouteDef]:
     """Return the routes of the control API, the more special first."""
     faults = manager.faults
