@@ -1,6 +1,6 @@
 """What an idle connection keeps in memory: this relay beside nginx, haproxy and others.
 
-    python bench/memory.py [--connections 5000] [--rounds 3]
+    python bench/memory.py [--connections 5000] [--rounds 2]
 
 Every relay runs in a process of its own that is started anew for each round. Connections are opened, exchange one message, and
 stay. Memory is the proportional set size of the relay's processes, before and after, divided by the number of connections.
@@ -92,7 +92,7 @@ def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--connections", type=int, default=5000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
     run(options.connections, options.rounds).save()
 

@@ -44,6 +44,7 @@ def main() -> None:
         signal.setitimer(signal.ITIMER_PROF, STEP, STEP)
 
     signal.signal(signal.SIGUSR1, begin)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.argv = [program, *arguments]
     try:
         if program.endswith(".py"):

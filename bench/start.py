@@ -1,6 +1,6 @@
 """How long one waits: for ``smproxy serve``, for the pytest fixture, for an import.
 
-    python bench/start.py [--rounds 7]
+    python bench/start.py [--rounds 5]
 
 Seconds of wall time, each thing in a process of its own, one after the other in every round; beside them what a bare Python and
 an import of aiortc take. The fixture is timed by pytest itself (``--durations``), the first and the later ones of a run.
@@ -154,7 +154,7 @@ def run(rounds: int) -> Results:
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     run(options.rounds).save()
 

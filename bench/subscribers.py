@@ -1,6 +1,6 @@
 """What a subscriber costs: this origin's forwarding beside aiortc's stock MediaRelay, on this machine, now.
 
-    python bench/subscribers.py [--rounds 5] [--seconds 4]
+    python bench/subscribers.py [--rounds 3] [--seconds 4]
 
 One publisher sends 640x480 VP8 at 30 frames/s and 1.7 Mbit/s, and Opus. Each way of serving runs in a process of its own on
 the first core; publisher and subscribers share the second. In each round every way is set up and measured once, one after
@@ -382,7 +382,7 @@ async def compare(rounds: int, seconds: float) -> Results:
 def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=4.0)
     arguments = parser.parse_args()
     machine.pin(machine.DRIVER)

@@ -19,6 +19,9 @@ MAX_FAULTS = 1_000
 MAX_LOG = 1_000
 MAX_SESSIONS = 10_000
 
+#: Characters of what a fault asks of an id, a customer scope or an app.
+MAX_PATTERN = 1_000
+
 #: What the id of a fault is that a connection asked for itself.
 SIMULATED = "simulate"
 
@@ -72,6 +75,8 @@ class FaultBook:
         Raises:
             FaultError: there is no such fault or parameter, a value cannot be used, or there are ``MAX_FAULTS`` already.
         """
+        if customer_scope is None and "customerScope" in parameters:  # its name everywhere else
+            customer_scope = str(parameters.pop("customerScope"))
         return self.switch_on(
             name,
             parameters,
@@ -108,6 +113,9 @@ class FaultBook:
         values = kind.read(parameters)
         if role not in {None, "publisher", "subscriber"}:
             raise FaultError(f"role={role!r} is neither publisher nor subscriber")
+        for asked, pattern in (("id", id), ("customerScope", customer_scope), ("app", app)):
+            if pattern is not None and len(pattern) > MAX_PATTERN:
+                raise FaultError(f"{asked} has {len(pattern)} characters: at most {MAX_PATTERN}")
         if count is not None and not (isinstance(count, int) and 0 < count <= 10**9):
             raise FaultError(f"count={count!r} is not a whole number from 1 on")
         if not 0 <= probability <= 1:

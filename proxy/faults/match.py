@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Protocol
 
 
@@ -50,9 +48,16 @@ class Match:
 def _is(pattern: str | None, value: str | None) -> bool:
     if pattern is None or pattern == value:
         return True
-    return value is not None and "*" in pattern and _compiled(pattern).fullmatch(value) is not None
-
-
-@lru_cache(maxsize=256)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(".*".join(map(re.escape, pattern.split("*"))), re.DOTALL)
+    if value is None or "*" not in pattern:
+        return False
+    # Piece by piece and never back: a regular expression of many stars would hold up the event loop for hours.
+    first, *middle, last = pattern.split("*")
+    position, end = len(first), len(value) - len(last)
+    if end < position or not (value.startswith(first) and value.endswith(last)):
+        return False
+    for piece in middle:
+        found = value.find(piece, position, end)
+        if found < 0:
+            return False
+        position = found + len(piece)
+    return True

@@ -122,8 +122,7 @@ class EventFactory:
         self._node = node
         self._clock = clock
         self._rng = rng
-        self._ts = -1
-        self._tail = 0
+        self._tail = rng.getrandbits(_RANDOM_BITS - 1)
 
     def make(self, payload: Payload, seq: int, connection: Connection) -> HookEvent:
         """Make the event for ``payload``, which happened now."""
@@ -131,10 +130,7 @@ class EventFactory:
         return HookEvent(self._identity(ts), self._node, ts, EVENT_OF[type(payload)], payload, seq, connection)
 
     def _identity(self, ts: int) -> str:
-        # RFC 9562, section 6.2, method 2: within one millisecond the random part grows by a random step. A fresh one
-        # leaves its top bit free, so that it cannot overflow.
-        if ts == self._ts:
-            self._tail = (self._tail + 1 + self._rng.getrandbits(32)) & _RANDOM_MASK
-        else:
-            self._ts, self._tail = ts, self._rng.getrandbits(_RANDOM_BITS - 1)
+        # RFC 9562, section 6.2, method 2: the random part grows by a random step. Not only within one millisecond: with a
+        # seed it is the same in every run, whatever the pace. It starts with its top bit free, enough for 2^41 events.
+        self._tail = (self._tail + 1 + self._rng.getrandbits(32)) & _RANDOM_MASK
         return _uuid7(ts, self._tail)

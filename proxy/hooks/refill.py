@@ -96,7 +96,7 @@ class Refill:
         self._run()
 
     def again(self, ids: Sequence[int]) -> None:
-        """Give these events once more."""
+        """Give these events once more, after those that are to be given once more already."""
         self._again.extend(ids)
         self._run()
 
@@ -153,13 +153,14 @@ class Refill:
     async def _read_again(self, room: int) -> bool:
         queue = self._again
         ids = [queue[place] for place in range(min(room, len(queue)))]
-        events = await self._ledger.fetch(ids)
+        events = {stored.id: stored for stored in await self._ledger.fetch(ids)}
         if self._again is not queue:
             return True  # it was forgotten meanwhile
         for _ in ids:
             self._again.popleft()
         # New events may have taken the room meanwhile.
-        refused = [stored.id for stored in events if not self._give(stored)]
+        asked = [number for number in dict.fromkeys(ids) if number in events]
+        refused = [number for number in asked if not self._give(events[number])]
         self._again.extendleft(reversed(refused))
         return True
 

@@ -86,7 +86,7 @@ class Admission:
             return
         client = Client(
             remote_ip=request.remote_ip,
-            user_agent=request.headers.get("User-Agent", "")[:500],
+            user_agent=request.headers.get("user-agent", "")[:500],
             secure=request.secure,
             since_ms=self._clock.wall_ms(),
         )
@@ -181,7 +181,7 @@ def keeps_the_socket(message: ServerMessage | None) -> bool:
 
 def _url(request: UpgradeRequest) -> str:
     """Return what the client dialed."""
-    return f"{'wss' if request.secure else 'ws'}://{request.headers.get('Host', '')}{request.target}"
+    return f"{'wss' if request.secure else 'ws'}://{request.headers.get('host', '')}{request.target}"
 
 
 def _shown(value: str | None) -> str:

@@ -14,7 +14,7 @@ from proxy.manager.relay.observer import RelayEnd
 from proxy.manager.relay.session import RelaySession
 from proxy.signaling import messages
 from proxy.signaling.messages import ClientMessage, ServerMessage
-from proxy.signaling.node import AttemptFailed, PeerEnded, ReportTo, StreamStarted, TransportUp
+from proxy.signaling.node import AttemptFailed, PeerEnded, Report, StreamStarted, TransportUp
 from proxy.signaling.params import ConnectionParams
 from proxy.signaling.payloads import ConnectError, Reason, Role
 
@@ -42,6 +42,11 @@ class Attempt:
     knows the attempt by ``token``. ``over`` is called once, when the relay is gone.
     """
 
+    __slots__ = (
+        "_asked_to_publish", "_report", "_role_told", "_tell_over", "client", "node", "params", "relay", "relay_ended",
+        "role", "session", "switched", "token", "up",
+    )  # fmt: skip
+
     def __init__(
         self,
         token: str,
@@ -50,7 +55,7 @@ class Attempt:
         node: Node,
         client: Client,
         *,
-        report: ReportTo,
+        report: Callable[[Node, Report], None],
         over: Callable[[Attempt], None],
     ) -> None:
         self.token = token
@@ -135,10 +140,10 @@ class Attempt:
         self._tell_over(self)
 
     def _fail(self, error: ConnectError) -> None:
-        self._report(AttemptFailed(self.token, error))
+        self._report(self.node, AttemptFailed(self.token, error))
 
     def _end(self, reason: Reason, *, lost: bool = False) -> None:
-        self._report(PeerEnded(self.token, reason, lost))
+        self._report(self.node, PeerEnded(self.token, reason, lost))
 
     def _conclude(self, message: ServerMessage) -> None:
         """Read what an origin without a node channel says as reports."""
@@ -152,9 +157,11 @@ class Attempt:
             self._fail(ConnectError.REJECTED)
         elif data.type == "error":
             self._fail(ConnectError.ORIGIN_ERROR)
+        elif not text:
+            return  # nearly every message
         elif started := _STARTING.match(text):
-            self._report(StreamStarted(self.token, started[1], self.params.room))
-            self._report(TransportUp(self.token))
+            self._report(self.node, StreamStarted(self.token, started[1], self.params.room))
+            self._report(self.node, TransportUp(self.token))
         elif _STOPPING.match(text):
             self._end(Reason.USER_ACTION)
 

@@ -46,10 +46,14 @@ def frame(event: str, data: Any) -> bytes:
 
 
 class Listener:
-    """The frames for one listener. ``dropped``: it was too slow, and is to come back for the whole picture."""
+    """The frames for one listener. ``dropped``: it was too slow, and is to come back for the whole picture.
 
-    def __init__(self, feed: Feed) -> None:
+    ``hang_up`` is called then: who does not read would otherwise keep its connection, and the write that waits for it.
+    """
+
+    def __init__(self, feed: Feed, hang_up: Callable[[], None]) -> None:
         self.dropped = False
+        self._hang_up = hang_up
         self.ended = False
         self._feed = feed
         self._frames: deque[bytes] = deque()
@@ -65,6 +69,7 @@ class Listener:
             self.dropped = True
             self._frames.clear()
             self.end()
+            self._hang_up()
             return
         self._frames.append(data)
         self._arrived.set()
@@ -132,11 +137,14 @@ class Feed:
         """How many listen now."""
         return len(self._listeners)
 
-    def subscribe(self) -> Listener:
-        """Listen from now on; the caller closes the listener. Raises :class:`TooManyListenersError`."""
+    def subscribe(self, hang_up: Callable[[], None] = lambda: None) -> Listener:
+        """Listen from now on; the caller closes the listener. Raises :class:`TooManyListenersError`.
+
+        ``hang_up`` ends the connection of a listener that is too far behind.
+        """
         if len(self._listeners) >= MAX_LISTENERS:
             raise TooManyListenersError(f"{MAX_LISTENERS} listeners are connected already")
-        listener = Listener(self)
+        listener = Listener(self, hang_up)
         if self._closed:
             listener.end()
             return listener

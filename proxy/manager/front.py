@@ -8,13 +8,13 @@ from collections.abc import Callable
 from typing import cast
 
 from aiohttp import web
-from websockets.datastructures import Headers
 
 from proxy.manager.deadlines import Deadlines
 from proxy.manager.handover import Taken, respond, take
 from proxy.manager.head import (
     MAX_LINE,
     BadRequest,
+    Headers,
     check_handshake,
     is_websocket,
     parse_headers,

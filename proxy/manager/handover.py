@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.web_protocol import RequestHandler
-from websockets.datastructures import Headers
 
-from proxy.manager.head import BadRequest, check_handshake, is_websocket
+from proxy.manager.head import BadRequest, Headers, check_handshake, is_websocket
 from proxy.manager.upgrade import error_body
 
 
@@ -50,9 +49,7 @@ def take(request: web.BaseRequest) -> Taken:
     Raises:
         BadRequest: it is no valid WebSocket handshake; the connection is still aiohttp's.
     """
-    headers = Headers()
-    for name, value in request.raw_headers:
-        headers.set_insecure(name.decode("iso-8859-1"), value.decode("iso-8859-1"))
+    headers = Headers((name.decode("iso-8859-1"), value.decode("iso-8859-1")) for name, value in request.raw_headers)
     handler: RequestHandler = request.protocol
     transport = handler.transport
     if transport is None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import binascii
 import re
+from collections.abc import Iterable
 
-from websockets.datastructures import Headers, MultipleValuesError
 from websockets.exceptions import InvalidHeader
 from websockets.headers import parse_connection, parse_subprotocol, parse_upgrade
 
@@ -24,7 +24,29 @@ _target = re.compile(r"/[\x21-\x7e]*").fullmatch
 _request_line = re.compile(rb"([-!#$%&'*+.^_`|~0-9a-zA-Z]+) ([\x21-\x7e]+) (HTTP/1\.[0-9])").fullmatch
 
 #: A second value of any of these makes the request ambiguous.
-_SINGLE = ("Host", "Origin", "Sec-WebSocket-Key", "Sec-WebSocket-Version")
+_SINGLE = frozenset(("host", "origin", "sec-websocket-key", "sec-websocket-version"))
+
+
+class Headers(dict[str, str]):
+    """The first value of each header field, by its name in lower case; ``repeated`` has the others.
+
+    ``websockets`` has a class for that with more comfort; filling it was a fiftieth of a short session.
+    """
+
+    __slots__ = ("repeated",)
+
+    def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
+        self.repeated: dict[str, list[str]] = {}
+        for name, value in fields:
+            name = name.lower()
+            if name in self:
+                self.repeated.setdefault(name, []).append(value)
+            else:
+                self[name] = value
+
+    def all(self, name: str) -> list[str]:
+        """Return all values of a field in their order; ``name`` in lower case."""
+        return [self[name], *self.repeated.get(name, ())] if name in self else []
 
 
 class BadRequest(Exception):
@@ -58,11 +80,7 @@ def parse_headers(lines: bytes) -> Headers:
     Raises:
         BadRequest: as ``parse_fields``.
     """
-    headers = Headers()
-    put = headers.set_insecure  # the values have been checked
-    for name, value in parse_fields(lines):
-        put(name, value)
-    return headers
+    return Headers(parse_fields(lines))
 
 
 def parse_fields(lines: bytes) -> list[tuple[str, str]]:
@@ -81,11 +99,10 @@ def parse_fields(lines: bytes) -> list[tuple[str, str]]:
 
 def is_websocket(headers: Headers) -> bool:
     """Tell whether the request asks for the WebSocket protocol; another upgrade, such as ``h2c``, may be ignored."""
-    values = headers.get_all("Upgrade")
-    if values and values[0].lower() == "websocket":
+    if headers.get("upgrade", "").lower() == "websocket":
         return True
     try:
-        return any(token.lower() == "websocket" for value in values for token in parse_upgrade(value))
+        return any(token.lower() == "websocket" for value in headers.all("upgrade") for token in parse_upgrade(value))
     except InvalidHeader:
         return False
 
@@ -102,37 +119,38 @@ def check_handshake(method: str, target: str, version: str, headers: Headers) ->
         raise BadRequest(400, "a WebSocket handshake needs HTTP/1.1")
     if _target(target) is None:
         raise BadRequest(400, "malformed request target")
-    try:
-        host, _, key, protocol_version = [headers.get(name) for name in _SINGLE]
-    except MultipleValuesError as error:
-        raise BadRequest(400, f"more than one {error.args[0]} header") from None
-    if host is None:
+    if headers.repeated and (ambiguous := _SINGLE & headers.repeated.keys()):
+        raise BadRequest(400, f"more than one {min(ambiguous)} header")
+    if "host" not in headers:
         raise BadRequest(400, "missing Host header")
-    if not _wants_upgrade(headers.get_all("Connection")):
+    if not _wants_upgrade(headers):
         raise BadRequest(400, "missing Connection: Upgrade header")
-    if protocol_version != "13":
+    if headers.get("sec-websocket-version") != "13":
         raise BadRequest(426, "only WebSocket version 13 is spoken here", (("Sec-WebSocket-Version", "13"),))
-    if "Transfer-Encoding" in headers or any(value != "0" for value in headers.get_all("Content-Length")):
+    if "transfer-encoding" in headers or any(value != "0" for value in headers.all("content-length")):
         raise BadRequest(400, "a WebSocket handshake has no body")
+    key = headers.get("sec-websocket-key", "")
     try:
-        length = len(binascii.a2b_base64(key or "", strict_mode=True))
+        length = len(binascii.a2b_base64(key, strict_mode=True))
     except ValueError:
         length = 0
-    if key is None or length != 16:
+    if length != 16:
         raise BadRequest(400, "Sec-WebSocket-Key is not 16 bytes in base64")
     offered: list[str] = []
     try:
-        for value in headers.get_all("Sec-WebSocket-Protocol"):
+        for value in headers.all("sec-websocket-protocol"):
             offered += parse_subprotocol(value)
     except InvalidHeader:
         raise BadRequest(400, "malformed Sec-WebSocket-Protocol header") from None
     return key, tuple(offered)
 
 
-def _wants_upgrade(values: list[str]) -> bool:
-    if values and values[0].lower() == "upgrade":
+def _wants_upgrade(headers: Headers) -> bool:
+    if headers.get("connection", "").lower() == "upgrade":
         return True
     try:
-        return any(token.lower() == "upgrade" for value in values for token in parse_connection(value))
+        return any(
+            token.lower() == "upgrade" for value in headers.all("connection") for token in parse_connection(value)
+        )
     except InvalidHeader:
         return False

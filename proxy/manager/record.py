@@ -103,7 +103,7 @@ class Record:
         self.from_origin: Callable[[Any], None] = latest.origin.append
         self._size = 0  # of the latest, without what objects cost
         self._first: _Frames | None = None
-        self._previous = _Frames()
+        self._previous: _Frames | None = None
         self._pool = pool
         self._url = url
         self._redaction: Redaction | None = None
@@ -129,15 +129,14 @@ class Record:
 
     def entries(self) -> list[Entry]:
         """Return what is kept, the oldest first."""
-        first = [] if self._first is None else self._first.entries()
-        return [*first, *self._previous.entries(), *self._latest.entries()]
+        return [entry for frames in (self._first, self._previous, self._latest) if frames for entry in frames.entries()]
 
     def lines(self) -> Iterator[bytes]:
         """Yield each entry as a JSON object, without secrets. Where frames are missing an object says how many."""
         if self._first is not None:
             for entry in self._first.entries():
                 yield _encode(self._shown(entry))
-        last = [*self._previous.entries(), *self._latest.entries()]
+        last = [entry for frames in (self._previous, self._latest) if frames for entry in frames.entries()]
         if self.omitted:
             at = _ms(last[0].at if last else self.now())
             yield _encode(
@@ -161,7 +160,7 @@ class Record:
                 self._first = latest.move()
                 self._size = 0
         elif size > CHUNK:
-            self.omitted += len(self._previous)
+            self.omitted += len(self._previous or ())
             self._previous = latest.move()
             self._size = 0
         if self._first is not None and self.granted < FIRST + 2 * CHUNK and self._pool.grant(self):

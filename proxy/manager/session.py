@@ -27,6 +27,8 @@ class Session:
         self.joined = False
         #: The stream that a subscriber watches, as its origin said.
         self.watched: str | None = None
+        #: The stream that it is shown, which may be another after a switch.
+        self.shown: str | None = None
         self.window: asyncio.TimerHandle | None = None
         self.returning: asyncio.TimerHandle | None = None
 

@@ -7,7 +7,6 @@ import logging
 import random
 from collections.abc import Callable
 from enum import IntEnum
-from functools import partial
 
 from proxy.hooks.event import Context
 from proxy.manager.attempt import Attempt, Client
@@ -75,6 +74,8 @@ class Sessions:
         self._reconnect_window = reconnect_window
         self._sessions: dict[int, Session] = {}
         self._attempts: dict[str, tuple[Attempt, Session]] = {}
+        # The same two for all attempts: bound methods and partials of their own were a fortieth of an idle session.
+        self._take, self._ended = self.report, self._relay_over
         self._lingering: dict[Attempt, asyncio.TimerHandle] = {}
         self._recording: dict[str, Session] = {}
         self._watchers: tuple[Callable[[Session], None], ...] = ()
@@ -109,7 +110,7 @@ class Sessions:
     def watching(self, room: str, stream: str) -> list[Session]:
         """Return the sessions that watch this stream, the oldest first."""
         wanted = (room, stream)
-        return [each for each in self.subscribing() if (each.life.room, each.watched) == wanted]
+        return [each for each in self.subscribing() if (each.life.room, each.shown or each.watched) == wanted]
 
     def watch(self, callback: Callable[[Session], None]) -> Callable[[], None]:
         """Call back after each hook of a session, also the last, and when statistics come; return what ends that.
@@ -140,9 +141,7 @@ class Sessions:
             self._tell(session, session.life.accept())
         previous = session.attempt
         token = f"{session.number:x}-{self._rng.getrandbits(64):016x}"
-        attempt = Attempt(
-            token, session.number, params, node, client, report=partial(self.report, node), over=self._relay_over
-        )
+        attempt = Attempt(token, session.number, params, node, client, report=self._take, over=self._ended)
         self._attempts[token] = attempt, session
         session.attempt = attempt
         session.life.remote_ip = client.remote_ip
@@ -181,6 +180,7 @@ class Sessions:
             case LocalTrack(track=slot, kind=kind):
                 self._tell(session, life.slot(slot, kind))
             case LocalTrackAttached(track=slot, remote_peer=peer, remote_track=track):
+                session.shown = peer
                 self._tell(session, life.attach(slot, peer, track))
             case LocalTrackDetached(track=slot):
                 self._tell(session, life.detach(slot))
@@ -269,7 +269,8 @@ class Sessions:
     def _tell(self, session: Session, payloads: list[Payload]) -> None:
         for payload in payloads:
             session.hooks += 1
-            logger.info("%s", _describe(payload))
+            if logger.isEnabledFor(logging.INFO):
+                logger.info("%s", _describe(payload))
             self._publish(payload, session.hooks, session.connection, session.context)
             session.joined |= isinstance(payload, PeerPayload) and payload.event == "peer_joined"
             self._changed(session)

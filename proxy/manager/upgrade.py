@@ -7,7 +7,9 @@ import json
 from http import HTTPStatus
 from typing import Protocol
 
-from websockets.datastructures import Headers
+from websockets.utils import accept_key
+
+from proxy.manager.head import Headers
 
 _FORGOTTEN = Headers()
 
@@ -33,13 +35,13 @@ class UpgradeRequest:
     """
 
     __slots__ = (
+        "_accept",
         "_keeper",
         "answered",
         "closed",
         "headers",
         "key",
         "path",
-        "raw_query",
         "remote_ip",
         "remote_port",
         "rest",
@@ -61,7 +63,7 @@ class UpgradeRequest:
         keeper: Keeper,
     ) -> None:
         self.target = target
-        self.path, _, self.raw_query = target.partition("?")
+        self.path = target.partition("?")[0]
         self.headers = headers
         self.key = key
         self.subprotocols = subprotocols
@@ -73,9 +75,17 @@ class UpgradeRequest:
         self.remote_ip, self.remote_port = (str(peer[0]), int(peer[1])) if isinstance(peer, tuple) else ("", 0)
         self.secure = transport.get_extra_info("sslcontext") is not None
         self._keeper = keeper
+        self._accept = ""
 
     def __repr__(self) -> str:
         return f"<UpgradeRequest {self.path} from {self.remote_ip}>"  # never the query: it carries credentials
+
+    @property
+    def accept(self) -> str:
+        """The ``Sec-WebSocket-Accept`` that fits the key, worked out once for both legs."""
+        if not self._accept:
+            self._accept = accept_key(self.key)
+        return self._accept
 
     def reject(self, status: int, error: str) -> None:
         """Answer with an HTTP error, its reason in a JSON body, and close the connection.
@@ -100,8 +110,10 @@ class UpgradeRequest:
         return rest
 
     def forget(self) -> None:
-        """Let go of the headers, once nobody asks about them any more: they were a third of what an idle session keeps."""
+        """Let go of headers and query, once nobody asks about them any more; they were a third of what an idle session kept."""
         self.headers = _FORGOTTEN
+        self._accept = ""
+        self.target = self.path
 
     def gone(self) -> None:
         """Say that the claimed connection is gone, so that it no longer counts."""

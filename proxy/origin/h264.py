@@ -6,6 +6,8 @@ from proxy.origin.frame import FrameStart
 
 _SLICE = range(1, 5)
 _IDR, _SPS, _STAP_A, _FU_A = 5, 7, 24, 28
+#: NAL units of one packet that are looked at: parameter sets come first, and a packet may be full of tiny ones.
+_MAX_UNITS = 16
 
 #: Profiles whose SPS carries chroma and bit depth fields (ITU-T H.264, 7.3.2.1.1).
 _HIGH_PROFILES = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
@@ -24,7 +26,9 @@ def frame_start(payload: bytes) -> FrameStart | None:
         return _of_unit(kind, payload)
     decided: FrameStart | None = None
     position = 1
-    while position + 3 <= len(payload):
+    for _ in range(_MAX_UNITS):
+        if position + 3 > len(payload):
+            break
         size = int.from_bytes(payload[position : position + 2], "big")
         unit = payload[position + 2 : position + 2 + size]
         found = _of_unit(unit[0] & 0x1F, unit) if unit else None

@@ -33,7 +33,17 @@ class ThumbnailError(ValueError):
 class KeyFrameKeeper:
     """A sink that keeps the packets of the last key frame, and of the one before while the last may be incomplete."""
 
-    __slots__ = ("_collecting", "_found", "_found_in", "_key_frames", "_previous", "_timestamp", "_track", "cached", "lock")
+    __slots__ = (
+        "_collecting",
+        "_found",
+        "_found_in",
+        "_key_frames",
+        "_previous",
+        "_timestamp",
+        "_track",
+        "cached",
+        "lock",
+    )
 
     def __init__(self, track: Track) -> None:
         self._track = track

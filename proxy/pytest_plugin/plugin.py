@@ -47,10 +47,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if wants(item, MARKER):
-        _check_markers(item)
     for running in item.config.stash[Running.KEY]:
         running.begin_test()
+    if wants(item, MARKER):
+        _check_markers(item)
 
 
 @pytest.hookimpl(wrapper=True)

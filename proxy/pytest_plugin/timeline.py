@@ -27,7 +27,7 @@ def write_timeline(embedded: EmbeddedSimulator, since_ms: int) -> str:
     lines: list[str] = []
     for session in reversed(ours[:MAX_SESSIONS]):
         entries = _get(embedded, f"/api/v1/sessions/{session['session']}/timeline")["entries"]
-        lines += ["", _heading(session), *(_line(entry) for entry in entries[-MAX_LINES:])]
+        lines += ["", _heading(session), *_table(entries[-MAX_LINES:])]
     if len(ours) > MAX_SESSIONS:
         lines += ["", f"… and {len(ours) - MAX_SESSIONS} sessions before"]
     return "\n".join(lines[1:]) or "(nothing has connected)"
@@ -39,10 +39,17 @@ def _heading(session: dict[str, Any]) -> str:
     return f"session {session['session']}: {session['role']} {session['id']!r} of {session['customerScope']}: {state}"
 
 
-def _line(entry: dict[str, Any]) -> str:
-    at = datetime.fromtimestamp(entry["at"] / 1000).isoformat(timespec="milliseconds").partition("T")[2]
-    way = f"{entry['from']} → {entry['to']}"
-    return f"  {at}  {entry['kind']:<9}  {way:<16}  {entry['title']:<36}  {entry['detail']}".rstrip()
+def _table(entries: list[dict[str, Any]]) -> list[str]:
+    rows = [
+        (_time(entry["at"]), entry["kind"], f"{entry['from']} → {entry['to']}", entry["title"], entry["detail"])
+        for entry in entries
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+
+
+def _time(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000).isoformat(timespec="milliseconds").partition("T")[2]
 
 
 def _get(embedded: EmbeddedSimulator, path: str) -> Any:

@@ -185,7 +185,8 @@ class SessionLife:
     def detach(self, number: int) -> list[Payload]:
         """A slot has no source any more."""
         if self._waiting and self.phase is not Phase.LIVE:
-            return self._when_live(lambda: self.detach(number))  # behind the attachment that waits, if that is what waits
+            # Behind the attachment, if that is what waits.
+            return self._when_live(lambda: self.detach(number))
         slot = self._slots.get(number)
         return [] if slot is None else slot.detach(self.number)
 

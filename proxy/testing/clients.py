@@ -59,10 +59,12 @@ class Clients:
         Raises:
             TypeError: There is no such option.
         """
+        __tracebackhide__ = True
         return self._make(make_publisher, stream or f"stream-{next(self._number)}", options)
 
     def subscriber(self, stream: str, **options: Any) -> Any:
         """Make a subscriber of a stream; ``with`` or ``async with`` subscribes. Raises like :meth:`publisher`."""
+        __tracebackhide__ = True
         return self._make(make_subscriber, stream, options)
 
     def close(self) -> None:
@@ -72,8 +74,12 @@ class Clients:
         self._made.clear()
 
     def _make(self, make: Any, stream: str, options: Mapping[str, Any]) -> Remote:
-        # On the loop, because that is where its parts belong.
-        made = self._thread.call(lambda: make(self._url, stream, options))
+        __tracebackhide__ = True
+        try:
+            # On the loop, because that is where its parts belong.
+            made = self._thread.call(lambda: make(self._url, stream, options))
+        except (TypeError, ValueError) as error:
+            raise error.with_traceback(None) from error.__cause__
         self._made.append(made)
         return self._facade(made, self._thread)
 

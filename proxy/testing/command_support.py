@@ -103,7 +103,7 @@ def explain(error: StreamError, advice: Mapping[str, str]) -> str:
             todo = "start it with `smproxy serve`, or check the URL"
         else:
             todo = None
-    return f"{said}; {todo}" if todo else said
+    return f"{said.removesuffix('.')}; {todo}" if todo else said
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import functools
 import inspect
 from collections.abc import Callable, Coroutine
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Never, Self
 
 from proxy.testing.errors import StreamError
 from proxy.testing.loop_thread import LoopThread
@@ -77,6 +77,13 @@ class Blocking(Remote):
         __tracebackhide__ = True
         self._run(self._inner.__aexit__, kind, error, trace)
 
+    async def __aenter__(self) -> Never:
+        __tracebackhide__ = True
+        raise TypeError("everything blocks here, as the test is no coroutine: write `with`, or `async def test_…`")
+
+    async def __aexit__(self, *_: object) -> None:
+        """Make ``async with`` get as far as its error."""
+
 
 class Awaiting(Remote):
     """For asynchronous tests: the same methods as there, awaited on the loop of the test."""
@@ -98,3 +105,10 @@ class Awaiting(Remote):
     ) -> None:
         __tracebackhide__ = True
         await self._run(self._inner.__aexit__, kind, error, trace)
+
+    def __enter__(self) -> Never:
+        __tracebackhide__ = True
+        raise TypeError("everything is awaited here, as the test is a coroutine: write `async with`")
+
+    def __exit__(self, *_: object) -> None:
+        """Make ``with`` get as far as its error."""

@@ -114,6 +114,21 @@ async def test_link_fills_the_form(chromium: Browser, simulator: Simulator) -> N
         assert await tab.page.is_checked("#pattern")
 
 
+async def test_link_to_another_server(chromium: Browser, simulator: Simulator) -> None:
+    """A link that would send what is typed, a password too, to another server is said to do so; one to this server is not."""
+    for link, told in [
+        ("host=evil.example", "another server: evil.example."),
+        ("webhook=wss://evil.example/live/webhook", "another server: evil.example."),
+        ("host=user@evil.example:80&password=x", "another server: evil.example."),
+    ]:
+        async with open_tab(chromium, f"{simulator.rest_url}/publish?{link}") as tab:
+            await tab.sees("#note", told)
+    own = f"localhost:{simulator.port}"
+    async with open_tab(chromium, f"{simulator.rest_url}/publish?host={own}&webhook=ws://{own}/live/webhook") as tab:
+        assert await tab.page.input_value("#host") == own
+        assert not await tab.page.is_visible("#note")
+
+
 async def test_refusal_in_words(chromium: Browser, simulator: Simulator) -> None:
     """What the stream manager refuses, the page explains in words, and the form can be used again."""
     async with (

@@ -101,6 +101,7 @@ class Rig:
     relay: Relay
     heard: list[Heard] = field(default_factory=list)
     sessions: list[RelaySession] = field(default_factory=list)
+    targets: list[str] = field(default_factory=list)
     writers: list[asyncio.StreamWriter] = field(default_factory=list)
 
     @property
@@ -156,6 +157,7 @@ async def rig(
     def open_session(request: UpgradeRequest) -> None:
         heard = observer()
         running.heard.append(heard)
+        running.targets.append(request.target)
         running.sessions.append(
             relay.open(
                 request,

@@ -79,6 +79,7 @@ BAD = [
     ({"fault": "silence", "probability": 1.5}, "from 0 to 1"),
     ({"fault": "silence", "count": 0}, "whole number from 1"),
     ({"fault": "silence", "ttl": -1}, "above 0"),
+    ({"fault": "silence", "match": {"id": "x" * 1_001}}, "id has 1001 characters: at most 1000"),
     ({"parameters": {}}, "fault"),
 ]
 

@@ -149,6 +149,30 @@ async def test_slow_listener_is_dropped(start_simulator: StartSimulator, monkeyp
     assert feed.listeners == 0
 
 
+async def test_listener_that_never_reads(start_simulator: StartSimulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asks for the feed and reads nothing of it is dropped with its connection, which would else be there for ever."""
+    monkeypatch.setattr(proxy.manager.feed, "MAX_BEHIND", 1_000_000)
+    simulator = await start_simulator()
+    feed = simulator.manager.feed
+    _, writer = await asyncio.open_connection("127.0.0.1", simulator.port, limit=1000)
+    writer.write(b"GET /api/v1/feed HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    await eventually(lambda: feed.listeners == 1)
+    assert connections() == 1
+
+    def dropped() -> bool:
+        feed._send(b"x" * 500_000)  # what the buffers of two sockets hold, and then some
+        return feed.listeners == 0
+
+    await eventually(dropped)
+    await eventually(lambda: connections() == 0, 10, "the connection is still there")
+    writer.close()
+
+
+def connections() -> int:
+    """Count the connections that the simulator serves."""
+    return sum("RequestHandler.start" in repr(task.get_coro()) for task in asyncio.all_tasks())
+
+
 async def test_too_many_listeners(start_simulator: StartSimulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """Above the limit a listener is turned away in words."""
     monkeypatch.setattr(proxy.manager.feed, "MAX_LISTENERS", 1)

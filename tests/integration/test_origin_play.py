@@ -225,7 +225,8 @@ async def answered(who: Client) -> None:
 
 
 async def test_what_the_publisher_says_reaches_its_subscribers() -> None:
-    """send comes as it was said, orientation and mute come as metadata, on the socket and on the channel."""
+    """send comes as it was said, orientation and mute come as metadata, on the socket and on the channel; an SDK from before
+    8, which asks for no data channel, hears a send in the form that it knows."""
     async with on_air() as (origin, _, publisher), viewer(origin) as old, viewer(origin, attempt="b2") as new:
         await old.watch("s1")
         await new.watch("s1", data=True)
@@ -234,14 +235,11 @@ async def test_what_the_publisher_says_reaches_its_subscribers() -> None:
         await publisher.say(send={"method": "whateverFunction", "data": {"message": "hi", "list": [1]}})
         await publisher.say(send={"method": "onMetaData", "data": {"deviceOrientation": 90}})
         await publisher.say(mute={"muteVideo": True})
-        said = {
-            "data": {},
-            "send": {"method": "whateverFunction", "data": {"message": "hi", "list": [1]}},
-            "senderName": "s1",
-            "dcLabel": "red5pro",
-        }
-        for heard in (old.heard, new.heard_on_channel):
-            await eventually(lambda heard=heard: said in heard)  # type: ignore[misc]
+        call = {"method": "whateverFunction", "data": {"message": "hi", "list": [1]}}
+        invoked = {"type": "metadata", **call}
+        said = {"data": {}, "send": call, "senderName": "s1", "dcLabel": "red5pro"}
+        for heard, form in ((old.heard, invoked), (new.heard_on_channel, said)):
+            await eventually(lambda heard=heard, form=form: form in heard)  # type: ignore[misc]
             await eventually(
                 lambda heard=heard: any(  # type: ignore[misc]
                     each.get("orientation") == 90 and each["streamingMode"] == "Audio" for each in metadata(heard)
@@ -279,6 +277,24 @@ async def test_no_data_channel_is_offered_unasked() -> None:
         assert "m=application" in full
         ids = {line.split()[0] for line in full.splitlines() if line.startswith("a=msid:")}
         assert len(ids) == 1
+
+
+async def test_a_stream_that_comes_back_in_another_codec_is_refused_with_the_reason() -> None:
+    """What a subscriber did not negotiate it is not sent; it is told so, and still hears the sound."""
+    async with on_air() as (origin, reports, publisher), viewer(origin) as subscriber:
+        await subscriber.watch("s1")
+        await subscriber.more("video", "audio")
+        await publisher.say(unpublish="s1")
+        await reports.until("PeerEnded")
+        async with client(origin, attempt="a2") as other:
+            await other.offer("s1", videoEncoding="H264")
+            await other.accept()
+            await other.say(publish="s1", mode="live")
+            refusal = await subscriber.hear(lambda each: each.get("data", {}).get("type") == "error")
+            assert "H264" in refusal["data"]["message"]
+            assert "the subscriber takes VP8" in refusal["data"]["message"]
+            await subscriber.more("audio")
+            assert reports.of("b1")[-1] == LocalTrackAttached("b1", 0, "s1", "audio_main")
 
 
 async def test_a_flood_of_switches_is_refused() -> None:

@@ -313,10 +313,9 @@ async def test_strange_files_do_not_spoil_the_listing(start_simulator: StartSimu
     with contextlib.suppress(OSError):  # a file system of names in Unicode has no such file
         (tmp_path / os.fsdecode(b"\xff.webm")).write_text("kept")
     simulator = await start_simulator(recordings=tmp_path)
-    async with aiohttp.ClientSession(simulator.rest_url) as http:
-        async with http.get("/api/v1/recordings") as answer:
-            assert answer.status == 200
-            assert [each["file"] for each in (await answer.json())["recordings"]] == ["s.webm"]
+    async with aiohttp.ClientSession(simulator.rest_url) as http, http.get("/api/v1/recordings") as answer:
+        assert answer.status == 200
+        assert [each["file"] for each in (await answer.json())["recordings"]] == ["s.webm"]
 
 
 async def test_the_token(start_simulator: StartSimulator, tmp_path: Path) -> None:

@@ -187,6 +187,25 @@ async def test_pages_of_other_sites(start_simulator: StartSimulator, http: aioht
     assert (await rest.call(f"{clients}?accessToken=xyz", headers={"Origin": "https://page.example"}))[0] == 200
 
 
+async def test_page_opened_by_address(start_simulator: StartSimulator, http: aiohttp.ClientSession) -> None:
+    """A page opened at an address of this machine may make admin calls; one whose name points here may not (DNS rebinding)."""
+    rest = Rest(http, await start_simulator())
+    for host, origin, status in [
+        ("192.168.1.20:5080", "http://192.168.1.20:5080", 200),
+        ("192.168.1.20", "http://192.168.1.20", 200),
+        ("[fd00::20]:5080", "http://[fd00::20]:5080", 200),
+        ("192.168.1.20:5080", "http://192.168.1.20:8000", 403),
+        ("192.168.1.20:5080", "https://192.168.1.20:5080", 403),
+        ("192.168.1.20:5080", "http://192.168.1.21:5080", 403),
+        ("rebound.example:5080", "http://rebound.example:5080", 403),
+        ("192.168.1.20.rebound.example", "http://192.168.1.20.rebound.example", 403),
+        ("192.168.1.20:x", "http://192.168.1.20:x", 403),
+        ("", "http://192.168.1.20", 403),
+    ]:
+        answer = await rest.call("/4.0/admin/proxy/clients", headers={"Origin": origin, "Host": host})
+        assert answer[0] == status, (host, origin)
+
+
 async def test_plain_request_to_the_proxy(start_simulator: StartSimulator, http: aiohttp.ClientSession) -> None:
     """A plain request to the proxy's path is told what belongs there."""
     simulator = await start_simulator()

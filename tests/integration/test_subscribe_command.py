@@ -95,7 +95,7 @@ async def test_no_such_stream(start_simulator: StartSimulator) -> None:
     done = await run("subscribe", simulator.url, "--stream", "nobody", *SCOPE, "--password", "geheim", "-n", "3")
     assert (done.code, done.out) == (1, "")
     assert done.err == (
-        "smproxy subscribe: refused with Subscribe.InvalidName: Stream nobody does not exist.; "
+        "smproxy subscribe: refused with Subscribe.InvalidName: Stream nobody does not exist; "
         "publish it first, and check the name and --app\n"
     )
 

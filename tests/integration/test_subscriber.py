@@ -177,6 +177,25 @@ async def test_sees_a_stream_that_comes_back(
         await watching.wait_for_frames(10)
 
 
+async def test_is_counted_where_it_was_switched_to(
+    start_simulator: StartSimulator, publisher: MakePublisher, subscriber: MakeSubscriber
+) -> None:
+    """A subscriber that is switched counts at the stream that it sees, and no more at the one that it asked for."""
+    simulator = await start_simulator()
+    sessions = simulator.manager.sessions
+    await asyncio.gather(*(published(simulator, publisher(simulator, name)) for name in ("a", "b")))
+
+    def counts() -> list[int]:
+        return [len(sessions.watching("live", name)) for name in ("a", "b")]
+
+    async with subscriber(simulator, "a") as watching:
+        await watching.wait_for_frames()
+        await eventually(lambda: counts() == [1, 0])
+        assert await watching.call("switchStreams", {"path": "live/b"})
+        await eventually(lambda: counts() == [0, 1])
+    await eventually(lambda: counts() == [0, 0])
+
+
 @pytest.mark.parametrize("switch_delay", [0.02, 60.0], ids=["data-channel", "socket"])
 async def test_data_and_metadata(
     start_simulator: StartSimulator, publisher: MakePublisher, subscriber: MakeSubscriber, switch_delay: float

@@ -131,7 +131,10 @@ def test_the_message_of_a_failure(suite: Suite, kind: str) -> None:
     text = result.stdout.str()
     for kind_of_entry, title in (("hook", "#2 connected"), ("signaling", "publish s1"), ("delivery", "#1 connecting")):
         assert any(f" {kind_of_entry} " in line and title in line for line in text.splitlines()), title
+    assert "retry, took " in text
     assert "HTTP 503" in text
+    table = [line for line in text.splitlines() if " #" in line and "peer_joined" in line]
+    assert len({line.index("#3") for line in table}) == 1, table
     for inside in ("proxy/testing", "proxy/pytest_plugin", "concurrent/futures"):
         assert inside not in text.partition("Captured")[0].partition("timeline")[0]
 
@@ -261,6 +264,7 @@ def test_settings_that_cannot_be(suite: Suite) -> None:
         ]
     )
     assert "proxy/simulator.py" not in result.stdout.str()
+    assert "proxy/testing" not in result.stdout.str()
 
 
 @pytest.mark.parametrize("scope", ["module", "session"])
@@ -308,6 +312,27 @@ def test_a_marker_on_a_test_that_shares(suite: Suite, scope: str, passed: int) -
     result = suite.run()
     result.assert_outcomes(passed=passed, errors=2 - passed)
     result.stdout.fnmatch_lines(["*test_own has settings of its own*leave out stream_manager_scope*"])
+
+
+def test_the_timeline_of_a_setup_that_fails(suite: Suite) -> None:
+    """The report of a test that never began does not tell of the test before it."""
+    suite.settings(more="stream_manager_scope = module")
+    suite.has(
+        test_shared="""
+            import pytest
+
+            def test_before(publisher, hooks):
+                with publisher("earlier"):
+                    hooks.expect("connected", id="earlier", timeout=20)
+
+            @pytest.mark.stream_manager(node=8)
+            def test_own(stream_manager):
+                pass
+        """
+    )
+    result = suite.run()
+    result.assert_outcomes(passed=1, errors=1)
+    assert "earlier" not in result.stdout.str()
 
 
 def test_a_scope_that_there_is_not(suite: Suite) -> None:

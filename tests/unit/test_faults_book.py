@@ -49,6 +49,8 @@ def book(time: Time | None = None, seed: int = 1) -> FaultBook:
         (Match(id="*-1"), True),
         (Match(id="c*1"), True),
         (Match(id="*x*"), False),
+        (Match(id="cam*-1*1"), False),
+        (Match(id="**m**1"), True),
         (Match(id="cam-?"), False),
         (Match(customer_scope="other"), False),
         (Match(role="subscriber"), False),
@@ -58,6 +60,12 @@ def book(time: Time | None = None, seed: int = 1) -> FaultBook:
 def test_match(match: Match, yes: bool) -> None:
     """Everything that is given must fit; a star stands for anything, and nothing else is special."""
     assert match.matches(Subject()) is yes
+
+
+def test_a_match_of_many_stars_takes_no_time() -> None:
+    """However many stars there are, a connection is not held up: the parts are looked for one after the other."""
+    assert not Match(id="*a" * 50 + "*b").matches(Subject(id="a" * 1_000))
+    assert Match(id="*a" * 50 + "*b").matches(Subject(id="a" * 1_000 + "b"))
 
 
 def test_match_needs_a_value() -> None:
@@ -172,6 +180,12 @@ def test_parameters() -> None:
         book().add("close", stage="later")
     with pytest.raises(FaultError, match="it has none"):
         book().add("no-starting", code=1)
+
+
+def test_the_scope_by_its_name_in_messages() -> None:
+    """In Python the customer scope may be called as in hooks and connection parameters."""
+    fault = book().add("silence", customerScope="acme", id="s")
+    assert (fault.match, fault.parameters) == (Match(id="s", customer_scope="acme"), {"stage": "connect"})
 
 
 def test_simulate() -> None:

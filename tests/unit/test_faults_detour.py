@@ -165,7 +165,7 @@ class Session:
     def __init__(self, seconds: list[float]) -> None:
         self.heard: list[Any] = []
         tap = Scanner(masked=False, max_message=2**20)
-        self.leg = SlowLeg(self, "origin", tap, lambda _: None, self.heard.append, lambda: seconds.pop(0))
+        self.leg = SlowLeg(self, "origin", tap, self.heard.append, lambda: seconds.pop(0))
         self.transport = Transport()
         self.leg.attach(self.transport, 1)  # type: ignore[arg-type]
         self.leg.write = self.heard.append

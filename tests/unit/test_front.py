@@ -74,7 +74,7 @@ async def test_upgrade_on_a_connection_that_served_http(early: bytes) -> None:
         if not early:
             writer.write(b"\x81\x82\0\0\0\0hi")
         assert await reader.readexactly(4) == b"\x81\x02hi"
-        assert running.sessions[0]._request.target == "/streammanager?id=s"
+        assert running.targets == ["/streammanager?id=s"]
         writer.close()
         await running.end()
 

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.manager.head import BadRequest, check_handshake, is_websocket, parse_headers, parse_request_line
+from proxy.manager.head import (
+    BadRequest,
+    check_handshake,
+    is_websocket,
+    parse_fields,
+    parse_headers,
+    parse_request_line,
+)
 
 GOOD = {
     "Host": "x",
@@ -89,8 +96,15 @@ def test_header_that_must_be_alone(name: str) -> None:
 
 def test_headers_are_read_as_they_were_written() -> None:
     """White space around a value goes, the rest stays, Latin-1 included."""
-    headers = parse_headers(b"A:b\r\nC: \t d e \r\nEmpty:\r\nL: \xe4\r\n")
-    assert list(headers.raw_items()) == [("A", "b"), ("C", "d e"), ("Empty", ""), ("L", "ä")]
+    fields = parse_fields(b"A:b\r\nC: \t d e \r\nEmpty:\r\nL: \xe4\r\n")
+    assert fields == [("A", "b"), ("C", "d e"), ("Empty", ""), ("L", "ä")]
+
+
+def test_headers_are_found_whatever_the_case_of_their_names() -> None:
+    """A field is found by its name in lower case: its first value, or all of them in order."""
+    headers = parse_headers(b"Via: a\r\nVIA: b\r\nvia: c\r\nHost: x\r\n")
+    assert (headers["via"], headers.all("via")) == ("a", ["a", "b", "c"])
+    assert (headers["host"], headers.all("host"), headers.all("upgrade")) == ("x", ["x"], [])
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,19 @@ def test_identities_sort_in_the_order_of_making() -> None:
     assert made == sorted(set(made))
 
 
+def test_identities_do_not_depend_on_the_pace() -> None:
+    """With the same seed the random parts of the identities are the same, whichever events share a millisecond."""
+
+    def made(seconds: list[float]) -> list[str]:
+        ticks = iter(seconds)
+        factory = EventFactory(node=1, clock=Clock(wall=lambda: next(ticks)), rng=random.Random(2))
+        payload = SessionPayload(session=1, state="connecting")
+        return [factory.make(payload, 1, connection()).uuid[14:] for _ in seconds]
+
+    assert made([1.0, 1.0, 1.0, 1.002]) == made([5.0, 5.001, 5.002, 5.002])
+    assert len(set(made([1.0, 1.001, 1.002]))) == 3
+
+
 def test_the_same_seed_makes_the_same_bytes() -> None:
     """With clock and random source given, an event is reproducible to the byte."""
     assert encode(hook_event(3, 4)).body == encode(hook_event(3, 4)).body

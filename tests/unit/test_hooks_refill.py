@@ -55,7 +55,7 @@ class FakeLedger:
         return sum(self.state(number) is State.PENDING for number in self.events)
 
     async def fetch(self, ids: Sequence[int]) -> tuple[Stored, ...]:
-        found = tuple(self.events[number] for number in ids)
+        found = tuple(self.events[number] for number in sorted(set(ids)))
         await self._answer()
         return found
 
@@ -216,6 +216,30 @@ def test_a_sink_that_is_gone_buries_what_waits_and_a_resend_enables_it() -> None
         await settle(delivery)
         assert not delivery.status().disabled
         assert {ledger.state(number) for number in ledger.events} == {State.DELIVERED}
+        await delivery.stop(0.0)
+
+    run_virtual(main())
+
+
+def test_what_is_given_again_keeps_its_order() -> None:
+    """Events that are resent one after the other come in that order, however many are read from the journal at a time."""
+
+    async def always(event: EncodedEvent, attempt: int) -> Outcome:
+        return DELIVERED
+
+    async def main() -> None:
+        ledger = FakeLedger(random.Random(1))
+        ledger.events = {number: stored(1, number, number) for number in range(1, 6)}
+        sink = FakeSink(always)
+        delivery = await Delivery.start(
+            sink, clock=CLOCK, rng=random.Random(1), profile=THREE, limits=Limits(queue=20, in_flight=1), ledger=ledger
+        )
+        await settle(delivery)
+        for number in (4, 1, 5, 3, 2):
+            ledger.mark(Mark(number, sink.name, State.PENDING))
+            delivery.again([number])
+        await settle(delivery)
+        assert [seq for _, _, seq, _ in sink.log] == [1, 2, 3, 4, 5, 4, 1, 5, 3, 2]
         await delivery.stop(0.0)
 
     run_virtual(main())

@@ -80,3 +80,12 @@ def test_payload_skips_csrc_extension_and_padding() -> None:
     assert payload_of(header + b"media" + b"\x00\x00\x03") == b"media"
     assert payload_of(header[:22]) == b""
     assert payload_of(bytes.fromhex("a06000010000000100000002") + b"\xff") == b""
+
+
+def test_a_packet_full_of_tiny_units_is_not_read_to_its_end() -> None:
+    """Parameter sets come first; what stands behind many other units is not looked for."""
+    enhancement, slice_of_a_key_frame = b"\x00\x01\x06", b"\x00\x02\x65\x88"
+    near = h264.frame_start(b"\x78" + enhancement * 3 + slice_of_a_key_frame)
+    assert near is not None
+    assert near.key
+    assert h264.frame_start(b"\x78" + enhancement * 400 + slice_of_a_key_frame) is None

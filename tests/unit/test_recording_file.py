@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import heapq
 import logging
+import os
+import resource
 from collections import deque
 from pathlib import Path
 
@@ -230,6 +232,33 @@ def test_a_deleted_file_ends_its_recording(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="deleted"):
         file.write([Placed(Kind.AUDIO, 0, b"\xfc", True, 20)])
     file.close()
+
+
+def test_a_full_disk_leaves_a_whole_file_and_true_numbers(tmp_path: Path) -> None:
+    """A write that fails half-way ends the recording; what is told of the file is what is there, and it plays."""
+    path = tmp_path / "s.webm"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, hard))
+    try:
+        recording = feed(path, 5)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert recording.outcome is not None
+    assert recording.outcome.error == "File too large"
+    assert recording.outcome.size == path.stat().st_size
+    found = watch(path)
+    assert 0 < round(found.duration * 1000) == recording.outcome.duration < 5000
+
+
+def test_append_to_a_pipe_keeps_it(tmp_path: Path) -> None:
+    """What cannot be read because it is no file makes room like any other, and nothing hangs or stays open."""
+    path = tmp_path / "s.webm"
+    os.mkfifo(path)
+    recording = feed(path, 1, append=True)
+    assert recording.outcome is not None
+    assert recording.outcome.error is None
+    assert watch(path).duration == 1
+    assert (tmp_path / "s~1.webm").is_fifo()
 
 
 def test_an_unwritable_directory_is_told(tmp_path: Path) -> None:

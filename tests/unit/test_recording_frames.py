@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.origin.recording.frames import DEPACKETIZERS, Depacketizer, Frame
+from proxy.origin.recording.frames import DEPACKETIZERS, MAX_PARTS, Depacketizer, Frame
 from proxy.origin.recording.reorder import Reorder, Rtp
 from proxy.testing.media import pattern_loop
 from tests.unit.recording_media import audio_packets, rtp, video_packets
@@ -127,6 +127,18 @@ def test_parameters_that_no_file_has_room_for_are_left_out(count: int) -> None:
     assert depacketizer.needs_key_frame
     [frame] = push(sps, bytes.fromhex("68ce3c80"), picture)
     assert len(frame.config) < 100
+
+
+def test_a_frame_of_countless_units_is_left_out() -> None:
+    """A sender that makes one frame of thousands of tiny units does not fill the memory; the next key frame counts."""
+    depacketizer = DEPACKETIZERS["H264"]()
+    aggregate = bytes([0x78]) + bytes([0, 1, 0x65]) * 400
+    for _ in range(100):
+        assert not depacketizer.push(Rtp(1, False, aggregate, 0.0, False))
+        assert len(depacketizer._parts) <= MAX_PARTS + 400  # type: ignore[attr-defined]
+    units = bytes.fromhex("6742c01fda0141fb"), bytes.fromhex("68ce3c80"), bytes([0x65, 0x88]) + bytes(20)
+    frames = [frame for unit in units for frame in depacketizer.push(Rtp(2, unit is units[2], unit, 0.0, False))]
+    assert [frame.key for frame in frames] == [True]
 
 
 @given(st.permutations(range(12)), st.integers(0, 0xFFFF))

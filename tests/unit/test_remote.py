@@ -67,6 +67,18 @@ def test_blocking(thread: LoopThread, thing: Thing) -> None:
     assert thing.entered == 0
 
 
+async def test_the_other_kind_of_with(thread: LoopThread, thing: Thing) -> None:
+    """The wrong kind of ``with`` says which one is right."""
+    blocking: Any = Blocking(thing, thread)
+    with pytest.raises(TypeError, match="write `with`"):
+        async with blocking:
+            pass
+    awaiting: Any = Awaiting(thing, thread)
+    with pytest.raises(TypeError, match="write `async with`"), awaiting:
+        pass
+    assert thing.entered == 0
+
+
 async def test_awaiting(thread: LoopThread, thing: Thing) -> None:
     """From another loop coroutine methods are awaited, and plain ones are plain."""
     awaiting: Any = Awaiting(thing, thread)

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from functools import lru_cache, partial
 
 from websockets.headers import build_host
-from websockets.utils import accept_key
 
 from proxy.manager.head import BadRequest, parse_fields
 from proxy.manager.upgrade import UpgradeRequest
@@ -34,7 +33,7 @@ def switching(request: UpgradeRequest, subprotocol: str | None) -> bytes:
     chosen = f"Sec-WebSocket-Protocol: {subprotocol}\r\n" if subprotocol else ""
     return (
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        f"Sec-WebSocket-Accept: {accept_key(request.key)}\r\n{chosen}\r\n"
+        f"Sec-WebSocket-Accept: {request.accept}\r\n{chosen}\r\n"
     ).encode()
 
 
@@ -55,7 +54,8 @@ def origin_request(request: UpgradeRequest, host: str, port: int, target: str, e
     """
     if _target(target) is None:
         raise ValueError("invalid character in the target of an origin request")
-    more = "".join(f"User-Agent: {agent}\r\n" for agent in request.headers.get_all("User-Agent")[:1])
+    agent = request.headers.get("user-agent")
+    more = "" if agent is None else f"User-Agent: {agent}\r\n"
     for name, value in extra.items():
         if _name(name) is None or _value(value) is None:
             raise ValueError(f"invalid character in the header {name!r} of an origin request")
@@ -71,7 +71,7 @@ def origin_request(request: UpgradeRequest, host: str, port: int, target: str, e
         f"X-Forwarded-For: {request.remote_ip}\r\n"
         f"X-Forwarded-For-Meta-Port: {request.remote_port}\r\n"
         f"X-Forwarded-For-Meta-Secure: {'true' if request.secure else 'false'}\r\n"
-        f"X-Forwarded-For-Meta-Type: {'WEB' if 'Origin' in request.headers else 'DIRECT'}\r\n"
+        f"X-Forwarded-For-Meta-Type: {'WEB' if 'origin' in request.headers else 'DIRECT'}\r\n"
         f"{more}\r\n"
     ).encode("iso-8859-1")
 
@@ -94,17 +94,15 @@ def check_response(head: bytes, request: UpgradeRequest) -> str | None:
     except BadRequest as error:
         raise HandshakeFailed(f"the origin's answer: {error}") from None
     headers: dict[str, str] = {}
-    for (
-        name,
-        value,
-    ) in fields:  # a repeated header is one list (RFC 9110, 5.3), which none of these may be, save Connection
+    for name, value in fields:
+        # A repeated header is one list (RFC 9110, 5.3), which none of these may be, save Connection.
         name = name.lower()
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     if headers.get("upgrade", "").lower() != "websocket":
         raise HandshakeFailed("the origin's answer is no upgrade to websocket")
     if "upgrade" not in headers.get("connection", "").lower():
         raise HandshakeFailed("the origin's answer lacks Connection: Upgrade")
-    if headers.get("sec-websocket-accept") != accept_key(request.key):
+    if headers.get("sec-websocket-accept") != request.accept:
         raise HandshakeFailed("the origin's Sec-WebSocket-Accept does not fit the key")
     if headers.get("sec-websocket-extensions"):
         raise HandshakeFailed("the origin chose an extension that was not offered")

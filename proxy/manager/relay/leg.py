@@ -50,7 +50,6 @@ class Leg(asyncio.Protocol):
         "stalled",
         "tap",
         "transport",
-        "whole",
         "write",
     )
 
@@ -59,11 +58,9 @@ class Leg(asyncio.Protocol):
         session: Legs,
         side: Literal["client", "origin"],
         tap: Tap,
-        whole: Callable[[bytes], bytes | None],
         hear: Callable[[bytes | None], None],
     ) -> None:
         self.session = session
-        self.whole = whole  # the fast path of the tap
         self.hear = hear
         self.side: Literal["client", "origin"] = side
         self.tap = tap
@@ -89,7 +86,7 @@ class Leg(asyncio.Protocol):
         if not self.flowing:
             self.session.irregular(self, data)
             return
-        text = self.whole(data)
+        text = self.tap.whole(data)
         if text is None:
             self.flow(data)
         else:
@@ -142,7 +139,7 @@ class Leg(asyncio.Protocol):
     def detach(self) -> None:
         """Let go of everything that refers back to this leg: sessions come and go too fast for the cycle collector."""
         self.lost = True
-        del self.session, self.peer, self.hear, self.whole, self.write
+        del self.session, self.peer, self.hear, self.write
 
     def read_on(self) -> None:
         """Read again after a stall."""

@@ -32,19 +32,13 @@ def make_legs(
             Gate(client_tap, detour.from_client, max_message=max_message),
             Gate(origin_tap, detour.from_origin, max_message=max_message),
         )
-        client = SlowLeg(session, "client", gates[0], _never, client_said, partial(detour.delay, "client"))
-        origin = SlowLeg(session, "origin", gates[1], _never, origin_said, partial(detour.delay, "origin"))
+        client = SlowLeg(session, "client", gates[0], client_said, partial(detour.delay, "client"))
+        origin = SlowLeg(session, "origin", gates[1], origin_said, partial(detour.delay, "origin"))
     else:
         tap: Tap = origin_tap
-        whole: Callable[[bytes], bytes | None] = origin_tap.whole
         if origin_filter is not None:
-            tap, whole = Gate(origin_tap, passing(origin_filter), max_message=max_message), _never
-        client = Leg(session, "client", client_tap, client_tap.whole, client_said)
-        origin = Leg(session, "origin", tap, whole, origin_said)
+            tap = Gate(origin_tap, passing(origin_filter), max_message=max_message)
+        client = Leg(session, "client", client_tap, client_said)
+        origin = Leg(session, "origin", tap, origin_said)
     client.peer, origin.peer = origin, client
     return client, origin
-
-
-def _never(_: bytes) -> bytes | None:
-    """Behind a gate nothing has a fast path."""
-    return None

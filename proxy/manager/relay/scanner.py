@@ -47,6 +47,9 @@ class Tap(Protocol):
     def gap(self) -> int:
         """How many more bytes must be fed until what has been let through ends at a frame boundary; 0: it does."""
 
+    def whole(self, data: bytes) -> bytes | None:
+        """Return the text if ``data`` is one whole text message, all of which may go on; else take nothing."""
+
     def feed(self, data: bytes) -> bytes:
         """Take what came; return what may go on."""
 
@@ -96,8 +99,9 @@ class Scanner:
         self._length = 0
         self._mask = b""
         self._keep = False  # whether the payload of this frame is needed
-        self._payload = bytearray()  # of a frame whose end has not come
-        self._message = bytearray()  # the earlier fragments of a text
+        # None until they are needed: nearly every text comes in one frame and at once, and idle sessions are many.
+        self._payload: bytearray | None = None  # of a frame whose end has not come
+        self._message: bytearray | None = None  # the earlier fragments of a text
         self._size = 0  # of the earlier fragments of any message
 
     def whole(self, data: bytes) -> bytes | None:
@@ -165,13 +169,15 @@ class Scanner:
         self.gap -= take
         if self.gap:
             if self._keep:
+                if self._payload is None:
+                    self._payload = bytearray()
                 self._payload += data[start:end]
             return end
         payload = b""
         if self._keep:
             payload = data[start:end]
-            if self._payload:
-                payload, self._payload = bytes(self._payload) + payload, bytearray()
+            if self._payload is not None:
+                payload, self._payload = bytes(self._payload) + payload, None
             if self._masked and payload:
                 payload = apply_mask(payload, self._mask)
         self._complete(payload)
@@ -242,14 +248,16 @@ class Scanner:
             return
         elif not self._final:
             self._size += self._length
+            if self._message is None:
+                self._message = bytearray()
             self._message += payload
         else:
             kind, self.kind, self._size = self.kind, 0, 0
             if kind == BINARY:
                 self.said.append(None)
                 return
-            if self._message:
-                payload, self._message = bytes(self._message) + payload, bytearray()
+            if self._message is not None:
+                payload, self._message = bytes(self._message) + payload, None
             if payload.isascii() or is_utf8(payload):
                 self.said.append(payload)
             else:

@@ -36,6 +36,11 @@ class RelaySession:
     ``opened_ms`` in Unix milliseconds; ``over`` is called once, when nothing of the session is left in the relay.
     """
 
+    __slots__ = (
+        "_answered", "_client", "_common", "_detour", "_dial", "_end", "_held", "_listener", "_origin", "_request", "_state",
+        "_tell_over", "opened_ms",
+    )  # fmt: skip
+
     def __init__(
         self,
         common: Common,
@@ -117,8 +122,8 @@ class RelaySession:
         if rest:
             client.data_received(rest)
         self._dial = dial = common.dial(self, message)
-        late = f"origin {host}:{port} did not answer within {common.limits.dial_timeout:g} s"
-        common.dials.start(self, lambda: dial.give_up(late))
+        limit = common.limits.dial_timeout
+        common.dials.start(self, lambda: dial.give_up(f"origin {host}:{port} did not answer within {limit:g} s"))
         dial.start(host, port, unreachable)
 
     def turn_away(self, error: str) -> None:

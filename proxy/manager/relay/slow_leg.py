@@ -24,11 +24,10 @@ class SlowLeg(Leg):
         session: Legs,
         side: Literal["client", "origin"],
         tap: Tap,
-        whole: Callable[[bytes], bytes | None],
         hear: Callable[[bytes | None], None],
         delay: Callable[[], float],
     ) -> None:
-        super().__init__(session, side, tap, whole, hear)
+        super().__init__(session, side, tap, hear)
         self._delay = delay
         self._waiting: deque[tuple[float, int, Callable[[], object]]] = deque()
         self._waiting_bytes = 0

@@ -80,7 +80,8 @@ def require_token(request: web.Request, token: str | None) -> None:
         ApiError: 401, the token is missing or wrong; 403, there is none and a page of another site asks.
     """
     if token is None:
-        if not _is_local(request.headers.get("Origin")):
+        origin = request.headers.get("Origin")
+        if not _is_local(origin) and not _is_own_address(origin, request):
             raise ApiError(403, "Pages of other sites need --admin-token, and its token as accessToken.")
         return
     scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
@@ -96,5 +97,19 @@ def _is_local(origin: str | None) -> bool:
     try:
         host = URL(origin).host or ""
         return host == "localhost" or host.endswith(".localhost") or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_own_address(origin: str | None, request: web.Request) -> bool:
+    """Say whether a page came from here, opened by an IP address.
+
+    A host *name* that is the same proves nothing: its owner can let it point here after the page was loaded (DNS rebinding).
+    An address cannot be made to point elsewhere, so a page of this address and port was loaded from this address and port.
+    """
+    try:
+        page, here = URL(origin or ""), URL(f"{request.scheme}://{request.host}")
+        ipaddress.ip_address(page.host or "")
+        return page.origin() == here.origin()
     except ValueError:
         return False

@@ -42,7 +42,7 @@ class FeedRoutes:
         """Send events until the listener leaves, is too slow, or the manager stops."""
         require_token(request, self._token)
         try:
-            listener = self._feed.subscribe()
+            listener = self._feed.subscribe(lambda: request.transport.abort() if request.transport else None)
         except TooManyListenersError as error:
             raise ApiError(503, f"{error}: close a dashboard.") from None
         response = web.StreamResponse(

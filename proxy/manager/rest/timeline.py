@@ -88,7 +88,8 @@ def _attempts(stored: Stored, delivery: DeliveryRecord) -> Iterable[TimelineEntr
     title = f"#{stored.event.seq} {stored.event.state}"
     for number, attempt in enumerate(delivery.attempts, 1):
         why = f": {attempt.detail}" if attempt.detail else ""
-        detail = f"{attempt.outcome} in {attempt.took_ms} ms, attempt {number} of {delivery.tries}{why}"
+        took = f"{' in' if attempt.outcome == 'delivered' else ', took'} {attempt.took_ms} ms"
+        detail = f"{attempt.outcome}{took}, attempt {number} of {delivery.tries}{why}"
         yield TimelineEntry(at=attempt.at, kind="delivery", by="hooks", to=delivery.sink, title=title, detail=detail)
 
 

@@ -134,6 +134,10 @@ class SubscriberConversation:
         self._gone = False
         return [Send(messages.connect_status(messages.PLAY_PUBLISH_NOTIFY), self._current)]
 
+    def unfit(self, reason: str) -> list[Effect]:
+        """Say why nothing is shown of a track: the stream was published again in another codec."""
+        return [] if self._over else [Send(messages.stream_error(PLAY_FAILED, reason), self._current)]
+
     def showing(self, wanted: SwitchTo) -> list[Effect]:
         """Say that another stream is shown; the page waits for the ticket and listens for the notice."""
         self._gone = False

@@ -163,6 +163,7 @@ class Subscription:
                 sender.attach(feed)
             except ValueError as exc:
                 _log.warning("attempt %s: stream %s: %s", session.attempt, source.name, exc)
+                session.perform_now(self.talk.unfit(f"Stream {source.name}: {exc}."))
                 continue
             self._attached[slot] = source.name
             session.report(node.LocalTrackAttached(session.attempt, slot.number, source.name, slot.name))

@@ -6,6 +6,7 @@ the process is killed but what was not written yet.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from pathlib import Path
@@ -75,7 +76,10 @@ class RecordingFile:
             descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         except FileNotFoundError:
             return None
-        header = read_header(os.pread(descriptor, HEADER_SIZE, 0))
+        try:
+            header = read_header(os.pread(descriptor, HEADER_SIZE, 0))
+        except OSError:  # what has the name is no file
+            header = None
         size = os.fstat(descriptor).st_size
         known = {} if header is None else header.tracks
         differ = any(codecs.get(kind, entry.codec) != entry.codec for kind, entry in known.items())
@@ -113,7 +117,17 @@ class RecordingFile:
         header = self._header
         if not os.fstat(self._descriptor).st_nlink:
             raise Removed("the file was deleted while it was written")
-        before = header.end
+        before = header.end, header.duration
+        try:
+            self._write(frames)
+            self._pwrite(header.write(), 0)
+        except OSError:
+            self._cut_back(*before)
+            raise
+        return header.end - before[0]
+
+    def _write(self, frames: list[Placed]) -> None:
+        header = self._header
         blocks: list[tuple[Kind, int, bool, bytes]] = []
         for frame in frames:
             at = max(self._start + frame.at, self._last.get(frame.kind, -1) + 1)
@@ -126,8 +140,12 @@ class RecordingFile:
             header.duration = max(header.duration, at + frame.length)
         if blocks:
             self._append(blocks)
-        self._pwrite(header.write(), 0)
-        return header.end - before
+
+    def _cut_back(self, end: int, duration: int) -> None:
+        """Let the file and what is told of it be what the header on the disk says, after a write that failed."""
+        self._header.end, self._header.duration = end, duration
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._descriptor, end)
 
     def _append(self, blocks: list[tuple[Kind, int, bool, bytes]]) -> None:
         header = self._header

@@ -14,6 +14,8 @@ from proxy.origin.recording.reorder import Rtp
 
 #: Bytes of one frame; a sender that never ends one is not kept in memory for ever.
 MAX_FRAME = 8 << 20
+#: Parts of one frame: packets, or NAL units, which may be tiny.
+MAX_PARTS = 8192
 #: Bytes of H.264 parameter sets, of which browsers send some 30; what stands before the clusters of a file has little room.
 MAX_PARAMETERS = 4096
 
@@ -68,7 +70,7 @@ class _Assembler:
         if not self._broken and not self._add(packet.payload):
             self._lost()
         self._size += len(packet.payload)
-        if self._size > MAX_FRAME:
+        if self._size > MAX_FRAME or len(self._parts) > MAX_PARTS:
             self._lost()
         if packet.marker:
             done += self._end()

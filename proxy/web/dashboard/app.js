@@ -57,18 +57,22 @@ function countTabs() {
 
 function route() {
   const [, wanted = "", part = ""] = location.hash.split("/");
-  const key = wanted in VIEWS ? wanted : "sessions";
+  const known = Object.hasOwn(VIEWS, wanted);
+  const key = known ? wanted : "sessions";
   if (key !== name) {
     view?.destroy?.();
     name = key;
     view = VIEWS[key].make(store);
     by("view").replaceChildren(view.element);
     for (const [each, { link }] of tabs) {
-      if (each === key) link.setAttribute("aria-current", "page");
+      if (each === key) {
+        link.setAttribute("aria-current", "page");
+        link.scrollIntoView({ block: "nearest", inline: "center" }); // on a phone not all of them have room
+      }
       else link.removeAttribute("aria-current");
     }
   }
-  view.route?.(part || null);
+  view.route?.((known && part) || null);
 }
 
 async function fetchHooks() {
@@ -84,6 +88,7 @@ const TAKE = {
   sessions: (views) => store.addSessions(views),
   ready: () => {
     token.hide();
+    by("view").hidden = false;
     store.ready();
     fetchHooks().catch(() => {});
   },
@@ -112,7 +117,9 @@ const again = follow({
   take: (event, data) => TAKE[event]?.(data),
   state: (state) => {
     store.setLink(state);
-    if (state === "refused") token.show();
+    if (state !== "refused") return;
+    by("view").hidden = true; // what was known before a restart, too
+    token.show();
   },
 });
 route();

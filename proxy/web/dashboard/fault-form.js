@@ -25,6 +25,11 @@ function control({ name, default: value, allowed, help }) {
   return element;
 }
 
+/* Text with `code` in it. */
+function prose(text) {
+  return text.split("`").map((part, index) => (index % 2 ? h("code", {}, part) : part));
+}
+
 /** The form; `onChange()` after a fault was switched on. */
 export class FaultForm {
   #kinds = [];
@@ -60,6 +65,11 @@ export class FaultForm {
     this.#load();
   }
 
+  /** Ask for the kinds of faults, if they are not known: without the token the server did not tell. */
+  refresh() {
+    if (this.#kinds.length === 0) this.#load();
+  }
+
   async #load() {
     try {
       const { kinds } = await json("/api/v1/faults/kinds");
@@ -70,6 +80,7 @@ export class FaultForm {
       );
       this.#kind.replaceChildren(...groups);
       this.#choose();
+      this.#say("");
     } catch (error) {
       this.#say(error.message);
     }
@@ -78,7 +89,7 @@ export class FaultForm {
   #choose() {
     const kind = this.#kinds.find(({ fault }) => fault === this.#kind.value);
     if (!kind) return;
-    setText(this.#effect, kind.publish ? `${kind.effect} publish() ${kind.publish.replaceAll("`", "")}.` : kind.effect);
+    this.#effect.replaceChildren(...prose(kind.publish ? `${kind.effect} publish() ${kind.publish}.` : kind.effect));
     this.#parameters = new Map(kind.parameters.map((parameter) => [parameter.name, control(parameter)]));
     const own = [...this.#parameters].map(([name, element]) => field(name.replaceAll("_", " "), element));
     this.#fields.replaceChildren(...own, ...this.#whom.values());

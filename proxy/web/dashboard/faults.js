@@ -6,6 +6,7 @@ import { clock, count } from "../shared/format.js";
 import { chip } from "./chips.js";
 import { FaultForm } from "./fault-form.js";
 import { later } from "./later.js";
+import { Rows } from "./rows.js";
 
 const LOOK_MS = 700;
 const SHOWN = 200;
@@ -16,7 +17,7 @@ function table(label, columns, body) {
     {},
     ...columns.map((name) => h("th", { scope: "col" }, name || h("span", { class: "hidden" }, "Actions"))),
   );
-  return h("div", { class: "scroll" }, h("table", { "aria-label": label }, h("thead", {}, header), body));
+  return h("div", { class: "scroll" }, h("table", { class: "cards", "aria-label": label }, h("thead", {}, header), body));
 }
 
 function words(values) {
@@ -29,21 +30,24 @@ function words(values) {
 /** The view. */
 export class FaultsView {
   #store;
-  #on = h("tbody");
-  #log = h("tbody");
+  #on;
+  #log;
   #none = h("p", { class: "empty-line" }, "No fault is on: everything goes as it should.");
   #quiet = h("p", { class: "empty-line" }, "No fault has done anything yet.");
   #problem = h("p", { class: "problem", role: "alert", hidden: true });
   #look = later(() => this.#load(), LOOK_MS);
+  #form = new FaultForm(() => this.#look.run());
   #tables;
   element;
 
   constructor(store) {
     this.#store = store;
-    const form = new FaultForm(() => this.#look.run());
+    const [on, log] = [h("tbody"), h("tbody")];
+    this.#on = new Rows(on, { make: (fault) => this.#row(fault), key: ({ id }) => id });
+    this.#log = new Rows(log, { make: (entry) => this.#entry(entry), key: ({ at, number }) => `${at} ${number}` });
     this.#tables = [
-      table("Faults that are on", ["Fault", "Parameters", "For", "Acted", "State", ""], this.#on),
-      table("What faults did", ["Time", "Fault", "Session", "Customer scope", "What it did"], this.#log),
+      table("Faults that are on", ["Fault", "Parameters", "For", "Acted", "State", ""], on),
+      table("What faults did", ["Time", "Fault", "Session", "Customer scope", "What it did"], log),
     ];
     const off = h(
       "button",
@@ -54,7 +58,7 @@ export class FaultsView {
       "div",
       {},
       this.#problem,
-      form.element,
+      this.#form.element,
       h(
         "section",
         { class: "panel" },
@@ -69,6 +73,7 @@ export class FaultsView {
 
   update(topics) {
     if (topics.has("faults") || topics.has("ready")) this.#look.run();
+    if (topics.has("ready")) this.#form.refresh();
   }
 
   destroy() {
@@ -78,12 +83,14 @@ export class FaultsView {
   async #load() {
     try {
       const [{ faults }, { log }] = await Promise.all([json("/api/v1/faults"), json("/api/v1/faults/log")]);
-      this.#on.replaceChildren(...faults.map((fault) => this.#row(fault)));
-      this.#log.replaceChildren(
-        ...log
-          .slice(-SHOWN)
-          .reverse()
-          .map((entry) => this.#entry(entry)),
+      this.#on.set(faults);
+      // The same may be done twice in a millisecond: what came before it tells two entries apart.
+      const skipped = Math.max(0, log.length - SHOWN);
+      this.#log.set(
+        log
+          .slice(skipped)
+          .map((entry, index) => ({ ...entry, number: skipped + index }))
+          .reverse(),
       );
       [faults, log].forEach((rows, index) => (this.#tables[index].hidden = rows.length === 0));
       this.#none.hidden = faults.length > 0;

@@ -7,6 +7,7 @@ import { payload } from "../shared/payload.js";
 import { happened } from "../shared/words.js";
 import { chip } from "./chips.js";
 import { later } from "./later.js";
+import { Rows } from "./rows.js";
 
 const LOOK_MS = 600;
 
@@ -34,6 +35,8 @@ export class HookDetail {
   #done = h("p", { class: "muted", role: "status" });
   #message = h("div");
   #sinks = h("div");
+  #rows = new Rows(this.#sinks, { make: (delivery) => this.#sink(delivery), key: ({ sink }) => sink });
+  #resent = null;
   #look = later(() => this.#load(), LOOK_MS);
   #shown = "";
   #session = null;
@@ -59,7 +62,7 @@ export class HookDetail {
   }
 
   update(topics) {
-    if (this.#session !== null && topics.has(this.#session)) this.#look.run();
+    if (topics.has("ready") || (this.#session !== null && topics.has(this.#session))) this.#look.run();
   }
 
   destroy() {
@@ -72,6 +75,7 @@ export class HookDetail {
       this.#draw(hook);
       this.#problem.hidden = true;
     } catch (error) {
+      if (!this.#message.firstChild) setText(this.#title, "This hook cannot be shown");
       this.#problem.hidden = false;
       setText(this.#problem, error.message);
     }
@@ -95,7 +99,9 @@ export class HookDetail {
       { class: "empty-line" },
       "No sink was there to take it. Give one with smproxy serve --hook-uri URL.",
     );
-    this.#sinks.replaceChildren(...(deliveries.length ? deliveries.map((each) => this.#sink(each)) : [none]));
+    if (deliveries.length === 0) this.#sinks.replaceChildren(none);
+    else this.#rows.set(deliveries);
+    if (deliveries.every(({ state }) => state !== "pending")) this.#settled();
   }
 
   #sink(delivery) {
@@ -111,8 +117,17 @@ export class HookDetail {
     );
   }
 
+  /* Nothing is under way: who has pressed Resend with the keyboard finds the button again, which was disabled meanwhile. */
+  #settled() {
+    setText(this.#done, "");
+    const button = this.#resent === null ? null : this.#rows.element(this.#resent)?.querySelector("button");
+    if (document.activeElement === document.body) button?.focus();
+    this.#resent = null;
+  }
+
   async #resend(button, sink) {
     button.disabled = true;
+    this.#resent = sink;
     try {
       const path = `/api/v1/hooks/${encodeURIComponent(this.uuid)}/resend?sink=${encodeURIComponent(sink)}`;
       const { resent } = await json(path, { method: "POST" });

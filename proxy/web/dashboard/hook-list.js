@@ -1,9 +1,10 @@
 /* Hooks, the newest first, each with what became of it at the sinks. */
 
 import { h, setText } from "../shared/dom.js";
-import { clock, count } from "../shared/format.js";
+import { clock, count, moment } from "../shared/format.js";
 import { happened, told } from "../shared/words.js";
 import { WindowedList } from "../shared/windowed.js";
+import { choose } from "./beside.js";
 import { chip, delivered, setChip } from "./chips.js";
 
 const COLUMNS = ["Time", "Event", "Id", "Customer scope", "Session", "Told", "Delivery"];
@@ -19,6 +20,7 @@ function makeRow(base) {
   time.className = "num";
   const update = (hook) => {
     setText(time, clock(hook.ts));
+    time.title = moment(hook.ts);
     setText(link, happened(hook));
     link.href = `${base}/${hook.uuid}`;
     setText(id, hook.connection?.id ?? "");
@@ -49,7 +51,7 @@ export class HookList {
       row: () => makeRow(base),
       key: (hook) => hook.uuid,
       height: () => (this.#list.element.clientWidth < 720 ? 58 : 36),
-      onSelect: (hook) => location.replace(`${base}/${hook.uuid}`),
+      onSelect: (hook) => choose(base, hook.uuid),
     });
     const oninput = (event) => {
       this.#text = event.target.value.trim().toLowerCase();

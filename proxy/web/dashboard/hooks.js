@@ -3,6 +3,7 @@
 import { json } from "../shared/api.js";
 import { h, setText } from "../shared/dom.js";
 import { count } from "../shared/format.js";
+import { beside } from "./beside.js";
 import { HookDetail } from "./hook-detail.js";
 import { HookList } from "./hook-list.js";
 import { Sinks } from "./sinks.js";
@@ -30,12 +31,10 @@ class HooksBase {
   route(uuid) {
     if (this.#detail?.uuid === uuid) return;
     this.#detail?.destroy();
-    this.#detail?.element.remove();
     this.#detail = uuid ? new HookDetail(this.#store, uuid, this.#base) : null;
-    if (this.#detail) this.split.append(this.#detail.element);
-    this.split.classList.toggle("chosen", this.#detail !== null);
-    this.list.select(uuid);
     this.update(new Set(["hooks"]));
+    beside(this.split, this.list, this.#detail);
+    this.list.select(uuid);
   }
 
   update(topics) {

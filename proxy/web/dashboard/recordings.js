@@ -4,6 +4,7 @@ import { json } from "../shared/api.js";
 import { h, setText } from "../shared/dom.js";
 import { bytes, count, moment } from "../shared/format.js";
 import { later } from "./later.js";
+import { Rows } from "./rows.js";
 import { twice } from "./twice.js";
 
 const COLUMNS = ["File", "Size", "Last written", ""];
@@ -12,7 +13,7 @@ const SHOWN = 200;
 
 /** The view. */
 export class RecordingsView {
-  #body = h("tbody");
+  #rows;
   #none = h("p", { class: "empty-line", hidden: true }, "Nothing was recorded yet: publish with recording=true.");
   #problem = h("p", { class: "problem", role: "alert", hidden: true });
   #total = h("p", { class: "muted num" });
@@ -21,7 +22,6 @@ export class RecordingsView {
   #name = h("h3", { class: "code" });
   #player = h("div", { class: "player", hidden: true }, this.#name, this.#video);
   #look = later(() => this.#load(), LOOK_MS);
-  #shown = "";
   element;
 
   constructor() {
@@ -30,7 +30,9 @@ export class RecordingsView {
       {},
       ...COLUMNS.map((name) => h("th", { scope: "col" }, name || h("span", { class: "hidden" }, "Actions"))),
     );
-    this.#table = h("div", { class: "scroll" }, h("table", {}, h("thead", {}, header), this.#body));
+    const body = h("tbody");
+    this.#rows = new Rows(body, { make: (recording) => this.#row(recording), key: ({ file }) => file });
+    this.#table = h("div", { class: "scroll" }, h("table", { class: "cards" }, h("thead", {}, header), body));
     const children = [h("h2", {}, "Recordings"), this.#player, this.#problem, this.#table, this.#total, this.#none];
     this.element = h("section", { class: "panel", "aria-label": "Recordings" }, ...children);
     this.#look.run();
@@ -64,10 +66,7 @@ export class RecordingsView {
     this.#table.hidden = recordings.length === 0;
     const left = (total ?? recordings.length) - Math.min(recordings.length, SHOWN);
     setText(this.#total, left > 0 ? `and ${count(left)} older ones` : "");
-    const text = JSON.stringify(recordings);
-    if (text === this.#shown) return;
-    this.#shown = text;
-    this.#body.replaceChildren(...recordings.slice(0, SHOWN).map((recording) => this.#row(recording)));
+    this.#rows.set(recordings.slice(0, SHOWN));
   }
 
   #row({ file, size, modifiedAt, url }) {

@@ -1,7 +1,7 @@
 /* Who said what to whom: the sequence diagram of a session, each message at its time, its content on click. */
 
 import { json, request } from "../shared/api.js";
-import { h, setText } from "../shared/dom.js";
+import { h, setChildren, setText } from "../shared/dom.js";
 import { clock, count, duration } from "../shared/format.js";
 import { payload } from "../shared/payload.js";
 import { nameOf } from "../shared/signaling-log.js";
@@ -9,6 +9,9 @@ import { later } from "./later.js";
 
 const LANES = ["client", "proxy", "origin", "hooks"];
 const LOOK_MS = 500;
+/* How often it is looked at while nothing tells that it has grown. */
+const OFTEN_MS = 1500;
+const SELDOM_MS = 6000;
 /* Rows in the page; the older ones are a click away. */
 const SHOWN = 300;
 
@@ -65,6 +68,7 @@ export class Sequence {
   #kept = new Map();
   #limit = SHOWN;
   #last = [];
+  #looked = -Infinity;
   #look = later(() => this.#load(), LOOK_MS);
   element;
 
@@ -87,11 +91,17 @@ export class Sequence {
     this.#look.run();
   }
 
+  /** Look whether it has grown, if that was not done lately: a long one is asked for less often. */
+  glance() {
+    if (performance.now() - this.#looked > (this.#last.length > SHOWN ? SELDOM_MS : OFTEN_MS)) this.#look.run();
+  }
+
   destroy() {
     this.#look.stop();
   }
 
   async #load() {
+    this.#looked = performance.now();
     try {
       const [lines, timeline] = await Promise.all([
         request(`/api/v1/sessions/${this.#number}/frames`).then((response) => response.text()),
@@ -126,10 +136,7 @@ export class Sequence {
       return row;
     });
     this.#kept = kept;
-    rows.forEach((row, index) => {
-      if (this.#rows.children[index] !== row) this.#rows.insertBefore(row, this.#rows.children[index] ?? null);
-    });
-    while (this.#rows.childElementCount > rows.length) this.#rows.lastElementChild.remove();
+    setChildren(this.#rows, rows);
   }
 
   #row(entry, start) {

@@ -13,6 +13,9 @@ import { LIVE } from "./store.js";
 import { Tracks } from "./tracks.js";
 import { twice } from "./twice.js";
 
+/* After its end nothing more is said. */
+const SETTLED_MS = 5000;
+
 function factsOf(session) {
   const connected = session.connectedAt === null ? "–" : `after ${duration(session.connectedAt - session.startedAt)}`;
   return {
@@ -49,6 +52,13 @@ export class SessionDetail {
   #tracks;
   #sequence;
   #hooks;
+  #gone = h(
+    "p",
+    { class: "empty-line", hidden: true },
+    "The server was restarted or reset, or has forgotten it because many came since. ",
+    h("a", { href: "#/sessions" }, "Show all sessions"),
+  );
+  #parts;
   #shown = "";
   element;
 
@@ -60,18 +70,10 @@ export class SessionDetail {
     this.#sequence = new Sequence(number);
     this.#hooks = new SessionHooks(store, number);
     const save = h("button", { type: "button", onclick: () => this.#save() }, "Save frames");
-    this.element = h(
-      "article",
-      { class: "panel detail", "aria-label": "Session" },
-      h("a", { class: "back", href: "#/sessions" }, "All sessions"),
-      h(
-        "header",
-        {},
-        this.#title,
-        this.#state,
-        this.#lasted,
-        h("span", { class: "actions" }, this.#watch, save, this.#kick),
-      ),
+    const actions = h("span", { class: "actions" }, this.#watch, save, this.#kick);
+    const body = h(
+      "div",
+      {},
       this.#ending,
       this.#problem,
       this.#facts,
@@ -80,16 +82,33 @@ export class SessionDetail {
       this.#sequence.element,
       this.#hooks.element,
     );
+    this.#parts = [this.#state, this.#lasted, actions, body];
+    this.element = h(
+      "article",
+      { class: "panel detail", "aria-label": "Session" },
+      h("a", { class: "back", href: "#/sessions" }, "All sessions"),
+      h("header", {}, this.#title, this.#state, this.#lasted, actions),
+      this.#gone,
+      body,
+    );
     this.update(new Set([number]));
   }
 
   update(topics) {
     const session = this.#store.sessions.get(this.number);
     if (!session) {
-      setText(this.#title, this.#store.link === "live" ? `Session ${this.number} is not known any more` : "Loading…");
+      const gone = this.#store.link === "live";
+      setText(this.#title, gone ? `Session ${this.number} is not known` : "Loading…");
+      this.#gone.hidden = !gone;
+      for (const part of this.#parts) part.hidden = true;
       return;
     }
+    this.#gone.hidden = true;
+    for (const part of this.#parts) part.hidden = false;
     setText(this.#lasted, duration(lasted(session, this.#store.now())));
+    // Most messages come with a hook, but not all, nor do the last ones.
+    const over = session.endedAt !== null && this.#store.now() - session.endedAt > SETTLED_MS;
+    if (topics.has("second") && !over && !document.hidden) this.#sequence.glance();
     if (!topics.has(this.number) && !topics.has("ready")) return;
     this.#draw(session);
     this.#tracks.update();
@@ -127,7 +146,9 @@ export class SessionDetail {
     if (text === this.#facts.dataset.text) return;
     this.#facts.dataset.text = text;
     this.#facts.replaceChildren(
-      ...facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", { title: value }, String(value)))),
+      ...facts.map(([name, value]) =>
+        h("div", { class: name.toLowerCase() }, h("dt", {}, name), h("dd", { title: value }, String(value))),
+      ),
     );
     const meta = session.meta && Object.keys(session.meta).length ? session.meta : null;
     this.#meta.replaceChildren(...(meta ? [h("h3", {}, "Meta"), payload(meta)] : []));

@@ -1,6 +1,7 @@
 /* The view of the sessions: the list, and the one that is chosen beside it. */
 
 import { h } from "../shared/dom.js";
+import { beside, choose } from "./beside.js";
 import { Empty } from "./empty.js";
 import { SessionDetail } from "./session-detail.js";
 import { SessionList } from "./session-list.js";
@@ -16,7 +17,7 @@ export class SessionsView {
 
   constructor(store) {
     this.#store = store;
-    this.#list = new SessionList(store, (session) => location.replace(`#/sessions/${session.session}`));
+    this.#list = new SessionList(store, (session) => choose("#/sessions", session.session));
     this.#empty = new Empty(store);
     this.#split = h("div", { class: "split" }, this.#list.element);
     this.element = h("div", {}, this.#empty.element, this.#split);
@@ -24,13 +25,12 @@ export class SessionsView {
   }
 
   route(part) {
-    const number = part ? Number(part) : null;
+    const number = /^\d+$/.test(part ?? "") ? Number(part) : null;
     if (this.#detail?.number === number) return;
     this.#detail?.destroy();
-    this.#detail?.element.remove();
     this.#detail = number === null ? null : new SessionDetail(this.#store, number);
-    if (this.#detail) this.#split.append(this.#detail.element);
-    this.#split.classList.toggle("chosen", this.#detail !== null);
+    this.update(new Set(["sessions"]));
+    beside(this.#split, this.#list, this.#detail);
     this.#list.select(number);
   }
 

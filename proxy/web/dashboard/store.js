@@ -2,9 +2,15 @@
 
 const MAX_SESSIONS = 5000;
 const MAX_HOOKS = 5000;
+const MAX_DEAD = 1000;
 const POINTS = 120;
 
 export const LIVE = new Set(["connecting", "connected", "reconnecting"]);
+
+function isDead({ deliveries }) {
+  for (const { state } of deliveries.values()) if (state === "dead") return true;
+  return false;
+}
 
 /** Sessions, hooks and counts; whoever watches is told of what has changed, once a frame. */
 export class Store {
@@ -118,7 +124,7 @@ export class Store {
     }
     this.hooks.set(hook.uuid, { ...hook, deliveries });
     this.#hookOrder = null;
-    if (this.hooks.size > MAX_HOOKS) this.hooks.delete(this.hooks.keys().next().value);
+    if (this.hooks.size > MAX_HOOKS) this.#forgetHook();
     this.touch("hooks");
     this.touch(hook.payload.session);
   }
@@ -141,7 +147,7 @@ export class Store {
 
   /** The hooks that some sink has given up. */
   get dead() {
-    return this.newestHooks.filter((hook) => [...hook.deliveries.values()].some(({ state }) => state === "dead"));
+    return this.newestHooks.filter(isDead);
   }
 
   set(topic, value) {
@@ -156,6 +162,16 @@ export class Store {
     values.push(bitrate);
     if (values.length > POINTS) values.shift();
     tracks.set(track, values);
+  }
+
+  /* The oldest goes; of those that a sink has given up, which somebody has to see to, only when they are too many. */
+  #forgetHook() {
+    let looked = 0;
+    for (const [uuid, hook] of this.hooks) {
+      if (isDead(hook) && (looked += 1) <= MAX_DEAD) continue;
+      this.hooks.delete(uuid);
+      return;
+    }
   }
 
   #makeRoom() {

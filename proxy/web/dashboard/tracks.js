@@ -47,6 +47,7 @@ export class Tracks {
   update() {
     const session = this.#store.sessions.get(this.#number);
     this.#none.hidden = session.tracks.length > 0;
+    setText(this.#none, LIVE.has(session.state) ? "No media yet." : "No media came.");
     this.#table.hidden = session.tracks.length === 0;
     for (const track of session.tracks) {
       const { cells, plot } = this.#row(track);

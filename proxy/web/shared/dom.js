@@ -34,6 +34,15 @@ export function by(id) {
   return document.getElementById(id);
 }
 
+/** Make these the children. What is there already is not moved without need, which would cost it the focus. */
+export function setChildren(parent, children) {
+  const wanted = new Set(children);
+  for (const child of [...parent.children]) if (!wanted.has(child)) child.remove();
+  children.forEach((child, index) => {
+    if (parent.children[index] !== child) parent.insertBefore(child, parent.children[index] ?? null);
+  });
+}
+
 /** Set a text, unless it is that already: what does not change is not read out again. */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;

@@ -22,7 +22,23 @@ export function fillFromLink() {
   if (params.has("id") && !params.has("stream")) by("stream").value = params.get("id");
   if (by("recording") && params.has("recording")) by("recording").checked = params.get("recording") === "true";
   if (by("pattern") && params.get("source") === "pattern") by("pattern").checked = true;
-  if (!params.has("password")) return "";
+  const notes = params.has("password") ? [forgetPassword()] : [];
+  const elsewhere = strangers();
+  if (elsewhere.length)
+    notes.push(`The link leads to another server: ${elsewhere.join(", ")}. What you type is sent there after Start.`);
+  return notes.join(" ");
+}
+
+/* The hosts in the form that are not the one this page came from: whoever made the link has chosen where a password goes. */
+function strangers() {
+  const hosts = [`//${by("host").value}`, by("webhook").value].map((address) =>
+    URL.canParse(address, location.href) ? new URL(address, location.href).host : address,
+  );
+  return [...new Set(hosts)].filter((host) => host && host !== location.host);
+}
+
+/* Take a password out of the page's address; returns what to tell the person. */
+function forgetPassword() {
   const rest = new URLSearchParams(
     [...new URLSearchParams(location.search)].filter(([key]) => key.toLowerCase() !== "password"),
   );

@@ -77,6 +77,7 @@ export function testPage({ steps, idle, stream, run }) {
     if (stopping || !complete(progress)) return;
     const own = (attempt += 1);
     const current = (stopping = {});
+    by("state").scrollIntoView({ block: "nearest" }); // on a phone it is below the form
     progress.problem("");
     progress.note("");
     log.clear();
