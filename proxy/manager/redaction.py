@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
-from urllib.parse import quote, unquote, unquote_plus
+from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 import msgspec
 
@@ -14,6 +14,8 @@ import msgspec
 REMOVED = "***"
 
 _SECRET = re.compile(r"pass|pwd|token|secret|signature|credential|api_?key|auth|jwt", re.IGNORECASE)
+
+_ESCAPE = re.compile(r"%[0-9A-F]{2}")
 
 #: A value that is shorter is removed only where it stands alone: it would be found in the middle of other words.
 _DISTINCT = 6
@@ -93,9 +95,11 @@ def _of_json(text: str) -> Iterator[str]:
 
 
 def _forms(value: str) -> Iterable[str]:
-    """Return the ways in which a text may write a value: as it is, in JSON, in a URL."""
+    """Return the ways in which a text may write a value: as it is, in JSON, in a URL of Python's or a browser's making."""
     ascii_only, any_character = json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]
-    return {form for form in (value, ascii_only, any_character, quote(value, safe="")) if form}
+    escaped = (quote(value, safe=""), quote(value, safe="!'()*"), quote_plus(value))
+    lower = (_ESCAPE.sub(lambda escape: escape[0].lower(), form) for form in escaped)
+    return {form for form in (value, ascii_only, any_character, *escaped, *lower) if form}
 
 
 def _pattern(form: str) -> str:

@@ -169,6 +169,14 @@ def test_secrets_are_removed_wherever_they_are(name: str) -> None:
     assert value not in repr(redaction)
 
 
+@pytest.mark.parametrize("text", ["p%2bw+%22q%21%3f", "p%2Bw%20%22q!%3F", "p%2Bw+%22q%21%3F", "p%2bw%20%22q%21%3f"])
+def test_secrets_as_browsers_and_forms_escape_them(text: str) -> None:
+    """A secret is found however it is escaped for a URL: small letters, a plus for a space, what JavaScript leaves alone."""
+    secret = quote('p+w "q!?', safe="")
+    redaction = Redaction(f"/?id=s&password={secret}")
+    assert redaction(f"before {text} after") == "before *** after"
+
+
 def test_secrets_in_meta_are_removed() -> None:
     """A token inside of the JSON of ``meta`` is a secret too, and the rest of it stays."""
     meta = '{"room":"A","auth":{"jwt":"eyJhbGciOi"}}'

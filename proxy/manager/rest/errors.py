@@ -25,6 +25,12 @@ _CORS = {
 }
 
 
+_FOREIGN = (
+    "Pages of other sites need --admin-token, and its token as accessToken; "
+    "pages of this server are to be opened as localhost or by IP address."
+)
+
+
 class ApiError(Exception):
     """A refusal: an HTTP status and one sentence."""
 
@@ -82,7 +88,7 @@ def require_token(request: web.Request, token: str | None) -> None:
     if token is None:
         origin = request.headers.get("Origin")
         if not _is_local(origin) and not _is_own_address(origin, request):
-            raise ApiError(403, "Pages of other sites need --admin-token, and its token as accessToken.")
+            raise ApiError(403, _FOREIGN)
         return
     scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
     given = request.query.get("accessToken") or (bearer.strip() if scheme.lower() == "bearer" else "")

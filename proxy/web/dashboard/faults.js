@@ -115,7 +115,7 @@ export class FaultsView {
       h("th", { scope: "row" }, fault),
       h("td", { class: "code wide" }, words(parameters)),
       h("td", { class: "wide" }, (words(match) || "every connection") + chance + limit),
-      h("td", { class: "num" }, count(injected)),
+      h("td", { class: "num", "data-label": "Acted" }, count(injected)),
       h("td", {}, chip(active ? "on" : "used up")),
       h(
         "td",
