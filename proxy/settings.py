@@ -139,7 +139,7 @@ def default_of(option: Option) -> str:
 def settings_of(**values: Any) -> Settings:
     """Make the settings of a simulator inside a program: by default a free port, and nothing on disk.
 
-    Texts are read as on the command line: ``hook_uri="http://127.0.0.1:8000/hooks"``, ``origin=["10.0.0.1:5080"]``.
+    Texts and numbers are read as on the command line: ``hook_uri="http://127.0.0.1:8000/hooks"``, ``origin=["10.0.0.1:5080"]``.
 
     Raises:
         TypeError: There is no such setting.
@@ -162,10 +162,10 @@ def settings_of(**values: Any) -> Settings:
 
 
 def _parse_text(option: Option, value: Any) -> Any:
-    if not isinstance(value, str):
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
         return value
     try:
-        return option.parse(value)
+        return option.parse(str(value))
     except ValueError as error:
         raise SettingsError(f"{option.setting}: {error}") from None
 

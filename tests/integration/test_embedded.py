@@ -100,6 +100,9 @@ def test_settings_by_name() -> None:
         ({"hook_url": "x"}, TypeError, "did you mean 'hook_uri'"),
         ({"hook_uri": "ftp://x/"}, SettingsError, "hook_uri: "),
         ({"media_gap": 9.0}, SettingsError, "must be longer"),
+        ({"reconnect_window": -5}, SettingsError, "reconnect_window: it takes seconds"),
+        ({"media_gap": float("nan")}, SettingsError, "media_gap: it takes seconds"),
+        ({"port": -1}, SettingsError, "port: a port is"),
     ],
 )
 def test_settings_that_cannot_be(settings: dict[str, Any], error: type[Exception], says: str) -> None:
