@@ -74,7 +74,8 @@ bench-subscribers: install
 bench-hooks: install
 	$(BIN)/python bench/hooks.py
 
-bench-start: browser-setup
+bench-start: install
+	-@sh tests/browser/setup.sh
 	$(BIN)/python bench/start.py
 
 bench-growth: bench-setup

@@ -21,7 +21,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -141,7 +141,7 @@ def servers(hook_uri: str) -> list[OriginServer]:
 
 
 @contextlib.contextmanager
-def running(server: OriginServer) -> AsyncIterator[tuple[int, int]]:
+def running(server: OriginServer) -> Iterator[tuple[int, int]]:
     """Start a server; yield port and process id."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
