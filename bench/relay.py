@@ -44,7 +44,7 @@ class Task:
     #: nginx with buffers that take an SDP is the measure.
     tuned: bool = False
     #: Why the target may not be reached with everything on.
-    why: str = "the machine was busy"
+    why: str = "what is said is recorded and read along"
 
 
 TASKS = (

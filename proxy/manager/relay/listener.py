@@ -38,7 +38,16 @@ class Listener:
         if message is None:
             self.unreadable += 1
         if self._record is not None:
-            self._note(self._note_client, text)
+            try:
+                note = self._note_client
+                note(self._now())
+                note(text)
+                if text is not None:
+                    self._came += len(text)
+                    if self._came > self._tidy_at:
+                        self._tidy(self._record)
+            except Exception:
+                self._failed()
         try:
             self._observer.client_said(message)
         except Exception:
@@ -50,7 +59,16 @@ class Listener:
         if message is None:
             self.unreadable += 1
         if self._record is not None:
-            self._note(self._note_origin, text)
+            try:
+                note = self._note_origin
+                note(self._now())
+                note(text)
+                if text is not None:
+                    self._came += len(text)
+                    if self._came > self._tidy_at:
+                        self._tidy(self._record)
+            except Exception:
+                self._failed()
         try:
             self._observer.origin_said(message)
         except Exception:
@@ -80,18 +98,9 @@ class Listener:
         """The client was refused before or while the origin was dialed; the record knows that already."""
         self._report(self._observer.ended, end)
 
-    def _note(self, note: Callable[[object], None], text: bytes | None) -> None:
-        try:
-            note(self._now())
-            note(text)
-            if text is not None:
-                self._came += len(text)
-                if self._came > self._tidy_at:
-                    assert self._record is not None
-                    self._tidy_at = self._came + self._record.tidy(self._came - self._tidied)
-                    self._tidied = self._came
-        except Exception:
-            self._failed()
+    def _tidy(self, record: Recorder) -> None:
+        self._tidy_at = self._came + record.tidy(self._came - self._tidied)
+        self._tidied = self._came
 
     def _report(self, call: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
         try:
