@@ -1,9 +1,19 @@
-"""``python -m proxy``."""
+"""``smproxy``, and ``python -m proxy``."""
 
 from __future__ import annotations
 
 import sys
 
-from proxy.cli import main
 
-sys.exit(main())
+def main() -> int:
+    """Run the command line; one who changes their mind during the imports is not shown where that was."""
+    try:
+        from proxy.cli import main as run
+
+        return run()
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

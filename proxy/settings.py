@@ -76,6 +76,8 @@ class Settings:
             raise SettingsError(
                 "--tls-self-signed keeps its authority in --data-dir: give a directory instead of :memory:"
             )
+        if self.recordings is not None and self.recordings.exists() and not self.recordings.is_dir():
+            raise SettingsError(f"--recordings {self.recordings} is not a directory: give a directory")
         if self.media_timeout <= self.media_gap:
             raise SettingsError(
                 f"--media-timeout {self.media_timeout:g} must be longer than --media-gap {self.media_gap:g}"

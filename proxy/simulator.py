@@ -205,7 +205,7 @@ class Simulator:
             try:
                 await manager.start()
             except OSError as error:
-                raise SettingsError(_cannot_listen(self.settings, error)) from None
+                raise SettingsError(_cannot_listen(self.settings, error, tls=manager.port != 0)) from None
             self._running = stack.pop_all()
 
     async def stop(self) -> None:
@@ -332,7 +332,8 @@ def _external(address: Address) -> Hello:
     return Hello(address=str(address), host=address.host, port=address.port)
 
 
-def _cannot_listen(settings: Settings, error: OSError) -> str:
-    ports = f"port {settings.port}" + (f" or {settings.tls_port}" if settings.tls else "")
+def _cannot_listen(settings: Settings, error: OSError, *, tls: bool) -> str:
+    port, flag = (settings.tls_port, "--tls-port") if tls else (settings.port, "--port")
     reason = (error.strerror or str(error)).lower()
-    return f"cannot listen on {settings.host}, {ports}: {reason}: choose another with --port or --host (0 takes a free port)"
+    mend = f"choose another with {flag} or --host (0 takes a free port)"
+    return f"cannot listen on {settings.host}, port {port}: {reason}: {mend}"

@@ -156,6 +156,12 @@ class Link:
 
     # data channels ----------------------------------------------------------------------------------------------------
 
+    @property
+    def flushed(self) -> bool:
+        """Whether the client has acknowledged all that was said on its data channels; the queues are private in aiortc."""
+        queues = ("_data_channel_queue", "_outbound_queue", "_sent_queue")
+        return self._sctp is None or not any(getattr(self._sctp, name, ()) for name in queues)
+
     async def open_data(self, section: Section, on_channel: Callable[[RTCDataChannel], None]) -> None:
         """Start SCTP; ``on_channel`` gets each channel when it is open."""
         self._sctp = _Sctp(self._dtls)

@@ -50,6 +50,9 @@ class ClientPeer(Protocol):
     def send(self, text: str) -> bool:
         """Say something on the data channel; False when it cannot be said."""
 
+    async def flush(self, seconds: float) -> None:
+        """Wait until what was said on the data channel has arrived, at most so long."""
+
     async def close(self) -> None:
         """Say goodbye and close the sockets. Does not raise."""
 

@@ -316,8 +316,8 @@ class Session:
         if not self.ended:
             self.perform_now(self.part.talk.kicked())
             self.end(reason, ConnectError.ORIGIN_ERROR)
-            if self.part.talk.switched:
-                await asyncio.sleep(0.01)  # two turns of the loop, for the data channel to be flushed
+            if self.part.talk.switched and self.part.peer is not None:
+                await self.part.peer.flush(FLUSH)
         self.cancel_timers()
         if self.part.peer is not None:
             self._peer_closing = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Awaitable, Callable
@@ -19,6 +20,8 @@ _log = logging.getLogger(__name__)
 
 #: Seconds after which the sockets that the client did not choose are closed.
 _SETTLED = 5.0
+#: Seconds between looks at whether the data channel is flushed.
+_FLUSH_LOOK = 0.005
 
 
 class TransportEvents(Protocol):
@@ -137,6 +140,14 @@ class Transport:
         except ValueError:
             return False
         return True
+
+    async def flush(self, seconds: float) -> None:
+        """Wait until what was said on the data channel has arrived, at most so long: the client may be gone."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await asyncio.sleep(_FLUSH_LOOK)  # aiortc takes a turn of the loop to queue it
+                while self.link is not None and not self.link.flushed:  # noqa: ASYNC110 - aiortc tells nobody
+                    await asyncio.sleep(_FLUSH_LOOK)
 
     async def close(self) -> None:
         """Say goodbye on DTLS and close the sockets. Does not raise."""

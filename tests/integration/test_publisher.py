@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,21 @@ async def test_notices_that_the_server_ends_it(running: RunningOrigin, switch_de
         async with asyncio.timeout(scaled(5)):
             await publisher.closed.wait()
         assert publisher.ended_by == "server"
+
+
+async def test_an_orderly_stop_tells_everybody(running: RunningOrigin) -> None:
+    """Of many publishers on their data channels each hears of the stop in words, not by a connection that breaks."""
+    async with AsyncExitStack() as stack:
+        publishers = [
+            await stack.enter_async_context(Publisher(running.url, stream=f"cam-{number}", switch_delay=0.02))
+            for number in range(6)
+        ]
+        await eventually(lambda: all(each.switched for each in publishers) and running.switched())
+        await running.origin.stop()
+        async with asyncio.timeout(scaled(5)):
+            for publisher in publishers:
+                await publisher.closed.wait()
+        assert [publisher.ended_by for publisher in publishers] == ["server"] * 6
 
 
 @pytest.mark.parametrize("tcp", ["abort", "silent"])

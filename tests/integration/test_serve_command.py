@@ -153,6 +153,40 @@ async def test_port_in_use(tmp_path: Path) -> None:
     assert "--port" in text
 
 
+async def test_tls_port_in_use(tmp_path: Path) -> None:
+    """When it is the port for https that is in use, that one is named, and its option."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        code, text = await failing("--port", "0", "--tls-self-signed", "--tls-port", str(port), cwd=tmp_path)
+    assert code == 2
+    assert text.count("\n") == 1
+    assert f"port {port}" in text
+    assert "--tls-port" in text
+
+
+async def test_interrupted_while_it_starts(tmp_path: Path) -> None:
+    """Ctrl-C during the imports ends the command without a traceback."""
+    code = """
+import sys
+import proxy.__main__
+
+class Interrupted:
+    def find_spec(name, *_):
+        if name == "proxy.cli":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupted)
+sys.exit(proxy.__main__.main())
+"""
+    process = await asyncio.create_subprocess_exec(
+        *[sys.executable, "-c", code], cwd=tmp_path, stderr=asyncio.subprocess.PIPE
+    )
+    _, errors = await process.communicate()
+    assert (process.returncode, errors) == (130, b"")
+
+
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
@@ -162,6 +196,7 @@ async def test_port_in_use(tmp_path: Path) -> None:
         (["--tls-cert", "missing.pem", "--tls-key", "missing.pem"], "missing.pem: No such file"),
         (["--host", "203.0.113.1"], "cannot listen on 203.0.113.1"),
         (["--media-gap", "9"], "--media-timeout"),
+        (["--recordings", "bad.properties"], "--recordings bad.properties is not a directory"),
         (["--tls-self-signed", "--data-dir", "/proc/nowhere"], "--data-dir"),
     ],
 )

@@ -169,6 +169,10 @@ class SendingPeer:
         """Say something on the data channel; False when there is none, or its client does not read."""
         return self._transport.send(text)
 
+    async def flush(self, seconds: float) -> None:
+        """Wait until what was said on the data channel has arrived, at most so long."""
+        await self._transport.flush(seconds)
+
     async def close(self) -> None:
         """Say goodbye on DTLS and close the sockets. Does not raise."""
         for sender in self.senders.values():
