@@ -47,6 +47,7 @@ def test_a_signed_check_is_read() -> None:
         bytes(reference.Message(reference.Method.BINDING, reference.Class.REQUEST)),
         b"",
     ],
+    ids=["password", "name", "half a name", "cut", "header", "unsigned", "empty"],
 )
 def test_what_is_not_signed_for_us_is_nothing(datagram: bytes) -> None:
     """A wrong password, a wrong name, a cut message and an unsigned one are not requests."""
