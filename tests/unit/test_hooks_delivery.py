@@ -421,6 +421,8 @@ def test_a_lane_that_is_empty_is_gone() -> None:
     assert lanes.lanes == 1
     lanes.settle(lane)
     assert (len(lanes), lanes.lanes, lanes.ready, lanes.busy, lanes.next_due()) == (0, 0, 0, 0, None)
-    identity = id(lane)  # a lane has no place for a weak reference, and other tests may have left lanes to the collector
+    identity = id(
+        lane
+    )  # a lane has no place for a weak reference, and other tests may have left lanes to the collector
     del lane
     assert not [thing for thing in gc.get_objects() if isinstance(thing, Lane) and id(thing) == identity]
