@@ -74,16 +74,11 @@ class Stored(msgspec.Struct, frozen=True):
     event: EncodedEvent
 
 
-def _uuid7(ts_ms: int, tail: int) -> str:
+def uuid7(ts_ms: int, tail: int) -> str:
     """Lay out 48 bits of time and 74 other bits as a UUID version 7 (RFC 9562, section 5.7)."""
     value = (ts_ms & _TIMESTAMP_MASK) << 80 | 0x7 << 76 | tail >> 62 << 64 | 0b10 << 62 | tail & ((1 << 62) - 1)
     text = f"{value:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
-
-
-def uuid7(ts_ms: int, rng: random.Random) -> str:
-    """Make a UUID version 7 (RFC 9562) of Unix time in milliseconds and 74 bits of ``rng``."""
-    return _uuid7(ts_ms, rng.getrandbits(_RANDOM_BITS))
 
 
 _encoder = msgspec.json.Encoder()
@@ -133,4 +128,4 @@ class EventFactory:
         # RFC 9562, section 6.2, method 2: the random part grows by a random step. Not only within one millisecond: with a
         # seed it is the same in every run, whatever the pace. It starts with its top bit free, enough for 2^41 events.
         self._tail = (self._tail + 1 + self._rng.getrandbits(32)) & _RANDOM_MASK
-        return _uuid7(ts, self._tail)
+        return uuid7(ts, self._tail)

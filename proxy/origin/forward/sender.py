@@ -157,31 +157,33 @@ class Sender:
 
     def forward(self, packet: MediaPacket) -> bool:
         """Send a packet: the hot path, once for each packet and subscriber."""
-        number, timestamp, marker, payload = packet
-        data = (
-            _HEADER.pack(
-                0x80,
-                marker | self.payload_type,
-                (number + self._shift) & 0xFFFF,
-                (timestamp + self._timestamp_shift) & 0xFFFFFFFF,
-                self.ssrc,
-            )
-            + payload
-        )
+        data = self._rewritten(packet)
         # Before it is written: no number is used twice, even if writing finds out that the client is gone.
-        self._sent = number
-        self._sent_timestamp = timestamp
+        self._sent = packet.number
+        self._sent_timestamp = packet.timestamp
         if not self._write(data):
             if self.kind is Kind.VIDEO:
-                self._sent = number - 1
+                self._sent = packet.number - 1
                 return False
             self.dropped += 1  # late audio is worth nothing: the client hears a loss
             return True
         self.packets += 1
         self.bytes += len(data)
-        if marker:
+        if packet.marker:
             self.frames += 1
         return True
+
+    def _rewritten(self, packet: MediaPacket) -> bytes:
+        """Give a packet the header that it has for this subscriber."""
+        number, timestamp, marker, payload = packet
+        header = _HEADER.pack(
+            0x80,
+            marker | self.payload_type,
+            (number + self._shift) & 0xFFFF,
+            (timestamp + self._timestamp_shift) & 0xFFFFFFFF,
+            self.ssrc,
+        )
+        return header + payload
 
     def late(self, packet: MediaPacket) -> None:
         """Send a packet that was overtaken, unless its number was given away already."""
@@ -189,17 +191,7 @@ class Sender:
             self._send_again(packet)
 
     def _send_again(self, packet: MediaPacket) -> bool:
-        number, timestamp, marker, payload = packet
-        data = (
-            _HEADER.pack(
-                0x80,
-                marker | self.payload_type,
-                (number + self._shift) & 0xFFFF,
-                (timestamp + self._timestamp_shift) & 0xFFFFFFFF,
-                self.ssrc,
-            )
-            + payload
-        )
+        data = self._rewritten(packet)
         if not self._write(data):
             return False
         self.packets += 1
