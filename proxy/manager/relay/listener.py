@@ -38,16 +38,7 @@ class Listener:
         if message is None:
             self.unreadable += 1
         if self._record is not None:
-            try:
-                note = self._note_client
-                note(self._now())
-                note(text)
-                if text is not None:
-                    self._came += len(text)
-                    if self._came > self._tidy_at:
-                        self._tidy(self._record)
-            except Exception:
-                self._failed()
+            self._note(self._record, self._note_client, text)
         try:
             self._observer.client_said(message)
         except Exception:
@@ -59,16 +50,7 @@ class Listener:
         if message is None:
             self.unreadable += 1
         if self._record is not None:
-            try:
-                note = self._note_origin
-                note(self._now())
-                note(text)
-                if text is not None:
-                    self._came += len(text)
-                    if self._came > self._tidy_at:
-                        self._tidy(self._record)
-            except Exception:
-                self._failed()
+            self._note(self._record, self._note_origin, text)
         try:
             self._observer.origin_said(message)
         except Exception:
@@ -98,9 +80,17 @@ class Listener:
         """The client was refused before or while the origin was dialed; the record knows that already."""
         self._report(self._observer.ended, end)
 
-    def _tidy(self, record: Recorder) -> None:
-        self._tidy_at = self._came + record.tidy(self._came - self._tidied)
-        self._tidied = self._came
+    def _note(self, record: Recorder, note: Callable[[object], None], text: bytes | None) -> None:
+        try:
+            note(self._now())
+            note(text)
+            if text is not None:
+                self._came += len(text)
+                if self._came > self._tidy_at:
+                    self._tidy_at = self._came + record.tidy(self._came - self._tidied)
+                    self._tidied = self._came
+        except Exception:
+            self._failed()
 
     def _report(self, call: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
         try:
