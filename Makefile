@@ -88,4 +88,4 @@ bench-dashboard: install
 	$(BIN)/python -m bench.dashboard
 
 clean:
-	rm -rf $(VENV) .cache build *.egg-info
+	rm -rf $(VENV) .cache build proxy/*.egg-info

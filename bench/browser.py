@@ -17,9 +17,9 @@ import tempfile
 from pathlib import Path
 
 from playwright.async_api import Error, async_playwright
+from smproxy.settings import Settings
+from smproxy.simulator import Simulator
 
-from proxy.settings import Settings
-from proxy.simulator import Simulator
 from tests.browser.conftest import FLAGS
 from tests.browser.page_server import PageServer
 from tests.browser.sdk import SdkMissing

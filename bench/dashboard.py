@@ -12,9 +12,9 @@ import shutil
 from pathlib import Path
 
 from playwright.async_api import Page, async_playwright
+from smproxy.settings import Settings
+from smproxy.simulator import Simulator
 
-from proxy.settings import Settings
-from proxy.simulator import Simulator
 from tests.browser.conftest import FLAGS
 from tests.browser.web import DESK, many_sessions
 

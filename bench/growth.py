@@ -32,10 +32,9 @@ from hooks import Instant, lives
 from origins import Whole
 from peers import BENCH, PEER_PYTHON, Product
 from results import Results
-
-from proxy.hooks.hub import Hub
-from proxy.hooks.journal import Journal
-from proxy.signaling.clock import Clock
+from smproxy.hooks.dispatcher import Hub
+from smproxy.hooks.journal import Journal
+from smproxy.signaling.clock import Clock
 
 CONNECTIONS = (10, 100, 1000, 5000)
 PUBLISHERS = (10, 25, 50, 100, 150)

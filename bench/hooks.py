@@ -33,16 +33,15 @@ from typing import Any
 import machine
 import uvloop
 from results import Figure, Results
+from smproxy.hooks.dispatcher import Hub
+from smproxy.hooks.event import Context, EncodedEvent, EventFactory, HookEvent, encode
+from smproxy.hooks.journal import Journal
+from smproxy.hooks.sink import DELIVERED, Outcome
+from smproxy.hooks.sinks.webhook import WebhookSink
+from smproxy.signaling.clock import Clock
+from smproxy.signaling.payloads import Connection, Kind, Reason, Role
+from smproxy.signaling.session import SessionLife
 from yarl import URL
-
-from proxy.hooks.event import Context, EncodedEvent, EventFactory, HookEvent, encode
-from proxy.hooks.hub import Hub
-from proxy.hooks.journal import Journal
-from proxy.hooks.sink import DELIVERED, Outcome
-from proxy.hooks.sinks.webhook import WebhookSink
-from proxy.signaling.clock import Clock
-from proxy.signaling.payloads import Connection, Kind, Reason, Role
-from proxy.signaling.session import SessionLife
 
 IN_FLIGHT = 32
 

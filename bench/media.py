@@ -31,8 +31,7 @@ from origins import Alone, Janus, OriginServer, Stock, Whole
 from peers import BENCH
 from publishers import Publisher, on_stage, packets_per_second
 from results import Figure, Results
-
-from proxy.origin.adapter import Identity
+from smproxy.origin.aiortc_adapter import Identity
 
 #: Publishers with which each server is measured: many where one costs little, so that the cost can be measured.
 COUNTS = {"aiortc as it is": 4}

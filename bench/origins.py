@@ -101,7 +101,7 @@ class Whole(_Socket):
     def command(self, folder: Path, port: int) -> list[str]:
         hooks = [] if self._hook_uri is None else ["--hook-uri", self._hook_uri]
         return [
-            sys.executable, "-m", "proxy", "serve", "--port", str(port), "--data-dir", str(folder / "data"),
+            sys.executable, "-m", "smproxy", "serve", "--port", str(port), "--data-dir", str(folder / "data"),
             "--log-level", "warning", *hooks,
         ]  # fmt: skip
 
@@ -211,8 +211,8 @@ async def said(socket: ClientConnection, what: str) -> str:
 
 async def serve(port: int) -> None:
     """Run this project's origin by itself."""
-    from proxy.origin.origin import Origin, OriginSettings
-    from proxy.signaling.clock import Clock
+    from smproxy.origin.origin import Origin, OriginSettings
+    from smproxy.signaling.clock import Clock
 
     await Origin.start(OriginSettings(port=port), lambda _: None, clock=Clock(), rng=random.Random(1))
     await asyncio.Event().wait()

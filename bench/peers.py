@@ -72,7 +72,7 @@ class Product:
 
     def command(self, folder: Path, port: int, origin: int) -> list[str]:
         return [
-            sys.executable, "-m", "proxy", "serve", "--port", str(port), "--no-local-origin",
+            sys.executable, "-m", "smproxy", "serve", "--port", str(port), "--no-local-origin",
             "--origin", f"127.0.0.1:{origin}", "--hook-uri", self.hook_uri, "--data-dir", str(folder / "data"),
             "--pass-switch", "--log-level", "warning",
         ]  # fmt: skip

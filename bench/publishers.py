@@ -20,10 +20,9 @@ from typing import Any
 from aioice import stun
 from aiortc import RTCDtlsFingerprint, RTCDtlsParameters, RTCDtlsTransport
 from aiortc.codecs.vpx import Vp8Encoder
+from smproxy.origin.aiortc_adapter import Identity
+from smproxy.testing.media import tone_loop
 from subscribers import FRAME_RATE, picture_loop
-
-from proxy.origin.adapter import Identity
-from proxy.testing.media import tone_loop
 
 OFFER = """v=0
 o=- {session} 2 IN IP4 {address}

@@ -15,11 +15,10 @@ from collections.abc import Callable
 async def product(port: int, origin: int) -> None:
     """This project's front and relay, all checks and time-outs on, nobody told."""
     from aiohttp import web
-
-    from proxy.manager.front import Front
-    from proxy.manager.relay import Relay, RelayEnd
-    from proxy.manager.upgrade import UpgradeRequest
-    from proxy.signaling.clock import Clock
+    from smproxy.manager.listener import Front
+    from smproxy.manager.relay import Relay, RelayEnd
+    from smproxy.manager.upgrade import UpgradeRequest
+    from smproxy.signaling.clock import Clock
 
     class Nobody:
         def dialed(self) -> None: ...

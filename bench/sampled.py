@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 
 ROOT = Path(__file__).parents[1]
-PACKAGE = str(ROOT / "proxy") + "/"
+PACKAGE = str(ROOT / "proxy" / "smproxy") + "/"
 #: Seconds of CPU time between two looks; a kernel with a coarser timer looks less often.
 STEP = 0.001
 

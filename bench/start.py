@@ -55,7 +55,7 @@ def serve(*more: str) -> Callable[[], float]:
     def run() -> float:
         port = machine.free_port()
         with tempfile.TemporaryDirectory() as folder:
-            command = [sys.executable, "-m", "proxy", "serve", "--port", str(port), "--data-dir", folder, *more]
+            command = [sys.executable, "-m", "smproxy", "serve", "--port", str(port), "--data-dir", folder, *more]
             began = time.perf_counter()
             child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             try:
@@ -117,12 +117,12 @@ def run(rounds: int) -> Results:
     ways: dict[str, Callable[[], float]] = {
         "a bare Python": python("pass"),
         "import aiortc": python("import aiortc"),
-        "import proxy": python("import proxy"),
-        "import proxy.simulator (no aiortc)": python("import proxy.simulator"),
+        "import smproxy": python("import smproxy"),
+        "import smproxy.simulator (no aiortc)": python("import smproxy.simulator"),
         "`smproxy serve` takes connections": serve(),
         "the same with `--no-local-origin`": serve("--no-local-origin", "--origin", "127.0.0.1:9"),
     }
-    targets = {"`smproxy serve` takes connections": "0.7", "import proxy": "0.15"}
+    targets = {"`smproxy serve` takes connections": "0.7", "import smproxy": "0.15"}
     took: dict[str, list[float]] = {name: [] for name in ways}
     first: list[float] = []
     later: list[float] = []

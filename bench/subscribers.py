@@ -41,21 +41,20 @@ from aiortc.contrib.media import MediaRelay
 from aiortc.mediastreams import MediaStreamError
 from av.video.frame import PictureType
 from results import Figure, Results
-
-from proxy.origin.adapter import Identity
-from proxy.origin.answer import plan_answer
-from proxy.origin.offer import read_offer
-from proxy.origin.peer import Peer as ReceivingPeer
-from proxy.origin.play.answer import read_answer
-from proxy.origin.play.offer import plan_offer
-from proxy.origin.play.peer import SendingPeer
-from proxy.origin.source import Source
-from proxy.origin.tasks import Tasks
-from proxy.signaling.clock import Clock
-from proxy.signaling.messages import Candidate
-from proxy.testing.media import CLOCK_RATE, Loop, LoopSource, PacedTrack, tone_loop, video_encoder
-from proxy.testing.peer import Peer, PublishingPeer
-from proxy.testing.subscriber_peer import SubscribingPeer
+from smproxy.origin.aiortc_adapter import Identity
+from smproxy.origin.answer import plan_answer
+from smproxy.origin.offer import read_offer
+from smproxy.origin.play.answer import read_answer
+from smproxy.origin.play.offer import plan_offer
+from smproxy.origin.play.subscriber_transport import SendingPeer
+from smproxy.origin.publisher_transport import Peer as ReceivingPeer
+from smproxy.origin.source import Source
+from smproxy.origin.tasks import Tasks
+from smproxy.signaling.clock import Clock
+from smproxy.signaling.messages import Candidate
+from smproxy.testing.media import CLOCK_RATE, Loop, LoopSource, PacedTrack, tone_loop, video_encoder
+from smproxy.testing.peer import Peer, PublishingPeer
+from smproxy.testing.subscriber_peer import SubscribingPeer
 
 WIDTH, HEIGHT, FRAME_RATE, BIT_RATE, SECONDS = 640, 480, 30, 1_700_000, 3
 #: Subscribers of each way: many where one costs little, so that the difference can be measured.

@@ -13,12 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from proxy.cli import make_parser
-from proxy.faults import Parameter
-from proxy.faults.registry import KINDS
-from proxy.options import OPTIONS, Option
-from proxy.settings import default_of
-from proxy.signaling.session import TABLE, Phase, Step
+from smproxy.cli import make_parser
+from smproxy.faults import Parameter
+from smproxy.faults.catalog import KINDS
+from smproxy.options import OPTIONS, Option
+from smproxy.settings import default_of
+from smproxy.signaling.session import TABLE, Phase, Step
 
 ROOT = Path(__file__).parents[1]
 

@@ -7,16 +7,16 @@ import os
 import random
 from pathlib import Path
 
+from smproxy.hooks.dispatcher import Hub
+from smproxy.hooks.event import Context, EncodedEvent, EventFactory, HookEvent
+from smproxy.hooks.journal import Journal, Retention
+from smproxy.hooks.journal.recovery import end_unfinished
+from smproxy.hooks.sinks.webhook import WebhookSink
+from smproxy.signaling.clock import Clock, session_number
+from smproxy.signaling.payloads import ConnectError, Connection, Kind, Payload, Reason, Role
+from smproxy.signaling.session import Phase, SessionLife
 from yarl import URL
 
-from proxy.hooks.event import Context, EncodedEvent, EventFactory, HookEvent
-from proxy.hooks.hub import Hub
-from proxy.hooks.journal import Journal, Retention
-from proxy.hooks.journal.recovery import end_unfinished
-from proxy.hooks.sinks.webhook import WebhookSink
-from proxy.signaling.clock import Clock, session_number
-from proxy.signaling.payloads import ConnectError, Connection, Kind, Payload, Reason, Role
-from proxy.signaling.session import Phase, SessionLife
 from tests.hooks_support import QUICK
 
 #: Streams that are published at a time; each has one session after the other.

@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
-
-from proxy.hooks.event import EncodedEvent, EventFactory, HookEvent, Stored, encode
-from proxy.hooks.retry import RetryProfile
-from proxy.signaling.clock import Clock
-from proxy.signaling.payloads import Connection, Role, SessionPayload
+from smproxy.hooks.event import EncodedEvent, EventFactory, HookEvent, Stored, encode
+from smproxy.hooks.retry import RetryProfile
+from smproxy.signaling.clock import Clock
+from smproxy.signaling.payloads import Connection, Role, SessionPayload
 
 NOW = 1_790_000_000.123
 

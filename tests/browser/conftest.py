@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Error, async_playwright
+from smproxy.settings import Settings
+from smproxy.simulator import Simulator
+from smproxy.testing import WebhookReceiver
 
-from proxy.settings import Settings
-from proxy.simulator import Simulator
-from proxy.testing import WebhookReceiver
 from tests.browser.page_server import PageServer
 from tests.browser.sdk import SDKS, SdkMissing
 from tests.browser.sdk_page import SdkPage

@@ -12,10 +12,10 @@ from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 from playwright.async_api import Browser, Page, async_playwright
+from smproxy.settings import Settings, SettingsError
+from smproxy.simulator import Simulator
+from smproxy.testing import Publisher, PublishError, ReceivedHook, WebhookReceiver
 
-from proxy.settings import Settings, SettingsError
-from proxy.simulator import Simulator
-from proxy.testing import Publisher, PublishError, ReceivedHook, WebhookReceiver
 from tests.browser.conftest import FLAGS
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"

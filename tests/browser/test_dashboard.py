@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser
+from smproxy.settings import Settings
+from smproxy.simulator import Simulator
+from smproxy.testing import Publisher, PublishError, WebhookReceiver
 
-from proxy.settings import Settings
-from proxy.simulator import Simulator
-from proxy.testing import Publisher, PublishError, WebhookReceiver
 from tests.browser.conftest import StartSimulator
 from tests.browser.web import PHONE, Tab, many_sessions, open_tab
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import aiohttp
 import pytest
 from playwright.async_api import Browser
+from smproxy.simulator import Simulator
 
-from proxy.simulator import Simulator
 from tests.browser.conftest import StartSimulator
 from tests.browser.web import PHONE, many_sessions, open_tab
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from proxy.faults import Room
-from proxy.faults.registry import KINDS
-from proxy.simulator import Simulator
+from smproxy.faults import Room
+from smproxy.faults.catalog import KINDS
+from smproxy.simulator import Simulator
+
 from tests.browser.conftest import OpenPage
 from tests.browser.sdk_page import SdkPage
 from tests.browser.test_publish import config

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 from playwright.async_api import Browser
+from smproxy.manager.rest.pages import PAGES
+from smproxy.simulator import Simulator
+from smproxy.testing import Publisher
 
-from proxy.manager.rest.pages import PAGES
-from proxy.simulator import Simulator
-from proxy.testing import Publisher
 from tests.browser.web import Tab, open_tab
 
 VIEWS = ("/#/sessions", "/#/hooks", "/#/dead", "/#/origins", "/#/faults", "/#/recordings", "/publish", "/subscribe")

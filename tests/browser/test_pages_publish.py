@@ -6,9 +6,9 @@ import json
 
 import pytest
 from playwright.async_api import Browser
+from smproxy.simulator import Simulator
+from smproxy.testing import Publisher, WebhookReceiver
 
-from proxy.simulator import Simulator
-from proxy.testing import Publisher, WebhookReceiver
 from tests.browser.conftest import StartSimulator
 from tests.browser.sdk import SDK_11
 from tests.browser.web import PHONE, Tab, open_tab

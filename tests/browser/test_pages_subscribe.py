@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from playwright.async_api import Browser
+from smproxy.simulator import Simulator
+from smproxy.testing import Publisher, WebhookReceiver
 
-from proxy.simulator import Simulator
-from proxy.testing import Publisher, WebhookReceiver
 from tests.browser.web import open_tab
 from tests.helpers import scaled
 

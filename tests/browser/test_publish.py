@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 
 import aiohttp
 import pytest
+from smproxy.certificates import server_context
+from smproxy.simulator import Simulator
+from smproxy.testing import WebhookReceiver
 
-from proxy.certificates import server_context
-from proxy.simulator import Simulator
-from proxy.testing import WebhookReceiver
 from tests.browser.conftest import OpenPage, StartSimulator
 from tests.browser.page_server import PageServer
 from tests.browser.sdk_page import SdkPage

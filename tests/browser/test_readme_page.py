@@ -7,9 +7,9 @@ from pathlib import Path
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from playwright.async_api import Browser
+from smproxy.simulator import Simulator
+from smproxy.testing import ReceivedHook, WebhookReceiver
 
-from proxy.simulator import Simulator
-from proxy.testing import ReceivedHook, WebhookReceiver
 from tests.browser.sdk import SDKS
 from tests.helpers import scaled
 from tests.readme import example

@@ -7,9 +7,9 @@ import time
 import aiohttp
 import pytest
 from playwright.async_api import Browser
+from smproxy.simulator import Simulator
+from smproxy.testing import WebhookReceiver
 
-from proxy.simulator import Simulator
-from proxy.testing import WebhookReceiver
 from tests.browser.conftest import OpenPage
 from tests.browser.test_publish import config
 from tests.helpers import eventually, scaled

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from smproxy.simulator import Simulator
+from smproxy.testing import Publisher, Subscriber, WebhookReceiver, frame_code, stream_mark
 
-from proxy.simulator import Simulator
-from proxy.testing import Publisher, Subscriber, WebhookReceiver, frame_code, stream_mark
 from tests.browser.conftest import OpenPage, OpenSubscribePage, StartSimulator
 from tests.browser.sdk_page import SdkPage
 from tests.browser.subscribe_page import SubscribePage

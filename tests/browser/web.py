@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from playwright.async_api import Browser, Page
+from smproxy.manager.attempt import Client
+from smproxy.signaling.params import ConnectionParams
+from smproxy.simulator import Simulator
 from yarl import URL
 
-from proxy.manager.attempt import Client
-from proxy.signaling.params import ConnectionParams
-from proxy.simulator import Simulator
 from tests.helpers import scaled
 
 DESK = {"width": 1280, "height": 860}

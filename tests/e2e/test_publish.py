@@ -13,9 +13,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from smproxy.embedded import EmbeddedSimulator
+from smproxy.testing import PublishRejected, SyncHooks, SyncPublisher, SyncWebhookReceiver
 
-from proxy.embedded import EmbeddedSimulator
-from proxy.testing import PublishRejected, SyncHooks, SyncPublisher, SyncWebhookReceiver
 from tests.helpers import scaled
 
 MakePublisher = Callable[..., SyncPublisher]

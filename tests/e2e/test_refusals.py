@@ -10,12 +10,12 @@ from urllib.parse import quote
 
 import aiohttp
 import pytest
+from smproxy.embedded import EmbeddedSimulator
+from smproxy.simulator import Simulator
+from smproxy.testing import Hooks, Publisher, PublishRejected
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from proxy.embedded import EmbeddedSimulator
-from proxy.simulator import Simulator
-from proxy.testing import Hooks, Publisher, PublishRejected
 from tests.helpers import scaled
 
 MakePublisher = Callable[..., Publisher]

@@ -30,7 +30,7 @@ class Finished:
 async def start(*arguments: str, cwd: Path | None = None, **environ: str) -> asyncio.subprocess.Process:
     """Start a command with no settings of ours in its environment but ``environ``."""
     return await asyncio.create_subprocess_exec(
-        *[sys.executable, "-m", "proxy", *arguments],
+        *[sys.executable, "-m", "smproxy", *arguments],
         cwd=cwd,
         env={key: value for key, value in os.environ.items() if not key.startswith("SMPROXY_")} | environ,
         stdout=asyncio.subprocess.PIPE,

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from smproxy.settings import Settings
+from smproxy.simulator import Simulator
+from smproxy.testing import Publisher, WebhookReceiver
 
-from proxy.settings import Settings
-from proxy.simulator import Simulator
-from proxy.testing import Publisher, WebhookReceiver
 from tests.helpers import eventually
 
 StartSimulator = Callable[..., Awaitable[Simulator]]

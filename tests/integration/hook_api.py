@@ -11,19 +11,19 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
+from smproxy.hooks.broadcast import Interceptor
+from smproxy.hooks.dispatcher import Hub
+from smproxy.hooks.event import EventFactory
+from smproxy.hooks.journal import FILE_NAME, Journal
+from smproxy.hooks.sinks.uris import parse_hook_uri
+from smproxy.hooks.trigger import Trigger
+from smproxy.manager.rest.errors import make_middleware
+from smproxy.manager.rest.hooks import HookRoutes
+from smproxy.manager.rest.metrics import MetricsRoutes
+from smproxy.manager.rest.webhook_socket import webhook_socket
+from smproxy.manager.sessions import Sessions
+from smproxy.signaling.clock import Clock
 
-from proxy.hooks.event import EventFactory
-from proxy.hooks.hub import Hub
-from proxy.hooks.interceptor import Interceptor
-from proxy.hooks.journal import FILE_NAME, Journal
-from proxy.hooks.sinks.uris import parse_hook_uri
-from proxy.hooks.trigger import Trigger
-from proxy.manager.rest.errors import make_middleware
-from proxy.manager.rest.hooks import HookRoutes
-from proxy.manager.rest.metrics import MetricsRoutes
-from proxy.manager.rest.webhook_socket import webhook_socket
-from proxy.manager.sessions import Sessions
-from proxy.signaling.clock import Clock
 from tests.hooks_support import QUICK
 
 

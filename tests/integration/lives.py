@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from proxy.testing import WebhookReceiver
+from smproxy.testing import WebhookReceiver
 
 Event = dict[str, Any]
 

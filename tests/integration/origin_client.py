@@ -13,12 +13,12 @@ from typing import Any
 import av
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack, MediaStreamTrack
+from smproxy.origin.origin import Origin, OriginSettings
+from smproxy.signaling.clock import Clock
+from smproxy.signaling.node import ATTEMPT_HEADER, Load, Report, TrackStatistics
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from proxy.origin.origin import Origin, OriginSettings
-from proxy.signaling.clock import Clock
-from proxy.signaling.node import ATTEMPT_HEADER, Load, Report, TrackStatistics
 from tests.helpers import eventually, scaled
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from aiortc import RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+from smproxy.origin.origin import Origin
+from smproxy.signaling.node import ATTEMPT_HEADER
 from websockets.asyncio.client import connect
 
-from proxy.origin.origin import Origin
-from proxy.signaling.node import ATTEMPT_HEADER
 from tests.helpers import eventually
 from tests.integration.origin_client import Client, Reports, client, running
 

@@ -15,16 +15,16 @@ from typing import Any
 import pytest
 import uvloop
 from aiohttp import web
+from smproxy.manager.listener import Front
+from smproxy.manager.relay import OriginFilter, Relay, RelayEnd, RelayLimits, RelaySession
+from smproxy.manager.relay.observer import Recorder
+from smproxy.manager.upgrade import UpgradeRequest
+from smproxy.signaling.clock import Clock
+from smproxy.signaling.messages import ClientMessage, ServerMessage
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.utils import accept_key
 
-from proxy.manager.front import Front
-from proxy.manager.relay import OriginFilter, Relay, RelayEnd, RelayLimits, RelaySession
-from proxy.manager.relay.observer import Recorder
-from proxy.manager.upgrade import UpgradeRequest
-from proxy.signaling.clock import Clock
-from proxy.signaling.messages import ClientMessage, ServerMessage
 from tests.helpers import eventually
 
 PATH = "/streammanager"

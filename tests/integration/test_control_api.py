@@ -13,12 +13,12 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from smproxy.manager.rest.openapi import API, document
+from smproxy.simulator import Simulator
+from smproxy.testing import PublishError, WebhookReceiver
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from proxy.manager.rest.openapi import API, document
-from proxy.simulator import Simulator
-from proxy.testing import PublishError, WebhookReceiver
 from tests.helpers import eventually, scaled
 from tests.integration.conftest import MakePublisher, StartSimulator, published
 

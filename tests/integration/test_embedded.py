@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from smproxy.embedded import EmbeddedSimulator
+from smproxy.settings import SettingsError, settings_of
+from smproxy.simulator import Simulator
+from smproxy.testing.loop_thread import LoopThread
 
-from proxy.embedded import EmbeddedSimulator
-from proxy.settings import SettingsError, settings_of
-from proxy.simulator import Simulator
-from proxy.testing.loop_thread import LoopThread
 from tests.helpers import eventually, scaled
 
 T = scaled(10)

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from smproxy.embedded import EmbeddedSimulator
 
-from proxy.embedded import EmbeddedSimulator
 from tests.browser.sdk import SDK_11, Sdk
 from tests.helpers import scaled
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
+from smproxy.options import Address
+from smproxy.simulator import Simulator
+from smproxy.testing import PublishRejected, WebhookReceiver
 from websockets.asyncio.client import connect
 
-from proxy.options import Address
-from proxy.simulator import Simulator
-from proxy.testing import PublishRejected, WebhookReceiver
 from tests.helpers import eventually
 from tests.integration.conftest import MakePublisher, StartSimulator, published
 from tests.integration.lives import last, spell, story

@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
+from smproxy.faults.catalog import KINDS
+from smproxy.simulator import Simulator
+from smproxy.testing import PublishRejected
 
-from proxy.faults.registry import KINDS
-from proxy.simulator import Simulator
-from proxy.testing import PublishRejected
 from tests.helpers import eventually
 from tests.integration.conftest import MakePublisher, StartSimulator, published
 

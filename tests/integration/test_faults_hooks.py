@@ -6,10 +6,10 @@ import json
 
 import aiohttp
 import pytest
+from smproxy.hooks.journal import Query
+from smproxy.simulator import Simulator
+from smproxy.testing import Publisher, WebhookReceiver
 
-from proxy.hooks.journal import Query
-from proxy.simulator import Simulator
-from proxy.testing import Publisher, WebhookReceiver
 from tests.helpers import eventually
 from tests.integration.conftest import MakePublisher, StartSimulator, published
 from tests.integration.lives import check_whole_life, spell, stories

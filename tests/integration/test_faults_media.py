@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from smproxy.options import Address
+from smproxy.simulator import Simulator
+from smproxy.testing import PublishError, Subscriber, SubscribeRejected, SubscribeTimeout, WebhookReceiver
 
-from proxy.options import Address
-from proxy.simulator import Simulator
-from proxy.testing import PublishError, Subscriber, SubscribeRejected, SubscribeTimeout, WebhookReceiver
 from tests.helpers import eventually, scaled
 from tests.integration.conftest import MakePublisher, StartSimulator, published
 from tests.integration.lives import last, spell

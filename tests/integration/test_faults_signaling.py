@@ -6,12 +6,12 @@ import asyncio
 import json
 
 import pytest
+from smproxy.options import Address
+from smproxy.simulator import Simulator
+from smproxy.testing import Publisher, PublishError, PublishRejected, PublishTimeout, WebhookReceiver
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from proxy.options import Address
-from proxy.simulator import Simulator
-from proxy.testing import Publisher, PublishError, PublishRejected, PublishTimeout, WebhookReceiver
 from tests.helpers import eventually, scaled
 from tests.integration.conftest import MakePublisher, StartSimulator, published
 from tests.integration.lives import check_whole_life, last, stories, story

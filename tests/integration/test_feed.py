@@ -10,10 +10,10 @@ from typing import Any
 
 import aiohttp
 import pytest
+import smproxy.manager.dashboard_events
+from smproxy.simulator import Simulator
+from smproxy.testing import WebhookReceiver
 
-import proxy.manager.feed
-from proxy.simulator import Simulator
-from proxy.testing import WebhookReceiver
 from tests.helpers import eventually, scaled
 from tests.integration.conftest import MakePublisher, StartSimulator, published
 
@@ -132,7 +132,7 @@ async def test_stop(start_simulator: StartSimulator) -> None:
 
 async def test_slow_listener_is_dropped(start_simulator: StartSimulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who is too far behind is dropped, and comes back for the whole picture; others go on."""
-    monkeypatch.setattr(proxy.manager.feed, "MAX_BEHIND", 10_000)
+    monkeypatch.setattr(smproxy.manager.dashboard_events, "MAX_BEHIND", 10_000)
     simulator = await start_simulator()
     feed = simulator.manager.feed
     slow, quick = feed.subscribe(), feed.subscribe()
@@ -151,7 +151,7 @@ async def test_slow_listener_is_dropped(start_simulator: StartSimulator, monkeyp
 
 async def test_listener_that_never_reads(start_simulator: StartSimulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who asks for the feed and reads nothing of it is dropped with its connection, which would else be there for ever."""
-    monkeypatch.setattr(proxy.manager.feed, "MAX_BEHIND", 1_000_000)
+    monkeypatch.setattr(smproxy.manager.dashboard_events, "MAX_BEHIND", 1_000_000)
     simulator = await start_simulator()
     feed = simulator.manager.feed
     _, writer = await asyncio.open_connection("127.0.0.1", simulator.port, limit=1000)
@@ -175,7 +175,7 @@ def connections() -> int:
 
 async def test_too_many_listeners(start_simulator: StartSimulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """Above the limit a listener is turned away in words."""
-    monkeypatch.setattr(proxy.manager.feed, "MAX_LISTENERS", 1)
+    monkeypatch.setattr(smproxy.manager.dashboard_events, "MAX_LISTENERS", 1)
     simulator = await start_simulator()
     async with follow(simulator) as feed, aiohttp.ClientSession() as http:
         await feed.until(lambda name, _: name == "ready")

@@ -14,11 +14,11 @@ from aiortc import RTCRtpCodecParameters
 from aiortc.codecs import depayload, get_encoder
 from aiortc.jitterbuffer import JitterBuffer
 from aiortc.rtp import RtpPacket
+from smproxy.origin.forward import Feed, Sender
+from smproxy.origin.track import Track
+from smproxy.signaling.payloads import Kind
+from smproxy.testing.media import Codec, Loop, pattern_loop, tone_loop
 
-from proxy.origin.forward import Feed, Sender
-from proxy.origin.track import Track
-from proxy.signaling.payloads import Kind
-from proxy.testing.media import Codec, Loop, pattern_loop, tone_loop
 from tests.unit.forward_rig import Time
 
 CODECS: list[Codec] = ["VP8", "H264"]
@@ -158,7 +158,7 @@ def test_lost_packets_that_were_asked_for_complete_the_picture(codec: Codec) -> 
 @pytest.mark.parametrize("codec", CODECS)
 def test_a_stalled_subscriber_sees_no_broken_picture(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a stall beyond the patience with a full socket the next picture is a key frame's, and all after it are right."""
-    monkeypatch.setattr("proxy.origin.forward.feed.MAX_LAG", 5)
+    monkeypatch.setattr("smproxy.origin.forward.track_forwarder.MAX_LAG", 5)
     camera = Camera(codec)
     screen = Screen(camera)
     screen.sender.attach(camera.feed)

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import aiohttp
+from smproxy.testing import Publisher
 
-from proxy.testing import Publisher
 from tests.helpers import eventually
 from tests.integration.commands import finish, listening, run, start
 from tests.integration.lives import STARTS, check_whole_life, spell

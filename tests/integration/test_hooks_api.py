@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from smproxy.hooks.names import NAMES, STATES
+from smproxy.testing import WebhookReceiver
 
-from proxy.hooks.names import NAMES, STATES
-from proxy.testing import WebhookReceiver
 from tests.helpers import eventually
 from tests.hooks_support import hook_event
 from tests.integration.hook_api import HookApi, hook_api

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from smproxy.hooks.journal import FILE_NAME
+from smproxy.testing import WebhookReceiver
 
-from proxy.hooks.journal import FILE_NAME
-from proxy.testing import WebhookReceiver
 from tests.helpers import eventually
 from tests.hooks_support import hook_event
 from tests.integration.commands import run
@@ -170,7 +170,7 @@ async def test_help_is_light(arguments: list[str]) -> None:
     import sys
 
     program = (
-        "import sys; from proxy.cli import main\n"
+        "import sys; from smproxy.cli import main\n"
         f"try: main({arguments!r})\nexcept SystemExit: pass\n"
         "sys.exit(bool({'aiohttp', 'aiortc', 'av', 'sqlite3', 'prometheus_client'} & set(sys.modules)))"
     )

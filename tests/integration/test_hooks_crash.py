@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from smproxy.hooks.journal import JournalReader, Query
+from smproxy.testing import Publisher, PublishError
 
-from proxy.hooks.journal import JournalReader, Query
-from proxy.testing import Publisher, PublishError
 from tests import hooks_crash_driver
 from tests.helpers import eventually, scaled
 from tests.hooks_support import receiver

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from smproxy.testing import WebhookReceiver
 
-from proxy.testing import WebhookReceiver
 from tests.helpers import eventually
 from tests.integration.conftest import MakePublisher, StartSimulator
 from tests.integration.lives import check_whole_life, story

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from smproxy.hooks.sinks.http import Answer, BrokenError, HttpPoster
 from yarl import URL
 
-from proxy.hooks.sinks.http import Answer, BrokenError, HttpPoster
 from tests.helpers import eventually, scaled
 
 
@@ -180,7 +180,7 @@ async def test_given_up_request_leaves_no_answer_behind() -> None:
 
 async def test_idle_connections_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection that is not used for some time is closed; the next request opens another."""
-    monkeypatch.setattr("proxy.hooks.sinks.http._KEEP_ALIVE", 0.1)
+    monkeypatch.setattr("smproxy.hooks.sinks.http._KEEP_ALIVE", 0.1)
     async with serving(OK, OK) as server, posting(server.url) as poster:
         await poster.post(b"x", {})
         await eventually(lambda: not poster._idle)

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from smproxy.hooks.delivery import Limits
+from smproxy.hooks.dispatcher import Hub
+from smproxy.hooks.event import EncodedEvent
+from smproxy.hooks.journal import Journal, JournalError, JournalReader, Query
+from smproxy.hooks.sinks.webhook import WebhookSink
+from smproxy.signaling.clock import Clock
 from yarl import URL
 
-from proxy.hooks.delivery import Limits
-from proxy.hooks.event import EncodedEvent
-from proxy.hooks.hub import Hub
-from proxy.hooks.journal import Journal, JournalError, JournalReader, Query
-from proxy.hooks.sinks.webhook import WebhookSink
-from proxy.signaling.clock import Clock
 from tests.helpers import eventually
 from tests.hooks_support import QUICK, hook_event, receiver, statuses
 

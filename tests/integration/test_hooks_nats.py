@@ -18,15 +18,15 @@ import msgspec
 import pytest
 from nats.aio.client import Client
 from nats.js.api import StreamConfig
+from smproxy.certificates import self_signed
+from smproxy.hooks.delivery import Limits
+from smproxy.hooks.dispatcher import Hub
+from smproxy.hooks.event import EncodedEvent, encode
+from smproxy.hooks.sink import DELIVERED, SKIPPED, Dead, Outcome, Retry, Sink
+from smproxy.hooks.sinks.uris import parse_hook_uri
+from smproxy.signaling.clock import Clock
+from smproxy.signaling.payloads import WebSocketPayload
 
-from proxy.certificates import self_signed
-from proxy.hooks.delivery import Limits
-from proxy.hooks.event import EncodedEvent, encode
-from proxy.hooks.hub import Hub
-from proxy.hooks.sink import DELIVERED, SKIPPED, Dead, Outcome, Retry, Sink
-from proxy.hooks.sinks.uris import parse_hook_uri
-from proxy.signaling.clock import Clock
-from proxy.signaling.payloads import WebSocketPayload
 from tests.helpers import eventually, scaled
 from tests.hooks_support import QUICK, connection, encoded, hook_event
 from tests.nats_server import NatsServer, free_port, nats_server

@@ -12,16 +12,16 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from smproxy.certificates import self_signed, server_context
+from smproxy.hooks.event import encode
+from smproxy.hooks.formats.registry import FORMATS
+from smproxy.hooks.sink import DELIVERED, SKIPPED, Retry, Sink
+from smproxy.hooks.sinks.uris import parse_hook_uri
+from smproxy.signaling.clock import Clock
+from smproxy.signaling.payloads import WebSocketPayload
+from smproxy.testing.webhook_receiver import WebhookReceiver
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from proxy.certificates import self_signed, server_context
-from proxy.hooks.event import encode
-from proxy.hooks.formats.registry import FORMATS
-from proxy.hooks.sink import DELIVERED, SKIPPED, Retry, Sink
-from proxy.hooks.sinks.uris import parse_hook_uri
-from proxy.signaling.clock import Clock
-from proxy.signaling.payloads import WebSocketPayload
-from proxy.testing.webhook_receiver import WebhookReceiver
 from tests.hooks_support import connection, encoded, hook_event, receiver, statuses
 
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()

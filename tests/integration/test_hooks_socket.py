@@ -11,12 +11,12 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 from aiohttp import web
+from smproxy.hooks.broadcast import Interceptor
+from smproxy.manager.rest.webhook_socket import webhook_socket
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from yarl import URL
 
-from proxy.hooks.interceptor import Interceptor
-from proxy.manager.rest.webhook_socket import webhook_socket
 from tests.helpers import eventually, scaled
 from tests.hooks_support import encoded
 
@@ -115,7 +115,7 @@ async def test_a_slow_listener_is_closed_with_1013() -> None:
 
 async def test_a_listener_that_never_reads_again_is_aborted(monkeypatch: pytest.MonkeyPatch) -> None:
     """A dropped listener that does not even read the close loses its connection."""
-    monkeypatch.setattr("proxy.manager.rest.webhook_socket.DROPPED_TIMEOUT", 0.2)
+    monkeypatch.setattr("smproxy.manager.rest.webhook_socket.DROPPED_TIMEOUT", 0.2)
     interceptor = Interceptor(queue=20)
     async with serving(interceptor) as (url, runner):
         server = runner.server
@@ -140,7 +140,7 @@ async def test_a_listener_that_never_reads_again_is_aborted(monkeypatch: pytest.
 
 async def test_closing_sends_what_is_queued_and_closes_with_1001(monkeypatch: pytest.MonkeyPatch) -> None:
     """When the interceptor closes, a listener still gets what was published before, then 1001, with a full handshake."""
-    monkeypatch.setattr("proxy.manager.rest.webhook_socket.CLOSED_TIMEOUT", 1000)
+    monkeypatch.setattr("smproxy.manager.rest.webhook_socket.CLOSED_TIMEOUT", 1000)
     interceptor = Interceptor()
     async with serving(interceptor) as (url, _), connect(url, max_queue=None) as client:
         for seq in range(1, 101):
@@ -159,7 +159,7 @@ async def test_closing_sends_what_is_queued_and_closes_with_1001(monkeypatch: py
 
 async def test_server_stop_closes_with_1001(monkeypatch: pytest.MonkeyPatch) -> None:
     """When the server stops first, its clients, one that does not read among them, do not hold it up; the others see 1001."""
-    monkeypatch.setattr("proxy.manager.rest.webhook_socket.CLOSED_TIMEOUT", 0.2)
+    monkeypatch.setattr("smproxy.manager.rest.webhook_socket.CLOSED_TIMEOUT", 0.2)
     interceptor = Interceptor()
     async with serving(interceptor) as (url, runner), connect(url, max_queue=None) as client:
         stuck = await connect(url, max_queue=1)

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from smproxy.hooks.broadcast import Interceptor
+from smproxy.signaling.clock import Clock
+from smproxy.signaling.payloads import PeerPayload, WebSocketPayload
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from proxy.hooks.interceptor import Interceptor
-from proxy.signaling.clock import Clock
-from proxy.signaling.payloads import PeerPayload, WebSocketPayload
 from tests.helpers import eventually, scaled
 from tests.hooks_support import connection, hook_event
 from tests.integration.hook_api import HookApi, hook_api

@@ -13,15 +13,15 @@ from email.utils import formatdate
 
 import pytest
 from aiohttp import web
+from smproxy import __version__
+from smproxy.hooks.delivery import Limits
+from smproxy.hooks.dispatcher import Hub
+from smproxy.hooks.retry import FAST, RetryProfile
+from smproxy.hooks.sink import DELIVERED, Dead, Disabled, Outcome, Retry, Sink
+from smproxy.hooks.sinks.http import MAX_ANSWER
+from smproxy.hooks.sinks.uris import parse_hook_uri
+from smproxy.signaling.clock import Clock
 
-from proxy import __version__
-from proxy.hooks.delivery import Limits
-from proxy.hooks.hub import Hub
-from proxy.hooks.retry import FAST, RetryProfile
-from proxy.hooks.sink import DELIVERED, Dead, Disabled, Outcome, Retry, Sink
-from proxy.hooks.sinks.http import MAX_ANSWER
-from proxy.hooks.sinks.uris import parse_hook_uri
-from proxy.signaling.clock import Clock
 from tests.helpers import eventually, scaled
 from tests.hooks_support import NOW, QUICK, always, encoded, hook_event, receiver, statuses
 

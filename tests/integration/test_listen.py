@@ -11,14 +11,14 @@ import time
 import aiohttp
 import pytest
 from aiohttp import web
+from smproxy.hooks.broadcast import Interceptor
+from smproxy.hooks.sink import DELIVERED, Dead, Retry
+from smproxy.hooks.sinks.signature import Signer
+from smproxy.hooks.sinks.webhook import WebhookSink
+from smproxy.manager.rest.webhook_socket import webhook_socket
+from smproxy.testing import Answer, WebhookReceiver
 from yarl import URL
 
-from proxy.hooks.interceptor import Interceptor
-from proxy.hooks.sink import DELIVERED, Dead, Retry
-from proxy.hooks.sinks.signature import Signer
-from proxy.hooks.sinks.webhook import WebhookSink
-from proxy.manager.rest.webhook_socket import webhook_socket
-from proxy.testing import Answer, WebhookReceiver
 from tests.helpers import eventually, scaled
 from tests.hooks_support import encoded
 from tests.integration.commands import finish, listening, run, start

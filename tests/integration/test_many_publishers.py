@@ -10,7 +10,8 @@ from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
-from proxy.testing import Publisher, WebhookReceiver
+from smproxy.testing import Publisher, WebhookReceiver
+
 from tests.helpers import eventually, scaled
 from tests.integration.conftest import StartSimulator
 from tests.integration.lives import check_whole_life, spell, stories

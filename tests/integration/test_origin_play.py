@@ -8,8 +8,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-
-from proxy.signaling.node import (
+from smproxy.signaling.node import (
     ChannelFrame,
     Load,
     LocalTrack,
@@ -19,7 +18,8 @@ from proxy.signaling.node import (
     PlayStarted,
     TransportUp,
 )
-from proxy.signaling.payloads import Kind, Reason
+from smproxy.signaling.payloads import Kind, Reason
+
 from tests.helpers import eventually, scaled
 from tests.integration.origin_client import Client, client, running
 from tests.integration.origin_viewer import metadata, on_air, statistics, viewer

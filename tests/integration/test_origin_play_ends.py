@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from typing import Any
 
-from proxy.signaling.node import (
+from smproxy.signaling.node import (
     AttemptFailed,
     Drain,
     Evict,
@@ -14,7 +14,8 @@ from proxy.signaling.node import (
     LocalTrackDetached,
     PeerEnded,
 )
-from proxy.signaling.payloads import ConnectError, Reason
+from smproxy.signaling.payloads import ConnectError, Reason
+
 from tests.helpers import eventually, scaled
 from tests.integration.origin_client import client, running
 from tests.integration.origin_viewer import on_air, viewer
@@ -162,7 +163,7 @@ async def test_stop_leaves_nothing() -> None:
             assert reports.of(attempt)[-1] == PeerEnded(attempt, Reason.NODE_SHUTDOWN, False)
         assert reports.of("b3")[-1] == AttemptFailed("b3", ConnectError.ORIGIN_ERROR)
         assert len(origin.tasks) == 0
-        assert not [task for task in asyncio.all_tasks() if "/proxy/origin/" in code_of(task)]
+        assert not [task for task in asyncio.all_tasks() if "/smproxy/origin/" in code_of(task)]
         assert origin.streams._watchers == {}
     await eventually(lambda: len(asyncio.all_tasks()) <= before)
 

@@ -9,9 +9,7 @@ import threading
 from typing import Any
 
 import pytest
-from websockets.exceptions import ConnectionClosed
-
-from proxy.signaling.node import (
+from smproxy.signaling.node import (
     AttemptFailed,
     Drain,
     Evict,
@@ -21,7 +19,9 @@ from proxy.signaling.node import (
     StreamStarted,
     TrackStatistics,
 )
-from proxy.signaling.payloads import ConnectError, Reason
+from smproxy.signaling.payloads import ConnectError, Reason
+from websockets.exceptions import ConnectionClosed
+
 from tests.helpers import eventually, scaled
 from tests.integration.origin_client import Client, client, running
 
@@ -187,7 +187,7 @@ async def test_a_silent_but_living_client_shows_no_gap() -> None:
 
 async def test_a_taken_name_is_said_and_the_socket_closed_later(monkeypatch: pytest.MonkeyPatch) -> None:
     """isAvailable is true for another publisher, the attempt fails, and the origin closes the socket after a grace."""
-    monkeypatch.setattr("proxy.origin.session.GRACE", 0.2)
+    monkeypatch.setattr("smproxy.origin.client_session.GRACE", 0.2)
     async with running() as (origin, reports), client(origin) as first, client(origin, attempt="a2") as second:
         await first.publish("s1")
         await second.say(isAvailable="s1", bundle=False)
@@ -328,7 +328,7 @@ async def test_stop_leaves_nothing() -> None:
         began = loop.time()
         await origin.stop(Reason.ORIGIN_LOST)
         assert loop.time() - began < scaled(1)
-        assert not [task for task in asyncio.all_tasks() if "/proxy/origin/" in code_of(task)]
+        assert not [task for task in asyncio.all_tasks() if "/smproxy/origin/" in code_of(task)]
         assert reports.of("a1")[-1] == PeerEnded("a1", Reason.ORIGIN_LOST, False)
         assert reports.of("a2")[-1] == PeerEnded("a2", Reason.ORIGIN_LOST, False)
         assert reports.of("a3") == [AttemptFailed("a3", ConnectError.ORIGIN_ERROR)]
@@ -417,7 +417,7 @@ async def test_stop_does_not_wait_for_clients_that_have_vanished() -> None:
         assert loop.time() - began < scaled(1)
         await asking
         assert reports.of("a1")[-1] == PeerEnded("a1", Reason.NODE_SHUTDOWN, False)
-        assert not [task for task in asyncio.all_tasks() if "/proxy/origin/" in code_of(task)]
+        assert not [task for task in asyncio.all_tasks() if "/smproxy/origin/" in code_of(task)]
 
 
 async def ask_without_end(deaf: Client) -> None:

@@ -7,11 +7,11 @@ import pathlib
 from typing import Any
 
 import pytest
+from smproxy.signaling.node import AttemptFailed
+from smproxy.signaling.payloads import ConnectError
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from proxy.signaling.node import AttemptFailed
-from proxy.signaling.payloads import ConnectError
 from tests.helpers import eventually
 from tests.integration.origin_client import Client, client, running
 
@@ -39,7 +39,7 @@ async def send_offer(publisher: Client, sdp: Any, **more: Any) -> None:
 )
 async def test_an_offer_that_cannot_be_answered_is_refused_in_words(sdp: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The client gets an error with a message, the attempt fails as invalid SDP, and the socket is closed after a grace."""
-    monkeypatch.setattr("proxy.origin.session.GRACE", 0.1)
+    monkeypatch.setattr("smproxy.origin.client_session.GRACE", 0.1)
     async with running() as (origin, reports), client(origin) as publisher:
         await send_offer(publisher, sdp)
         error = await publisher.hear(lambda each: each.get("data", {}).get("type") == "error")

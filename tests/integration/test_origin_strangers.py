@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from smproxy.signaling.node import PeerEnded
+from smproxy.signaling.payloads import Reason
 
-from proxy.signaling.node import PeerEnded
-from proxy.signaling.payloads import Reason
 from tests.helpers import eventually
 from tests.integration.origin_client import Client, client, running
 

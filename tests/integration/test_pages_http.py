@@ -8,9 +8,9 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from smproxy.manager.rest.pages import PAGES, WEB, fill
+from smproxy.settings import Settings, SettingsError
 
-from proxy.manager.rest.pages import PAGES, WEB, fill
-from proxy.settings import Settings, SettingsError
 from tests.integration.conftest import StartSimulator
 
 SCRIPTS = sorted(WEB.rglob("*.js"))

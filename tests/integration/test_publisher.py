@@ -15,15 +15,15 @@ from typing import Any
 
 import av
 import pytest
+from smproxy.origin.origin import Origin, OriginSettings
+from smproxy.signaling import messages
+from smproxy.signaling.clock import Clock
+from smproxy.signaling.node import MediaGap, PeerEnded, Report, StreamStarted, TrackStarted, TransportUp
+from smproxy.signaling.payloads import Reason
+from smproxy.testing import Publisher, PublishError, PublishRejected, PublishTimeout
+from smproxy.testing.media import FRAME_RATE, pattern_loop, tone_loop
 from websockets.asyncio.server import ServerConnection, serve
 
-from proxy.origin.origin import Origin, OriginSettings
-from proxy.signaling import messages
-from proxy.signaling.clock import Clock
-from proxy.signaling.node import MediaGap, PeerEnded, Report, StreamStarted, TrackStarted, TransportUp
-from proxy.signaling.payloads import Reason
-from proxy.testing import Publisher, PublishError, PublishRejected, PublishTimeout
-from proxy.testing.media import FRAME_RATE, pattern_loop, tone_loop
 from tests.helpers import eventually, scaled
 
 
@@ -309,7 +309,7 @@ async def test_unusable_media_file(running: RunningOrigin, tmp_path: Path) -> No
 
 async def smproxy(*words: str) -> asyncio.subprocess.Process:
     """Start ``smproxy publish`` as its user does."""
-    command = (sys.executable, "-m", "proxy", "publish", *words)
+    command = (sys.executable, "-m", "smproxy", "publish", *words)
     pipe = asyncio.subprocess.PIPE
     return await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe)
 

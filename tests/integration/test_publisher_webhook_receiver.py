@@ -8,8 +8,8 @@ from typing import Any
 
 import aiohttp
 import pytest
+from smproxy.testing import Answer, ReceivedHook, WebhookReceiver
 
-from proxy.testing import Answer, ReceivedHook, WebhookReceiver
 from tests.helpers import scaled
 
 BODY = b'{"uuid": "u1", "event": "session",  "payload": {"session": 7, "state": "connected"}}'

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 from msgspec import UNSET
+from smproxy.signaling import messages
+from smproxy.signaling.messages import ClientMessage, read_client, read_server
 from websockets.asyncio.client import connect
 
-from proxy.signaling import messages
-from proxy.signaling.messages import ClientMessage, read_client, read_server
 from tests.helpers import scaled
 from tests.integration.conftest import MakePublisher, StartSimulator, published
 

@@ -18,12 +18,12 @@ from typing import Any
 import aiohttp
 import av
 import pytest
+from smproxy.origin.origin import Origin
+from smproxy.signaling.node import RecordingEnded, RecordingStarted, Report
+from smproxy.testing import Publisher, WebhookReceiver
+from smproxy.testing.media import pattern_loop
 from yarl import URL
 
-from proxy.origin.origin import Origin
-from proxy.signaling.node import RecordingEnded, RecordingStarted, Report
-from proxy.testing import Publisher, WebhookReceiver
-from proxy.testing.media import pattern_loop
 from tests.helpers import eventually, scaled
 from tests.integration.commands import start
 from tests.integration.conftest import MakePublisher, StartSimulator, published

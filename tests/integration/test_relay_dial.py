@@ -8,16 +8,16 @@ import socket
 from collections.abc import Callable
 
 import pytest
+from smproxy.manager.relay import RelayEnd, RelayLimits
+from smproxy.manager.upgrade import UpgradeRequest
+from smproxy.signaling import messages
+from smproxy.signaling.messages import CONNECT_FAILED, CONNECT_REJECTED, connect_error
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import TEXT, Frame
 from websockets.typing import Subprotocol
 
-from proxy.manager.relay import RelayEnd, RelayLimits
-from proxy.manager.upgrade import UpgradeRequest
-from proxy.signaling import messages
-from proxy.signaling.messages import CONNECT_FAILED, CONNECT_REJECTED, connect_error
 from tests.helpers import eventually
 from tests.integration.relay_rig import (
     Heard,

@@ -7,13 +7,13 @@ import json
 import struct
 
 import pytest
+from smproxy.manager.relay import RelayEnd, RelayLimits
+from smproxy.signaling.messages import DATA_CHANNEL_AVAILABLE, ServerMessage, data_channel_available
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import BINARY, CONT, PING, PONG, TEXT, Close, Frame
 
-from proxy.manager.relay import RelayEnd, RelayLimits
-from proxy.signaling.messages import DATA_CHANNEL_AVAILABLE, ServerMessage, data_channel_available
 from tests.helpers import eventually
 from tests.integration.relay_rig import (
     Heard,

@@ -7,12 +7,12 @@ import ssl
 from pathlib import Path
 
 import pytest
+from smproxy.manager.relay import RelayEnd, RelayLimits
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CONT, PING, PONG, TEXT, Frame
 
-from proxy.manager.relay import RelayEnd, RelayLimits
 from tests.helpers import eventually, scaled
 from tests.integration.relay_rig import accept_raw, echo, handshake, on_both_loops, origin, raw_origin, rig
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import aiohttp
 import pytest
+from smproxy.simulator import Simulator
+from smproxy.testing import PublishError, Subscriber
+from smproxy.testing.replay import Outcome, Replay
+from smproxy.testing.session_recording import RecordingError, SessionRecording
 from websockets.asyncio.client import connect
 
-from proxy.simulator import Simulator
-from proxy.testing import PublishError, Subscriber
-from proxy.testing.replay import Outcome, Replay
-from proxy.testing.session_recording import RecordingError, SessionRecording
 from tests.helpers import eventually, scaled
 from tests.integration.commands import run
 from tests.integration.conftest import MakePublisher, StartSimulator, published

@@ -7,9 +7,9 @@ from typing import Any
 
 import aiohttp
 import pytest
+from smproxy.options import Address
+from smproxy.simulator import Simulator
 
-from proxy.options import Address
-from proxy.simulator import Simulator
 from tests.integration.conftest import MakePublisher, StartSimulator, published
 
 VERSIONS = ["1.0", "2.0", "3.0", "3.1", "4.0"]

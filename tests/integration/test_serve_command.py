@@ -15,10 +15,10 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from smproxy.testing import Publisher, WebhookReceiver
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from proxy.testing import Publisher, WebhookReceiver
 from tests.helpers import eventually, scaled
 from tests.integration.lives import check_whole_life, last, spell, story
 
@@ -54,7 +54,7 @@ async def start(*arguments: str, cwd: Path, **environ: str) -> asyncio.subproces
     """Start ``smproxy serve`` in an empty directory."""
     with (cwd / "stderr").open("wb") as log:
         return await asyncio.create_subprocess_exec(
-            *[sys.executable, "-m", "proxy", "serve", *arguments],
+            *[sys.executable, "-m", "smproxy", "serve", *arguments],
             cwd=cwd,
             env={key: value for key, value in os.environ.items() if not key.startswith("SMPROXY_")} | environ,
             stdout=asyncio.subprocess.PIPE,
@@ -170,15 +170,15 @@ async def test_interrupted_while_it_starts(tmp_path: Path) -> None:
     """Ctrl-C during the imports ends the command without a traceback."""
     code = """
 import sys
-import proxy.__main__
+import smproxy.__main__
 
 class Interrupted:
     def find_spec(name, *_):
-        if name == "proxy.cli":
+        if name == "smproxy.cli":
             raise KeyboardInterrupt
 
 sys.meta_path.insert(0, Interrupted)
-sys.exit(proxy.__main__.main())
+sys.exit(smproxy.__main__.main())
 """
     process = await asyncio.create_subprocess_exec(
         *[sys.executable, "-c", code], cwd=tmp_path, stderr=asyncio.subprocess.PIPE
@@ -230,7 +230,7 @@ async def test_publish_command(tmp_path: Path, receiver: WebhookReceiver) -> Non
 
         async def publish(*arguments: str) -> tuple[int | None, str]:
             process = await asyncio.create_subprocess_exec(
-                *[sys.executable, "-m", "proxy", "publish", serve.url, "--stream", "s", *arguments],
+                *[sys.executable, "-m", "smproxy", "publish", serve.url, "--stream", "s", *arguments],
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
             )

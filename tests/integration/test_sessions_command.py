@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from proxy.simulator import Simulator
+from smproxy.simulator import Simulator
+
 from tests.helpers import eventually
 from tests.integration.commands import Finished, run
 from tests.integration.conftest import MakePublisher, StartSimulator, published

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from smproxy.manager.relay import RelayEnd
+from smproxy.simulator import Simulator
+from smproxy.testing import PublishRejected, WebhookReceiver
 from websockets.asyncio.client import connect
 
-from proxy.manager.relay import RelayEnd
-from proxy.simulator import Simulator
-from proxy.testing import PublishRejected, WebhookReceiver
 from tests.helpers import eventually, scaled
 from tests.integration.conftest import MakePublisher, StartSimulator, published
 from tests.integration.lives import check_whole_life, last, story
@@ -104,7 +104,7 @@ async def test_window_has_an_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A client that comes back into a session and then says nothing does not keep the session for ever: reason 1."""
-    monkeypatch.setattr("proxy.manager.sessions.RETURN_TIMEOUT", 0.3)
+    monkeypatch.setattr("smproxy.manager.sessions.RETURN_TIMEOUT", 0.3)
     simulator = await start_simulator(receiver, media_gap=0.3, media_timeout=0.6, reconnect_window=0.5)
     lost = publisher(simulator, switch_delay=0.1)
     await lost.publish()
@@ -162,7 +162,7 @@ async def test_nobody_reads_the_banner(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     with (tmp_path / "errors").open("wb") as errors:
         process = await asyncio.create_subprocess_exec(
-            *[sys.executable, "-m", "proxy", "serve", "--port", "0"], cwd=tmp_path, stdout=writing, stderr=errors
+            *[sys.executable, "-m", "smproxy", "serve", "--port", "0"], cwd=tmp_path, stdout=writing, stderr=errors
         )
     os.close(writing)
     banner = await asyncio.to_thread(os.read, reading, 4096)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from smproxy.settings import Settings, SettingsError
+from smproxy.simulator import Simulator
+from smproxy.testing import WebhookReceiver
 from standardwebhooks import Webhook
 
-from proxy.settings import Settings, SettingsError
-from proxy.simulator import Simulator
-from proxy.testing import WebhookReceiver
 from tests.helpers import eventually
 from tests.integration.conftest import MakePublisher, StartSimulator, published
 from tests.integration.lives import check_whole_life, spell, story
@@ -100,7 +100,7 @@ async def test_receiver_that_comes_back_after_a_restart(
 
 async def journal_events(simulator: Simulator) -> list:
     """Return what the simulator's journal lists."""
-    from proxy.hooks.journal import Query
+    from smproxy.hooks.journal import Query
 
     assert simulator.hub.journal is not None
     return await simulator.hub.journal.find(Query())

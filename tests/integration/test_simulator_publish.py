@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 
+from smproxy.simulator import Simulator
+from smproxy.testing import WebhookReceiver
 from websockets.asyncio.client import connect
 
-from proxy.simulator import Simulator
-from proxy.testing import WebhookReceiver
 from tests.helpers import eventually, scaled
 from tests.integration.conftest import MakePublisher, StartSimulator, published
 from tests.integration.lives import check_whole_life, spell, stories

@@ -8,11 +8,9 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from websockets.asyncio.server import ServerConnection, serve
-
-from proxy.signaling import messages
-from proxy.simulator import Simulator
-from proxy.testing import (
+from smproxy.signaling import messages
+from smproxy.simulator import Simulator
+from smproxy.testing import (
     PublishError,
     SubscribeError,
     Subscriber,
@@ -22,7 +20,9 @@ from proxy.testing import (
     frame_number,
     stream_mark,
 )
-from proxy.testing.subscriber_dialogue import Invoke
+from smproxy.testing.subscriber_dialogue import Invoke
+from websockets.asyncio.server import ServerConnection, serve
+
 from tests.helpers import eventually, scaled
 from tests.integration.conftest import MakePublisher, StartSimulator, published
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import textwrap
 
 import pytest
-
-import proxy.origin.origin  # so that the suites which run in this process find it imported
-import proxy.simulator
-import proxy.testing.publisher
-import proxy.testing.subscriber
-import proxy.testing.webhook_receiver  # noqa: F401
+import smproxy.origin.origin  # so that the suites which run in this process find it imported
+import smproxy.simulator
+import smproxy.testing.publisher
+import smproxy.testing.subscriber
+import smproxy.testing.webhook_receiver  # noqa: F401
 
 pytest_plugins = ["pytester"]
 
@@ -135,7 +134,7 @@ def test_the_message_of_a_failure(suite: Suite, kind: str) -> None:
     assert "HTTP 503" in text
     table = [line for line in text.splitlines() if " #" in line and "peer_joined" in line]
     assert len({line.index("#3") for line in table}) == 1, table
-    for inside in ("proxy/testing", "proxy/pytest_plugin", "concurrent/futures"):
+    for inside in ("proxy/smproxy/testing", "proxy/smproxy/pytest_plugin", "concurrent/futures"):
         assert inside not in text.partition("Captured")[0].partition("timeline")[0]
 
 
@@ -179,7 +178,7 @@ def test_faults(suite: Suite) -> None:
     suite.has(
         test_faults="""
             import pytest
-            from proxy.testing import PublishRejected
+            from smproxy.testing import PublishRejected
 
             def test_on(publisher, faults, hooks):
                 fault = faults.add("publish-denied", id="s1")
@@ -263,8 +262,8 @@ def test_settings_that_cannot_be(suite: Suite) -> None:
             "E*a publisher has no option 'recordng'*",
         ]
     )
-    assert "proxy/simulator.py" not in result.stdout.str()
-    assert "proxy/testing" not in result.stdout.str()
+    assert "proxy/smproxy/simulator.py" not in result.stdout.str()
+    assert "proxy/smproxy/testing" not in result.stdout.str()
 
 
 @pytest.mark.parametrize("scope", ["module", "session"])
@@ -411,9 +410,9 @@ def test_a_run_that_does_not_use_it_pays_nothing(suite: Suite) -> None:
             import sys
 
             def test_other():
-                slow = {"aiortc", "av", "aiohttp", "cryptography", "proxy.simulator", "proxy.testing"}
+                slow = {"aiortc", "av", "aiohttp", "cryptography", "smproxy.simulator", "smproxy.testing"}
                 assert slow & set(sys.modules) == set()
-                assert "proxy.pytest_plugin.plugin" in sys.modules
+                assert "smproxy.pytest_plugin.plugin" in sys.modules
         """
     )
     suite.run_apart().assert_outcomes(passed=1)

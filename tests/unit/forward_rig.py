@@ -7,9 +7,9 @@ import struct
 from itertools import pairwise
 from typing import NamedTuple
 
-from proxy.origin.forward import Feed, Sender
-from proxy.origin.track import Track
-from proxy.signaling.payloads import Kind
+from smproxy.origin.forward import Feed, Sender
+from smproxy.origin.track import Track
+from smproxy.signaling.payloads import Kind
 
 KEY = bytes.fromhex("1050b4019d012a8002e001")
 INTER = bytes.fromhex("10b1b401")

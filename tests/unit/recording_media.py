@@ -10,8 +10,7 @@ from typing import Any
 
 import av
 from aiortc.codecs import h264, opus, vpx
-
-from proxy.testing.media import pattern_loop, tone_loop, video_encoder
+from smproxy.testing.media import pattern_loop, tone_loop, video_encoder
 
 
 def rtp(sequence: int, timestamp: int, payload: bytes, *, marker: bool = False, ssrc: int = 1) -> bytes:

@@ -8,10 +8,9 @@ import av
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from proxy.testing import frame_number
-from proxy.testing.block_code import FrameCode, frame_code, paint_luma, stream_mark
-from proxy.testing.counter_source import CounterSource
+from smproxy.testing import frame_number
+from smproxy.testing.counter_source import CounterSource
+from smproxy.testing.frame_marker import FrameCode, frame_code, paint_luma, stream_mark
 
 
 def grey(luma: bytes, width: int, height: int) -> Any:

@@ -13,8 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-
-from proxy.certificates import self_signed, server_context
+from smproxy.certificates import self_signed, server_context
 
 NOW = datetime.datetime.now(datetime.UTC)
 

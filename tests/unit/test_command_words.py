@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from smproxy.commands.describe import describe, identity, printable
+from smproxy.commands.parse_time import milliseconds
+from smproxy.hooks.event import encode
 
-from proxy.commands.describe import describe, identity, printable
-from proxy.commands.when import milliseconds
-from proxy.hooks.event import encode
 from tests.hooks_support import NOW, encoded, hook_event
 
 JSON = st.recursive(

@@ -9,16 +9,15 @@ from pathlib import Path
 
 import msgspec
 import pytest
-
-from proxy.cli import make_parser
-from proxy.manager.record import FIRST, FRAME
-from proxy.manager.records import BUDGET
-from proxy.manager.rest import wait
-from proxy.manager.rest.operations import OPERATIONS
-from proxy.manager.rest.reset import ResetView
-from proxy.manager.rest.wait import NotYet
-from proxy.manager.views import SessionView
-from proxy.signaling.payloads import ConnectError, Reason
+from smproxy.cli import make_parser
+from smproxy.manager.rest import wait
+from smproxy.manager.rest.operations import OPERATIONS
+from smproxy.manager.rest.reset import ResetView
+from smproxy.manager.rest.wait import NotYet
+from smproxy.manager.transcript import FIRST, FRAME
+from smproxy.manager.transcripts import BUDGET
+from smproxy.manager.views import SessionView
+from smproxy.signaling.payloads import ConnectError, Reason
 
 PAGE = (Path(__file__).parents[2] / "docs/control-api.md").read_text()
 EXAMPLES = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from proxy.faults import FaultBook, FaultError, Match
-from proxy.faults.book import MAX_FAULTS, MAX_LOG, MAX_SESSIONS
-from proxy.faults.kind import Room
-from proxy.faults.registry import KINDS, MAX_SIMULATED, read_simulate
-from proxy.signaling.clock import Clock
+from smproxy.faults import FaultBook, FaultError, Match
+from smproxy.faults.catalog import KINDS, MAX_SIMULATED, read_simulate
+from smproxy.faults.fault_registry import MAX_FAULTS, MAX_LOG, MAX_SESSIONS
+from smproxy.faults.kind import Room
+from smproxy.signaling.clock import Clock
 
 
 @dataclass

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from smproxy.faults.signaling_fault import Message, SignalingFault
+from smproxy.manager.relay.delayed_leg import MAX_WAITING, SlowLeg
+from smproxy.manager.relay.fault_pipeline import Detour
+from smproxy.manager.relay.frames import apply_mask, text_frame
+from smproxy.manager.relay.scanner import Scanner
+from smproxy.signaling.payloads import ConnectError
 
-from proxy.faults.line import Message, SignalingFault
-from proxy.manager.relay.detour import Detour
-from proxy.manager.relay.frames import apply_mask, text_frame
-from proxy.manager.relay.scanner import Scanner
-from proxy.manager.relay.slow_leg import MAX_WAITING, SlowLeg
-from proxy.signaling.payloads import ConnectError
 from tests.helpers import eventually
 from tests.hooks_support import run_virtual
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import random
 
 import pytest
-
-from proxy.origin.ice import Credentials, IceLite
-from proxy.origin.impairments import MAX_ATTEMPTS, Impairments, Loss
-from proxy.signaling.node import Inject, Lift
-from proxy.signaling.payloads import ConnectError, Reason
+from smproxy.origin.ice import Credentials, IceLite
+from smproxy.origin.impairments import MAX_ATTEMPTS, Impairments, Loss
+from smproxy.signaling.node import Inject, Lift
+from smproxy.signaling.payloads import ConnectError, Reason
 
 RTP = bytes([0x80, 111]) + bytes(20)
 RTCP = bytes([0x80, 200]) + bytes(20)

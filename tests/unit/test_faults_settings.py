@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from smproxy.settings import SettingsError, load_settings
+from smproxy.signaling.params import ConnectionParams, ParamError
 from yarl import URL
-
-from proxy.settings import SettingsError, load_settings
-from proxy.signaling.params import ConnectionParams, ParamError
 
 
 @pytest.mark.parametrize(

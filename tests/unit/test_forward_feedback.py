@@ -6,8 +6,7 @@ import struct
 
 from hypothesis import given
 from hypothesis import strategies as st
-
-from proxy.origin.forward.feedback import (
+from smproxy.origin.forward.feedback import (
     MAX_NAMED,
     Goodbye,
     KeyFrameRequest,
@@ -16,8 +15,8 @@ from proxy.origin.forward.feedback import (
     ReportBlock,
     read_feedback,
 )
-from proxy.origin.forward.report import write_cname, write_sender_report
-from proxy.origin.reception import (
+from smproxy.origin.forward.report import write_cname, write_sender_report
+from smproxy.origin.rtcp_receiver import (
     Reception,
     SenderReport,
     read_sender_reports,

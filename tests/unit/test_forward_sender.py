@@ -7,12 +7,12 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from smproxy.origin.forward.feedback import ReportBlock
+from smproxy.origin.forward.nack_limiter import MAX_ASKED, MAX_RESENT, RESEND_SPACING
+from smproxy.origin.forward.rtp_unwrap import HISTORY
+from smproxy.origin.forward.track_forwarder import BURST, MAX_LAG
+from smproxy.origin.rtcp_receiver import SenderReport
 
-from proxy.origin.forward.feed import BURST, MAX_LAG
-from proxy.origin.forward.feedback import ReportBlock
-from proxy.origin.forward.repeats import MAX_ASKED, MAX_RESENT, RESEND_SPACING
-from proxy.origin.forward.timeline import HISTORY
-from proxy.origin.reception import SenderReport
 from tests.unit.forward_rig import INTER, KEY, MIDDLE, Publisher, Subscriber, Time, read, rtp
 
 
@@ -187,7 +187,7 @@ def test_a_key_frame_ends_the_catching_up() -> None:
 
 def test_a_cache_that_grows_too_large_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond its bound the cache holds nothing; a newcomer then asks for a key frame."""
-    monkeypatch.setattr("proxy.origin.forward.cache.MAX_BYTES", 2000)
+    monkeypatch.setattr("smproxy.origin.forward.gop_cache.MAX_BYTES", 2000)
     clock, publisher, early = watched()
     publisher.frame(key=True)
     publisher.frames(100)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from proxy.origin.forward import Feed
-from proxy.origin.track import PLI_SPACING, Track
-from proxy.signaling.payloads import Kind
+from smproxy.origin.forward import Feed
+from smproxy.origin.track import PLI_SPACING, Track
+from smproxy.signaling.payloads import Kind
+
 from tests.unit.forward_rig import INTER, KEY, Publisher, Subscriber, Time, rtp
 
 

@@ -7,9 +7,9 @@ import json
 
 import aiohttp
 import pytest
+from smproxy.manager.upgrade import UpgradeRequest
 from websockets.asyncio.client import connect
 
-from proxy.manager.upgrade import UpgradeRequest
 from tests.helpers import eventually
 from tests.integration.relay_rig import HANDSHAKE, Heard, Rig, echo, handshake, on_both_loops, origin, rig
 

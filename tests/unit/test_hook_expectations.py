@@ -7,11 +7,11 @@ import json
 from typing import Any
 
 import pytest
+from smproxy.testing.expectation import Expectation
+from smproxy.testing.hook_log import HookLog
+from smproxy.testing.hook_report import MAX_ROWS, report
+from smproxy.testing.hooks import HookExpectationError, Hooks
 
-from proxy.testing.expectation import Expectation
-from proxy.testing.hook_log import HookLog
-from proxy.testing.hook_report import MAX_ROWS, report
-from proxy.testing.hooks import HookExpectationError, Hooks
 from tests.helpers import scaled
 
 

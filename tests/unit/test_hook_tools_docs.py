@@ -9,19 +9,18 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
-
-from proxy.cli import make_parser
-from proxy.commands.hooks import add_arguments as add_hooks
-from proxy.commands.listen import add_arguments as add_listen
-from proxy.hooks.hub import Hub
-from proxy.hooks.interceptor import Interceptor
-from proxy.hooks.journal import Journal
-from proxy.hooks.sinks.uris import parse_hook_uri
-from proxy.hooks.trigger import Trigger
-from proxy.manager.rest.hooks import _KNOWN, DEFAULT_LIMIT, MAX_LIMIT, HookRoutes
-from proxy.manager.rest.metrics import MetricsRoutes
-from proxy.manager.sessions import Sessions
-from proxy.signaling.clock import Clock
+from smproxy.cli import make_parser
+from smproxy.commands.hooks import add_arguments as add_hooks
+from smproxy.commands.listen import add_arguments as add_listen
+from smproxy.hooks.broadcast import Interceptor
+from smproxy.hooks.dispatcher import Hub
+from smproxy.hooks.journal import Journal
+from smproxy.hooks.sinks.uris import parse_hook_uri
+from smproxy.hooks.trigger import Trigger
+from smproxy.manager.rest.hooks import _KNOWN, DEFAULT_LIMIT, MAX_LIMIT, HookRoutes
+from smproxy.manager.rest.metrics import MetricsRoutes
+from smproxy.manager.sessions import Sessions
+from smproxy.signaling.clock import Clock
 
 TEXT = (Path(__file__).parents[2] / "docs" / "hook-tools.md").read_text(encoding="utf-8")
 

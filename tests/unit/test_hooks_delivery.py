@@ -15,13 +15,13 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from smproxy.hooks.delivery import Delivery, Limits
+from smproxy.hooks.event import Context, EncodedEvent, Stored
+from smproxy.hooks.ordered_queue import Lane, Lanes
+from smproxy.hooks.retry import STANDARD, RetryProfile
+from smproxy.hooks.sink import DELIVERED, Dead, Disabled, Outcome, Retry
+from smproxy.signaling.clock import Clock
 
-from proxy.hooks.delivery import Delivery, Limits
-from proxy.hooks.event import Context, EncodedEvent, Stored
-from proxy.hooks.lanes import Lane, Lanes
-from proxy.hooks.retry import STANDARD, RetryProfile
-from proxy.hooks.sink import DELIVERED, Dead, Disabled, Outcome, Retry
-from proxy.signaling.clock import Clock
 from tests.hooks_support import NOW, VirtualTimeLoop, encoded, run_virtual, stored
 
 CLOCK = Clock(wall=lambda: NOW)
@@ -270,7 +270,7 @@ def test_a_full_queue_refuses_the_newest_and_says_so_once(caplog: pytest.LogCapt
         await settle(delivery)
         await delivery.stop(0.0)
 
-    with caplog.at_level(logging.WARNING, "proxy.hooks"):
+    with caplog.at_level(logging.WARNING, "smproxy.hooks"):
         run_virtual(main())
     assert len([record for record in caplog.records if "is full" in record.getMessage()]) == 1
 

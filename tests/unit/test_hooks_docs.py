@@ -8,14 +8,13 @@ import uuid
 from pathlib import Path
 
 import pytest
-
-from proxy.hooks.delivery import Limits
-from proxy.hooks.event import HookEvent, encode
-from proxy.hooks.journal import FILE_NAME, Retention
-from proxy.hooks.retry import FAST, STANDARD
-from proxy.hooks.sinks.http import MAX_ANSWER
-from proxy.hooks.sinks.webhook import DEFAULT_TIMEOUT
-from proxy.signaling.payloads import ConnectError, Connection, Reason, Role, SessionPayload
+from smproxy.hooks.delivery import Limits
+from smproxy.hooks.event import HookEvent, encode
+from smproxy.hooks.journal import FILE_NAME, Retention
+from smproxy.hooks.retry import FAST, STANDARD
+from smproxy.hooks.sinks.http import MAX_ANSWER
+from smproxy.hooks.sinks.webhook import DEFAULT_TIMEOUT
+from smproxy.signaling.payloads import ConnectError, Connection, Reason, Role, SessionPayload
 
 TEXT = (Path(__file__).parents[2] / "docs" / "hooks.md").read_text(encoding="utf-8")
 

@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from proxy.hooks.event import EventFactory, encode, uuid7
-from proxy.signaling.clock import MAX_SESSION_NUMBER, Clock
-from proxy.signaling.payloads import (
+from smproxy.hooks.event import EventFactory, encode, uuid7
+from smproxy.signaling.clock import MAX_SESSION_NUMBER, Clock
+from smproxy.signaling.payloads import (
     ConnectError,
     Kind,
     LocalTrackPayload,
@@ -25,6 +24,7 @@ from proxy.signaling.payloads import (
     Role,
     SessionPayload,
 )
+
 from tests.hooks_support import NOW, connection, hook_event
 
 

@@ -6,11 +6,12 @@ import asyncio
 import random
 from pathlib import Path
 
-from proxy.hooks.event import EncodedEvent
-from proxy.hooks.hub import Hub
-from proxy.hooks.journal import FILE_NAME, Journal, Query
-from proxy.hooks.sink import Dead, Delivered, Outcome, Retry
-from proxy.signaling.clock import Clock
+from smproxy.hooks.dispatcher import Hub
+from smproxy.hooks.event import EncodedEvent
+from smproxy.hooks.journal import FILE_NAME, Journal, Query
+from smproxy.hooks.sink import Dead, Delivered, Outcome, Retry
+from smproxy.signaling.clock import Clock
+
 from tests.helpers import eventually
 from tests.hooks_support import QUICK, hook_event
 

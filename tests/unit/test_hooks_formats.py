@@ -12,15 +12,14 @@ import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-
-from proxy.hooks.event import Context, EncodedEvent, EventFactory, encode
-from proxy.hooks.formats.cloudevents import rfc3339
-from proxy.hooks.formats.red5 import Red5, connection_guid
-from proxy.hooks.formats.registry import ENVELOPE, FORMATS, format_named
-from proxy.hooks.journal import Journal, JournalReader, Query
-from proxy.hooks.sinks.nats import subject_of
-from proxy.signaling.clock import Clock
-from proxy.signaling.payloads import (
+from smproxy.hooks.event import Context, EncodedEvent, EventFactory, encode
+from smproxy.hooks.formats.cloudevents import rfc3339
+from smproxy.hooks.formats.red5 import Red5, connection_guid
+from smproxy.hooks.formats.registry import ENVELOPE, FORMATS, format_named
+from smproxy.hooks.journal import Journal, JournalReader, Query
+from smproxy.hooks.sinks.nats import subject_of
+from smproxy.signaling.clock import Clock
+from smproxy.signaling.payloads import (
     ConnectError,
     Kind,
     LocalTrackPayload,
@@ -33,6 +32,7 @@ from proxy.signaling.payloads import (
     SessionPayload,
     WebSocketPayload,
 )
+
 from tests.hooks_support import NOW, connection
 
 SESSION = 5577006791947779

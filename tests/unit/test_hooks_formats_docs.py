@@ -8,14 +8,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+from smproxy.hooks.formats.registry import FORMATS
+from smproxy.hooks.sinks.jetstream import DUPLICATE_WINDOW, MAX_AGE
+from smproxy.hooks.sinks.nats import DEFAULT_PORT, DEFAULT_PREFIX, NatsSink, scope_token
+from smproxy.hooks.sinks.signature import Signer
+from smproxy.hooks.sinks.uris import parse_hook_uri
+from smproxy.hooks.sinks.webhook import DEFAULT_TIMEOUT
 from standardwebhooks import Webhook
 
-from proxy.hooks.formats.registry import FORMATS
-from proxy.hooks.sinks.jetstream import DUPLICATE_WINDOW, MAX_AGE
-from proxy.hooks.sinks.nats import DEFAULT_PORT, DEFAULT_PREFIX, NatsSink, scope_token
-from proxy.hooks.sinks.signature import Signer
-from proxy.hooks.sinks.uris import parse_hook_uri
-from proxy.hooks.sinks.webhook import DEFAULT_TIMEOUT
 from tests.unit.test_hooks_formats import PEER, PUBLISHER, SUBSCRIBER, made, projected, state
 
 PAGE = Path(__file__).parents[2] / "docs" / "hook-formats.md"

@@ -8,13 +8,13 @@ import random
 from typing import Any
 
 import pytest
+from smproxy.hooks.broadcast import Interceptor
+from smproxy.hooks.dispatcher import Hub
+from smproxy.hooks.event import EncodedEvent
+from smproxy.hooks.sink import DELIVERED, Outcome
+from smproxy.signaling.clock import Clock
+from smproxy.signaling.payloads import SessionPayload
 
-from proxy.hooks.event import EncodedEvent
-from proxy.hooks.hub import Hub
-from proxy.hooks.interceptor import Interceptor
-from proxy.hooks.sink import DELIVERED, Outcome
-from proxy.signaling.clock import Clock
-from proxy.signaling.payloads import SessionPayload
 from tests.helpers import eventually
 from tests.hooks_support import QUICK, connection, encoded, hook_event
 
@@ -100,7 +100,7 @@ async def test_publish_never_raises(caplog: pytest.LogCaptureFixture) -> None:
         1,
         connection(meta={"x": object()}),
     )
-    with caplog.at_level(logging.WARNING, "proxy.hooks"):
+    with caplog.at_level(logging.WARNING, "smproxy.hooks"):
         hub.publish(impossible)
         hub.publish(hook_event(1, 2))
         await eventually(lambda: sink.events)

@@ -7,9 +7,9 @@ import logging
 
 import msgspec
 import pytest
+from smproxy.hooks.broadcast import Filter, Interceptor, TooManyListenersError
+from smproxy.hooks.event import encode
 
-from proxy.hooks.event import encode
-from proxy.hooks.interceptor import Filter, Interceptor, TooManyListenersError
 from tests.hooks_support import encoded, hook_event
 
 
@@ -63,7 +63,7 @@ async def test_a_slow_listener_is_dropped_alone(caplog: pytest.LogCaptureFixture
     interceptor = Interceptor(queue=3)
     slow, quick = interceptor.subscribe(), interceptor.subscribe()
     seen: list[str] = []
-    with caplog.at_level(logging.WARNING, "proxy.hooks"):
+    with caplog.at_level(logging.WARNING, "smproxy.hooks"):
         for seq in range(1, 10):
             interceptor.offer(encoded(1, seq))
             seen.append(await anext(quick))

@@ -14,9 +14,8 @@ from typing import Any
 
 import msgspec
 import pytest
-
-from proxy.hooks.event import Context, EncodedEvent, Stored
-from proxy.hooks.journal import (
+from smproxy.hooks.event import Context, EncodedEvent, Stored
+from smproxy.hooks.journal import (
     AttemptRecord,
     Journal,
     JournalError,
@@ -25,9 +24,10 @@ from proxy.hooks.journal import (
     Retention,
     State,
 )
-from proxy.hooks.journal.store import STEP
-from proxy.hooks.journal.types import Mark
-from proxy.signaling.clock import Clock
+from smproxy.hooks.journal.store import STEP
+from smproxy.hooks.journal.types import Mark
+from smproxy.signaling.clock import Clock
+
 from tests.helpers import eventually
 from tests.hooks_support import NOW, encoded
 
@@ -320,7 +320,7 @@ async def through_trouble(
     await journal.flush()
     begin()
     try:
-        with caplog.at_level(logging.WARNING, "proxy.hooks"):
+        with caplog.at_level(logging.WARNING, "smproxy.hooks"):
             expected += [journal.append(event(1, seq, body=os.urandom(200_000))) for seq in range(6, 9)]
             await eventually(lambda: told == expected)
             assert not journal.healthy
@@ -386,7 +386,7 @@ async def test_what_is_kept_for_a_file_that_stays_unwritable_is_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Beyond a limit the oldest events are not journalled any more, which is counted and said; all are handed on."""
-    monkeypatch.setattr("proxy.hooks.journal.writer.MAX_WAITING", 100)
+    monkeypatch.setattr("smproxy.hooks.journal.writer.MAX_WAITING", 100)
     told: list[Stored] = []
     async with journal_at(tmp_path / "hooks.db") as journal:
         journal.on_committed(told.extend)
@@ -406,7 +406,7 @@ async def test_a_disk_that_hangs_costs_bounded_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """While nothing is written and nothing fails, events wait up to a limit; those beyond are dropped, counted and said."""
-    monkeypatch.setattr("proxy.hooks.journal.writer.MAX_QUEUED", 10)
+    monkeypatch.setattr("smproxy.hooks.journal.writer.MAX_QUEUED", 10)
     async with journal_at(tmp_path / "hooks.db") as journal:
         other = sqlite3.connect(tmp_path / "hooks.db", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")

@@ -10,13 +10,12 @@ from typing import Any
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from proxy.hooks.event import Context, EncodedEvent, EventFactory
-from proxy.hooks.hub import Hub
-from proxy.hooks.journal import Journal, Query
-from proxy.hooks.journal.recovery import end_unfinished
-from proxy.signaling.clock import Clock
-from proxy.signaling.payloads import (
+from smproxy.hooks.dispatcher import Hub
+from smproxy.hooks.event import Context, EncodedEvent, EventFactory
+from smproxy.hooks.journal import Journal, Query
+from smproxy.hooks.journal.recovery import end_unfinished
+from smproxy.signaling.clock import Clock
+from smproxy.signaling.payloads import (
     ConnectError,
     Kind,
     LocalTrackPayload,
@@ -26,7 +25,8 @@ from proxy.signaling.payloads import (
     SessionPayload,
     WebSocketPayload,
 )
-from proxy.signaling.session import SessionLife
+from smproxy.signaling.session import SessionLife
+
 from tests.hooks_support import connection
 
 STEPS: dict[str, Callable[[SessionLife], list[Payload]]] = {

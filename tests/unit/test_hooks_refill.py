@@ -11,13 +11,13 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from smproxy.hooks.delivery import Delivery, Limits
+from smproxy.hooks.event import Context, EncodedEvent, Stored
+from smproxy.hooks.journal.types import JournalError, Mark, Page, State
+from smproxy.hooks.ordered_queue import Lanes
+from smproxy.hooks.retry import RetryProfile
+from smproxy.hooks.sink import DELIVERED, SKIPPED, Dead, Disabled, Outcome, Retry
 
-from proxy.hooks.delivery import Delivery, Limits
-from proxy.hooks.event import Context, EncodedEvent, Stored
-from proxy.hooks.journal.types import JournalError, Mark, Page, State
-from proxy.hooks.lanes import Lanes
-from proxy.hooks.retry import RetryProfile
-from proxy.hooks.sink import DELIVERED, SKIPPED, Dead, Disabled, Outcome, Retry
 from tests.hooks_support import run_virtual, stored
 from tests.unit.test_hooks_delivery import CLOCK, THREE, FakeSink, pass_time, settle
 

@@ -9,13 +9,13 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
+from smproxy.hooks import replay
+from smproxy.hooks.broadcast import ALL, Filter, Interceptor
+from smproxy.hooks.event import EncodedEvent, Stored
+from smproxy.hooks.journal import Journal
+from smproxy.hooks.replay import SinceError, Start, find_start, replayed
+from smproxy.signaling.clock import Clock
 
-from proxy.hooks import replay
-from proxy.hooks.event import EncodedEvent, Stored
-from proxy.hooks.interceptor import ALL, Filter, Interceptor
-from proxy.hooks.journal import Journal
-from proxy.hooks.replay import SinceError, Start, find_start, replayed
-from proxy.signaling.clock import Clock
 from tests.helpers import scaled
 from tests.hooks_support import encoded
 

@@ -7,8 +7,7 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from proxy.hooks.retry import FAST, PROFILES, STANDARD, RetryProfile
+from smproxy.hooks.retry import FAST, PROFILES, STANDARD, RetryProfile
 
 
 @given(st.integers(1, 6), st.integers())

@@ -8,10 +8,9 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from smproxy.hooks.sinks.signature import Signer
+from smproxy.hooks.sinks.uris import parse_hook_uri
 from standardwebhooks import Webhook, WebhookVerificationError
-
-from proxy.hooks.sinks.signature import Signer
-from proxy.hooks.sinks.uris import parse_hook_uri
 
 
 def test_the_signature_is_that_of_the_specification() -> None:

@@ -11,14 +11,13 @@ import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-
-from proxy.hooks.event import EncodedEvent, EventFactory
-from proxy.hooks.hub import Hub
-from proxy.hooks.journal import Journal
-from proxy.hooks.names import NAMES, STATES
-from proxy.hooks.trigger import TEMPLATES, Trigger, TriggerError
-from proxy.signaling.clock import MAX_SESSION_NUMBER, Clock
-from proxy.signaling.payloads import (
+from smproxy.hooks.dispatcher import Hub
+from smproxy.hooks.event import EncodedEvent, EventFactory
+from smproxy.hooks.journal import Journal
+from smproxy.hooks.names import NAMES, STATES
+from smproxy.hooks.trigger import TEMPLATES, Trigger, TriggerError
+from smproxy.signaling.clock import MAX_SESSION_NUMBER, Clock
+from smproxy.signaling.payloads import (
     Connection,
     LocalTrackPayload,
     PeerPayload,
@@ -26,6 +25,7 @@ from proxy.signaling.payloads import (
     RemoteTrackPayload,
     SessionPayload,
 )
+
 from tests.hooks_support import NOW
 
 PAYLOADS = {
@@ -189,7 +189,7 @@ async def test_valid_or_refused(name: str, params: dict[str, Any]) -> None:
 
 async def test_sessions_are_forgotten_within_bounds(trigger: Trigger, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the latest sessions can be gone on with."""
-    monkeypatch.setattr("proxy.hooks.trigger.MAX_SESSIONS", 2)
+    monkeypatch.setattr("smproxy.hooks.trigger.MAX_SESSIONS", 2)
     sessions = [check(await trigger.fire("session"))["payload"]["session"] for _ in range(3)]
     assert check(await trigger.fire("connected", {"session": sessions[1]}))["seq"] == 2
     with pytest.raises(TriggerError, match="not begun by a trigger"):

@@ -8,13 +8,12 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from smproxy.hooks.formats.registry import FORMATS
+from smproxy.hooks.sink import DELIVERED, Dead, Disabled, Outcome, Retry
+from smproxy.hooks.sinks.nats import NatsSink, scope_token
+from smproxy.hooks.sinks.uris import parse_hook_uri
+from smproxy.hooks.sinks.webhook import WebhookSink, classify, display_name, retry_after
 from yarl import URL
-
-from proxy.hooks.formats.registry import FORMATS
-from proxy.hooks.sink import DELIVERED, Dead, Disabled, Outcome, Retry
-from proxy.hooks.sinks.nats import NatsSink, scope_token
-from proxy.hooks.sinks.uris import parse_hook_uri
-from proxy.hooks.sinks.webhook import WebhookSink, classify, display_name, retry_after
 
 
 @pytest.mark.parametrize(
@@ -112,7 +111,7 @@ def test_without_its_package_nats_says_what_to_install(monkeypatch: pytest.Monke
     """A nats:// URI without nats-py gets one line with the command that helps."""
     for name in [name for name in sys.modules if name == "nats" or name.startswith("nats.")]:
         monkeypatch.delitem(sys.modules, name)
-    for name in ("proxy.hooks.sinks.nats", "proxy.hooks.sinks.jetstream"):
+    for name in ("smproxy.hooks.sinks.nats", "smproxy.hooks.sinks.jetstream"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "nats", None)
     with pytest.raises(ValueError, match=re.escape("pip install 'stream-manager-proxy[nats]'")) as caught:

@@ -8,14 +8,13 @@ import logging
 from collections.abc import Iterator
 
 import pytest
-
-from proxy.logs import configure_logging
+from smproxy.logs import configure_logging
 
 
 @pytest.fixture
 def restored() -> Iterator[None]:
     """Put the loggers back as they were."""
-    loggers = [logging.getLogger(name) for name in ("", "proxy", "websockets", "aiohttp", "aioice", "aiortc")]
+    loggers = [logging.getLogger(name) for name in ("", "smproxy", "websockets", "aiohttp", "aioice", "aiortc")]
     before = [(logger, logger.level, logger.handlers[:]) for logger in loggers]
     yield
     for logger, level, handlers in before:

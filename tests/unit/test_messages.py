@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-
-from proxy.signaling.messages import ServerMessage, adapter_reply, read_server
+from smproxy.signaling.messages import ServerMessage, adapter_reply, read_server
 
 
 @pytest.mark.parametrize("data", ["[]", '["live/cam"]', "true", '"text"', "1", '{"type":1}'])

@@ -7,10 +7,9 @@ import random
 
 import pytest
 from aiortc import RTCDtlsTransport
-
-from proxy.origin import adapter
-from proxy.origin.origin import Origin, OriginSettings
-from proxy.signaling.clock import Clock
+from smproxy.origin import aiortc_adapter as adapter
+from smproxy.origin.origin import Origin, OriginSettings
+from smproxy.signaling.clock import Clock
 
 
 async def test_the_installed_aiortc_is_as_expected() -> None:
@@ -35,7 +34,7 @@ async def test_a_changed_private_name_means_decoding_and_one_warning(
             del self._rx_srtp
 
     monkeypatch.setattr(adapter, "RTCDtlsTransport", Renamed)
-    with caplog.at_level(logging.WARNING, "proxy.origin"):
+    with caplog.at_level(logging.WARNING, "smproxy.origin"):
         origin = await Origin.start(OriginSettings(), lambda _: None, clock=Clock(), rng=random.Random(1))
         await origin.stop()
     assert not origin.passthrough

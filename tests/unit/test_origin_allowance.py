@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-
-from proxy.origin.allowance import Allowance
+from smproxy.origin.token_bucket import Allowance
 
 
 @given(st.lists(st.floats(0, 3), min_size=1, max_size=60))

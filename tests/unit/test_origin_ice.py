@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from aioice import stun as reference
+from smproxy.origin.ice import Credentials, IceLite
 
-from proxy.origin.ice import Credentials, IceLite
 from tests.helpers import eventually
 
 REMOTE = Credentials("wxyz", "q" * 24)
@@ -135,7 +135,7 @@ async def test_only_the_answer_to_a_probe_counts(kind: reference.Class) -> None:
 
 async def test_the_known_addresses_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """The address whose last check is the oldest is forgotten; one that goes on checking stays."""
-    monkeypatch.setattr("proxy.origin.ice.MAX_CHECKED", 3)
+    monkeypatch.setattr("smproxy.origin.ice.MAX_CHECKED", 3)
     async with agent_and(5) as (agent, senders, media):
         first, second, *others = senders
         await first.check()

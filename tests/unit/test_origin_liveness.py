@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxy.origin.liveness import Liveness, Verdict
+from smproxy.origin.liveness import Liveness, Verdict
 
 
 def test_silence_is_probed_then_a_gap_then_lost() -> None:

@@ -11,11 +11,10 @@ import pytest
 from aiortc.sdp import SessionDescription
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from proxy.origin.answer import Plan, plan_answer, write_answer
-from proxy.origin.candidates import HostCandidate, choose_addresses
-from proxy.origin.offer import InvalidOffer, read_offer
-from proxy.signaling.payloads import Kind
+from smproxy.origin.answer import Plan, plan_answer, write_answer
+from smproxy.origin.candidates import HostCandidate, choose_addresses
+from smproxy.origin.offer import InvalidOffer, read_offer
+from smproxy.signaling.payloads import Kind
 
 OFFERS = pathlib.Path(__file__).parents[2] / "fixtures" / "offers"
 CHROMIUM = (OFFERS / "chromium-sdk11-datachannel.sdp").read_bytes().decode()

@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from proxy.origin import h264, vp8
-from proxy.origin.frame import FrameStart
-from proxy.origin.track import payload_of
+from smproxy.origin import h264, vp8
+from smproxy.origin.frame import FrameStart
+from smproxy.origin.track import payload_of
 
 KEY_VP8 = bytes.fromhex("1050b4019d012a8002e0010047")  # 640 x 480
 SPS_BASELINE_640_360 = bytes.fromhex("6742c01fd900a02ff9610000030001000003003c8f162e48")

@@ -16,8 +16,7 @@ from aiortc.rtp import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
-
-from proxy.origin.reception import (
+from smproxy.origin.rtcp_receiver import (
     MAX_MISSING,
     Reception,
     read_sender_reports,

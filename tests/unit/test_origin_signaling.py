@@ -8,9 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from proxy.origin.server import read_target
-from proxy.origin.signaling import (
+from smproxy.origin.publisher_signaling import (
     Conversation,
     Effect,
     KeyFrameInterval,
@@ -22,8 +20,9 @@ from proxy.origin.signaling import (
     Unpublished,
     Via,
 )
-from proxy.origin.streams import Streams
-from proxy.signaling.payloads import ConnectError
+from smproxy.origin.server import read_target
+from smproxy.origin.streams import Streams
+from smproxy.signaling.payloads import ConnectError
 
 OFFER = {"handleOffer": "s1", "data": {"sdp": {"type": "offer", "sdp": "v=0"}}}
 

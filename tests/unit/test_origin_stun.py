@@ -8,8 +8,7 @@ import pytest
 from aioice import stun as reference
 from hypothesis import given
 from hypothesis import strategies as st
-
-from proxy.origin import stun
+from smproxy.origin import stun
 
 LOCAL, REMOTE, PASSWORD = "abcdefgh", "wxyz", "p" * 24
 

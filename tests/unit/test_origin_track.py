@@ -6,9 +6,8 @@ import struct
 
 from hypothesis import given
 from hypothesis import strategies as st
-
-from proxy.origin.track import Track
-from proxy.signaling.payloads import Kind
+from smproxy.origin.track import Track
+from smproxy.signaling.payloads import Kind
 
 KEY = bytes.fromhex("1050b4019d012a8002e001")
 INTER = bytes.fromhex("10b1b401")

@@ -10,9 +10,8 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from smproxy.signaling.params import META_LIMIT, NAME_LIMIT, ConnectionParams, ParamError
 from yarl import URL
-
-from proxy.signaling.params import META_LIMIT, NAME_LIMIT, ConnectionParams, ParamError
 
 CASES: list[dict[str, Any]] = json.loads((Path(__file__).parents[2] / "fixtures/urls.json").read_text())
 

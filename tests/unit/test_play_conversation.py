@@ -9,8 +9,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from proxy.origin.effects import (
+from smproxy.origin.effects import (
     Effect,
     Logged,
     MakeOffer,
@@ -24,10 +23,10 @@ from proxy.origin.effects import (
     TakeAnswer,
     Via,
 )
-from proxy.origin.play.conversation import SubscriberConversation
-from proxy.origin.signaling import Conversation
-from proxy.origin.streams import Streams
-from proxy.signaling.payloads import ConnectError
+from smproxy.origin.play.subscriber_signaling import SubscriberConversation
+from smproxy.origin.publisher_signaling import Conversation
+from smproxy.origin.streams import Streams
+from smproxy.signaling.payloads import ConnectError
 
 OWNER = object()
 REQUEST = {"requestOffer": "s1", "requestId": "x", "transport": "udp", "datachannel": True, "doNotSwitch": False}

@@ -10,12 +10,11 @@ import pytest
 from aiortc.sdp import SessionDescription
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from proxy.origin.candidates import HostCandidate
-from proxy.origin.play.answer import CodecRefused, InvalidAnswer, read_answer
-from proxy.origin.play.offer import OfferPlan, plan_offer, write_offer
-from proxy.origin.sdp import Format
-from proxy.signaling.payloads import Kind
+from smproxy.origin.candidates import HostCandidate
+from smproxy.origin.play.answer import CodecRefused, InvalidAnswer, read_answer
+from smproxy.origin.play.offer import OfferPlan, plan_offer, write_offer
+from smproxy.origin.sdp import Format
+from smproxy.signaling.payloads import Kind
 
 OPUS = Format(111, "OPUS", "opus/48000/2", 48000, "minptime=10;useinbandfec=1")
 VP8 = Format(96, "VP8", "VP8/90000", 90000)

@@ -6,15 +6,16 @@ import random
 import struct
 from typing import Any
 
-from proxy.origin.adapter import Identity
-from proxy.origin.forward import Feed
-from proxy.origin.play.answer import read_answer
-from proxy.origin.play.offer import plan_offer
-from proxy.origin.play.peer import MAX_SOURCES, MAX_UNSENT, SendingPeer
-from proxy.origin.reception import write_nack, write_pli, write_receiver_report
-from proxy.origin.tasks import Tasks
-from proxy.origin.track import Track
-from proxy.signaling.payloads import Kind
+from smproxy.origin.aiortc_adapter import Identity
+from smproxy.origin.forward import Feed
+from smproxy.origin.play.answer import read_answer
+from smproxy.origin.play.offer import plan_offer
+from smproxy.origin.play.subscriber_transport import MAX_SOURCES, MAX_UNSENT, SendingPeer
+from smproxy.origin.rtcp_receiver import write_nack, write_pli, write_receiver_report
+from smproxy.origin.tasks import Tasks
+from smproxy.origin.track import Track
+from smproxy.signaling.payloads import Kind
+
 from tests.unit.test_play_offer import VP8, answered
 
 KEY = bytes.fromhex("1050b4019d012a8002e001")

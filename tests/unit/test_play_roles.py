@@ -7,17 +7,16 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from smproxy.manager.attempt import Attempt, Client
+from smproxy.manager.origin_registry import Node
+from smproxy.origin.effects import Subscribes, Via
+from smproxy.origin.play.subscriber_signaling import SubscriberConversation
+from smproxy.origin.publisher_signaling import Conversation
+from smproxy.origin.streams import Streams
+from smproxy.signaling import messages
+from smproxy.signaling.params import ConnectionParams
+from smproxy.signaling.payloads import Role
 from yarl import URL
-
-from proxy.manager.attempt import Attempt, Client
-from proxy.manager.registry import Node
-from proxy.origin.effects import Subscribes, Via
-from proxy.origin.play.conversation import SubscriberConversation
-from proxy.origin.signaling import Conversation
-from proxy.origin.streams import Streams
-from proxy.signaling import messages
-from proxy.signaling.params import ConnectionParams
-from proxy.signaling.payloads import Role
 
 MESSAGES: list[dict[str, Any]] = [
     {"isAvailable": "s1"},

@@ -6,13 +6,12 @@ import logging
 
 import msgspec
 import pytest
-
-from proxy.origin.effects import Muted, Said
-from proxy.origin.sdp import Format
-from proxy.origin.source import SAID_BURST, Source
-from proxy.origin.streams import Streams
-from proxy.origin.track import Track
-from proxy.signaling.payloads import Kind
+from smproxy.origin.effects import Muted, Said
+from smproxy.origin.sdp import Format
+from smproxy.origin.source import SAID_BURST, Source
+from smproxy.origin.streams import Streams
+from smproxy.origin.track import Track
+from smproxy.signaling.payloads import Kind
 
 VP8 = Format(96, "VP8", "VP8/90000", 90000)
 OPUS = Format(111, "OPUS", "opus/48000/2", 48000)
@@ -115,7 +114,7 @@ def test_a_watcher_that_fails_touches_nobody_else(caplog: pytest.LogCaptureFixtu
     streams, bad, good = Streams(), Watching(fails=True), Watching()
     streams.watch("live", "s1", bad)
     streams.watch("live", "s1", good)
-    with caplog.at_level(logging.ERROR, "proxy.origin.source"):
+    with caplog.at_level(logging.ERROR, "smproxy.origin.source"):
         live(streams, source())
     assert bad.heard == ["broke"]
     assert good.heard == ["published live/s1"]

@@ -6,10 +6,9 @@ import json
 from typing import Any
 
 import pytest
-
-from proxy.signaling import messages
-from proxy.signaling.messages import Candidate
-from proxy.testing.dialogue import (
+from smproxy.signaling import messages
+from smproxy.signaling.messages import Candidate
+from smproxy.testing.dialogue import (
     Action,
     Dialogue,
     Ended,

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 
 import pytest
-
-from proxy.testing.publish_command import _target, add_arguments
-from proxy.testing.sdp_edit import as_browser_offer, receive_nothing
-from proxy.testing.signaling_url import signaling_url
+from smproxy.commands.publish import _target, add_arguments
+from smproxy.testing.sdp_edit import as_browser_offer, receive_nothing
+from smproxy.testing.signaling_url import signaling_url
 
 OFFER = """\
 v=0

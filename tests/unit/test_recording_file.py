@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from smproxy.origin.recording.file import Placed, RecordingFile
+from smproxy.origin.recording.matroska import HEADER_SIZE, Header, TrackEntry, read_header
+from smproxy.origin.recording.recording import Outcome, Queued, Recording
+from smproxy.origin.recording.store import NoRoom, Store
+from smproxy.signaling.payloads import Kind
 
-from proxy.origin.recording.file import Placed, RecordingFile
-from proxy.origin.recording.matroska import HEADER_SIZE, Header, TrackEntry, read_header
-from proxy.origin.recording.recording import Outcome, Queued, Recording
-from proxy.origin.recording.store import NoRoom, Store
-from proxy.signaling.payloads import Kind
 from tests.unit.recording_media import audio_packets, resized_packets, seek, video_packets, watch
 
 _NO_LIMIT = 10**12

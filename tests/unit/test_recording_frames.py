@@ -7,10 +7,10 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from smproxy.origin.recording.depacketizers import DEPACKETIZERS, MAX_PARTS, Depacketizer, Frame
+from smproxy.origin.recording.jitter_buffer import Reorder, Rtp
+from smproxy.testing.media import pattern_loop
 
-from proxy.origin.recording.frames import DEPACKETIZERS, MAX_PARTS, Depacketizer, Frame
-from proxy.origin.recording.reorder import Reorder, Rtp
-from proxy.testing.media import pattern_loop
 from tests.unit.recording_media import audio_packets, rtp, video_packets
 
 

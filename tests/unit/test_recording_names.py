@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from proxy.origin.recording.names import escape, kept_path, relative_path
+from smproxy.origin.recording.names import escape, kept_path, relative_path
 
 _names = st.text(st.characters(), max_size=600)
 

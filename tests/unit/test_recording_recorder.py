@@ -11,15 +11,15 @@ from collections import deque
 from pathlib import Path
 
 import pytest
+from smproxy.origin.recording import recorder as module
+from smproxy.origin.recording.recorder import Recorder, Take
+from smproxy.origin.recording.recording import Queued, Recording
+from smproxy.origin.recording.store import Store
+from smproxy.origin.rtcp_receiver import SenderReport
+from smproxy.origin.track import Track
+from smproxy.signaling.node import RecordingEnded, RecordingStarted, Report
+from smproxy.signaling.payloads import Kind
 
-from proxy.origin.reception import SenderReport
-from proxy.origin.recording import recorder as module
-from proxy.origin.recording.recorder import Recorder, Take
-from proxy.origin.recording.recording import Queued, Recording
-from proxy.origin.recording.store import Store
-from proxy.origin.track import Track
-from proxy.signaling.node import RecordingEnded, RecordingStarted, Report
-from proxy.signaling.payloads import Kind
 from tests.helpers import eventually
 from tests.unit.recording_media import audio_packets, video_packets, watch
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from proxy.origin.server import read_target
-from proxy.settings import Settings, SettingsError, load_settings
+from smproxy.origin.server import read_target
+from smproxy.settings import Settings, SettingsError, load_settings
 
 
 @pytest.mark.parametrize(

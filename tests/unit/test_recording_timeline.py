@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
-
-from proxy.origin.reception import SenderReport
-from proxy.origin.recording.timeline import Timeline
-from proxy.signaling.payloads import Kind
+from smproxy.origin.recording.av_sync import Timeline
+from smproxy.origin.rtcp_receiver import SenderReport
+from smproxy.signaling.payloads import Kind
 
 
 def report(seconds: float, timestamp: int) -> SenderReport:

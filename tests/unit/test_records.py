@@ -9,11 +9,10 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from proxy.manager.record import CHUNK, FIRST, FRAME, Record
-from proxy.manager.records import Records
-from proxy.manager.redaction import Redaction, redacted_url
-from proxy.signaling.clock import Clock
+from smproxy.manager.redaction import Redaction, redacted_url
+from smproxy.manager.transcript import CHUNK, FIRST, FRAME, Record
+from smproxy.manager.transcripts import Records
+from smproxy.signaling.clock import Clock
 
 
 class Time:

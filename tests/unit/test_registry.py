@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
-from proxy.manager.registry import OriginChoiceError, Registry
-from proxy.signaling.node import Hello
+from smproxy.manager.origin_registry import OriginChoiceError, Registry
+from smproxy.signaling.node import Hello
 
 
 def hello(address: str, region: str = "local") -> Hello:

@@ -8,11 +8,10 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from smproxy.manager.relay.frames import close_frame, frame, ping_frame, text_frame
+from smproxy.manager.relay.message_filter import Gate
+from smproxy.manager.relay.scanner import Scanner
 from websockets.frames import BINARY, CLOSE, CONT, PING, PONG, TEXT, Close, Frame, Opcode
-
-from proxy.manager.relay.frames import close_frame, frame, ping_frame, text_frame
-from proxy.manager.relay.gate import Gate
-from proxy.manager.relay.scanner import Scanner
 
 LIMIT = 1000
 MASK = b"\x01\x80\xff\x10"

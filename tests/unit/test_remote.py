@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from typing import Any, Self
 
 import pytest
+from smproxy.testing.loop_thread import LoopThread
+from smproxy.testing.remote import Awaiting, Blocking
 
-from proxy.testing.loop_thread import LoopThread
-from proxy.testing.remote import Awaiting, Blocking
 from tests.helpers import eventually
 
 

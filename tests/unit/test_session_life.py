@@ -9,9 +9,8 @@ from itertools import product
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from proxy.signaling.clock import Clock
-from proxy.signaling.payloads import (
+from smproxy.signaling.clock import Clock
+from smproxy.signaling.payloads import (
     ConnectError,
     Kind,
     LocalTrackPayload,
@@ -21,7 +20,7 @@ from proxy.signaling.payloads import (
     RemoteTrackPayload,
     SessionPayload,
 )
-from proxy.signaling.session import ERROR_OF_END, TABLE, Input, Phase, SessionLife
+from smproxy.signaling.session import ERROR_OF_END, TABLE, Input, Phase, SessionLife
 
 #: One letter a hook, so that a regular expression can be the grammar.
 LETTERS = {

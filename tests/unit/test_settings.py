@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from proxy.options import OPTIONS, Address
-from proxy.properties import parse_properties
-from proxy.serve import add_arguments
-from proxy.settings import Settings, SettingsError, load_settings
+from smproxy.options import OPTIONS, Address
+from smproxy.properties import parse_properties
+from smproxy.serve import add_arguments
+from smproxy.settings import Settings, SettingsError, load_settings
 
 FIXTURE = Path(__file__).parents[2] / "fixtures/red5-web.properties"
 

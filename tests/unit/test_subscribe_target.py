@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 
 import pytest
-
-from proxy.testing.sdp_edit import as_browser_answer
-from proxy.testing.subscribe_command import _target, add_arguments
+from smproxy.commands.subscribe import _target, add_arguments
+from smproxy.testing.sdp_edit import as_browser_answer
 
 ANSWER = """v=0
 m=audio 40190 UDP/TLS/RTP/SAVPF 96

@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from proxy.signaling import messages
-from proxy.signaling.messages import Candidate
-from proxy.testing.dialogue import Ended, Refused, Say, Started, SwitchSoon, TakeCandidate
-from proxy.testing.subscriber_dialogue import (
+from smproxy.signaling import messages
+from smproxy.signaling.messages import Candidate
+from smproxy.testing.dialogue import Ended, Refused, Say, Started, SwitchSoon, TakeCandidate
+from smproxy.testing.subscriber_dialogue import (
     Action,
     Invoke,
     Metadata,

@@ -9,12 +9,12 @@ from typing import Any
 
 import av
 import pytest
+from smproxy.origin import thumbnail as module
+from smproxy.origin.thumbnail import MAX_PACKETS, MAX_SIDE, KeyFrameKeeper, ThumbnailError, Thumbnails, decode
+from smproxy.origin.track import Track
+from smproxy.signaling.payloads import Kind
+from smproxy.testing.media import pattern_loop
 
-from proxy.origin import thumbnail as module
-from proxy.origin.thumbnail import MAX_PACKETS, MAX_SIDE, KeyFrameKeeper, ThumbnailError, Thumbnails, decode
-from proxy.origin.track import Track
-from proxy.signaling.payloads import Kind
-from proxy.testing.media import pattern_loop
 from tests.unit.recording_media import resized_packets, rtp, video_packets
 
 

@@ -1,0 +1,19 @@
+"""``smproxy``, and ``python -m smproxy``."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> int:
+    """Run the command line; one who changes their mind during the imports is not shown where that was."""
+    try:
+        from smproxy.cli import main as run
+
+        return run()
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,36 @@
+"""What ``smproxy serve`` prints when it is ready: the URLs to use."""
+
+from __future__ import annotations
+
+from smproxy.simulator import Simulator, url_host
+
+
+def banner(simulator: Simulator) -> str:
+    """Return the lines of the banner."""
+    settings = simulator.settings
+    host = url_host(settings.host)
+    plain = f"{host}:{simulator.port}"
+    app = settings.default_app
+    rows = [
+        ("Dashboard", f"http://{plain}/"),
+        ("Test pages", f"http://{plain}/publish and /subscribe"),
+        ("Stream manager", f"http://{plain}/streammanager/api/4.0/event/{app}/NAME?action=broadcast"),
+        ("Proxy", simulator.url if settings.proxy_enabled else f"disabled by proxy.enabled in {settings.config}"),
+        ("Webhook socket", f"ws://{plain}/{app}/webhook?customerScope=SCOPE"),
+    ]
+    if simulator.tls_port is not None:
+        rows.append(
+            ("With TLS", f"https://{host}:{simulator.tls_port} and wss://{host}:{simulator.tls_port}/streammanager")
+        )
+    if simulator.authority is not None:
+        rows.append(("Authority", f"{simulator.authority.authority.resolve()} (trust it in browser or system)"))
+    origins = [
+        f"{node.address} ({'in this process' if node.reports else 'external'})"
+        for node in simulator.manager.registry.nodes
+    ]
+    rows.append(("Origins", ", ".join(origins) or "none registered"))
+    sinks = [status.name for status in simulator.hub.status()]
+    rows.append(("Hooks go to", ", ".join(sinks) or "the webhook socket only (add --hook-uri URL)"))
+    width = max(len(label) for label, _ in rows)
+    lines = [f"  {label.ljust(width)}  {text}" for label, text in rows]
+    return "\n".join(["Local stream manager is ready. Ctrl-C stops it.", *lines])

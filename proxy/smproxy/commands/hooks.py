@@ -1,0 +1,248 @@
+"""``smproxy hooks``: what the journal of an instance holds, and events to be sent again or made up."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from smproxy.commands.api import DEFAULT_URL, Api
+from smproxy.commands.output import OK, USAGE, CommandError, ReaderGone, note, write
+from smproxy.commands.parse_time import milliseconds
+from smproxy.hooks.names import STATES
+from smproxy.signaling.payloads import INTERNAL_EVENTS
+
+COMMAND = "smproxy hooks"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the commands of ``smproxy hooks``."""
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    listing = commands.add_parser(
+        "list", help="list the latest events", description="List the latest events of a journal."
+    )
+    _add_place(listing)
+    _add_filters(listing)
+    listing.set_defaults(act=_list)
+    dead = commands.add_parser(
+        "dead", help="list events that a sink gave up", description="List dead letters, with the reasons."
+    )
+    _add_place(dead)
+    _add_filters(dead)
+    dead.set_defaults(act=_dead)
+    show = commands.add_parser(
+        "show", help="show one event and its attempts", description="Show one event and what became of it."
+    )
+    show.add_argument("uuid", metavar="UUID", help="the event's uuid")
+    _add_place(show)
+    show.add_argument("--json", action="store_true", help="print it as one JSON object")
+    show.set_defaults(act=_show)
+    resend = commands.add_parser(
+        "resend", help="send an event again", description="Have the running instance send events again."
+    )
+    resend.add_argument("uuid", nargs="?", metavar="UUID", help="the event's uuid")
+    resend.add_argument("--dead", action="store_true", help="all that were given up")
+    resend.add_argument("--sink", metavar="NAME", help="to this sink only, as `smproxy hooks show` names it")
+    _add_instance(resend)
+    resend.set_defaults(act=_resend)
+    trigger = commands.add_parser(
+        "trigger",
+        help="send a synthetic event",
+        description="Have the running instance send a synthetic event: session, peer, remote_track, local_track, recording, "
+        "or a state such as connected or peer_joined.",
+    )
+    trigger.add_argument("event", metavar="EVENT", help="an event or a state")
+    trigger.add_argument(
+        "--param", action="append", default=[], metavar="KEY=VALUE",
+        help="a field of the payload or the connection, for instance customerScope=acme; may be repeated",
+    )  # fmt: skip
+    trigger.add_argument("--json", action="store_true", help="print the event as it is sent")
+    _add_instance(trigger)
+    trigger.set_defaults(act=_trigger)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run one of the commands. Returns 0; 1 when it failed or found nothing to act on; 2 for unusable arguments."""
+    act: Callable[[argparse.Namespace], int] = arguments.act
+    try:
+        return act(arguments)
+    except ReaderGone:
+        return OK
+    except CommandError as error:
+        note(COMMAND, str(error))
+        return error.code
+
+
+def _add_place(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data-dir",
+        type=Path,
+        metavar="DIR",
+        help="the instance's --data-dir (default SMPROXY_DATA_DIR, else .smproxy)",
+    )
+
+
+def _add_instance(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--url", default=DEFAULT_URL, metavar="URL", help=f"the running instance (default {DEFAULT_URL})"
+    )
+    parser.add_argument(
+        "--token", metavar="TOKEN", help="its admin token; or SMPROXY_ADMIN_TOKEN, which ps does not show"
+    )
+
+
+def _add_filters(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--scope", metavar="SCOPE", help="only this customerScope")
+    parser.add_argument("--id", metavar="ID", help="only connections with this id")
+    parser.add_argument("--session", type=_session, metavar="N", help="only this session")
+    parser.add_argument("--event", type=_event, metavar="EVENT", help="only this event, for instance session or peer")
+    parser.add_argument(
+        "--state", type=_state, metavar="STATE", help="only this state, for instance connected or peer_joined"
+    )
+    parser.add_argument(
+        "--since", metavar="TIME", help="from then on: 10m (ago), 2026-11-21T20:15:00, or Unix milliseconds"
+    )
+    parser.add_argument("--until", metavar="TIME", help="up to then")
+    parser.add_argument("--internal", action="store_true", help="also events that only other formats tell")
+    parser.add_argument("--limit", type=int, default=100, metavar="N", help="the latest so many (default 100)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a line")
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from smproxy.commands.journal import found
+
+    for event in found(_data_dir(arguments), _filters(arguments)):
+        _print_event(event, arguments.json)
+    return OK
+
+
+def _dead(arguments: argparse.Namespace) -> int:
+    from smproxy.commands.journal import found_dead
+
+    for event in found_dead(_data_dir(arguments), _filters(arguments)):
+        if arguments.json:
+            write(_compact(event))
+            continue
+        _print_event(event, False)
+        _print_deliveries(event, only_dead=True)
+    return OK
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    from smproxy.commands.journal import one
+
+    event = one(_data_dir(arguments), arguments.uuid)
+    if arguments.json:
+        write(_compact(event))
+        return OK
+    _print_event(event, False)
+    write(json.dumps({key: value for key, value in event.items() if key not in {"id", "deliveries"}}, indent=2))
+    _print_deliveries(event)
+    return OK
+
+
+def _resend(arguments: argparse.Namespace) -> int:
+    if (arguments.uuid is None) != arguments.dead:
+        raise CommandError("give either the UUID of an event or --dead", USAGE)
+    api = _api(arguments)
+    answer = api.call("POST", arguments.uuid or "dead", "resend", query={"sink": arguments.sink})
+    count = int(answer["resent"])
+    write(f"{count} {'delivery' if count == 1 else 'deliveries'} will be made again.")
+    return OK
+
+
+def _trigger(arguments: argparse.Namespace) -> int:
+    params: dict[str, Any] = {}
+    for pair in arguments.param:
+        key, separator, value = pair.partition("=")
+        if not separator or not key:
+            raise CommandError(f"--param {pair!r}: it takes KEY=VALUE", USAGE)
+        params[key] = None if value == "null" else value
+    event = _api(arguments).call("POST", "trigger", body={"event": arguments.event, "params": params})
+    if arguments.json:
+        write(_compact(event))
+    else:
+        _print_event(event, False)
+        write(f"uuid {event['uuid']}")
+    return OK
+
+
+def _api(arguments: argparse.Namespace) -> Api:
+    return Api(arguments.url, arguments.token or os.environ.get("SMPROXY_ADMIN_TOKEN") or None)
+
+
+def _session(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 16):
+        raise argparse.ArgumentTypeError(f"{text!r} is not the number of a session")
+    return int(text)
+
+
+def _event(text: str) -> str:
+    if text not in (*STATES, *INTERNAL_EVENTS):
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(STATES)}")
+    return text
+
+
+def _state(text: str) -> str:
+    known = [state for states in STATES.values() for state in states]
+    if text not in known and not text.startswith("websocket_"):
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(known)}")
+    return text
+
+
+def _data_dir(arguments: argparse.Namespace) -> Path:
+    return arguments.data_dir or Path(os.environ.get("SMPROXY_DATA_DIR") or ".smproxy")
+
+
+def _filters(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the fields of the query."""
+    if not 0 < arguments.limit <= 1_000_000:
+        raise CommandError("--limit takes a whole number from 1 to 1000000", USAGE)
+    now = time.time()
+    times: dict[str, int | None] = {}
+    for name in ("since", "until"):
+        text = getattr(arguments, name)
+        try:
+            times[f"{name}_ms"] = None if text is None else milliseconds(text, now)
+        except ValueError as error:
+            raise CommandError(f"--{name}: {error}", USAGE) from None
+    return {
+        "customer_scope": arguments.scope,
+        "connection_id": arguments.id,
+        "session": arguments.session,
+        "event": arguments.event,
+        "state": arguments.state,
+        "internal": arguments.internal,
+        "limit": arguments.limit,
+        **times,
+    }
+
+
+def _print_event(event: dict[str, Any], as_json: bool) -> None:
+    from smproxy.commands.describe import describe
+
+    write(_compact(event) if as_json else f"{describe(event, date=True)}  {event['uuid']}")
+
+
+def _print_deliveries(event: dict[str, Any], *, only_dead: bool = False) -> None:
+    from smproxy.commands.describe import clock, printable
+
+    for delivery in event["deliveries"]:
+        if only_dead and delivery["state"] != "dead":
+            continue
+        tries = delivery["tries"]
+        attempts = f"{tries} attempt{'' if tries == 1 else 's'}"
+        write(f"  {printable(delivery['sink'])}: {delivery['state']} after {attempts}")
+        for attempt in delivery["attempts"]:
+            at = clock(attempt["at"], date=True)
+            write(
+                f"    {at} {attempt['outcome']:<9} {attempt['took_ms']:>5} ms  {printable(attempt['detail'])}".rstrip()
+            )
+
+
+def _compact(event: dict[str, Any]) -> str:
+    return json.dumps(event, separators=(",", ":"))

@@ -1,0 +1,114 @@
+"""``smproxy replay``: plays a recorded client against a server and reports the first difference."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import math
+import os
+import ssl
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from smproxy.commands.output import FAILED, OK, USAGE, CommandError, ReaderGone, note, write
+
+COMMAND = "smproxy replay"
+
+DEFAULT_URL = "ws://localhost:5080/streammanager"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``smproxy replay``."""
+    parser.add_argument("file", type=Path, metavar="FILE", help="what `smproxy sessions export` wrote")
+    parser.add_argument(
+        "url", nargs="?", default=DEFAULT_URL, metavar="URL", help=f"the server (default {DEFAULT_URL})"
+    )
+    parser.add_argument(
+        "--password",
+        metavar="WORD",
+        help="connection parameter password, which is never recorded; or SMPROXY_REPLAY_PASSWORD",
+    )
+    parser.add_argument(
+        "--param", action="append", default=[], metavar="KEY=VALUE",
+        help="another value for a recorded parameter, for instance token=…; host= leaves it out; may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
+        "--sdp", choices=("auto", "recorded", "live"), default="auto",
+        help="send the recorded offers and answers, or those of a real peer connection; "
+        "auto: a real one if media came up in the recording",
+    )  # fmt: skip
+    parser.add_argument(
+        "--timeout", type=_seconds, default=10.0, metavar="S", help="seconds to wait for each frame (default 10)"
+    )
+    parser.add_argument("--insecure", action="store_true", help="take any certificate of a wss:// server")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Play a recording. Returns 0 when all was as recorded; 1 at a difference; 2 for unusable arguments."""
+    try:
+        return _run(arguments)
+    except ReaderGone:
+        return OK
+    except CommandError as error:
+        note(COMMAND, str(error))
+        return error.code
+    except KeyboardInterrupt:
+        return FAILED
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    # Imported here because aiortc takes a third of a second, which --help need not pay.
+    from smproxy.testing.errors import StreamError
+    from smproxy.testing.replay import Replay
+    from smproxy.testing.session_recording import RecordingError, SessionRecording
+
+    given = _parameters(arguments)
+    parts = urlsplit(arguments.url)
+    if parts.scheme not in ("ws", "wss") or not parts.hostname:
+        raise CommandError(f"the URL must start with ws:// or wss://, for instance {DEFAULT_URL}", USAGE)
+    try:
+        recording = SessionRecording.read(arguments.file)
+        url = recording.url(arguments.url, given)
+    except RecordingError as error:
+        raise CommandError(str(error), USAGE) from None
+    media = {"auto": None, "recorded": False, "live": True}[arguments.sdp]
+    context = _trusting() if arguments.insecure else None
+    replay = Replay(recording, url, media=media, timeout=arguments.timeout, ssl=context)
+    try:
+        outcome = asyncio.run(replay.run())
+    except StreamError as error:
+        raise CommandError(str(error)) from None
+    if outcome.difference is not None:
+        write(f"different: {outcome.difference}")
+        return FAILED
+    played = f"{outcome.sent} frames sent, {outcome.compared} of the server compared"
+    write(f"same: {played}" + (f"; not played {outcome.skipped}" if outcome.skipped else ""))
+    return OK
+
+
+def _parameters(arguments: argparse.Namespace) -> dict[str, str]:
+    given: dict[str, str] = {}
+    for pair in arguments.param:
+        key, separator, value = pair.partition("=")
+        if not separator or not key:
+            raise CommandError(f"--param {pair!r}: it takes KEY=VALUE", USAGE)
+        given[key] = value
+    password = arguments.password or os.environ.get("SMPROXY_REPLAY_PASSWORD")
+    return given | ({"password": password} if password else {})
+
+
+def _trusting() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return value

@@ -1,0 +1,157 @@
+"""``smproxy sessions``: who is or was connected to a running instance, and what was said."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+from smproxy.commands.api import DEFAULT_URL, Api
+from smproxy.commands.output import OK, CommandError, ReaderGone, note, write
+
+COMMAND = "smproxy sessions"
+
+STATES = ("connecting", "connected", "reconnecting", "disconnected", "failed")
+
+_SECONDS = 1000
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the commands of ``smproxy sessions``."""
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    listing = commands.add_parser(
+        "list", help="list sessions, also ended ones", description="List the latest sessions, the oldest first."
+    )
+    _add_instance(listing)
+    listing.add_argument("--state", choices=STATES, help="only in this state")
+    listing.add_argument("--role", choices=("publisher", "subscriber"), help="only of this role")
+    listing.add_argument("--id", metavar="ID", help="only connections with this id")
+    listing.add_argument("--scope", metavar="SCOPE", help="only this customerScope")
+    listing.add_argument("--limit", type=int, default=100, metavar="N", help="the latest so many (default 100)")
+    listing.add_argument("--json", action="store_true", help="print one JSON object a line")
+    listing.set_defaults(act=_list)
+    show = commands.add_parser(
+        "show", help="show one session", description="Show one session: what it is, its media, and what happened when."
+    )
+    show.add_argument("session", type=_number, nargs="?", metavar="SESSION", help="its number (default: the newest)")
+    show.add_argument("--json", action="store_true", help="print it as one JSON object, with its timeline")
+    _add_instance(show)
+    show.set_defaults(act=_show)
+    export = commands.add_parser(
+        "export",
+        help="write what was said, for a bug report or smproxy replay",
+        description="Write what was said in a session as JSON Lines, without passwords and tokens of its URL.",
+    )
+    export.add_argument("session", type=_number, nargs="?", metavar="SESSION", help="its number (default: the newest)")
+    _add_instance(export)
+    export.set_defaults(act=_export)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run one of the commands. Returns 0; 1 when it failed or there is no such session; 2 for unusable arguments."""
+    act: Callable[[argparse.Namespace], int] = arguments.act
+    try:
+        return act(arguments)
+    except ReaderGone:
+        return OK
+    except CommandError as error:
+        note(COMMAND, str(error))
+        return error.code
+
+
+def _add_instance(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--url", default=DEFAULT_URL, metavar="URL", help=f"the running instance (default {DEFAULT_URL})"
+    )
+    parser.add_argument(
+        "--token", metavar="TOKEN", help="its admin token; or SMPROXY_ADMIN_TOKEN, which ps does not show"
+    )
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    query = {
+        "state": arguments.state, "role": arguments.role, "id": arguments.id, "customerScope": arguments.scope,
+        "limit": str(arguments.limit),
+    }  # fmt: skip
+    answer = _api(arguments).call("GET", query=query)
+    for view in reversed(answer["sessions"]):
+        write(_compact(view) if arguments.json else _line(view))
+    return OK
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    api = _api(arguments)
+    number = _chosen(api, arguments.session)
+    view = api.call("GET", number)
+    timeline = api.call("GET", number, "timeline")
+    if arguments.json:
+        write(_compact(view | {"timeline": timeline["entries"]}))
+        return OK
+    from smproxy.commands.describe import clock, printable
+
+    write(_line(view))
+    for key, value in view.items():
+        if value not in (None, [], False) and key not in {"session", "state", "tracks", "startedAt", "endedAt"}:
+            write(
+                f"  {key:<14} {printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))}"
+            )
+    for track in view["tracks"]:
+        write(f"  {_track(track)}")
+    for entry in timeline["entries"]:
+        what = f"{entry['from']} → {entry['to']}"
+        line = f"  {clock(entry['at'])} {entry['kind']:<9} {what:<18} {entry['title']}  {entry['detail']}"
+        write(printable(line).rstrip())
+    return OK
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    api = _api(arguments)
+    for line in api.lines(_chosen(api, arguments.session), "frames", query={"header": "true"}):
+        write(line)
+    return OK
+
+
+def _chosen(api: Api, session: int | None) -> str:
+    """Return the number of a session: the given one, or the newest."""
+    if session is not None:
+        return str(session)
+    newest = api.call("GET", query={"limit": "1"})["sessions"]
+    if not newest:
+        raise CommandError("there is no session yet")
+    return str(newest[0]["session"])
+
+
+def _api(arguments: argparse.Namespace) -> Api:
+    token = arguments.token or os.environ.get("SMPROXY_ADMIN_TOKEN") or None
+    return Api(arguments.url, token, "/api/v1/sessions")
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 16):
+        raise argparse.ArgumentTypeError(f"{text!r} is not the number of a session")
+    return int(text)
+
+
+def _line(view: dict[str, Any]) -> str:
+    """Return one readable line for a session."""
+    from smproxy.commands.describe import clock, printable
+
+    why = view["error"] or view["reason"] or ""
+    took = f"{view['durationMs'] / _SECONDS:.1f} s"
+    return printable(
+        f"{clock(view['startedAt'], date=True)} {view['customerScope'] or '-':<8} {view['id'] or '-':<12} "
+        f"{view['session']:<16} {view['role']:<10} {view['state']:<12} {took:>8}  {why}"
+    ).rstrip()
+
+
+def _track(track: dict[str, Any]) -> str:
+    size = f" {track['width']}x{track['height']}" if track["width"] else ""
+    rate = f"{track['bitrate'] / 1000:.0f} kbit/s"
+    counts = f"{track['packets']} packets, {track['lost']} lost, {track['bytes']} bytes"
+    return f"{track['track']:<14} {track['direction']} {track['codec']}{size} {rate}, {counts}"
+
+
+def _compact(value: dict[str, Any]) -> str:
+    return json.dumps(value, separators=(",", ":"))

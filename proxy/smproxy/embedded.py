@@ -1,0 +1,104 @@
+"""A running simulator for code that blocks: on a thread of its own, with everything that a test of it needs."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, cast
+
+from smproxy.faults import Fault, FaultBook
+from smproxy.settings import Settings
+from smproxy.testing.blocking import SyncHooks, SyncPublisher, SyncSubscriber
+from smproxy.testing.clients import Clients
+from smproxy.testing.hook_log import HookLog
+from smproxy.testing.hooks import Hooks
+from smproxy.testing.loop_thread import LoopThread
+from smproxy.testing.remote import Blocking
+
+
+class Running(Protocol):
+    """What is needed of the simulator."""
+
+    settings: Settings
+
+    @property
+    def port(self) -> int: ...
+    @property
+    def tls_port(self) -> int | None: ...
+    @property
+    def url(self) -> str: ...
+    @property
+    def rest_url(self) -> str: ...
+    @property
+    def hook_log(self) -> HookLog: ...
+    @property
+    def faults(self) -> FaultBook: ...
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+
+
+class EmbeddedSimulator:
+    """A simulator that runs on a :class:`LoopThread`; every method blocks. Made by :meth:`start`, ended by :meth:`stop`.
+
+    Blocking the thread of the test, or its event loop, does not hold it up.
+    """
+
+    def __init__(self, simulator: Running, thread: LoopThread) -> None:
+        #: The simulator itself; touch it on ``thread`` only (``thread.call``, ``thread.run``).
+        self.inner = simulator
+        self.thread = thread
+        self._clients = Clients(simulator.url, thread, Blocking)
+
+    @classmethod
+    def start(cls, simulator: Running, thread: LoopThread) -> EmbeddedSimulator:
+        """Start a simulator on the thread. Raises what its ``start`` raises."""
+        thread.run(simulator.start())
+        return cls(simulator, thread)
+
+    @property
+    def settings(self) -> Settings:
+        """What it was started with."""
+        return self.inner.settings
+
+    @property
+    def url(self) -> str:
+        """The URL of the WebSocket proxy."""
+        return self.inner.url
+
+    @property
+    def rest_url(self) -> str:
+        """The base URL of REST and pages."""
+        return self.inner.rest_url
+
+    @property
+    def port(self) -> int:
+        """The port of REST, pages and WebSocket."""
+        return self.inner.port
+
+    @property
+    def tls_port(self) -> int | None:
+        """The port of https and wss, if any."""
+        return self.inner.tls_port
+
+    @property
+    def hooks(self) -> SyncHooks:
+        """The hooks since the start."""
+        return cast(SyncHooks, Blocking(Hooks(self.inner.hook_log), self.thread))
+
+    @property
+    def faults(self) -> FaultBook:
+        """What goes wrong on purpose: ``faults.add("publish-denied", id="s1")``."""
+        return cast(FaultBook, Blocking(self.inner.faults, self.thread, (Fault,)))
+
+    def publisher(self, stream: str | None = None, **options: Any) -> SyncPublisher:
+        """Make a headless publisher: ``with simulator.publisher("s1"):``. See :class:`smproxy.testing.Publisher`."""
+        return cast(SyncPublisher, self._clients.publisher(stream, **options))
+
+    def subscriber(self, stream: str, **options: Any) -> SyncSubscriber:
+        """Make a headless subscriber. See :class:`smproxy.testing.Subscriber`."""
+        return cast(SyncSubscriber, self._clients.subscriber(stream, **options))
+
+    def stop(self) -> None:
+        """Close the clients, end every session, deliver the hooks. The thread is left to its owner."""
+        try:
+            self._clients.close()
+        finally:
+            self.thread.run(self.inner.stop())

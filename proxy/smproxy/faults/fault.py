@@ -1,0 +1,112 @@
+"""One fault that is switched on: whom it is for, how often, and what it has done."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping
+from typing import Protocol
+
+from smproxy.faults.kind import FaultKind, Value
+from smproxy.faults.match import Match, Subject
+
+
+class Book(Protocol):
+    """The book that a fault is in."""
+
+    def now(self) -> float:
+        """Return the monotonic time, in seconds."""
+
+    def forget(self, fault: Fault) -> None:
+        """Take a fault out."""
+
+    def note(self, fault: Fault, session: int | None, subject: Subject, detail: str) -> None:
+        """Write down that a fault has acted."""
+
+
+class Fault:
+    """A fault that is, or was, switched on."""
+
+    def __init__(
+        self,
+        book: Book,
+        id: str,
+        kind: FaultKind,
+        parameters: Mapping[str, Value],
+        match: Match,
+        *,
+        count: int | None,
+        probability: float,
+        seed: int,
+        ttl: float | None,
+        session: int | None,
+        now: float,
+    ) -> None:
+        self.id = id
+        self.kind = kind
+        self.parameters = dict(parameters)
+        self.match = match
+        #: How often it may be used; ``None`` for ever.
+        self.count = count
+        self.probability = probability
+        self.seed = seed
+        self.ttl = ttl
+        #: The only session that it is for, of a fault that its connection asked for.
+        self.session = session
+        #: How often it has acted.
+        self.injected = 0
+        #: How often it was used: a session may end before it comes to that.
+        self.used = 0
+        self._book = book
+        self._ends = math.inf if ttl is None else now + ttl
+        self._removed = False
+        self._rng = random.Random(f"{seed}/use")  # noqa: S311 - to be repeated
+
+    def __repr__(self) -> str:
+        return f"<Fault {self.id} {self.name} injected={self.injected}{'' if self.active else ' over'}>"
+
+    @property
+    def name(self) -> str:
+        """The name of its kind."""
+        return self.kind.name
+
+    @property
+    def active(self) -> bool:
+        """Whether it is still used: not removed, its time not over, its count not used up."""
+        return not self.over and (self.count is None or self.used < self.count)
+
+    @property
+    def over(self) -> bool:
+        """Whether it was removed, or its time is over: what it does to those that it is used on ends then, too."""
+        return self._removed or self._book.now() >= self._ends
+
+    def remove(self) -> None:
+        """Switch it off. Does nothing when it is off."""
+        self._book.forget(self)
+        self._removed = True
+
+    def wants(self, subject: Subject, session: int | None) -> bool:
+        """Say whether it is for this connection, and take note of its use: a matter of count and probability, once each."""
+        if not self.active or not self.is_for(subject, session):
+            return False
+        return self.draw()
+
+    def is_for(self, subject: Subject, session: int | None) -> bool:
+        """Say whether a connection is meant."""
+        return self.match.matches(subject) if self.session is None else self.session == session
+
+    def draw(self) -> bool:
+        """Say whether it is to be used now, and take note of that."""
+        if not self.active or (self.probability < 1 and self._rng.random() >= self.probability):
+            return False
+        self.used += 1
+        return True
+
+    def rng(self) -> random.Random:
+        """Return the random numbers of its latest use."""
+        return random.Random(f"{self.seed}/{self.used}")  # noqa: S311 - to be repeated
+
+    def acted(self, session: int | None, subject: Subject, detail: str = "") -> None:
+        """Note that it has acted."""
+        self.injected += 1
+        self._book.note(self, session, subject, detail)

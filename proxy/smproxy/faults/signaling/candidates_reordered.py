@@ -1,0 +1,92 @@
+"""``candidates-reordered``: candidates come one by one, in any order."""
+
+import re
+from collections.abc import Sequence
+from random import Random
+
+import msgspec
+from msgspec import UNSET
+
+from smproxy.faults.kind import FaultKind, Parameter, Room, Values
+from smproxy.faults.signaling_fault import Message, SignalingFault
+from smproxy.faults.stage import TRICKLE_CODES
+from smproxy.signaling import messages
+
+_CANDIDATE = re.compile(r"^a=(candidate:[^\r\n]*)\r?\n", re.MULTILINE)
+_END = re.compile(r"^a=end-of-candidates\r?\n", re.MULTILINE)
+_MEDIA = re.compile(r"(?=^m=)", re.MULTILINE)
+
+#: Candidates of a client that are kept, and for how many seconds.
+MAX_KEPT = 100
+PATIENCE = 2.0
+
+
+class CandidatesReordered(SignalingFault):
+    """Trickles the candidates of an answer, and mixes those of both sides."""
+
+    def __init__(self, values: Values, rng: Random) -> None:
+        self._rng = rng
+        self._early = values["early"]
+        self._of_client: list[Message] = []
+        self._of_origin: list[Message] = []
+        self._waiting = False
+
+    def from_client(self, message: Message) -> Sequence[Message]:
+        """Keep candidates until the last has come."""
+        data = message.client.data
+        if message.client.handle_candidate is UNSET or data is UNSET or data.candidate is UNSET:
+            return (message,)
+        self._of_client.append(message)
+        if not data.candidate.candidate or len(self._of_client) >= MAX_KEPT:
+            return self._mixed(self._of_client)
+        if not self._waiting:
+            self._waiting = True
+            self.line.later(PATIENCE, lambda: self.line.forward("origin", self._mixed(self._of_client)))
+        return ()
+
+    def from_origin(self, message: Message) -> Sequence[Message]:
+        """Take the candidates out of the answer; send them before it, or with the end of candidates."""
+        data = message.server.data
+        if data is UNSET:
+            return (message,)
+        if data.sdp is not UNSET and data.sdp.type == "answer":
+            sdp, self._of_origin = _without_candidates(data.sdp.sdp)
+            answer = Message(messages.answer(sdp))
+            return (*self._mixed(self._of_origin), answer) if self._early else (answer,)
+        if data.candidate is not UNSET and len(self._of_origin) < MAX_KEPT and not self._early:
+            self._of_origin.append(message)
+            return ()
+        if message.code in TRICKLE_CODES:
+            return (message, *self._mixed(self._of_origin))
+        return (message,)
+
+    def _mixed(self, kept: list[Message]) -> list[Message]:
+        mixed = kept.copy()
+        kept.clear()
+        if mixed:
+            self.line.acted()
+            self._rng.shuffle(mixed)
+        return mixed
+
+
+def _without_candidates(sdp: str) -> tuple[str, list[Message]]:
+    """Split an answer from its candidates."""
+    sections = _MEDIA.split(sdp)
+    taken: list[Message] = []
+    for index, section in enumerate(sections[1:]):
+        for line in _CANDIDATE.findall(section):
+            candidate = {"candidate": line, "sdpMLineIndex": index}
+            text = msgspec.json.encode({"data": {"type": "candidate", "candidate": candidate}})
+            taken.append(Message(text))
+    return _END.sub("", _CANDIDATE.sub("", sdp)), taken
+
+
+FAULT = FaultKind(
+    name="candidates-reordered",
+    room=Room.SIGNALING,
+    effect="The candidates of the answer are sent one by one after the end of candidates, in any order; so are the "
+    "client's.",
+    publish="resolves; with `early` no media connection comes about",
+    parameters=(Parameter("early", False, "send those of the answer before it"),),
+    make=CandidatesReordered,
+)

@@ -1,0 +1,42 @@
+"""``name-in-use``: somebody else has the name."""
+
+from collections.abc import Sequence
+from random import Random
+
+from msgspec import UNSET
+
+from smproxy.faults.kind import FaultKind, Parameter, Room, Values
+from smproxy.faults.signaling_fault import Message, SignalingFault
+from smproxy.signaling import messages
+from smproxy.signaling.payloads import ConnectError
+
+#: A normal closure (RFC 6455, 7.4.1), with which an origin ends a refused connection.
+NORMAL = 1000
+
+
+class NameInUse(SignalingFault):
+    """Answers for the origin."""
+
+    def __init__(self, values: Values, rng: Random) -> None:
+        self._grace = values["grace"]
+
+    def from_client(self, message: Message) -> Sequence[Message]:
+        """Answer the question; what comes after it waits for nobody."""
+        if message.client.is_available is UNSET:
+            return (message,)
+        self.line.acted()
+        self.line.say("client", messages.availability(True))
+        self.line.refused(ConnectError.NAME_IN_USE)
+        self.line.later(self._grace, lambda: self.line.close(NORMAL, "the stream name is in use"))
+        return ()
+
+
+FAULT = FaultKind(
+    name="name-in-use",
+    room=Room.SIGNALING,
+    effect="`isAvailable` is answered with `true`, and the socket is closed after a grace. Hook: `connect_error`, "
+    "error 4. A client that does not ask is not touched.",
+    publish="rejects with `Stream with name … already has a broadcast session.`",
+    parameters=(Parameter("grace", 5.0, "seconds until the socket is closed"),),
+    make=NameInUse,
+)

@@ -1,0 +1,114 @@
+"""A session's signaling as a fault sees it: messages that pass, in both directions, and what may be done to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Literal, Protocol, TypeAlias
+
+from msgspec import UNSET
+
+from smproxy.signaling import messages
+from smproxy.signaling.messages import ClientMessage, ServerMessage
+from smproxy.signaling.payloads import ConnectError
+
+Side: TypeAlias = Literal["client", "origin"]
+
+_NO_CLIENT_MESSAGE = ClientMessage()
+_NO_SERVER_MESSAGE = ServerMessage()
+
+
+class Message:
+    """One message on its way. ``text`` is ``None`` for a binary one; ``frames`` are its frames as they came, if they came."""
+
+    def __init__(self, text: bytes | str | None, frames: bytes = b"") -> None:
+        self.raw = text
+        self.frames = frames
+
+    @property
+    def text(self) -> str | None:
+        """The message."""
+        return self.raw.decode() if isinstance(self.raw, bytes) else self.raw
+
+    @cached_property
+    def client(self) -> ClientMessage:
+        """What it says when a client says it; empty when it cannot be read."""
+        return (None if self.raw is None else messages.read_client(self.raw)) or _NO_CLIENT_MESSAGE
+
+    @cached_property
+    def server(self) -> ServerMessage:
+        """What it says when an origin says it; empty when it cannot be read."""
+        return (None if self.raw is None else messages.read_server(self.raw)) or _NO_SERVER_MESSAGE
+
+    @property
+    def code(self) -> str:
+        """The code of an origin's status or error."""
+        data = self.server.data
+        return data.code if data is not UNSET and data.code is not UNSET else ""
+
+    @property
+    def says_starting(self) -> bool:
+        """Whether an origin says that a stream starts."""
+        return self._status_ends_with(" starting")
+
+    @property
+    def says_stopping(self) -> bool:
+        """Whether an origin says that a stream stops."""
+        return self._status_ends_with(" stopping")
+
+    def _status_ends_with(self, word: str) -> bool:
+        data = self.server.data
+        return (
+            data is not UNSET and data.type == "status" and data.message is not UNSET and word in data.message.lower()
+        )
+
+
+class Line(Protocol):
+    """What a fault can do beside letting messages pass. Nothing is done once the session is over."""
+
+    def say(self, to: Side, text: str) -> None:
+        """Say something to one side now."""
+
+    def forward(self, to: Side, messages: Sequence[Message]) -> None:
+        """Let messages go on that were kept."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Close both sides, soon; code 1006 cuts them off without a Close frame."""
+
+    def refused(self, error: ConnectError) -> None:
+        """The hooks are to tell of a refusal, as when the origin had refused the client."""
+
+    def later(self, seconds: float, work: Callable[[], None]) -> None:
+        """Do something later, unless the session is over by then."""
+
+    def acted(self, detail: str = "") -> None:
+        """Note that the fault has acted, which is told once for each session."""
+
+
+class SignalingFault:
+    """What one fault does to one session. The methods are given each message, and return what goes on in its place."""
+
+    line: Line
+
+    def opened(self) -> None:
+        """Both sides are connected."""
+
+    def from_client(self, message: Message) -> Sequence[Message]:
+        """Take a client's message."""
+        return (message,)
+
+    def from_origin(self, message: Message) -> Sequence[Message]:
+        """Take an origin's message."""
+        return (message,)
+
+    def delay(self, sender: Side) -> float:
+        """Return for how many seconds what ``sender`` sent just now is kept; order is always kept."""
+        return 0.0
+
+
+class OnSocket(SignalingFault):
+    """A fault that needs the client on its socket: the notice on which an SDK leaves it is withheld."""
+
+    def from_origin(self, message: Message) -> Sequence[Message]:
+        """Keep the notice back."""
+        return () if message.code == messages.DATA_CHANNEL_AVAILABLE else (message,)

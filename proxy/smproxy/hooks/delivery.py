@@ -1,0 +1,384 @@
+"""Delivery to one sink: in order within a session, sessions side by side, each at the receiver's pace.
+
+At most ``in_flight`` workers exist, and only while there is work; retries wait in a heap with one timer, not in a task each.
+What is in memory is bounded. With a journal, which then is the queue, an event that finds no room is read back from it when
+there is room again (:mod:`smproxy.hooks.outbox_reader`), and each attempt is noted there. Without one it is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from smproxy.hooks.event import Stored
+from smproxy.hooks.journal.types import AttemptRecord, Mark, State
+from smproxy.hooks.ordered_queue import Lane, Lanes
+from smproxy.hooks.outbox_reader import Ledger, Refill
+from smproxy.hooks.retry import FAST, RetryProfile
+from smproxy.hooks.sink import Dead, Delivered, Disabled, Outcome, Retry, Sink, Skipped
+from smproxy.hooks.status import DeadLetter, News, SinkStatus
+from smproxy.hooks.throttle import ThrottledLog
+from smproxy.signaling.clock import Clock
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one sink may hold: events not yet settled, attempts at a time, dead letters kept."""
+
+    queue: int = 10_000
+    in_flight: int = 32
+    dead_letters: int = 1_000
+
+
+class Delivery:
+    """One sink and everything on its way to it. ``start`` is undone by :meth:`stop`."""
+
+    def __init__(
+        self,
+        sink: Sink,
+        *,
+        clock: Clock,
+        rng: random.Random,
+        profile: RetryProfile = FAST,
+        limits: Limits | None = None,
+        ledger: Ledger | None = None,
+    ) -> None:
+        limits = limits or Limits()
+        self._sink = sink
+        self._clock = clock
+        self._rng = rng
+        self._profile = profile
+        self._in_flight = limits.in_flight
+        self._lanes = Lanes(limits.queue)
+        self._ledger = ledger
+        self._refill = None
+        if ledger is not None:
+            self._refill = Refill(ledger, sink.name, self._lanes, give=self._take_back, level=self._tell_if_empty)
+        self._loop = asyncio.get_running_loop()
+        self._workers: set[asyncio.Task[None]] = set()
+        self._running = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_due: float | None = None
+        self._emptied: asyncio.Future[None] | None = None
+        self._closed = False
+        self._disabled: str | None = None
+        self._forgotten = -1
+        self._delivered = self._attempts = self._dropped = self._dead = self._skipped = 0
+        self._outcomes = {"delivered": 0, "retry": 0, "dead": 0, "disabled": 0}
+        self._latency = 0.0
+        self._last_error: str | None = None
+        self._refusals = ThrottledLog(logger, self._loop.time)
+        self._deaths = ThrottledLog(logger, self._loop.time)
+        self._failures = ThrottledLog(logger, self._loop.time)
+        #: Told of each attempt. Must not block.
+        self.on_news: Callable[[News], None] | None = None
+        #: The latest events that were given up, oldest first.
+        self.dead_letters: deque[DeadLetter] = deque(maxlen=limits.dead_letters)
+
+    @classmethod
+    async def start(
+        cls,
+        sink: Sink,
+        *,
+        clock: Clock,
+        rng: random.Random,
+        profile: RetryProfile = FAST,
+        limits: Limits | None = None,
+        ledger: Ledger | None = None,
+    ) -> Delivery:
+        """Start the sink and return its delivery, which begins with what the ``ledger`` has pending.
+
+        Raises what ``sink.start`` raises, and ``JournalError``.
+        """
+        delivery = cls(sink, clock=clock, rng=rng, profile=profile, limits=limits, ledger=ledger)
+        await sink.start()
+        try:
+            if delivery._refill is not None:
+                await delivery._refill.start()
+        except BaseException:
+            await sink.stop()
+            raise
+        return delivery
+
+    @property
+    def name(self) -> str:
+        """The name of the sink."""
+        return self._sink.name
+
+    def offer(self, stored: Stored) -> bool:
+        """Queue an event. ``False``: there is no room, or the sink is no more.
+
+        Without a journal the event is then lost, counted, and that is logged now and then.
+        """
+        if self._disabled is not None and not self._closed and self._ledger is not None:
+            self._bury(stored, f"sink disabled: {self._disabled}", 0)
+            return False
+        if self._closed or self._disabled is not None:
+            self._dropped += self._ledger is None
+            return False
+        if self._refill is not None and not self._refill.direct(stored):
+            return False
+        if not self._lanes.push(stored):
+            if self._refill is not None:
+                self._refill.fall_behind(stored)
+                return False
+            self._dropped += 1
+            event = stored.event
+            self._refusals.warning(
+                "hook sink %s: its queue of %d events is full; event %s of session %d is not sent to it (%d so far)",
+                self._sink.name, len(self._lanes), event.uuid, event.session, self._dropped,
+            )  # fmt: skip
+            return False
+        self._dispatch()
+        return True
+
+    def again(self, ids: list[int]) -> None:
+        """Deliver events again that the journal has made pending; a sink that is disabled is enabled by that."""
+        if self._refill is None or self._closed or not ids:
+            return
+        if self._disabled is not None:
+            logger.warning("hook sink %s is enabled again: a resend was asked for", self._sink.name)
+            self._disabled = None
+        self._refill.again(ids)
+
+    def forget(self, upto: int) -> int:
+        """Drop what waits here, events up to this id, and dead letters; return how many waited.
+
+        An attempt that is under way ends, and is not repeated. A sink that is disabled is enabled.
+        """
+        self._forgotten = upto
+        count = self._backlog()
+        dropped = self._lanes.drain()
+        if self._refill is not None:
+            self._refill.forget(upto)
+        for stored in dropped:
+            if stored.id > upto:
+                self._lanes.push(stored)
+        self.dead_letters.clear()
+        self._disabled = None
+        self._set_timer()
+        self._dispatch()
+        if self._refill is not None:
+            self._refill.made_room()
+        self._tell_if_empty()
+        return count
+
+    def status(self) -> SinkStatus:
+        """Return the counters as they are now."""
+        oldest = min((lane.events[0].event.ts for lane in self._lanes), default=None)
+        return SinkStatus(
+            name=self._sink.name,
+            backlog=self._backlog(),
+            delivered=self._delivered,
+            attempts=self._attempts,
+            dropped=self._dropped,
+            dead=self._dead,
+            disabled=self._disabled is not None,
+            last_error=self._last_error,
+            skipped=self._skipped,
+            retrying=self._lanes.waiting,
+            oldest=None if oldest is None else max(0.0, self._clock.wall() - oldest / 1000),
+            outcomes=dict(self._outcomes),
+            latency_sum=self._latency,
+            latency_count=self._delivered,
+        )
+
+    async def stop(self, flush: float) -> int:
+        """Take no more events, deliver what is queued for at most ``flush`` seconds; return how many were left undelivered."""
+        self._closed = True
+        try:
+            if self._backlog() and flush > 0:
+                await asyncio.wait((self._empty(),), timeout=flush)
+        finally:
+            self._in_flight = 0  # a retry that falls due meanwhile starts no new worker
+            workers = tuple(self._workers)
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+            if self._refill is not None:
+                await self._refill.stop()
+            if self._timer is not None:
+                self._timer.cancel()
+            await self._sink.stop()
+        return self._backlog()
+
+    async def drained(self) -> None:
+        """Wait until all that was given is settled."""
+        while self._backlog():
+            await asyncio.shield(self._empty())
+
+    def _empty(self) -> asyncio.Future[None]:
+        """Return what is done when nothing is left."""
+        if self._emptied is None or self._emptied.done():
+            self._emptied = self._loop.create_future()
+        return self._emptied
+
+    def _backlog(self) -> int:
+        return len(self._lanes) + (0 if self._refill is None else self._refill.left)
+
+    def _take_back(self, stored: Stored) -> bool:
+        """An event comes from the journal; ``False`` when there is no room for it after all."""
+        if stored.id <= self._forgotten:
+            return True
+        if self._disabled is not None:
+            self._bury(stored, f"sink disabled: {self._disabled}", 0)
+            return True
+        if not self._lanes.push(stored):
+            return False
+        self._dispatch()
+        return True
+
+    def _dispatch(self) -> None:
+        """Start workers for the lanes that are ready, as far as there may be more."""
+        # A worker that is about to take a lane counts as running and not yet as busy.
+        for _ in range(min(self._in_flight, self._lanes.busy + self._lanes.ready) - self._running):
+            self._running += 1
+            worker = self._loop.create_task(self._work())
+            self._workers.add(worker)
+            worker.add_done_callback(self._worker_done)
+
+    def _worker_done(self, worker: asyncio.Task[None]) -> None:
+        self._workers.discard(worker)
+        if not worker.cancelled() and (error := worker.exception()) is not None:
+            logger.error("hook sink %s: a delivery worker failed", self._sink.name, exc_info=error)
+
+    async def _work(self) -> None:
+        """Deliver whatever is ready until nothing is."""
+        try:
+            while (lane := self._lanes.take()) is not None:
+                await self._attempt(lane)
+        finally:
+            # Not in the done callback: between the last take and here no event can have come in unseen.
+            self._running -= 1
+
+    async def _attempt(self, lane: Lane) -> None:
+        stored = lane.events[0]
+        event = stored.event
+        began, at = self._loop.time(), self._clock.wall_ms()
+        if lane.attempts == 0:
+            lane.since = began
+        try:
+            outcome: Outcome = await self._sink.deliver(event)
+        except Exception as error:
+            outcome = Retry(None, f"{type(error).__name__}: {error}")
+            self._failures.warning("hook sink %s raised an error", self._sink.name, error=error)
+        if isinstance(outcome, Skipped):
+            self._skipped += 1
+            self._note(stored, State.SKIPPED, None)
+            self._settled(lane)
+            return
+        lane.attempts += 1
+        self._attempts += 1
+        kind, state, why = _kind(outcome)
+        self._outcomes[kind] += 1
+        record = AttemptRecord(at, kind, why, round((self._loop.time() - began) * 1000))
+        if isinstance(outcome, Delivered):
+            self._delivered += 1
+            self._latency += max(0.0, self._clock.wall() - event.ts / 1000)
+            self._note(stored, state, record)
+            self._settled(lane)
+            return
+        self._last_error = why
+        if isinstance(outcome, Retry):
+            self._retry(lane, outcome, record)
+            return
+        self._bury(stored, why, lane.attempts, record)
+        self._settled(lane)
+        if isinstance(outcome, Disabled):
+            self._disable(outcome)
+
+    def _note(self, stored: Stored, state: State, record: AttemptRecord | None) -> None:
+        if self._ledger is not None:
+            self._ledger.mark(Mark(stored.id, self._sink.name, state, record))
+        if self.on_news is not None:
+            try:
+                self.on_news(News(self._sink.name, stored.event, state, record))
+            except Exception:
+                logger.exception("who is told of deliveries failed at event %s", stored.event.uuid)
+
+    def _settled(self, lane: Lane) -> None:
+        self._lanes.settle(lane)
+        if self._refill is not None:
+            self._refill.made_room()
+        self._tell_if_empty()
+
+    def _tell_if_empty(self) -> None:
+        if self._emptied is not None and not self._backlog() and not self._emptied.done():
+            self._emptied.set_result(None)
+
+    def _retry(self, lane: Lane, outcome: Retry, record: AttemptRecord) -> None:
+        now = self._loop.time()
+        stored = lane.events[0]
+        if stored.id <= self._forgotten:
+            self._settled(lane)
+            return
+        wait = None
+        if self._disabled is None:
+            wait = self._profile.wait(
+                attempts=lane.attempts, elapsed=now - lane.since, after=outcome.after, rng=self._rng
+            )
+        if wait is None:
+            self._bury(stored, outcome.why, lane.attempts, record)
+            self._settled(lane)
+            return
+        self._note(stored, State.PENDING, record)
+        self._failures.warning(
+            "hook sink %s: attempt %d at event %s failed: %s; next in %.3g s",
+            self._sink.name, lane.attempts, stored.event.uuid, outcome.why, wait,
+        )  # fmt: skip
+        self._lanes.defer(lane, now + wait)
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        due = self._lanes.next_due()
+        if due == self._timer_due:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_due = due
+        self._timer = None if due is None else self._loop.call_at(due, self._wake)
+
+    def _wake(self) -> None:
+        # An event loop may call a little early (uvloop counts whole milliseconds).
+        self._timer = self._timer_due = None
+        self._lanes.promote(self._loop.time() + 0.001)
+        self._set_timer()
+        self._dispatch()
+
+    def _bury(self, stored: Stored, why: str, attempts: int, record: AttemptRecord | None = None) -> None:
+        if stored.id <= self._forgotten:
+            return
+        event = stored.event
+        self._dead += 1
+        self._note(stored, State.DEAD, record or AttemptRecord(self._clock.wall_ms(), "disabled", why, 0))
+        self.dead_letters.append(DeadLetter(self._sink.name, event, why, attempts, self._clock.wall_ms()))
+        self._deaths.warning(
+            "hook sink %s: gave up on event %s of session %d after %d attempts: %s",
+            self._sink.name, event.uuid, event.session, attempts, why,
+        )  # fmt: skip
+
+    def _disable(self, outcome: Disabled) -> None:
+        if self._disabled is None:
+            self._disabled = outcome.why
+            logger.error("hook sink %s is disabled: %s; it gets no more events", self._sink.name, outcome.why)
+        for stored in self._lanes.drain():
+            self._bury(stored, f"sink disabled: {outcome.why}", 0)
+        if self._refill is not None:
+            self._refill.made_room()
+        self._set_timer()
+        self._tell_if_empty()
+
+
+def _kind(outcome: Delivered | Retry | Dead | Disabled) -> tuple[str, State, str]:
+    """Put an outcome into the words of the journal."""
+    if isinstance(outcome, Delivered):
+        return "delivered", State.DELIVERED, ""
+    if isinstance(outcome, Retry):
+        return "retry", State.PENDING, outcome.why
+    return ("dead" if isinstance(outcome, Dead) else "disabled"), State.DEAD, outcome.why

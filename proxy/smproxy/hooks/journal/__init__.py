@@ -1,0 +1,29 @@
+"""The journal: every hook on disk before anybody is told of it, and what became of it at each sink."""
+
+from __future__ import annotations
+
+from smproxy.hooks.event import Stored
+from smproxy.hooks.journal.journal import FILE_NAME, Journal, JournalReader
+from smproxy.hooks.journal.types import (
+    AttemptRecord,
+    DeliveryRecord,
+    JournalError,
+    JournalStatus,
+    Query,
+    Retention,
+    State,
+)
+
+__all__ = [
+    "FILE_NAME",
+    "AttemptRecord",
+    "DeliveryRecord",
+    "Journal",
+    "JournalError",
+    "JournalReader",
+    "JournalStatus",
+    "Query",
+    "Retention",
+    "State",
+    "Stored",
+]

@@ -1,0 +1,171 @@
+"""The journal's file: its lock, its schema, and what is said when it cannot be used."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from smproxy.hooks.journal.types import JournalError, merge_attempts
+
+try:
+    import fcntl
+except ImportError:  # not a POSIX system
+    fcntl = None  # type: ignore[assignment]
+
+#: "smpj": tells our files from other SQLite databases.
+APPLICATION_ID = 0x736D706A
+
+#: The version of the tables; a file with a higher one is of a newer program.
+SCHEMA = 1
+
+#: How long a commit waits for somebody else who has locked the file, in seconds.
+BUSY_TIMEOUT = 1.0
+
+_ENDS = "event = 'session' AND state IN ('disconnected', 'connect_error')"
+
+_TABLES = f"""
+CREATE TABLE events(
+    id INTEGER PRIMARY KEY, uuid TEXT NOT NULL UNIQUE, session INTEGER NOT NULL, seq INTEGER NOT NULL, event TEXT NOT NULL,
+    state TEXT NOT NULL, scope TEXT, connection TEXT, ts INTEGER NOT NULL, flags INTEGER NOT NULL, context BLOB,
+    body BLOB NOT NULL
+);
+CREATE INDEX events_session ON events(session);
+CREATE INDEX events_end ON events(session) WHERE {_ENDS};
+CREATE TABLE sinks(
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER, floor INTEGER NOT NULL
+);
+CREATE TABLE deliveries(
+    event INTEGER NOT NULL, sink INTEGER NOT NULL, state INTEGER NOT NULL, tries INTEGER NOT NULL, attempts TEXT NOT NULL,
+    PRIMARY KEY(event, sink)
+) WITHOUT ROWID;
+CREATE INDEX deliveries_dead ON deliveries(event) WHERE state = 2;
+"""
+
+
+class FileLock:
+    """An exclusive lock on ``<path>.lock``; it ends with the process however that ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor: int | None = None
+        if fcntl is None:
+            return
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(descriptor, 20).decode("ascii", "replace").strip()
+            os.close(descriptor)
+            raise JournalError(
+                f"the journal {path.with_suffix('')} is in use by another instance"
+                f"{f' (process {holder})' if holder else ''}: stop that one or give another --data-dir"
+            ) from None
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, str(os.getpid()).encode())
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Let others have the file."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def connect(path: Path | None) -> sqlite3.Connection:
+    """Open the journal for writing, and make it if there is none. ``None``: in memory. Raises ``JournalError``."""
+    if path is None:
+        return _prepared(sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False), ":memory:")
+    with contextlib.suppress(OSError):  # what is wrong SQLite will say, too
+        # Hooks tell of people: the file is for its owner only, and SQLite gives its side files the same rights.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    with _in_words(path):
+        connection = sqlite3.connect(
+            path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False, cached_statements=64
+        )
+        try:
+            return _prepared(connection, str(path))
+        except BaseException:
+            connection.close()
+            raise
+
+
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """Open the journal for reading only, whether or not an instance writes to it. Raises ``JournalError``."""
+    if not path.is_file():
+        raise JournalError(f"there is no journal at {path}: nothing was recorded there, or --data-dir is another one")
+    with _in_words(path):
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0, isolation_level=None, check_same_thread=False
+        )
+        try:
+            _check(connection, str(path), _number(connection, "PRAGMA user_version"))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _prepared(connection: sqlite3.Connection, name: str) -> sqlite3.Connection:
+    version = _number(connection, "PRAGMA user_version")
+    if version == 0 and _number(connection, "SELECT count(*) FROM sqlite_schema") == 0:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("PRAGMA journal_mode = WAL")
+        # In one transaction: whoever is killed here leaves an empty file, or a whole one.
+        connection.executescript(
+            f"BEGIN; {_TABLES} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA}; COMMIT"
+        )
+    else:
+        _check(connection, name, version)
+        connection.execute("PRAGMA journal_mode = WAL")
+        if (verdict := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+            raise sqlite3.DatabaseError(str(verdict).splitlines()[-1])
+    # NORMAL: every commit survives the death of the process; the last few may be lost when the whole machine loses power.
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA journal_size_limit = 16777216")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    connection.create_function("merge_attempts", 2, merge_attempts, deterministic=True)
+    return connection
+
+
+def _check(connection: sqlite3.Connection, name: str, version: int) -> None:
+    if _number(connection, "PRAGMA application_id") != APPLICATION_ID:
+        raise JournalError(f"{name} is not a hook journal: give another --data-dir")
+    if version > SCHEMA:
+        raise JournalError(
+            f"the journal {name} was written by a newer version: use that one, or give another --data-dir"
+        )
+
+
+def _number(connection: sqlite3.Connection, sql: str) -> int:
+    return int(connection.execute(sql).fetchone()[0])
+
+
+@contextlib.contextmanager
+def _in_words(path: Path) -> Iterator[None]:
+    """Turn what SQLite says about a file into what its owner can do about it."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise JournalError(explain(path, error)) from None
+
+
+def explain(path: Path, error: sqlite3.Error) -> str:
+    """Say in one line what is wrong with the journal and what to do."""
+    what = str(error)
+    code = getattr(error, "sqlite_errorcode", None)
+    primary = code & 0xFF if isinstance(code, int) else None
+    if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or (
+        primary is None and isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
+    ):
+        return (
+            f"the journal {path} is damaged ({what}): move it away with mv {path}* ELSEWHERE, a new one is begun then"
+        )
+    if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return f"the journal {path} is locked by another program: close that one"
+    if primary == sqlite3.SQLITE_FULL:
+        return f"no room for the journal {path}: free some disk space"
+    if primary in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
+        return f"the journal {path} cannot be written ({what}): give a writable --data-dir"
+    return f"the journal {path} cannot be used: {what}"

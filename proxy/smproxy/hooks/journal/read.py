@@ -1,0 +1,192 @@
+"""Questions to the journal's tables. Everything here is synchronous and only reads."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from smproxy.hooks.event import Context, EncodedEvent, Stored
+from smproxy.hooks.journal.types import DeliveryRecord, Page, Query, State, decode_attempts
+
+#: Bits of the column ``flags``.
+INTERNAL, SYNTHETIC = 1, 2
+
+#: An end event of the session of ``e`` is in the journal.
+ENDED = (
+    "EXISTS (SELECT 1 FROM events x WHERE x.session = e.session AND x.event = 'session' "
+    "AND x.state IN ('disconnected', 'connect_error'))"
+)
+
+_COLUMNS = "e.id, e.uuid, e.session, e.seq, e.event, e.state, e.scope, e.connection, e.ts, e.flags, e.context, e.body"
+
+#: The event ``e`` is or was for the sink ``s``.
+COVERED = "e.id > s.first AND (s.last IS NULL OR e.id <= s.last)"
+
+_no_context = Context()
+_context_decoder = msgspec.json.Decoder(Context)
+
+
+def stored(row: Sequence[Any]) -> Stored:
+    """Make an event of a row of ``_COLUMNS``."""
+    number, uuid, session, seq, event, state, scope, connection, ts, flags, context, body = row
+    return Stored(
+        number,
+        EncodedEvent(
+            uuid=uuid,
+            session=session,
+            seq=seq,
+            event=event,
+            state=state,
+            customer_scope=scope,
+            ts=ts,
+            body=body,
+            connection_id=connection,
+            context=_no_context if context is None else _context_decoder.decode(context),
+            internal=bool(flags & INTERNAL),
+        ),
+    )
+
+
+def find(connection: sqlite3.Connection, query: Query) -> list[Stored]:
+    """Return the events that ``query`` asks for, in the order of their ids."""
+    conditions, values = _conditions(query)
+    where = " AND ".join(conditions) or "1"
+    order = "DESC" if query.newest_first else "ASC"
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM events e WHERE {where} ORDER BY e.id {order} LIMIT ?",  # noqa: S608 - values are bound
+        (*values, max(0, query.limit)),
+    )
+    return [stored(row) for row in rows.fetchall()]
+
+
+def _conditions(query: Query) -> tuple[list[str], list[object]]:
+    simple: list[tuple[str, object]] = [
+        ("e.scope = ?", query.customer_scope),
+        ("e.connection = ?", query.connection_id),
+        ("e.session = ?", query.session),
+        ("e.event = ?", query.event),
+        ("e.state = ?", query.state),
+        ("e.ts >= ?", query.since_ms),
+        ("e.ts <= ?", query.until_ms),
+        ("e.id > ?", query.after_id),
+        ("e.id < ?", query.before_id),
+    ]
+    conditions = [condition for condition, value in simple if value is not None]
+    values = [value for _, value in simple if value is not None]
+    if not query.internal:
+        conditions.append(f"e.flags & {INTERNAL} = 0")
+    if query.dead:
+        dead = "SELECT d.event FROM deliveries d WHERE d.state = 2"
+        if query.sink is not None:
+            dead += " AND d.sink IN (SELECT id FROM sinks WHERE name = ?)"
+            values.append(query.sink)
+        conditions.append(f"e.id IN ({dead})")
+    elif query.sink is not None:
+        conditions.append(f"EXISTS (SELECT 1 FROM sinks s WHERE s.name = ? AND {COVERED})")  # noqa: S608
+        values.append(query.sink)
+    return conditions, values
+
+
+def get(connection: sqlite3.Connection, uuid: str) -> tuple[Stored, tuple[DeliveryRecord, ...]] | None:
+    """Return an event and what became of it at each sink that it is or was for."""
+    row = connection.execute(f"SELECT {_COLUMNS} FROM events e WHERE e.uuid = ?", (uuid,)).fetchone()  # noqa: S608
+    if row is None:
+        return None
+    rows = connection.execute(
+        "SELECT s.name, coalesce(d.state, 0), d.attempts, d.tries FROM events e "  # noqa: S608 - constants
+        f"JOIN sinks s ON {COVERED} LEFT JOIN deliveries d ON d.event = e.id AND d.sink = s.id WHERE e.id = ? ORDER BY s.id",
+        (row[0],),
+    ).fetchall()
+    records = tuple(
+        DeliveryRecord(name, State(state).name.lower(), decode_attempts(attempts) if attempts else (), tries or 0)
+        for name, state, attempts, tries in rows
+    )
+    return stored(row), records
+
+
+_PENDING = (
+    "FROM events e LEFT JOIN deliveries d ON d.event = e.id AND d.sink = ? "
+    "WHERE e.id > ? AND e.id <= ? AND (d.state IS NULL OR d.state = 0)"
+)
+
+
+def _periods(connection: sqlite3.Connection, sink: str, after: int) -> list[tuple[int, int, int]]:
+    """The times in which a sink was in use, one after the other: their numbers, and between which ids to look."""
+    rows = connection.execute(
+        "SELECT id, max(first, floor, ?), coalesce(last, ?) FROM sinks WHERE name = ? ORDER BY id", (after, 2**62, sink)
+    )
+    return [(number, low, high) for number, low, high in rows.fetchall() if low < high]
+
+
+def pending(connection: sqlite3.Connection, sink: str, after: int, limit: int) -> Page:
+    """Return the oldest pending events of a sink that come after the id ``after``."""
+    last = newest(connection)  # asked first: what is written in between is then not taken for seen
+    found: list[Stored] = []
+    for period in _periods(connection, sink, after):
+        rows = connection.execute(
+            f"SELECT {_COLUMNS} {_PENDING} ORDER BY e.id LIMIT ?",
+            (*period, limit - len(found)),
+        ).fetchall()
+        found += (stored(row) for row in rows)
+        if len(found) >= limit:
+            break
+    return Page(tuple(found), last, len(found) < limit)
+
+
+def count_pending(connection: sqlite3.Connection, sink: str) -> int:
+    """Return how many events a sink has not settled."""
+    return sum(
+        int(connection.execute(f"SELECT count(*) {_PENDING}", period).fetchone()[0])
+        for period in _periods(connection, sink, 0)
+    )
+
+
+def count_dead(connection: sqlite3.Connection, sink: str) -> int:
+    """Return how many events a sink was not able to deliver."""
+    return int(
+        connection.execute(
+            "SELECT count(*) FROM deliveries WHERE state = 2 AND sink IN (SELECT id FROM sinks WHERE name = ?)", (sink,)
+        ).fetchone()[0]
+    )
+
+
+def fetch(connection: sqlite3.Connection, ids: Iterable[int]) -> tuple[Stored, ...]:
+    """Return the events with these ids, those that are still kept, in the order of their ids."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM events e WHERE e.id IN (SELECT value FROM json_each(?)) ORDER BY e.id",  # noqa: S608
+        (msgspec.json.encode(list(ids)).decode(),),
+    )
+    return tuple(stored(row) for row in rows.fetchall())
+
+
+def of_sessions(connection: sqlite3.Connection, sessions: Iterable[int]) -> list[Stored]:
+    """Return all events of these sessions in the order of their ids."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM events e WHERE e.session IN (SELECT value FROM json_each(?)) ORDER BY e.id",  # noqa: S608
+        (msgspec.json.encode(list(sessions)).decode(),),
+    )
+    return [stored(row) for row in rows.fetchall()]
+
+
+def newest(connection: sqlite3.Connection) -> int:
+    """Return the highest id of an event, 0 when there is none."""
+    return int(connection.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()[0])
+
+
+def latest_ts(connection: sqlite3.Connection) -> int:
+    """Return the time of the newest event, 0 when there is none."""
+    row = connection.execute("SELECT ts FROM events ORDER BY id DESC LIMIT 1").fetchone()
+    return int(row[0]) if row else 0
+
+
+def unfinished(connection: sqlite3.Connection, after: int, limit: int) -> list[tuple[int, int]]:
+    """Return sessions without an end: their numbers and the ids of their first events, after the first id ``after``."""
+    rows = connection.execute(
+        "SELECT e.session, min(e.id) FROM events e "  # noqa: S608 - constants
+        f"WHERE e.flags = 0 AND NOT {ENDED} GROUP BY e.session HAVING min(e.id) > ? ORDER BY 2 LIMIT ?",
+        (after, limit),
+    )
+    return [(int(session), int(first)) for session, first in rows.fetchall()]

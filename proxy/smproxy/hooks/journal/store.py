@@ -1,0 +1,285 @@
+"""Changes to the journal's tables. Synchronous; used by one thread, which must not be that of the event loop.
+
+Each change is one SQL statement for many rows, not one per row: Python's interpreter lock is let go of and taken back for each
+statement, and the event loop may hold on to it for milliseconds in between.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from smproxy.hooks.event import Context, Stored
+from smproxy.hooks.journal import read
+from smproxy.hooks.journal.types import Mark, Retention, encode_attempts
+
+#: Events that are written in one statement, and so in one transaction.
+BATCH = 1024
+
+_EVENT_COLUMNS = 12
+_MARK_COLUMNS = 5
+_no_context = Context()
+
+#: Rows that one step of compaction looks at.
+STEP = 1000
+
+
+def _placeholders(rows: int, columns: int) -> str:
+    return ",".join(["(" + ",".join("?" * columns) + ")"] * rows)
+
+
+def _rounded(count: int) -> int:
+    """The next power of two: so that there are few different statements, which are then prepared once."""
+    return 1 << (count - 1).bit_length()
+
+
+def _text(text: str | None) -> str | None:
+    """A client may have sent half a surrogate pair, which a file cannot hold."""
+    return text if text is None or text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def _context(context: Context) -> bytes | None:
+    if context == _no_context:
+        return None
+    try:
+        return msgspec.json.encode(context)
+    except UnicodeEncodeError:
+        changes = {name: _text(getattr(context, name)) for name in ("user_agent", "stream", "watcher")}
+        return msgspec.json.encode(msgspec.structs.replace(context, **changes))
+
+
+class Store:
+    """The tables of one journal, as its only writer sees them."""
+
+    def __init__(self, connection: sqlite3.Connection, retention: Retention) -> None:
+        self.connection = connection
+        self._retention = retention
+        self._sinks: dict[str, list[tuple[int, int, int | None]]] = {}
+        self._active: tuple[str, ...] = ()
+        self._scan = 0
+        self._idle = True
+        self._forcing = False
+        self._forgotten = -1
+        self.last_id = self._number(
+            "SELECT max((SELECT coalesce(max(id), 0) FROM events), (SELECT coalesce(max(event), 0) FROM deliveries), "
+            "(SELECT coalesce(max(max(first, coalesce(last, 0))), 0) FROM sinks))"
+        )
+        self.events = self._number("SELECT count(*) FROM events")
+        self._load_sinks()
+
+    def _number(self, sql: str, *values: object) -> int:
+        return int(self.connection.execute(sql, values).fetchone()[0])
+
+    def insert(self, events: Sequence[Stored]) -> None:
+        """Write at most ``BATCH`` events. Those that are there already are left alone."""
+        rows = _rounded(len(events))
+        values: list[object] = []
+        for stored in events:
+            event = stored.event
+            flags = read.INTERNAL * event.internal | read.SYNTHETIC * event.context.synthetic
+            values += (
+                stored.id, event.uuid, event.session, event.seq, event.event, event.state, _text(event.customer_scope),
+                _text(event.connection_id), event.ts, flags, _context(event.context), event.body,
+            )  # fmt: skip
+        values += (None,) * ((rows - len(events)) * _EVENT_COLUMNS)
+        changed = self.connection.execute(
+            f"INSERT OR IGNORE INTO events SELECT * FROM (VALUES {_placeholders(rows, _EVENT_COLUMNS)}) "  # noqa: S608
+            "WHERE column1 IS NOT NULL",
+            values,
+        )
+        self.events += changed.rowcount
+
+    def mark(self, marks: Sequence[Mark]) -> None:
+        """Write news of at most ``BATCH`` deliveries."""
+        values: list[object] = []
+        rows = 0
+        for mark in marks:
+            if mark.event <= self._forgotten or (sink := self._sink_of(mark.sink, mark.event)) is None:
+                continue
+            attempt = mark.attempt
+            rows += 1
+            values += (mark.event, sink, int(mark.state), int(attempt is not None))
+            values.append(encode_attempts(() if attempt is None else (attempt,)))
+        if not rows:
+            return
+        size = _rounded(rows)
+        values += (None,) * ((size - rows) * _MARK_COLUMNS)
+        self.connection.execute(
+            f"INSERT INTO deliveries SELECT * FROM (VALUES {_placeholders(size, _MARK_COLUMNS)}) "  # noqa: S608
+            "WHERE column1 IS NOT NULL ON CONFLICT(event, sink) DO UPDATE SET state = excluded.state, "
+            "tries = tries + excluded.tries, attempts = merge_attempts(attempts, excluded.attempts)",
+            values,
+        )
+
+    def begin_sinks(self, names: Iterable[str]) -> None:
+        """Say which sinks there are from now on. A new one gets what comes from now on; one that is gone gets no more."""
+        self._active = tuple(dict.fromkeys(names))
+        for name, periods in list(self._sinks.items()):
+            if name not in self._active:
+                self.connection.execute(
+                    "UPDATE sinks SET last = ? WHERE name = ? AND last IS NULL", (self.last_id, name)
+                )
+            elif periods[-1][2] is None:
+                self._raise_floor(periods[-1][0])
+        for name in self._active:
+            periods = self._sinks.get(name, [])
+            if not periods or periods[-1][2] is not None:
+                self.connection.execute(
+                    "INSERT INTO sinks(name, first, floor) VALUES (?, ?, ?)", (name, self.last_id, self.last_id)
+                )
+        self._load_sinks()
+
+    def reset(self, sink: str, uuid: str | None) -> list[int]:
+        """Make deliveries pending again: of one event that is settled, or all that are dead; return the ids of the events."""
+        periods = [number for number, _, last in self._sinks.get(sink, [])]
+        ids: list[int] = []
+        for period in periods:
+            which = "state IN (1, 2, 3) AND event = (SELECT id FROM events WHERE uuid = ?)" if uuid else "state = 2"
+            rows = self.connection.execute(
+                f"UPDATE deliveries SET state = 0 WHERE sink = ? AND {which} RETURNING event",  # noqa: S608
+                (period, uuid) if uuid else (period,),
+            ).fetchall()
+            if found := [int(row[0]) for row in rows]:
+                ids += found
+                self.connection.execute("UPDATE sinks SET floor = min(floor, ?) WHERE id = ?", (min(found) - 1, period))
+        return sorted(ids)
+
+    def forget(self, upto: int) -> int:
+        """Delete every event up to this id and what became of it, needed or not; return how many events."""
+        self._forgotten = upto
+        self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            self.connection.execute("DELETE FROM deliveries WHERE event <= ?", (upto,))
+            deleted = self.connection.execute("DELETE FROM events WHERE id <= ?", (upto,)).rowcount
+            self.connection.execute("DELETE FROM sinks WHERE last IS NOT NULL AND last <= ?", (upto,))
+            # Ids go on from here also after a restart, when no event is left to tell how far they were.
+            self.connection.execute("UPDATE sinks SET first = max(first, ?), floor = max(floor, ?)", (upto, upto))
+            self.connection.execute("COMMIT")
+        except BaseException:
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+            raise
+        self.events -= deleted
+        self._load_sinks()
+        return deleted
+
+    @property
+    def enough(self) -> int:
+        """How many events there may be before some must be deleted soon."""
+        return self._retention.events + STEP
+
+    def close(self) -> None:
+        """Close the file, and note how far everything is settled: the next start is then quick."""
+        with contextlib.closing(self.connection), contextlib.suppress(sqlite3.Error):
+            for name in self._active:
+                self._raise_floor(self._sinks[name][-1][0])
+
+    def size(self) -> int:
+        """Return the bytes that the file uses, without what can be given back."""
+        used = self._number("PRAGMA page_count") - self._number("PRAGMA freelist_count")
+        return used * self._number("PRAGMA page_size")
+
+    def compact(self, now_ms: int) -> tuple[int, int]:
+        """Delete a bounded number of old events; return how many, and how many of them were still needed.
+
+        Call it again while it deletes. Each call goes on where the last one ended, up to what is within the retention.
+        """
+        limit = self._retention
+        excess, oldest_ts = self.events - limit.events, now_ms - int(limit.days * 86_400_000)
+        size = self.size()
+        too_big, share = size - limit.bytes, size // max(1, self.events)  # too big as long as it is above 0
+        newest = read.newest(self.connection)
+        rows = self.connection.execute(
+            f"SELECT e.id, {_NEEDED}, e.ts, e.session, {_OTHERS} FROM events e "  # noqa: S608 - constants
+            "WHERE e.id > ? AND e.id < ? ORDER BY e.id LIMIT ?",
+            (msgspec.json.encode(sorted(self._active)).decode(), self._scan, newest, STEP),
+        ).fetchall()
+        deleted: list[int] = []
+        forced = 0
+        of_session: Counter[int] = Counter()
+        for number, needed, ts, session, others in rows:
+            if excess <= len(deleted) and ts >= oldest_ts and too_big <= 0:
+                rows = []
+                break
+            self._scan = number
+            if (needed or others > of_session[session]) and not (too_big > 0 and self._forcing):
+                continue
+            deleted.append(number)
+            of_session[session] += 1
+            too_big -= share
+            forced += bool(needed)
+        self._idle = not deleted and self._idle
+        if deleted:
+            self._delete(deleted)
+        if len(rows) < STEP:
+            # All was looked at. What is still too big then can only be made smaller at a cost.
+            self._forcing = too_big > 0 and self._idle
+            self._scan, self._idle = 0, True
+        if not deleted:
+            self._shrink()
+        return len(deleted), forced
+
+    def _shrink(self) -> None:
+        """Give disk space back, a little at a time, when much of the file is not in use."""
+        free, pages = self._number("PRAGMA freelist_count"), self._number("PRAGMA page_count")
+        if free > max(256, pages // 4):
+            # A script, because this statement frees one page whenever it is stepped, and ``execute`` steps once.
+            self.connection.executescript(f"PRAGMA incremental_vacuum({4 * STEP})")
+            self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+    def _delete(self, ids: list[int]) -> None:
+        text = msgspec.json.encode(ids).decode()
+        self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            self.connection.execute("DELETE FROM deliveries WHERE event IN (SELECT value FROM json_each(?))", (text,))
+            self.connection.execute("DELETE FROM events WHERE id IN (SELECT value FROM json_each(?))", (text,))
+            self.connection.execute("COMMIT")
+        except BaseException:
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+            raise
+        self.events -= len(ids)
+
+    def _sink_of(self, name: str, event: int) -> int | None:
+        for number, first, last in reversed(self._sinks.get(name, [])):
+            if event > first and (last is None or event <= last):
+                return number
+        return None
+
+    def _load_sinks(self) -> None:
+        self._sinks = {}
+        for number, name, first, last in self.connection.execute(
+            "SELECT id, name, first, last FROM sinks ORDER BY id"
+        ).fetchall():
+            self._sinks.setdefault(name, []).append((number, first, last))
+
+    def _raise_floor(self, period: int) -> None:
+        """Everything up to the floor is settled: a restart need not look at it."""
+        self.connection.execute(
+            "UPDATE sinks AS s SET floor = coalesce((SELECT min(e.id) - 1 FROM events e LEFT JOIN deliveries d "  # noqa: S608
+            f"ON d.event = e.id AND d.sink = s.id WHERE {read.COVERED} AND e.id > s.floor "
+            "AND (d.state IS NULL OR d.state = 0)), max(s.floor, (SELECT coalesce(max(id), 0) FROM events))) WHERE id = ?",
+            (period,),
+        )
+
+
+#: The event ``e`` may not be deleted yet: its session lives, or one of the active sinks (?, a JSON list of names) has not
+#: settled it.
+_NEEDED = f"""(
+    (e.flags & {read.SYNTHETIC} = 0 AND NOT {read.ENDED} AND EXISTS (
+        SELECT 1 FROM events o WHERE o.session = e.session AND o.flags = 0))
+    OR EXISTS (
+        SELECT 1 FROM sinks s LEFT JOIN deliveries d ON d.event = e.id AND d.sink = s.id
+        WHERE s.name IN (SELECT value FROM json_each(?)) AND {read.COVERED} AND (d.state IS NULL OR d.state = 0))
+)"""  # noqa: S608 - constants
+
+#: How many events must be deleted before ``e``: an end is the last of its session to go, else the session would seem alive.
+_OTHERS = """(
+    CASE WHEN e.event = 'session' AND e.state IN ('disconnected', 'connect_error') THEN
+        (SELECT count(*) FROM events o WHERE o.session = e.session AND o.id <> e.id AND o.flags = 0)
+    ELSE 0 END
+)"""

@@ -1,0 +1,82 @@
+"""From what people write after ``--hook-uri`` to a sink."""
+
+from __future__ import annotations
+
+import re
+
+from yarl import URL
+
+from smproxy.hooks.formats.registry import format_named
+from smproxy.hooks.sink import Sink
+from smproxy.hooks.sinks.signature import Signer
+from smproxy.hooks.sinks.webhook import DEFAULT_TIMEOUT, WebhookSink
+from smproxy.signaling.clock import Clock
+
+_WEBHOOK_SCHEMES = ("http", "https")
+_NATS_SCHEMES = ("nats", "tls")
+
+
+def parse_hook_uri(
+    uri: str,
+    *,
+    timeout: float = DEFAULT_TIMEOUT,
+    clock: Clock | None = None,
+    format: str = "envelope",
+    secret: str | None = None,
+    verify_tls: bool = True,
+) -> Sink:
+    """Make the sink that ``uri`` names: ``http://…`` or ``https://…`` for webhooks, ``nats://…`` or ``tls://…`` for JetStream.
+
+    ``timeout``: seconds per attempt. ``format``: a name of :data:`smproxy.hooks.formats.registry.FORMATS`. ``secret`` signs
+    webhooks (:class:`smproxy.hooks.sinks.signature.Signer`) and means nothing to NATS. ``verify_tls=False`` takes any
+    certificate.
+
+    Raises ``ValueError`` with one line that says what is wrong and shows no credentials.
+    """
+    scheme, separator, _ = uri.partition("://")
+    scheme = scheme.lower()
+    if not separator:
+        raise _bad(uri, "it needs a scheme and a host, as in http://127.0.0.1:8080/hooks")
+    if scheme not in (*_WEBHOOK_SCHEMES, *_NATS_SCHEMES):
+        raise _bad(uri, f"unknown scheme {_printable(scheme)!r}, expected http, https, nats or tls")
+    url = _read(uri)
+    chosen = format_named(format)
+    if scheme in _WEBHOOK_SCHEMES:
+        signer = None if secret is None else Signer(secret)
+        return WebhookSink(url, timeout=timeout, clock=clock, format=chosen, signer=signer, verify_tls=verify_tls)
+    try:
+        # Imported here because it is optional, and because most people have no NATS server.
+        from smproxy.hooks.sinks.nats import NatsSink
+    except ImportError:
+        raise _bad(uri, "NATS needs another package: pip install 'stream-manager-proxy[nats]'") from None
+    try:
+        return NatsSink(url, timeout=timeout, format=chosen, verify_tls=verify_tls)
+    except ValueError as error:
+        raise _bad(uri, str(error)) from None
+
+
+def _read(uri: str) -> URL:
+    if not uri.isprintable() or " " in uri:
+        raise _bad(uri, "it contains a space or a control character")
+    try:
+        url = URL(uri)
+        host, port = url.host, url.explicit_port
+    except ValueError as error:
+        # The library's text may quote what it could not read, which may be a part of a password.
+        raise _bad(uri, "bad port" if "port" in str(error).lower() else "bad or missing host") from None
+    if not host:
+        raise _bad(uri, "it has no host")
+    if port == 0:
+        raise _bad(uri, "bad port")
+    return url
+
+
+def _printable(text: str) -> str:
+    return re.sub(r"[^\x21-\x7e]", "?", text)[:200]
+
+
+def _bad(uri: str, why: str) -> ValueError:
+    """The error for ``uri``; whatever could be credentials or a token is left out of it."""
+    shown = re.sub(r"^([^/]*//|).*@", r"\1***@", uri, flags=re.DOTALL)
+    shown = re.sub(r"\?.*", "?***", shown, flags=re.DOTALL)
+    return ValueError(f"hook URI {_printable(shown)!r}: {why}")

@@ -1,0 +1,170 @@
+"""One attempt: a client's connection through the proxy, and what is concluded from what is said on it."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from msgspec import UNSET
+
+from smproxy.manager.origin_registry import Node
+from smproxy.manager.relay.observer import RelayEnd
+from smproxy.manager.relay.session import RelaySession
+from smproxy.signaling import messages
+from smproxy.signaling.messages import ClientMessage, ServerMessage
+from smproxy.signaling.node import AttemptFailed, PeerEnded, Report, StreamStarted, TransportUp
+from smproxy.signaling.params import ConnectionParams
+from smproxy.signaling.payloads import ConnectError, Reason, Role
+
+logger = logging.getLogger(__name__)
+
+_STARTING = re.compile(r"(.*) starting", re.IGNORECASE | re.DOTALL)
+_STOPPING = re.compile(r"(.*) stopping", re.IGNORECASE | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """Who is connected, as far as the administration shows it."""
+
+    remote_ip: str
+    user_agent: str = ""
+    secure: bool = False
+    since_ms: int = 0
+
+
+class Attempt:
+    """Observes one relay and reports what it concludes, as an origin reports over its node channel.
+
+    What the origin itself reports is believed; what is said on the relay counts where the origin has no node channel, and for
+    what only the relay can see: which role the client takes, and that its socket is gone without ``switchChannel``. The origin
+    knows the attempt by ``token``. ``over`` is called once, when the relay is gone.
+    """
+
+    __slots__ = (
+        "_asked_to_publish", "_report", "_role_told", "_tell_over", "client", "node", "params", "relay", "relay_ended",
+        "role", "session", "switched", "token", "up",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        token: str,
+        session: int,
+        params: ConnectionParams,
+        node: Node,
+        client: Client,
+        *,
+        report: Callable[[Node, Report], None],
+        over: Callable[[Attempt], None],
+    ) -> None:
+        self.token = token
+        self.session = session
+        self.params = params
+        self.node = node
+        self.client = client
+        self.role = params.role
+        self.relay: RelaySession | None = None
+        self.relay_ended = False
+        self.switched = False
+        self.up = False
+        self._report = report
+        self._tell_over = over
+        self._asked_to_publish = self._role_told = False
+
+    def dialed(self) -> None:
+        """Both legs are up."""
+
+    def dial_failed(self, why: str) -> None:
+        """The origin could not be reached; the relay has told the client."""
+        logger.warning(
+            "session %d: origin %s: %s: check that it runs and that its address is right",
+            self.session,
+            self.node.address,
+            why,
+        )
+        self._fail(ConnectError.ORIGIN_UNREACHABLE)
+        self._over()
+
+    def client_said(self, message: ClientMessage | None) -> None:
+        """Read along with the client."""
+        if message is None:
+            return  # the relay counts what cannot be read
+        if message.switch_channel is not UNSET:
+            self.switched = True
+        elif message.handle_offer is not UNSET:
+            self._take_role(Role.PUBLISHER)
+        elif message.publish is not UNSET or message.unpublish is not UNSET:
+            pass  # neither is anything without an offer
+        elif message.request_offer is not UNSET or message.subscribe is not UNSET:
+            self._take_role(Role.SUBSCRIBER)
+        elif message.is_available is not UNSET:
+            self._asked_to_publish = message.bundle is not UNSET
+
+    def _take_role(self, role: Role) -> None:
+        """Believe the first word on it, as the origin does: what comes later in another role it refuses."""
+        if not self._role_told:
+            self._role_told = True
+            self.role = role
+
+    def origin_said(self, message: ServerMessage | None) -> None:
+        """Read along with the origin."""
+        if message is not None and not self.node.reports:
+            self._conclude(message)
+
+    def ended(self, end: RelayEnd) -> None:
+        """The relay is over: decide what that means for the session."""
+        if self.switched:
+            # The session lives on its data channel, whoever ended the relay and how.
+            if not self.node.reports:
+                logger.warning(
+                    "session %d: the client left the socket and origin %s has no node channel: its hooks end here",
+                    self.session,
+                    self.node.address,
+                )
+                self._end(Reason.USER_ACTION)
+        elif end.by == "client":
+            self._end(Reason.USER_ACTION, lost=not end.clean)
+        elif end.by == "origin":
+            self._end(Reason.ORIGIN_LOST)
+        else:
+            logger.info("session %d: relay ended: %s", self.session, end.detail)
+            if end.detail.startswith("origin"):
+                self._end(Reason.ORIGIN_LOST)
+            else:
+                self._end(Reason.TIMEOUT if end.code == _KEEP_ALIVE_CODE else Reason.USER_ACTION)
+        self._over()
+
+    def _over(self) -> None:
+        self.relay_ended = True
+        self._tell_over(self)
+
+    def _fail(self, error: ConnectError) -> None:
+        self._report(self.node, AttemptFailed(self.token, error))
+
+    def _end(self, reason: Reason, *, lost: bool = False) -> None:
+        self._report(self.node, PeerEnded(self.token, reason, lost))
+
+    def _conclude(self, message: ServerMessage) -> None:
+        """Read what an origin without a node channel says as reports."""
+        if message.is_available is True and self._asked_to_publish:
+            self._fail(ConnectError.NAME_IN_USE)
+        if message.data is UNSET:
+            return
+        data = message.data
+        text = data.message if data.message is not UNSET else ""
+        if data.code == messages.CONNECT_REJECTED:
+            self._fail(ConnectError.REJECTED)
+        elif data.type == "error":
+            self._fail(ConnectError.ORIGIN_ERROR)
+        elif not text:
+            return  # nearly every message
+        elif started := _STARTING.match(text):
+            self._report(self.node, StreamStarted(self.token, started[1], self.params.room))
+            self._report(self.node, TransportUp(self.token))
+        elif _STOPPING.match(text):
+            self._end(Reason.USER_ACTION)
+
+
+#: Close code of a relay whose leg stayed silent (RFC 6455, 7.4.1: 1011).
+_KEEP_ALIVE_CODE = 1011

@@ -1,0 +1,272 @@
+"""The one port: reads the head of each connection's first request, then lets the right protocol have the connection."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import cast
+
+from aiohttp import web
+
+from smproxy.manager.aiohttp_handover import Taken, respond, take
+from smproxy.manager.deadlines import Deadlines
+from smproxy.manager.http_head import (
+    MAX_LINE,
+    BadRequest,
+    Headers,
+    check_handshake,
+    is_websocket,
+    parse_headers,
+    parse_request_line,
+)
+from smproxy.manager.upgrade import UpgradeRequest, http_error
+from smproxy.signaling.clock import Clock
+
+logger = logging.getLogger(__name__)
+
+#: How long a refused client may take to read its answer and go. Closing at once could destroy the answer (RFC 9112, 9.6).
+LINGER = 2.0
+#: So many connections above the limit get their 503; those above that are just cut.
+ABOVE_LIMIT = 64
+
+
+class Front:
+    """A factory of protocols for one or more listening sockets, plain or TLS.
+
+    A WebSocket upgrade on a proxy path becomes an ``UpgradeRequest`` for ``upgrade``. Everything else, also upgrades on other
+    paths, goes to the HTTP server with every byte that was read. ``head_timeout`` in seconds, ``head_limit`` in bytes; at most
+    ``max_connections`` at a time, of every kind.
+    """
+
+    def __init__(
+        self,
+        *,
+        http: Callable[[], asyncio.Protocol],
+        is_proxy_path: Callable[[str], bool],
+        upgrade: Callable[[UpgradeRequest], None],
+        clock: Clock,
+        head_limit: int = 16 * 1024,
+        head_timeout: float = 10.0,
+        max_connections: int = 10_000,
+    ) -> None:
+        self.http = http
+        self.is_proxy_path = is_proxy_path
+        self.clock = clock
+        self.head_limit = head_limit
+        self.max_connections = max_connections
+        self.heads = Deadlines(head_timeout)
+        self.lingering = Deadlines(LINGER)
+        self.connections = 0
+        self.stopping = False
+        self._upgrade = upgrade
+        self._owned: set[Connection] = set()
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    def __call__(self) -> asyncio.Protocol:
+        return Connection(self)
+
+    def takeover(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Take the connection of a request that aiohttp has read, for the route of a proxy path.
+
+        That is how an upgrade comes in on a connection that has served HTTP before. A request that is no valid handshake gets
+        its HTTP error.
+        """
+        try:
+            taken = take(request)
+        except BadRequest as error:
+            return respond(error, self.clock.wall_ms())
+        cast(Connection, taken.transport.get_protocol()).taken(taken)
+        return taken.response
+
+    async def stop(self) -> None:
+        """Refuse new connections and end those that have no owner yet; the HTTP server and the relay end theirs."""
+        self.stopping = True
+        for connection in list(self._owned):
+            connection.abort()
+        await self._empty.wait()
+        self.heads.close()
+        self.lingering.close()
+
+    def own(self, connection: Connection) -> None:
+        """Count a connection among those that ``stop`` ends."""
+        self._owned.add(connection)
+        self._empty.clear()
+
+    def disown(self, connection: Connection) -> None:
+        """Undo ``own``."""
+        self._owned.discard(connection)
+        if not self._owned:
+            self._empty.set()
+
+    def upgrade(self, request: UpgradeRequest) -> None:
+        """Pass an upgrade on; whatever goes wrong there costs this client only."""
+        try:
+            self._upgrade(request)
+        except Exception:
+            logger.exception("an upgrade request could not be handled")
+            if not request.answered:
+                request.reject(500, "internal error")
+
+
+class Connection(asyncio.Protocol):
+    """One accepted connection: reads a head, then is an HTTP server's wire, a pending upgrade, or a refusal that lingers."""
+
+    __slots__ = ("_buffer", "_counted", "_front", "_http", "_refused", "_request", "_stalled", "_transport")
+
+    def __init__(self, front: Front) -> None:
+        self._front = front
+        self._transport: asyncio.Transport = cast(asyncio.Transport, None)
+        self._buffer = b""
+        self._http: asyncio.Protocol | None = None
+        self._request: UpgradeRequest | None = None
+        self._refused = False
+        self._stalled = False
+        self._counted = True
+
+    # What the transport says
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        front = self._front
+        self._transport = cast(asyncio.Transport, transport)
+        front.connections += 1
+        front.own(self)
+        if front.stopping or front.connections > front.max_connections + ABOVE_LIMIT:
+            self._refused = True
+            self._transport.abort()
+        elif front.connections > front.max_connections:
+            self.refuse(503, "too many connections")
+        else:
+            front.heads.start(self, self._slow)
+
+    def data_received(self, data: bytes) -> None:
+        if self._http is not None:
+            self._http.data_received(data)
+        elif self._request is not None:
+            self._request.rest += data
+        elif not self._refused:
+            self._read(data)
+
+    def eof_received(self) -> bool | None:
+        if self._http is not None:
+            return self._http.eof_received()
+        return None
+
+    def pause_writing(self) -> None:
+        if self._http is not None:
+            self._http.pause_writing()
+
+    def resume_writing(self) -> None:
+        if self._http is not None:
+            self._http.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.gone()
+        if self._http is not None:
+            self._http.connection_lost(exc)
+        elif self._request is not None:
+            self._request.closed = True
+
+    # The head
+
+    def _read(self, data: bytes) -> None:
+        seen = len(self._buffer)
+        buffer = self._buffer + data if seen else data
+        if buffer[:1] in (b"\r", b"\n"):  # empty lines before a request are ignored (RFC 9112, 2.2)
+            buffer, seen = buffer.lstrip(b"\r\n"), 0
+        end = buffer.find(b"\r\n\r\n", max(0, seen - 3))
+        if end < 0 and len(buffer) <= self._front.head_limit:
+            if buffer and not buffer[:1].isalpha():
+                self.refuse(400, "this is not HTTP")
+            self._buffer = buffer
+            return
+        self._buffer = b""
+        self._front.heads.stop(self)
+        try:
+            if not 0 <= end <= self._front.head_limit:
+                line = buffer.find(b"\r\n")
+                status = 431 if 0 <= line <= MAX_LINE else 414
+                raise BadRequest(status, f"request head longer than {self._front.head_limit} bytes")
+            self._dispatch(buffer, end + 2)
+        except BadRequest as error:
+            self.refuse(error.status, error.text, error.headers)
+
+    def _dispatch(self, buffer: bytes, end: int) -> None:
+        line = buffer.find(b"\r\n")
+        method, target, version = parse_request_line(buffer[:line])
+        if self._front.is_proxy_path(target.partition("?")[0]) and b"upgrade" in buffer[line:end].lower():
+            headers = parse_headers(buffer[line + 2 : end])
+            if is_websocket(headers):
+                key, subprotocols = check_handshake(method, target, version, headers)
+                self._pass_on(target, headers, key, subprotocols, buffer[end + 2 :])
+                return
+        self._http = http = self._front.http()
+        self._front.disown(self)
+        http.connection_made(self._transport)
+        http.data_received(buffer)
+
+    def _slow(self) -> None:
+        self.refuse(408, "the request head took too long")
+
+    # What becomes of it
+
+    def taken(self, taken: Taken) -> None:
+        """Pass on an upgrade whose connection aiohttp has let go of."""
+        self._http = None
+        self._stalled = True  # aiohttp may have paused reading
+        self._front.own(self)
+        self._pass_on(taken.target, taken.headers, taken.key, taken.subprotocols, taken.rest)
+
+    def _pass_on(self, target: str, headers: Headers, key: str, subprotocols: tuple[str, ...], rest: bytes) -> None:
+        self._request = request = UpgradeRequest(
+            target=target,
+            headers=headers,
+            key=key,
+            subprotocols=subprotocols,
+            transport=self._transport,
+            rest=rest,
+            keeper=self,
+        )
+        self._front.upgrade(request)
+        if not request.answered:
+            self._stalled = True
+            self._transport.pause_reading()
+
+    def refuse(self, status: int, error: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        """Answer with an HTTP error; then wait for the client to go, for a while."""
+        self._refused = True
+        self._request = None
+        transport = self._transport
+        self._front.heads.stop(self)
+        if transport.is_closing():
+            return
+        transport.write(http_error(status, error, self._front.clock.wall_ms(), headers))
+        if self._stalled:
+            transport.resume_reading()
+        if transport.can_write_eof():
+            transport.write_eof()
+            self._front.lingering.start(self, transport.abort)
+        else:
+            self._front.lingering.start(self, transport.close)
+
+    def hand_over(self, protocol: asyncio.Protocol) -> None:
+        """Give the connection to the protocol that answers the upgrade."""
+        self._front.disown(self)
+        self._request = None
+        self._transport.set_protocol(protocol)
+        if self._stalled:
+            self._transport.resume_reading()
+
+    def gone(self) -> None:
+        """Take note, once, that the connection is gone."""
+        if self._counted:
+            self._counted = False
+            self._front.connections -= 1
+            self._front.heads.stop(self)
+            self._front.lingering.stop(self)
+            self._front.disown(self)
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        self._transport.abort()

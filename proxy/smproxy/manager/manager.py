@@ -1,0 +1,237 @@
+"""The stream manager: one port for REST, pages and the WebSocket proxy, plain and TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import socket
+import ssl
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+from aiohttp import web
+
+import smproxy
+from smproxy.faults import FaultBook
+from smproxy.hooks.broadcast import Interceptor
+from smproxy.hooks.dispatcher import Hub
+from smproxy.hooks.event import Context, EventFactory
+from smproxy.hooks.trigger import Trigger
+from smproxy.manager.admission import Admission, AdmissionRules
+from smproxy.manager.dashboard_events import Feed
+from smproxy.manager.fault_injection import Interference
+from smproxy.manager.history import History
+from smproxy.manager.listener import Front
+from smproxy.manager.origin_registry import Registry
+from smproxy.manager.relay.limits import RelayLimits
+from smproxy.manager.relay.relay import Relay
+from smproxy.manager.rest import control, errors, event, health, hooks, metrics, proxy_clients
+from smproxy.manager.rest.faults import FaultRoutes
+from smproxy.manager.rest.feed import FeedRoutes
+from smproxy.manager.rest.origins import OriginRoutes
+from smproxy.manager.rest.pages import PageRoutes
+from smproxy.manager.rest.recordings import RecordingRoutes
+from smproxy.manager.rest.webhook_socket import webhook_socket
+from smproxy.manager.sessions import Sessions
+from smproxy.manager.transcripts import Records
+from smproxy.signaling.clock import Clock
+from smproxy.signaling.payloads import Connection, Payload, Reason
+
+logger = logging.getLogger(__name__)
+
+#: Bytes of a request head.
+HEAD_LIMIT = 16 * 1024
+
+#: Seconds that clients have to answer the close when the manager stops.
+CLOSE_TIMEOUT = 1.0
+
+PROXY_PATHS = ("/streammanager", "/streammanager/")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManagerSettings:
+    """What the manager needs to know. Times are seconds."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    tls_port: int = 0
+    tls_context: ssl.SSLContext | None = field(default=None, repr=False)
+    rules: AdmissionRules = field(default_factory=AdmissionRules)
+    admin_token: str | None = field(default=None, repr=False)
+    allow_hosts: tuple[str, ...] = ()
+    any_host: bool = False
+    reconnect_window: float = 0.0
+    simulate: bool = True
+    sdk_file: Path | None = None
+    recordings: Path | None = None
+
+
+class Manager:
+    """Listens, admits, relays and answers. ``stop`` undoes ``start``, and may be called without it."""
+
+    def __init__(
+        self,
+        settings: ManagerSettings,
+        *,
+        hub: Hub,
+        interceptor: Interceptor,
+        events: EventFactory,
+        clock: Clock,
+        rng: random.Random,
+        faults: FaultBook,
+    ) -> None:
+        self._settings = settings
+        self._hub = hub
+        self._interceptor = interceptor
+        self.registry = Registry(allow_hosts=settings.allow_hosts, any_host=settings.any_host)
+
+        self.history = history = History(clock, faults_of=faults.names_for)
+        self.records = records = Records(clock)
+        history.on_forgotten(records.forget)
+
+        def publish(payload: Payload, sequence: int, connection: Connection, context: Context) -> None:
+            history.told(payload, connection)
+            hub.publish(events.make(payload, sequence, connection), context)
+
+        self.sessions = Sessions(publish, clock=clock, rng=rng, reconnect_window=settings.reconnect_window)
+        self.sessions.watch(history.seen)
+        self.sessions.watch(records.seen)
+        self.sessions.overheard = records.overheard
+        self.faults = faults
+        self._interference = Interference(faults, self.sessions, simulate=settings.simulate)
+        # Its masks are drawn at the pace of the traffic, which must not decide on the next session's number.
+        self._relay = Relay(limits=RelayLimits(), clock=clock, rng=random.Random(rng.getrandbits(64)))  # noqa: S311
+        admission = Admission(
+            settings.rules,
+            registry=self.registry,
+            sessions=self.sessions,
+            relay=self._relay,
+            records=records,
+            interference=self._interference,
+            clock=clock,
+        )
+        application = web.Application(middlewares=[errors.make_middleware(clock)], client_max_size=2**20)
+        application.add_routes(health.routes())
+        application.add_routes(
+            proxy_clients.ProxyClientRoutes(self.sessions, token=settings.admin_token, clock=clock).routes()
+        )
+        application.add_routes(event.EventRoutes(self.registry, self.sessions).routes())
+        application.add_routes([web.get(path, self._upgrade) for path in PROXY_PATHS])
+        application.add_routes(control.routes(self, hub, interceptor, settings.admin_token, clock=clock))
+        recordings = RecordingRoutes(settings.recordings, self.registry, settings.admin_token)
+        application.add_routes(recordings.routes())
+        trigger = Trigger(hub, events=events, rng=rng)
+        application.add_routes(hooks.HookRoutes(hub, trigger, settings.admin_token).routes())
+        application.add_routes(FaultRoutes(faults, settings.admin_token).routes())
+        application.add_routes(metrics.MetricsRoutes(hub, self.sessions, interceptor).routes())
+        self.feed = Feed(
+            sessions=self.sessions,
+            history=history,
+            hub=hub,
+            clock=clock,
+            counts={
+                "origins": OriginRoutes(self.registry, history, None).current,
+                "faults": lambda: _count_faults(faults),
+                "sinks": lambda: [msgspec.structs.replace(status, oldest=None) for status in hub.status()],
+            },
+            facts={"version": smproxy.__version__, "startedAt": clock.wall_ms(), "app": settings.rules.default_app},
+        )
+        application.add_routes(FeedRoutes(self.feed, settings.admin_token).routes())
+        application.add_routes(PageRoutes(app=settings.rules.default_app, sdk_file=settings.sdk_file).routes())
+        application.add_routes([web.get("/{app:.+}/webhook", webhook_socket(interceptor, hub.journal))])
+        # The limits of the front, so that a request which it lets in is not refused behind it.
+        self._runner = web.AppRunner(
+            application,
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=1.0,
+            max_line_size=HEAD_LIMIT,
+            max_field_size=HEAD_LIMIT,
+        )
+        self._front = Front(
+            http=self._http,
+            is_proxy_path=PROXY_PATHS.__contains__,
+            upgrade=admission,
+            clock=clock,
+            head_limit=HEAD_LIMIT,
+        )
+        self._servers: list[asyncio.Server] = []
+        self.port = 0
+        self.tls_port: int | None = None
+
+    @property
+    def router(self) -> web.UrlDispatcher:
+        """Every route of the HTTP interface."""
+        return self._runner.app.router
+
+    async def start(self) -> None:
+        """Open the ports.
+
+        Raises:
+            OSError: a port cannot be opened.
+        """
+        await self._runner.setup()
+        self._interference.start()
+        self.port = await self._listen(self._settings.port, None)
+        if self._settings.tls_context is not None:
+            self.tls_port = await self._listen(self._settings.tls_port, self._settings.tls_context)
+
+    async def refuse_new(self) -> None:
+        """Close the listening sockets; what is connected stays."""
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+
+    async def stop(self, reason: Reason = Reason.NODE_SHUTDOWN) -> None:
+        """End every session with its hooks and every connection."""
+        await self.refuse_new()
+        self.sessions.stop(reason)
+        await self._relay.stop(timeout=CLOSE_TIMEOUT)
+        self._interference.stop()
+        if self._hub.journal is not None:
+            await (
+                self._hub.journal.flush()
+            )  # listeners are told once an event is journalled: let them have the last ones
+        self.feed.close()
+        await self._interceptor.close()
+        await self._front.stop()
+        await self._runner.cleanup()
+
+    def _http(self) -> asyncio.Protocol:
+        server = self._runner.server
+        assert server is not None
+        return server()
+
+    async def _listen(self, port: int, context: ssl.SSLContext | None) -> int:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(
+            self._front,
+            self._settings.host,
+            port,
+            ssl=context,
+            ssl_handshake_timeout=10 if context else None,
+            backlog=1024,
+        )
+        self._servers.append(server)
+        return _port_of(server.sockets)
+
+    async def _upgrade(self, request: web.Request) -> web.StreamResponse:
+        """Take an upgrade that came on a connection which has served HTTP before."""
+        if request.headers.get("Upgrade", "").lower() != "websocket":
+            raise errors.ApiError(426, "This is the WebSocket proxy: connect with ws:// or wss://.")
+        return self._front.takeover(request)
+
+
+def _count_faults(book: FaultBook) -> dict[str, int]:
+    """Say how many faults are on and what they did, so that who looks sees that it has changed."""
+    log = book.log()
+    return {"active": len(book.active()), "logged": len(log), "last": log[-1].at if log else 0}
+
+
+def _port_of(sockets: Iterable[socket.socket]) -> int:
+    port = next(iter(sockets)).getsockname()[1]
+    assert isinstance(port, int)
+    return port

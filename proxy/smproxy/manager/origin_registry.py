@@ -1,0 +1,121 @@
+"""The origin registry: which origins there are, how much each carries, and which of them a connection goes to."""
+
+from __future__ import annotations
+
+import fnmatch
+import ipaddress
+import re
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from smproxy.signaling.node import CommandTo, Hello, Load
+
+Thumbnail: TypeAlias = Callable[[str, str], Awaitable[bytes | None]]
+"""Gives the last key frame of a live stream, by room and name, as PNG; ``None`` when there is none. Raises ``ValueError``
+when it cannot be decoded."""
+
+
+class OriginChoiceError(LookupError):
+    """No origin can be chosen; the message says why, ``hint`` what to do."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        self.hint = hint
+        super().__init__(message)
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """An origin. ``command`` is its node channel; without one the session lives on what the relay sees."""
+
+    address: str
+    host: str
+    port: int
+    region: str = "local"
+    command: CommandTo | None = None
+    thumbnail: Thumbnail | None = None
+    sessions: int = 0
+    load: Load = field(default_factory=lambda: Load(publishers=0))
+
+    @property
+    def reports(self) -> bool:
+        """Whether the origin tells of its media over a node channel."""
+        return self.command is not None
+
+
+class Registry:
+    """Registered origins, and the rules for a ``host`` that is none of them.
+
+    A proxy must not dial an address only because a URL names it, so an unregistered host is refused unless a pattern of
+    ``allow_hosts`` matches it, or ``any_host`` sends its clients to a registered origin instead.
+    """
+
+    def __init__(self, *, allow_hosts: Iterable[str] = (), any_host: bool = False, default_port: int = 5080) -> None:
+        self._allow_hosts = tuple(pattern.lower() for pattern in allow_hosts)
+        self._any_host = any_host
+        self._default_port = default_port
+        self._nodes: dict[str, Node] = {}
+
+    @property
+    def nodes(self) -> list[Node]:
+        """The registered origins, in the order of their registration."""
+        return list(self._nodes.values())
+
+    def attach(self, hello: Hello, command: CommandTo | None = None, *, thumbnail: Thumbnail | None = None) -> Node:
+        """Register an origin, in place of one of the same address."""
+        node = Node(hello.address, hello.host, hello.port, hello.region, command, thumbnail)
+        self._nodes[hello.address.lower()] = node
+        return node
+
+    def detach(self, node: Node) -> None:
+        """Take an origin from the registry; its sessions are the caller's to end."""
+        if self._nodes.get(node.address.lower()) is node:
+            del self._nodes[node.address.lower()]
+
+    def choose(self, host: str | None = None, *, region: str | None = None) -> Node:
+        """Return the origin for a connection that names ``host``, or the least loaded one.
+
+        ``region`` is a wish: it is met when there is an origin of that region.
+
+        Raises:
+            OriginChoiceError: ``host`` is neither registered nor allowed, or there is no origin at all.
+        """
+        if host is None:
+            return self._least_loaded(region)
+        wanted = host.lower()
+        node = self._nodes.get(wanted) or self._nodes.get(wanted.removesuffix(f":{self._default_port}"))
+        if node is not None:
+            return node
+        name, port = _host_and_port(wanted, self._default_port)
+        if any(_allows(pattern, name) for pattern in self._allow_hosts):
+            return Node(address=host, host=name, port=port)
+        if self._any_host:
+            return self._least_loaded(region)
+        known = ", ".join(node.address for node in self._nodes.values()) or "none"
+        raise OriginChoiceError(
+            f"is not a registered origin ({known})", f"register it with --origin {host}, or start with --any-host"
+        )
+
+    def _least_loaded(self, region: str | None) -> Node:
+        nodes = self.nodes
+        if not nodes:
+            raise OriginChoiceError("names no origin and none is registered", "start with --origin HOST[:PORT]")
+        regional = [node for node in nodes if node.region == region]
+        return min(regional or nodes, key=lambda node: node.sessions)
+
+
+def _allows(pattern: str, host: str) -> bool:
+    """Match a host; a pattern of digits and dots is for addresses, so that 10.1.* does not let 10.1.evil.example in."""
+    if not re.search("[a-z]", pattern) and re.search("[0-9]", pattern):
+        try:
+            ipaddress.ip_address(host)
+        except ValueError:
+            return False
+    return fnmatch.fnmatchcase(host, pattern)
+
+
+def _host_and_port(text: str, default_port: int) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if colon and port.isascii() and port.isdigit() and 0 < int(port) < 65536 and (":" not in host or host[-1:] == "]"):
+        return host.strip("[]"), int(port)
+    return text.strip("[]"), default_port

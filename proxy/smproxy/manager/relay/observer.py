@@ -1,0 +1,77 @@
+"""What a relay tells about a session, and to whom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeAlias
+
+from smproxy.signaling.messages import ClientMessage, ServerMessage
+
+Side: TypeAlias = Literal["client", "origin", "proxy"]
+
+
+@dataclass(frozen=True, slots=True)
+class RelayEnd:
+    """How a relayed session ended: who was the first to end it, and how.
+
+    ``code`` is that of the first Close frame: 1005 when it had none, ``None`` when there was no Close frame. ``clean`` says
+    that a Close frame came from that side; what the proxy ends is never clean.
+    """
+
+    by: Side
+    code: int | None
+    clean: bool
+    detail: str = ""
+
+
+class Recorder(Protocol):
+    """Who keeps what is said, as it came. What it raises hurts no traffic.
+
+    ``from_client`` and ``from_origin`` are called twice for each message: with the time that ``now`` returns, and with the
+    text, ``None`` for a binary message.
+    """
+
+    @property
+    def now(self) -> Callable[[], float]:
+        """The time, in whatever the recorder likes."""
+
+    @property
+    def from_client(self) -> Callable[[Any], None]:
+        """Notes time and text of the client."""
+
+    @property
+    def from_origin(self) -> Callable[[Any], None]:
+        """Notes time and text of the origin."""
+
+    def tidy(self, came: int) -> int:
+        """Make room, now that so many bytes came on both legs; return after how many this is to be called again."""
+
+    def proxy(self, text: str) -> None:
+        """The relay said this itself, to the client."""
+
+    def closed(self, side: Side, code: int | None, reason: str) -> None:
+        """The end began at ``side``, with the code of a Close frame if there was one."""
+
+
+class Observer(Protocol):
+    """Who wants to know. Nothing here may raise or block; what is raised is logged and counted, and hurts no traffic.
+
+    The life of a session is ``dialed``, messages, ``ended``; or ``dial_failed`` alone; or ``ended`` alone when the client
+    left, or the proxy ended the session, before the origin had answered. Nothing is called from within ``Relay.open``.
+    """
+
+    def dialed(self) -> None:
+        """The origin has accepted: both legs are up."""
+
+    def client_said(self, message: ClientMessage | None) -> None:
+        """The client sent a message; ``None`` when it was binary or could not be read."""
+
+    def origin_said(self, message: ServerMessage | None) -> None:
+        """The origin sent a message; ``None`` when it was binary or could not be read."""
+
+    def dial_failed(self, why: str) -> None:
+        """The origin could not be reached; the client has been refused already."""
+
+    def ended(self, end: RelayEnd) -> None:
+        """Both legs are gone."""

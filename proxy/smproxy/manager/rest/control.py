@@ -1,0 +1,59 @@
+"""The control API: its routes, and what they share."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from aiohttp import web
+
+from smproxy.faults import FaultBook
+from smproxy.hooks.broadcast import Interceptor
+from smproxy.hooks.dispatcher import Hub
+from smproxy.manager.dashboard_events import Feed
+from smproxy.manager.history import History
+from smproxy.manager.origin_registry import Registry
+from smproxy.manager.rest.openapi import OpenApiRoutes
+from smproxy.manager.rest.origins import OriginRoutes
+from smproxy.manager.rest.reset import ResetRoutes
+from smproxy.manager.rest.sessions import SessionRoutes
+from smproxy.manager.rest.streams import StreamRoutes
+from smproxy.manager.rest.timeline import Timeline
+from smproxy.manager.rest.wait import WaitRoutes
+from smproxy.manager.sessions import Sessions
+from smproxy.manager.transcripts import Records
+from smproxy.signaling.clock import Clock
+
+
+class Managed(Protocol):
+    """What the control API shows and changes."""
+
+    registry: Registry
+    sessions: Sessions
+    history: History
+    records: Records
+    faults: FaultBook
+    feed: Feed
+
+
+def routes(
+    manager: Managed, hub: Hub, interceptor: Interceptor, token: str | None, *, clock: Clock
+) -> list[web.RouteDef]:
+    """Return the routes of the control API, the more special first."""
+    faults = manager.faults
+    timeline = Timeline(manager.records, hub.journal, faults)
+    sessions, history = manager.sessions, manager.history
+    wait = WaitRoutes(interceptor, hub.journal, token, clock=clock)
+
+    async def begin() -> None:
+        await wait.begin()
+        manager.feed.restart()
+
+    reset = ResetRoutes(sessions, history, hub, token, clock=clock, begin=begin, faults=faults)
+    return [
+        *wait.routes(),
+        *reset.routes(),
+        *OpenApiRoutes(token).routes(),
+        *SessionRoutes(sessions, history, manager.records, timeline, token).routes(),
+        *StreamRoutes(sessions, history, token).routes(),
+        *OriginRoutes(manager.registry, history, token).routes(),
+    ]

@@ -1,0 +1,136 @@
+"""``/api/v1/recordings``: the recorded files, to list, play and delete; and the thumbnails of live streams.
+
+Whoever may list recordings may play them: where there is an admin token, the URLs of a listing carry a ticket for their file,
+since a ``<video>`` can send no header and the token itself should be in no URL of a page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import os
+import stat
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from aiohttp import web
+
+from smproxy.manager.origin_registry import Registry
+from smproxy.manager.rest.errors import ApiError, json_response, require_token
+
+RECORDINGS = "/api/v1/recordings"
+THUMBNAIL = "/api/v1/streams/{room:.+}/{name}/thumbnail.png"
+
+_TYPES = {".webm": "video/webm", ".mkv": "video/x-matroska"}
+#: Files in one answer, the newest.
+MAX_LISTED = 1000
+#: Seconds for which a browser may keep a thumbnail.
+_FRESH = 1
+
+
+class RecordingRoutes:
+    """The routes. ``root`` is the recordings' directory, ``None`` where there is none."""
+
+    def __init__(self, root: Path | None, registry: Registry, token: str | None) -> None:
+        self._root = root
+        self._registry = registry
+        self._token = token
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes."""
+        return [
+            web.get(RECORDINGS, self.index),
+            web.get(RECORDINGS + "/{file:.+}", self.play),
+            web.delete(RECORDINGS + "/{file:.+}", self.delete),
+            web.get(THUMBNAIL, self.thumbnail),
+        ]
+
+    async def index(self, request: web.Request) -> web.StreamResponse:
+        """List the recordings, the newest first."""
+        require_token(request, self._token)
+        found = [] if self._root is None else await asyncio.to_thread(_find, self._root)
+        listed = [each | {"url": self._url(str(each["file"]))} for each in found[:MAX_LISTED]]
+        return json_response({"recordings": listed, "total": len(found)})
+
+    async def play(self, request: web.Request) -> web.StreamResponse:
+        """Send a recording, or the part of it that ``Range`` asks for; also one that is being written, as long as it is."""
+        given = request.query.get("ticket", "").encode(errors="replace")
+        if self._token is None or not hmac.compare_digest(given, self._ticket(request.match_info["file"]).encode()):
+            require_token(request, self._token)
+        path = await self._path(request)
+        return web.FileResponse(path, headers={"Content-Type": _TYPES[path.suffix], "Cache-Control": "no-cache"})
+
+    async def delete(self, request: web.Request) -> web.StreamResponse:
+        """Delete a recording. One that is being written ends with that."""
+        require_token(request, self._token)
+        path = await self._path(request)
+        try:
+            await asyncio.to_thread(path.unlink, True)
+        except OSError as error:
+            raise ApiError(500, f"{request.match_info['file']} cannot be deleted: {error.strerror}.") from None
+        return json_response({"deleted": request.match_info["file"]})
+
+    async def thumbnail(self, request: web.Request) -> web.StreamResponse:
+        """Send the last key frame of a live stream."""
+        require_token(request, self._token)
+        room, name = request.match_info["room"], request.match_info["name"]
+        for node in self._registry.nodes:
+            if node.thumbnail is None:
+                continue
+            try:
+                picture = await node.thumbnail(room, name)
+            except ValueError as error:
+                raise ApiError(503, f"There is no thumbnail of {room}/{name} now: {error}.") from None
+            if picture is not None:
+                return web.Response(
+                    body=picture, content_type="image/png", headers={"Cache-Control": f"max-age={_FRESH}"}
+                )
+        raise ApiError(404, f"{room}/{name} is not live here, or has no picture yet.")
+
+    def _url(self, file: str) -> str:
+        url = f"{RECORDINGS}/{quote(file)}"
+        return url if self._token is None else f"{url}?ticket={self._ticket(file)}"
+
+    def _ticket(self, file: str) -> str:
+        key = (self._token or "").encode(errors="replace")
+        return hmac.digest(key, b"recording:" + file.encode(errors="replace"), "sha256").hex()[:32]
+
+    async def _path(self, request: web.Request) -> Path:
+        file = request.match_info["file"]
+        path = None if self._root is None else await asyncio.to_thread(_resolve, self._root, file)
+        if path is None:
+            raise ApiError(404, f"There is no recording {file!r}: GET {RECORDINGS} lists them.")
+        return path
+
+
+def _resolve(root: Path, file: str) -> Path | None:
+    """Return the path of a recording; ``None`` for whatever is none, and for all that is not in the directory."""
+    parts = file.split("/")
+    if "\0" in file or any(part in {"", ".", ".."} or part.startswith(".") for part in parts):
+        return None
+    try:
+        path = root.joinpath(*parts).resolve()
+        inside = path.is_relative_to(root.resolve()) and path.suffix in _TYPES and path.is_file()
+    except (OSError, RuntimeError, ValueError):
+        return None
+    return path if inside else None
+
+
+def _find(root: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for folder, _, names in os.walk(root):
+        for name in names:
+            path = Path(folder, name)
+            try:
+                file = path.relative_to(root).as_posix()
+                file.encode()
+                if path.suffix not in _TYPES or name.startswith("."):
+                    continue
+                status = path.lstat()
+            except (OSError, UnicodeEncodeError):
+                continue  # deleted just now, or of a name that no URL can have
+            if not stat.S_ISREG(status.st_mode):
+                continue
+            found.append({"file": file, "size": status.st_size, "modifiedAt": int(status.st_mtime * 1000)})
+    return sorted(found, key=lambda each: (-int(each["modifiedAt"]), str(each["file"])))

@@ -1,0 +1,141 @@
+"""``POST /api/v1/reset``: a clean slate for the next test, without starting anew.
+
+Every session ends, receivers are given a moment to take what that tells, then history, records, hooks and faults are forgotten.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from aiohttp import web
+
+from smproxy.faults import FaultBook
+from smproxy.hooks.dispatcher import Hub
+from smproxy.hooks.journal import JournalError
+from smproxy.manager.attempt import Attempt
+from smproxy.manager.history import History
+from smproxy.manager.rest.errors import ApiError, json_response, require_token
+from smproxy.manager.rest.query import Parameters
+from smproxy.manager.sessions import Sessions
+from smproxy.signaling.clock import Clock
+
+RESET = "/api/v1/reset"
+
+#: Seconds for connections to be gone, and for receivers to take the last hooks.
+MAX_TIMEOUT = 30.0
+DEFAULT_TIMEOUT = 5.0
+
+FILTERS = ("timeout", "hooks", "faults")
+KEEP_OR_FORGET = ("forget", "keep")
+
+#: Seconds that a client has to answer the close before its connection is cut.
+POLITE = 2.0
+
+#: Seconds between looks at whether the connections are gone.
+_LOOK = 0.01
+
+
+class ResetView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What a reset has ended and forgotten.
+
+    ``sessions``: how many were alive and were ended; ``forgotten``: ended sessions that are no longer remembered;
+    ``hooks``: events deleted from the journal; ``undelivered``: deliveries of them that are not made any more; ``faults``:
+    those that were switched off. ``complete`` says that all connections were gone and all hooks delivered within the time.
+    """
+
+    sessions: int
+    forgotten: int
+    hooks: int
+    undelivered: int
+    faults: int
+    complete: bool
+    took_ms: int
+
+
+class ResetRoutes:
+    """The route. One reset at a time; a second one waits for the first."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        history: History,
+        hub: Hub,
+        token: str | None,
+        *,
+        clock: Clock,
+        begin: Callable[[], Awaitable[None]],
+        faults: FaultBook,
+    ) -> None:
+        self._sessions = sessions
+        self._history = history
+        self._hub = hub
+        self._token = token
+        self._clock = clock
+        self._begin = begin
+        self._faults = faults
+        self._turn = asyncio.Lock()
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the route."""
+        return [web.post(RESET, self.reset)]
+
+    async def reset(self, request: web.Request) -> web.StreamResponse:
+        """End and forget everything; answer when that is done, or the time is up."""
+        require_token(request, self._token)
+        parameters = Parameters(request.query, FILTERS)
+        timeout = parameters.seconds("timeout", DEFAULT_TIMEOUT, most=MAX_TIMEOUT)
+        keep_hooks = parameters.choice("hooks", KEEP_OR_FORGET, "forget") == "keep"
+        keep_faults = parameters.choice("faults", KEEP_OR_FORGET, "forget") == "keep"
+        async with self._turn:
+            try:
+                return json_response(await self._reset(timeout, keep_hooks, keep_faults))
+            except JournalError as error:
+                raise ApiError(503, f"The sessions are ended, but the hooks are not forgotten: {error}") from None
+
+    async def _end_all(self, polite: float) -> None:
+        """End every session and wait until its connections are gone; also those of clients that come back meanwhile."""
+        ended: dict[Attempt, float] = {}
+        while attempts := self._sessions.attempts:
+            now = self._clock.monotonic()
+            for attempt in attempts:
+                if attempt not in ended:
+                    ended[attempt] = now
+                    self._sessions.kick(attempt)
+                    _close(attempt)
+                elif now - ended[attempt] > polite and attempt.relay is not None:
+                    attempt.relay.abort()
+            await asyncio.sleep(_LOOK)
+
+    async def _reset(self, timeout: float, keep_hooks: bool, keep_faults: bool) -> ResetView:
+        began = self._clock.monotonic()
+        # First, so that no fault keeps a session from ending.
+        faults = 0 if keep_faults else self._faults.clear()
+        alive = len(self._sessions)
+        complete = True
+        try:
+            async with asyncio.timeout(timeout):
+                await self._end_all(min(POLITE, timeout / 2))
+        except TimeoutError:
+            complete = False
+        left = max(0.0, timeout - (self._clock.monotonic() - began))
+        complete = await self._hub.drained(left) and complete
+        forgotten = self._history.clear()
+        hooks = undelivered = 0
+        if not keep_hooks:
+            hooks, undelivered = await self._hub.forget()
+        if not keep_faults:
+            self._faults.forget_log()
+        await self._begin()
+        took = round((self._clock.monotonic() - began) * 1000)
+        return ResetView(
+            sessions=alive, forgotten=forgotten, hooks=hooks, undelivered=undelivered, faults=faults,
+            complete=complete, took_ms=took,
+        )  # fmt: skip
+
+
+def _close(attempt: Attempt) -> None:
+    """Close the socket of a session that was over before, which kicking leaves alone."""
+    if attempt.relay is not None and not attempt.relay_ended:
+        attempt.relay.close(1000, "ended by the administrator")

@@ -1,0 +1,56 @@
+"""``/api/v1/streams``: what is published now, with its media."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from smproxy.manager.history import History
+from smproxy.manager.rest.errors import ApiError, json_response, require_token
+from smproxy.manager.rest.query import Parameters
+from smproxy.manager.session import Session
+from smproxy.manager.sessions import Sessions
+from smproxy.manager.views import StreamList, StreamView
+
+STREAMS = "/api/v1/streams"
+
+
+class StreamRoutes:
+    """The routes of the live streams. With a ``token``, every one of them needs it."""
+
+    def __init__(self, sessions: Sessions, history: History, token: str | None) -> None:
+        self._sessions = sessions
+        self._history = history
+        self._token = token
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes. ``app`` is a stream's room, which may have a slash; its thumbnail is another route."""
+        return [web.get(STREAMS, self.list), web.get(STREAMS + r"/{app:.+}/{name:(?!thumbnail\.png$)[^/]+}", self.show)]
+
+    async def list(self, request: web.Request) -> web.StreamResponse:
+        """List the live streams."""
+        require_token(request, self._token)
+        Parameters(request.query, ())
+        return json_response(StreamList(streams=[self._view(session) for session in self._sessions.publishing()]))
+
+    async def show(self, request: web.Request) -> web.StreamResponse:
+        """Show one live stream."""
+        require_token(request, self._token)
+        Parameters(request.query, ())
+        room, name = request.match_info["app"], request.match_info["name"]
+        for session in self._sessions.publishing():
+            if (session.life.room, session.life.peer) == (room, name):
+                return json_response(self._view(session))
+        raise ApiError(404, f"No stream {room}/{name} is live.")
+
+    def _view(self, session: Session) -> StreamView:
+        room, name = session.life.room, session.life.peer
+        return StreamView(
+            app=session.params.app,
+            name=name,
+            room=room,
+            session=session.number,
+            started_at=session.started_ms,
+            subscribers=len(self._sessions.watching(room, name)),
+            recording=self._history.recording(session),
+            tracks=self._history.tracks(session),
+        )

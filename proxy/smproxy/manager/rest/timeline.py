@@ -1,0 +1,158 @@
+"""One session in the order of time: what was said, which hooks were told and how delivered, which faults acted on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import msgspec
+from msgspec import UNSET
+
+from smproxy.faults import FaultBook, Injection
+from smproxy.hooks.journal import DeliveryRecord, Journal, JournalError, Query, Stored
+from smproxy.manager.transcript import Entry, Record
+from smproxy.manager.transcripts import Records
+from smproxy.signaling.messages import ClientMessage, read_client, read_server
+
+#: Hooks of one session that are looked up, and entries of one timeline: the latest of each.
+MAX_HOOKS = 500
+MAX_ENTRIES = 2_000
+
+Kind = Literal["signaling", "hook", "delivery", "fault"]
+
+
+class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True, rename={"by": "from"}):
+    """One thing that happened, at ``at`` (Unix milliseconds). ``from`` and ``to`` say who told whom."""
+
+    at: int
+    kind: Kind
+    by: str
+    to: str
+    title: str
+    detail: str
+
+
+class TimelineView(msgspec.Struct, frozen=True):
+    """What happened to a session, the first first. ``truncated`` says that only the latest entries are here."""
+
+    entries: list[TimelineEntry]
+    truncated: bool = False
+
+
+class Timeline:
+    """Merges the record of a session, the journal of hooks and the log of faults."""
+
+    def __init__(self, records: Records, journal: Journal | None, faults: FaultBook) -> None:
+        self._records = records
+        self._journal = journal
+        self._faults = faults
+
+    async def of(self, session: int) -> TimelineView:
+        """Return the timeline of a session. A journal that cannot be read leaves its part out."""
+        record = self._records.get(session)
+        entries = [] if record is None else [_signaling(entry, record) for entry in record.entries()]
+        entries += [_fault(injection) for injection in self._faults.log() if injection.session == session]
+        entries += await self._hooks(session)
+        entries.sort(key=lambda entry: entry.at)  # stable: of the same millisecond, as they were said
+        return TimelineView(entries[-MAX_ENTRIES:], truncated=len(entries) > MAX_ENTRIES)
+
+    async def _hooks(self, session: int) -> list[TimelineEntry]:
+        if self._journal is None:
+            return []
+        entries = []
+        try:
+            query = Query(session=session, newest_first=True, limit=MAX_HOOKS)
+            for stored in reversed(await self._journal.find(query)):
+                entries.append(_hook(stored))
+                if (known := await self._journal.get(stored.event.uuid)) is not None:
+                    for delivery in known[1]:
+                        entries += _attempts(stored, delivery)
+        except JournalError:
+            return entries
+        return entries
+
+
+def _hook(stored: Stored) -> TimelineEntry:
+    event = stored.event
+    body: dict[str, Any] = msgspec.json.decode(event.body)
+    facts = [
+        f"{key}={value}"
+        for key, value in body["payload"].items()
+        if key not in {"session", "state", "event"} and value is not None
+    ]
+    title = f"#{event.seq} {event.state}"
+    return TimelineEntry(at=event.ts, kind="hook", by="proxy", to="hooks", title=title, detail=" ".join(facts))
+
+
+def _attempts(stored: Stored, delivery: DeliveryRecord) -> Iterable[TimelineEntry]:
+    title = f"#{stored.event.seq} {stored.event.state}"
+    for number, attempt in enumerate(delivery.attempts, 1):
+        why = f": {attempt.detail}" if attempt.detail else ""
+        took = f"{' in' if attempt.outcome == 'delivered' else ', took'} {attempt.took_ms} ms"
+        detail = f"{attempt.outcome}{took}, attempt {number} of {delivery.tries}{why}"
+        yield TimelineEntry(at=attempt.at, kind="delivery", by="hooks", to=delivery.sink, title=title, detail=detail)
+
+
+def _fault(injection: Injection) -> TimelineEntry:
+    return TimelineEntry(
+        at=injection.at,
+        kind="fault",
+        by="proxy",
+        to="session",
+        title=injection.fault,
+        detail=f"{injection.id}{': ' if injection.detail else ''}{injection.detail}",
+    )
+
+
+def _signaling(entry: Entry, record: Record) -> TimelineEntry:
+    to = {"client": "origin", "origin": "client", "proxy": "client"}[entry.side]
+    detail: str = entry.via
+    if entry.close is not None:
+        code, reason = entry.close
+        title = "close" if code is None else f"close {code}"
+        detail = record.redaction(reason)
+    elif entry.text is None:
+        title = "binary message"
+    else:
+        title = record.redaction(client_title(entry.text) if entry.side == "client" else server_title(entry.text))
+        detail = f"{entry.via}, {len(entry.text)} bytes"
+    return TimelineEntry(at=int(entry.at * 1000), kind="signaling", by=entry.side, to=to, title=title, detail=detail)
+
+
+#: What names a client's message, in the order in which it is looked for.
+_NAMES = (
+    "is_available", "handle_offer", "handle_answer", "handle_candidate", "publish", "unpublish", "request_offer", "subscribe",
+    "switch_channel", "mute", "send", "call_adapter", "message", "log",
+)  # fmt: skip
+_CAMEL = {name: ClientMessage.__struct_encode_fields__[ClientMessage.__struct_fields__.index(name)] for name in _NAMES}
+
+
+def client_title(text: bytes) -> str:
+    """Name a client's message in a few words: ``handleOffer cam-1``."""
+    message = read_client(text)
+    if message is None:
+        return "unreadable message"
+    for name in _NAMES:
+        value = getattr(message, name)
+        if value is not UNSET:
+            return f"{_CAMEL[name]} {value[:100]}" if isinstance(value, str) else _CAMEL[name]
+    return "message"
+
+
+def server_title(text: bytes) -> str:
+    """Name a server's message in a few words: its code, ``answer``, ``isAvailable false``."""
+    message = read_server(text)
+    if message is None:
+        return "unreadable message"
+    if message.is_available is not UNSET:
+        return f"isAvailable {str(message.is_available).lower()}"
+    data = message.data
+    if data is UNSET:
+        return "message"
+    if data.sdp is not UNSET:
+        return data.sdp.type
+    if data.candidate is not UNSET:
+        return "candidate"
+    if data.code is not UNSET:
+        return data.code[:100]
+    return "message"

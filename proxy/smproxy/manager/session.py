@@ -1,0 +1,75 @@
+"""One session as the manager keeps it: its life, and what carries it now."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from smproxy.hooks.event import Context
+from smproxy.manager.attempt import Attempt
+from smproxy.signaling.node import TrackStatistics
+from smproxy.signaling.params import ConnectionParams
+from smproxy.signaling.payloads import Connection, Role
+from smproxy.signaling.session import Phase, SessionLife
+
+
+class Session:
+    """One session: its life, the attempt that carries it now, and what is known of its media."""
+
+    def __init__(self, life: SessionLife, params: ConnectionParams) -> None:
+        self.life = life
+        self.params = params
+        self.started_ms: int | None = None
+        self.attempt: Attempt | None = None
+        self.statistics: dict[str, TrackStatistics] = {}
+        self.hooks = 0
+        self.joined = False
+        #: The stream that a subscriber watches, as its origin said.
+        self.watched: str | None = None
+        #: The stream that it is shown, which may be another after a switch.
+        self.shown: str | None = None
+        self.window: asyncio.TimerHandle | None = None
+        self.returning: asyncio.TimerHandle | None = None
+
+    @property
+    def number(self) -> int:
+        """The session number that hooks carry."""
+        return self.life.number
+
+    @property
+    def role(self) -> Role:
+        """What the client does: as its URL suggests, until its messages tell."""
+        return self.attempt.role if self.attempt is not None else self.params.role
+
+    @property
+    def connection(self) -> Connection:
+        """What hooks tell of the connection."""
+        return msgspec.structs.replace(self.params.connection, role=self.role)
+
+    @property
+    def context(self) -> Context:
+        """What formats other than ours tell of the session."""
+        subscriber = self.role is Role.SUBSCRIBER
+        name = self.watched if subscriber else self.life.peer
+        return Context(
+            user_agent=self.attempt.client.user_agent if self.attempt is not None else None,
+            stream=f"{self.life.room}/{name}" if name is not None else None,
+            watcher=self.life.peer if subscriber else None,
+            joined=self.joined,
+        )
+
+    @property
+    def over(self) -> bool:
+        """Whether the last hook of the session was told."""
+        return self.life.phase is Phase.ENDED
+
+    @property
+    def watching(self) -> bool:
+        """Whether this session is let watch a stream."""
+        return self.watched is not None and self.life.phase in {Phase.LIVE, Phase.STALLED}
+
+    @property
+    def publishing(self) -> bool:
+        """Whether there is a stream of this session to watch."""
+        return self.role is Role.PUBLISHER and self.life.phase in {Phase.LIVE, Phase.STALLED}

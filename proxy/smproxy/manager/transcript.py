@@ -1,0 +1,222 @@
+"""The record of one session: what was said on its signaling channel, as the bytes came.
+
+Noting a frame is on the relay's hot path and does next to nothing; parsing and removing passwords waits for a reader. The
+first and the last frames are kept, and those between are counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
+
+import msgspec
+
+from smproxy.manager.redaction import Redaction
+
+Side: TypeAlias = Literal["client", "origin", "proxy"]
+Via: TypeAlias = Literal["socket", "channel"]
+
+#: Bytes that a record may grow by at a time, and that the first frames may take; the last ones take one chunk or two.
+CHUNK = 16 * 1024
+FIRST = 64 * 1024
+
+#: Bytes of one frame that are kept.
+FRAME = 32 * 1024
+
+#: What an entry costs beside its text.
+_OVERHEAD = 150
+
+
+class Entry(NamedTuple):
+    """Something that was said: a frame (``None`` when it was binary), or how a connection ended. ``at``: Unix seconds."""
+
+    at: float
+    side: Side
+    text: bytes | None
+    via: Via = "socket"
+    close: tuple[int | None, str] | None = None
+
+
+class _Frames:
+    """What was said in some time. Of client and origin the lists have time and text in turns."""
+
+    __slots__ = ("client", "origin", "others")
+
+    def __init__(self) -> None:
+        self.client: list[Any] = []
+        self.origin: list[Any] = []
+        self.others: list[Entry] = []
+
+    def __len__(self) -> int:
+        return (len(self.client) + len(self.origin)) // 2 + len(self.others)
+
+    def move(self) -> _Frames:
+        """Return what is here and be empty; the lists stay the same, since the relay knows them."""
+        moved = _Frames()
+        for name in self.__slots__:
+            own = getattr(self, name)
+            setattr(moved, name, own[:])
+            own.clear()
+        return moved
+
+    def entries(self) -> list[Entry]:
+        """Return it in the order of time."""
+        sides: tuple[tuple[Side, list[Any]], ...] = ("client", self.client), ("origin", self.origin)
+        said = [
+            _cut(Entry(at, side, text))
+            for side, noted in sides
+            for at, text in zip(noted[::2], noted[1::2], strict=True)
+        ]
+        return sorted((*said, *self.others), key=lambda entry: entry.at)
+
+
+class Pool(Protocol):
+    """Who says how much a record may hold."""
+
+    def grant(self, record: Record) -> bool:
+        """Say whether ``record`` may grow by ``CHUNK``."""
+        ...
+
+
+class Record:
+    """What was said in one session, whose client dialed ``url``. ``now`` returns Unix time in seconds.
+
+    The relay calls ``from_client`` and ``from_origin`` twice for each frame, with the time and with the text: they are the bare
+    ``append`` of a list, since anything more is felt on the way of a message. Now and then it calls ``tidy``.
+    """
+
+    __slots__ = (
+        "_client", "_first", "_latest", "_origin", "_pool", "_previous", "_redaction", "_size", "_url",
+        "from_client", "from_origin", "granted", "now", "omitted", "session",
+    )  # fmt: skip
+
+    def __init__(self, session: int, url: str, now: Callable[[], float], pool: Pool) -> None:
+        self.session = session
+        self.now = now
+        #: Bytes that it may hold.
+        self.granted = CHUNK
+        #: Frames between the first and the last that are not kept.
+        self.omitted = 0
+        self._latest = latest = _Frames()
+        self._client, self._origin = latest.client, latest.origin
+        self.from_client: Callable[[Any], None] = latest.client.append
+        self.from_origin: Callable[[Any], None] = latest.origin.append
+        self._size = 0  # of the latest, without what objects cost
+        self._first: _Frames | None = None
+        self._previous: _Frames | None = None
+        self._pool = pool
+        self._url = url
+        self._redaction: Redaction | None = None
+
+    @property
+    def redaction(self) -> Redaction:
+        """What takes the secrets of the connection out of a text."""
+        if self._redaction is None:
+            self._redaction = Redaction(self._url)
+        return self._redaction
+
+    def proxy(self, text: str) -> None:
+        """The proxy said this itself, to the client."""
+        self._add(Entry(self.now(), "proxy", text.encode()))
+
+    def channel(self, side: Side, text: str) -> None:
+        """This was said on the data channel."""
+        self._add(Entry(self.now(), side, text.encode(errors="replace"), "channel"))
+
+    def closed(self, side: Side, code: int | None, reason: str) -> None:
+        """The socket's end began at ``side``; ``code`` is that of the Close frame, ``None`` when there was none."""
+        self._add(Entry(self.now(), side, None, "socket", (code, reason)))
+
+    def entries(self) -> list[Entry]:
+        """Return what is kept, the oldest first."""
+        return [entry for frames in (self._first, self._previous, self._latest) if frames for entry in frames.entries()]
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield each entry as a JSON object, without secrets. Where frames are missing an object says how many."""
+        if self._first is not None:
+            for entry in self._first.entries():
+                yield _encode(self._shown(entry))
+        last = [entry for frames in (self._previous, self._latest) if frames for entry in frames.entries()]
+        if self.omitted:
+            at = _ms(last[0].at if last else self.now())
+            yield _encode(
+                {"at": at, "session": self.session, "from": "proxy", "via": "socket", "omitted": self.omitted}
+            )
+        for entry in last:
+            yield _encode(self._shown(entry))
+
+    def tidy(self, came: int) -> int:
+        """Keep within bounds, now that so many bytes came; return how many may come before the next call."""
+        if came > FRAME:
+            _cut_all(self._client)
+            _cut_all(self._origin)
+        self._size += came
+        latest = self._latest
+        size = self._size + _OVERHEAD * len(latest)
+        if self._first is None:
+            while self.granted < min(size, FIRST) and self._pool.grant(self):
+                self.granted += CHUNK
+            if size > self.granted or size >= FIRST:
+                self._first = latest.move()
+                self._size = 0
+        elif size > CHUNK:
+            self.omitted += len(self._previous or ())
+            self._previous = latest.move()
+            self._size = 0
+        if self._first is not None and self.granted < FIRST + 2 * CHUNK and self._pool.grant(self):
+            self.granted += CHUNK
+        return CHUNK
+
+    def _add(self, entry: Entry) -> None:
+        entry = _cut(entry)
+        self._latest.others.append(entry)
+        self.tidy(len(entry.text or b""))
+
+    def _shown(self, entry: Entry) -> dict[str, Any]:
+        line: dict[str, Any] = {
+            "at": _ms(entry.at),
+            "session": self.session,
+            "from": entry.side,
+            "via": entry.via,
+        }
+        if entry.close is not None:
+            line["close"] = {"code": entry.close[0], "reason": self.redaction(entry.close[1])}
+        elif entry.text is None:
+            line["text"] = None
+        else:
+            text = self.redaction(entry.text.decode(errors="replace"))
+            message = json_object(text)
+            line |= {"text": text} if message is None else {"message": message}
+            if len(entry.text) == FRAME:
+                line["cut"] = True
+        return line
+
+
+def _cut(entry: Entry) -> Entry:
+    """Shorten a text that is too long."""
+    return entry if entry.text is None or len(entry.text) <= FRAME else entry._replace(text=entry.text[:FRAME])
+
+
+def _cut_all(noted: list[Any]) -> None:
+    """Shorten the texts that are too long among times and texts."""
+    for place in range(1, len(noted), 2):
+        text = noted[place]
+        if text is not None and len(text) > FRAME:
+            noted[place] = text[:FRAME]
+
+
+def json_object(text: str) -> dict[str, Any] | None:
+    """Read a JSON object; ``None`` when the text is none."""
+    try:
+        value = msgspec.json.decode(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _encode(line: dict[str, Any]) -> bytes:
+    return msgspec.json.encode(line)
+
+
+def _ms(seconds: float) -> int:
+    return int(seconds * 1000)

@@ -1,0 +1,241 @@
+"""The one module that knows aiortc, private names included. Written against aiortc 1.16; each trick says why.
+
+aiortc gives the DTLS handshake, the SRTP keys and SCTP. Its ICE, its peer connection and its receivers are not used on the
+normal path: they decode every frame and build what an origin never needs. When :func:`self_test` finds that a private name is
+not what it was, media is received by aiortc's own receivers instead, which decode (``Link.decode``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import logging
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any, cast
+
+import pylibsrtp
+from aiortc import (
+    RTCCertificate,
+    RTCDataChannel,
+    RTCDtlsFingerprint,
+    RTCDtlsParameters,
+    RTCDtlsTransport,
+    RTCIceTransport,
+    RTCRtpCodecParameters,
+    RTCRtpReceiver,
+    RTCSctpCapabilities,
+    RTCSctpTransport,
+)
+from aiortc.mediastreams import MediaStreamError
+from aiortc.rtcdtlstransport import SRTP_PROFILES
+from aiortc.rtcrtpparameters import RTCRtcpFeedback, RTCRtpDecodingParameters, RTCRtpReceiveParameters
+from aiortc.rtcrtpreceiver import RemoteStreamTrack
+from av import VideoFrame
+from OpenSSL import SSL
+
+from smproxy.origin.ice import IceLite
+from smproxy.origin.sdp import Section
+from smproxy.origin.track import Track
+from smproxy.signaling.payloads import Kind
+
+_log = logging.getLogger(__name__)
+
+#: Raised by ``unprotect`` for a datagram that is not the peer's.
+NotAuthentic = (pylibsrtp.Error, ValueError)
+
+#: What one peer may make SCTP hold before it is cut off; bytes and counts.
+MAX_SCTP_BYTES = 2 << 20
+MAX_SCTP_STREAMS = 64
+MAX_CHANNEL_BUFFER = 1 << 20
+#: Datagrams that wait in the decoding fallback, where media shares the queue with DTLS.
+_MEDIA_WAITING = 2048
+
+
+class Identity(RTCCertificate):
+    """One certificate and TLS context for all peers: a context costs 414 µs and a certificate 157 µs of each handshake."""
+
+    _context: SSL.Context | None = None
+
+    def _create_ssl_context(self, srtp_profiles: list[Any]) -> SSL.Context:
+        if self._context is None:
+            self._context = super()._create_ssl_context(srtp_profiles)
+        return self._context
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 fingerprint as SDP has it."""
+        return next(each.value for each in self.getFingerprints() if each.algorithm == "sha-256")
+
+
+def self_test() -> str | None:
+    """Say what of aiortc is not as this module needs it; ``None`` when all is. Starts no thread and no socket."""
+    installed = version("aiortc")
+    if tuple(installed.split(".")[:2]) != ("1", "16"):
+        return f"aiortc {installed} is not 1.16"
+    try:
+        identity = Identity.generateCertificate()
+        dtls = RTCDtlsTransport(cast(RTCIceTransport, None), [identity])
+        if identity._create_ssl_context(SRTP_PROFILES) is not identity._create_ssl_context(SRTP_PROFILES):
+            return "the TLS context cannot be shared"
+        for name in ("_rx_srtp", "_tx_srtp", "_task", "_transport", "_data_receiver"):
+            if not hasattr(dtls, name):
+                return f"RTCDtlsTransport has no {name}"
+        if not inspect.iscoroutinefunction(getattr(RTCSctpTransport, "_handle_data", None)):
+            return "RTCSctpTransport has no _handle_data"
+        source = inspect.getsource(RTCDtlsTransport)
+        if "self.transport._recv()" not in source or "self.transport._send(" not in source:
+            return "RTCDtlsTransport does not use _recv and _send of its ICE transport"
+        packet = bytes.fromhex("80600001000000010000000b") + b"payload"
+        policy = pylibsrtp.Policy(key=bytes(30), ssrc_type=pylibsrtp.Policy.SSRC_ANY_OUTBOUND)
+        sealed = pylibsrtp.Session(policy).protect(packet)
+        opener = pylibsrtp.Policy(key=bytes(30), ssrc_type=pylibsrtp.Policy.SSRC_ANY_INBOUND)
+        if pylibsrtp.Session(opener).unprotect(sealed) != packet:
+            return "SRTP does not restore a packet"
+    except Exception as exc:
+        return f"{type(exc).__name__}: {exc}"
+    return None
+
+
+class _Sctp(RTCSctpTransport):
+    """SCTP that ends a peer which sends nonsense or more than it may, where aiortc would log a traceback or keep it all."""
+
+    async def _handle_data(self, data: bytes) -> None:
+        try:
+            await super()._handle_data(data)
+        except ConnectionError:
+            raise
+        except Exception as exc:
+            _log.info("data channel: ended by a malformed packet (%s)", type(exc).__name__)
+            raise ConnectionError from None
+        held = len(self._inbound_streams)
+        if self._advertised_rwnd < -MAX_SCTP_BYTES or held > MAX_SCTP_STREAMS or len(self._sack_misordered) > 4096:
+            _log.info("data channel: ended, it sent more than its window")
+            raise ConnectionError
+
+
+class Link:
+    """DTLS, SRTP and SCTP of one peer on an :class:`IceLite`."""
+
+    def __init__(self, ice: IceLite, identity: Identity, role: str, on_closed: Callable[[], None]) -> None:
+        self._ice = ice
+        self._on_closed = on_closed
+        # IceLite has what RTCDtlsTransport uses of an ICE transport: role, _recv and _send.
+        self._dtls = RTCDtlsTransport(cast(RTCIceTransport, ice), [identity])
+        self._dtls._set_role(role)
+        self._dtls.on("statechange", self._changed)
+        self._sctp: _Sctp | None = None
+        self._receivers: list[RTCRtpReceiver] = []
+        self._consumers: list[asyncio.Task[None]] = []
+        self._stopping = False
+
+    async def start(self, fingerprints: list[tuple[str, str]]) -> bool:
+        """Shake hands; False when that failed."""
+        wanted = [RTCDtlsFingerprint(algorithm=name, value=value) for name, value in fingerprints]
+        await self._dtls.start(RTCDtlsParameters(fingerprints=wanted))
+        return bool(self._dtls.state == "connected")
+
+    def _changed(self) -> None:
+        if self._dtls.state == "closed" and not self._stopping:
+            self._on_closed()
+
+    # media without decoding -------------------------------------------------------------------------------------------
+
+    def unprotect(self) -> tuple[Callable[[bytes], bytes], Callable[[bytes], bytes]]:
+        """Return what opens SRTP and SRTCP; both raise ``NotAuthentic``. The session is private in aiortc."""
+        return self._dtls._rx_srtp.unprotect, self._dtls._rx_srtp.unprotect_rtcp
+
+    def protect(self) -> Callable[[bytes], bytes]:
+        """Return what seals SRTP; aiortc's way would be a coroutine for each packet."""
+        return cast(Callable[[bytes], bytes], self._dtls._tx_srtp.protect)
+
+    def send_rtcp(self, packet: bytes) -> None:
+        """Send RTCP at once; aiortc's way would be a coroutine for one ``sendto``."""
+        self._ice.send(self._dtls._tx_srtp.protect_rtcp(packet))
+
+    # data channels ----------------------------------------------------------------------------------------------------
+
+    @property
+    def flushed(self) -> bool:
+        """Whether the client has acknowledged all that was said on its data channels; the queues are private in aiortc."""
+        queues = ("_data_channel_queue", "_outbound_queue", "_sent_queue")
+        return self._sctp is None or not any(getattr(self._sctp, name, ()) for name in queues)
+
+    async def open_data(self, section: Section, on_channel: Callable[[RTCDataChannel], None]) -> None:
+        """Start SCTP; ``on_channel`` gets each channel when it is open."""
+        self._sctp = _Sctp(self._dtls)
+        self._sctp.on("datachannel", on_channel)
+        size = section.max_message_size
+        await self._sctp.start(RTCSctpCapabilities(maxMessageSize=size), section.sctp_port)
+
+    # the fallback -----------------------------------------------------------------------------------------------------
+
+    async def decode(
+        self,
+        track: Track,
+        payload_type: int,
+        fmtp: str,
+        ssrcs: tuple[int, ...],
+        ssrc: int,
+        on_first: Callable[[], None],
+    ) -> None:
+        """Receive a track with aiortc's own receiver, decoding it. ``ssrc`` is ours, for RTCP."""
+        kind = "video" if track.kind is Kind.VIDEO else "audio"
+        receiver = RTCRtpReceiver(kind, self._dtls)
+        incoming = RemoteStreamTrack(kind)
+        receiver._track = incoming  # only RTCPeerConnection would set these two
+        receiver._set_rtcp_ssrc(ssrc)
+        codec = RTCRtpCodecParameters(
+            mimeType=f"{kind}/{track.codec}",
+            clockRate=track.reception.clock_rate,
+            channels=2 if track.codec == "opus" else 1 if kind == "audio" else None,
+            payloadType=payload_type,
+            rtcpFeedback=[RTCRtcpFeedback("nack"), RTCRtcpFeedback("nack", "pli"), RTCRtcpFeedback("goog-remb")],
+            parameters={key: value for key, _, value in (pair.partition("=") for pair in fmtp.split(";"))},
+        )
+        encodings = [RTCRtpDecodingParameters(ssrc=each, payloadType=payload_type) for each in ssrcs[:1]]
+        self._receivers.append(receiver)
+        await receiver.receive(RTCRtpReceiveParameters(codecs=[codec], encodings=encodings))
+        self._consumers.append(asyncio.create_task(_consume(incoming, receiver, track, on_first)))
+
+    def queue_media(self) -> None:
+        """Let aiortc read media too, as its receivers need it."""
+        self._ice.queue_media(_MEDIA_WAITING)
+
+    # the end ----------------------------------------------------------------------------------------------------------
+
+    async def stop(self) -> None:
+        """Say goodbye and end all tasks. The fallback joins its decoder threads here, which blocks until they return."""
+        self._stopping = True
+        pump = self._dtls._task
+        for receiver in self._receivers:
+            await receiver.stop()
+        for consumer in self._consumers:
+            consumer.cancel()
+        if self._sctp is not None:
+            with contextlib.suppress(ConnectionError):
+                await self._sctp.stop()
+        await self._dtls.stop()
+        waiting = [*self._consumers, *([pump] if pump is not None else [])]
+        if waiting:
+            # RTCDtlsTransport.stop cancels its task but does not wait for it.
+            await asyncio.gather(*waiting, return_exceptions=True)
+        self._dtls.remove_all_listeners()
+
+
+async def _consume(
+    incoming: RemoteStreamTrack, receiver: RTCRtpReceiver, track: Track, on_first: Callable[[], None]
+) -> None:
+    with contextlib.suppress(MediaStreamError):
+        while True:
+            frame = await incoming.recv()
+            if isinstance(frame, VideoFrame):
+                track.frames += 1
+                track.key_frames += bool(frame.key_frame)
+                track.width, track.height = frame.width, frame.height
+            for stats in (await receiver.getStats()).values():
+                if stats.type == "inbound-rtp":
+                    track.packets = stats.packetsReceived
+                    track.decoded_lost = max(stats.packetsLost, 0)
+            on_first()

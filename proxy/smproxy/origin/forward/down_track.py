@@ -1,0 +1,284 @@
+"""One slot of a subscriber."""
+
+from __future__ import annotations
+
+import random
+import struct
+from collections.abc import Callable, Collection
+
+from smproxy.origin.forward.feedback import ReportBlock
+from smproxy.origin.forward.nack_limiter import Repeats
+from smproxy.origin.forward.packet import MediaPacket
+from smproxy.origin.forward.report import write_cname, write_sender_report
+from smproxy.origin.forward.track_forwarder import Feed
+from smproxy.signaling.node import TrackStatistics
+from smproxy.signaling.payloads import Kind
+
+_HEADER = struct.Struct("!BBHII")
+
+_NEVER = 1 << 62
+
+
+class Sender:
+    """Sends one track to one subscriber, with SSRC, payload type, and a sequence and timestamps that go on without a jump.
+
+    What it shows may change: another feed (the stream was published again), or none. ``write`` seals and sends a packet and
+    returns False when the client does not keep up; it is then offered the packet again, or video goes on at a key frame.
+    ``packets`` and ``bytes`` (headers included) count what was sent, ``dropped`` the frames (of audio: packets) that a slow
+    client missed.
+    """
+
+    def __init__(
+        self,
+        *,
+        kind: Kind,
+        codec: str,
+        clock_rate: int,
+        ssrc: int,
+        payload_type: int,
+        write: Callable[[bytes], bool],
+        monotonic: Callable[[], float],
+        rng: random.Random,
+        cname: str = "",
+    ) -> None:
+        self.kind = kind
+        self.codec = codec
+        self.clock_rate = clock_rate
+        self.ssrc = ssrc
+        self.payload_type = payload_type
+        self.attached: Feed | None = None
+        self.paused = False
+        self.packets = self.bytes = self.frames = self.key_frames = self.dropped = self.resent = 0
+        #: What the client reported last.
+        self.lost = 0
+        self.fraction_lost = 0.0
+        self._write = write
+        self._monotonic = monotonic
+        self._cname = write_cname(ssrc, cname) if cname else b""
+        # Out of habit sequences start in the lower half: SRTP cannot tell a loss at the first wrap (RFC 3711, 3.3.1).
+        self._next = rng.randrange(1 << 15)
+        self._shift = 0
+        self._timestamp_shift = rng.getrandbits(32)
+        self._base = _NEVER
+        self._sent = -1
+        self._sent_timestamp = 0
+        self._begun = self._rebase = False
+        self._left_at = 0.0
+        self._left_timestamp = 0
+        self._repeats = Repeats()
+
+    # what it shows ----------------------------------------------------------------------------------------------------
+
+    def attach(self, feed: Feed) -> None:
+        """Show this feed from now on; video begins with a key frame, at once when the feed has one.
+
+        Raises:
+            ValueError: the feed's codec or clock is not what was negotiated with the client.
+        """
+        track = feed.track
+        if (track.codec.lower(), feed.clock_rate) != (self.codec.lower(), self.clock_rate):
+            raise ValueError(
+                f"track {track.name} is {track.codec}/{feed.clock_rate}, the subscriber takes {self.codec}/"
+                f"{self.clock_rate}: publish with {self.codec}"
+            )
+        self.detach()
+        self.attached = feed
+        self._rebase = True
+        self._sent = -1  # which a detach in the middle of sending did not leave so
+        feed.add(self, self._left)
+
+    def detach(self) -> None:
+        """Show nothing. Without a feed nothing happens."""
+        feed = self.attached
+        if feed is not None:
+            feed.remove(self)
+            self._left()
+
+    def _left(self) -> None:
+        """Note where it stopped: the next feed has other numbers and timestamps."""
+        feed, self.attached = self.attached, None
+        if feed is None or self._base == _NEVER:
+            return
+        age = _passed(self._sent_timestamp, feed.timeline.timestamp)
+        self._left_at = feed.timeline.arrived - age / self.clock_rate
+        self._left_timestamp = (self._sent_timestamp + self._timestamp_shift) & 0xFFFFFFFF
+        self._next = (self._sent + 1 + self._shift) & 0xFFFF
+        self._base, self._sent = _NEVER, -1
+        self._repeats.clear()
+
+    def pause(self) -> None:
+        """Send nothing, for a client that has muted the track."""
+        if not self.paused:
+            self.paused = True
+            if self.attached is not None:
+                self.attached.hold(self)
+
+    def resume(self) -> None:
+        """Go on: with what was missed, if the key frame before it is still there, else at the next key frame."""
+        if self.paused:
+            self.paused = False
+            if self.attached is not None:
+                self.attached.play(self)
+
+    def tick(self) -> None:
+        """Go on catching up when the publisher sends nothing; for a sweep."""
+        if self.attached is not None:
+            self.attached.advance(self)
+
+    # what the feed calls ----------------------------------------------------------------------------------------------
+
+    @property
+    def resume_at(self) -> int:
+        """Number of the packet after the last one that was sent, -1 before the first one of a feed."""
+        return self._sent + 1 if self._sent >= 0 else -1
+
+    def begin(self, base: int, timestamp: int) -> None:
+        """Let the sequence go on with the feed's packet ``base``; the next packet has this timestamp."""
+        if self._sent >= 0:
+            self._next = (self._sent + 1 + self._shift) & 0xFFFF
+        self._shift = self._next - base
+        self._base = base
+        self._sent = base - 1
+        self.key_frames += self.kind is Kind.VIDEO
+        if self._rebase and self.attached is not None:
+            self._rebase = False
+            if self._begun:
+                self._join_timestamps(self.attached, timestamp)
+            self._begun = True
+            self._sent_timestamp = timestamp
+
+    def _join_timestamps(self, feed: Feed, timestamp: int) -> None:
+        """Let the timestamps go on by the time that passed since the last packet of the feed before."""
+        passed = int((feed.timeline.arrived - self._left_at) * self.clock_rate)
+        passed -= _passed(timestamp, feed.timeline.timestamp)
+        # What comes from the cache may be older than what was shown last; time must not go back.
+        step = max(passed, self.clock_rate // 50)
+        self._timestamp_shift = (self._left_timestamp + step - timestamp) & 0xFFFFFFFF
+
+    def forward(self, packet: MediaPacket) -> bool:
+        """Send a packet: the hot path, once for each packet and subscriber."""
+        data = self._rewritten(packet)
+        # Before it is written: no number is used twice, even if writing finds out that the client is gone.
+        self._sent = packet.number
+        self._sent_timestamp = packet.timestamp
+        if not self._write(data):
+            if self.kind is Kind.VIDEO:
+                self._sent = packet.number - 1
+                return False
+            self.dropped += 1  # late audio is worth nothing: the client hears a loss
+            return True
+        self.packets += 1
+        self.bytes += len(data)
+        if packet.marker:
+            self.frames += 1
+        return True
+
+    def _rewritten(self, packet: MediaPacket) -> bytes:
+        """Give a packet the header that it has for this subscriber."""
+        number, timestamp, marker, payload = packet
+        header = _HEADER.pack(
+            0x80,
+            marker | self.payload_type,
+            (number + self._shift) & 0xFFFF,
+            (timestamp + self._timestamp_shift) & 0xFFFFFFFF,
+            self.ssrc,
+        )
+        return header + payload
+
+    def late(self, packet: MediaPacket) -> None:
+        """Send a packet that was overtaken, unless its number was given away already."""
+        if packet.number >= self._base:
+            self._send_again(packet)
+
+    def _send_again(self, packet: MediaPacket) -> bool:
+        data = self._rewritten(packet)
+        if not self._write(data):
+            return False
+        self.packets += 1
+        self.bytes += len(data)
+        return True
+
+    # what the client says ---------------------------------------------------------------------------------------------
+
+    def nack(self, sequences: Collection[int]) -> int:
+        """Send again what is still there of these packets, named as they were sent; return how many."""
+        feed = self.attached
+        if feed is None or self.paused or self._base == _NEVER:
+            return 0
+        now = self._monotonic()
+        if not self._repeats.listens(len(sequences), now):
+            return 0
+        newest = self._sent + self._shift
+        count = 0
+        for sequence in sequences:
+            number = self._sent - ((newest - sequence) & 0xFFFF)
+            if number < self._base or not self._repeats.allows(number, now):
+                continue
+            packet = feed.recall(number)
+            if packet is None:
+                continue
+            if not self._send_again(packet):
+                break
+            self._repeats.count(number, now)
+            count += 1
+        self.resent += count
+        return count
+
+    def pli(self) -> None:
+        """Ask the publisher for a key frame, unless this client is just being given one from the cache."""
+        if self.kind is Kind.VIDEO and self.attached is not None and not self.attached.catches_up(self):
+            self.attached.track.want_key_frame()
+
+    def reported(self, block: ReportBlock) -> None:
+        """Take what the client says of how this slot arrives."""
+        self.lost = max(block.lost, 0)
+        self.fraction_lost = block.fraction_lost
+
+    # what the client is told ------------------------------------------------------------------------------------------
+
+    def sender_report(self, now: float) -> bytes | None:
+        """Write a sender report; ``None`` while there is nothing to say, which is until the publisher has sent its first.
+
+        The relation of NTP time to timestamps is the publisher's, extrapolated to ``now``, so that audio and video of one
+        publisher stay in step whatever either of them waited for.
+        """
+        if self.attached is None or self._base == _NEVER or not self.packets:
+            return None
+        known = self.attached.report()
+        if known is None:
+            return None
+        report, came = known
+        since = max(now - came, 0.0)
+        return (
+            write_sender_report(
+                self.ssrc,
+                report.ntp + int(since * 0x100000000),
+                report.timestamp + self._timestamp_shift + int(since * self.clock_rate),
+                self.packets,
+                self.bytes - 12 * self.packets,
+            )
+            + self._cname
+        )
+
+    def statistics(self, attempt: str, track: str) -> TrackStatistics:
+        """Return what was sent so far; ``lost`` is what the client reported."""
+        source = self.attached.track if self.attached is not None else None
+        video = self.kind is Kind.VIDEO
+        return TrackStatistics(
+            attempt=attempt,
+            track=track,
+            codec=self.codec,
+            packets=self.packets,
+            bytes=self.bytes,
+            lost=self.lost,
+            frames=self.frames if video else 0,
+            key_frames=self.key_frames,
+            width=source.width if source is not None else 0,
+            height=source.height if source is not None else 0,
+        )
+
+
+def _passed(earlier: int, later: int) -> int:
+    """Return the ticks from one timestamp to another, 0 when it is the other way round."""
+    ticks = (later - earlier) & 0xFFFFFFFF
+    return ticks if ticks < 1 << 31 else 0

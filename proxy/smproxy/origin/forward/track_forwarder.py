@@ -1,0 +1,306 @@
+"""One published track, for those who watch it."""
+
+from __future__ import annotations
+
+import logging
+import struct
+from collections.abc import Callable
+
+from smproxy.origin.forward.gop_cache import Cache
+from smproxy.origin.forward.packet import MARKER, MediaPacket
+from smproxy.origin.forward.rtp_unwrap import HISTORY, Timeline
+from smproxy.origin.forward.watcher import Progress, Watcher
+from smproxy.origin.rtcp_receiver import SenderReport
+from smproxy.origin.track import FRAME_START, Track, payload_of
+from smproxy.signaling.payloads import Kind
+
+_log = logging.getLogger(__name__)
+
+#: Packets that a newcomer gets at once: about the first key frame, and no more than a socket's buffer takes.
+BURST = 48
+#: Packets from the cache for each new packet of the feed, until a newcomer has caught up.
+CATCH_UP = 8
+#: Packets that a subscriber whose socket is full may lag behind before it must wait for the next key frame.
+MAX_LAG = 64
+#: Missing packets just before a key frame for which its first receivers keep a place.
+_MAX_HEAD = 16
+
+_HEADER = struct.Struct("!BHII")
+
+
+class Feed:
+    """A track's packets: fanned out, the last few kept to be sent again, and video kept from the last key frame on.
+
+    A sender is at any time one of: *live* and gets each packet as it comes; *catching up* in the cache; *waiting* for a key
+    frame (of audio: for the next packet); or *paused*. One that raises is let go of, so that it cannot hurt the others.
+    """
+
+    def __init__(self, track: Track, monotonic: Callable[[], float]) -> None:
+        self.track = track
+        self.clock_rate = track.reception.clock_rate
+        self.timeline = Timeline(self.clock_rate, monotonic())
+        self._monotonic = monotonic
+        self._video = track.kind is Kind.VIDEO
+        self._frame_start = FRAME_START.get(track.codec)
+        self._cache = Cache()
+        self._history: list[MediaPacket | None] = [None] * HISTORY
+        self._senders: dict[Watcher, Callable[[], None]] = {}
+        self._live: tuple[Watcher, ...] = ()
+        self._catching: dict[Watcher, Progress] = {}
+        #: The frame at which one that was too slow was dropped; ``None`` for those that have missed nothing.
+        self._waiting: dict[Watcher, int | None] = {}
+        self._frame_timestamp = -1
+        self._frame_base = 0
+        self._undecided = False
+        self._frames = 0
+        self._detach = track.attach(self._packet)
+
+    # those who watch --------------------------------------------------------------------------------------------------
+
+    def add(self, sender: Watcher, gone: Callable[[], None]) -> None:
+        """Let a sender have the track, unless it is paused; ``gone`` is called when the feed closes or gives it up."""
+        self._senders[sender] = gone
+        if not sender.paused:
+            self.play(sender)
+
+    def remove(self, sender: Watcher) -> None:
+        """Let go of a sender; one that is not there is no error."""
+        self._senders.pop(sender, None)
+        self.hold(sender)
+
+    def play(self, sender: Watcher) -> None:
+        """Begin, or go on after a pause: in the cache where the sender stopped, else at its key frame, else at the next one."""
+        self.hold(sender)
+        if not len(self._cache):
+            self._waiting[sender] = None
+            if self._video:
+                self.track.want_key_frame()
+            return
+        place = self._cache.find(sender.resume_at)
+        if place < 0:
+            self._begin(sender)
+        else:
+            self._catching[sender] = Progress(place, len(self._cache) + MAX_LAG)
+        self._advance(sender, BURST)
+
+    def hold(self, sender: Watcher) -> None:
+        """Give a sender nothing until it plays again."""
+        self._end_waiting(sender, self._frames)
+        self._catching.pop(sender, None)
+        if sender in self._live:
+            self._live = tuple(other for other in self._live if other is not sender)
+
+    def catches_up(self, sender: Watcher) -> bool:
+        """Say whether a sender still gets packets from the cache."""
+        return sender in self._catching
+
+    def advance(self, sender: Watcher) -> None:
+        """Let a sender that catches up go on although no packet came; for a sweep."""
+        self._advance(sender, BURST)
+
+    def recall(self, number: int) -> MediaPacket | None:
+        """Return a packet to be sent again, ``None`` when it is too old or never came."""
+        packet = self._history[number % HISTORY]
+        return packet if packet is not None and packet.number == number else None
+
+    def report(self) -> tuple[SenderReport, float] | None:
+        """Return the publisher's last sender report on this source, in the feed's timestamps, and when it came."""
+        report = self.track.last_report
+        if report is None or report.ssrc != self.timeline.ssrc:
+            return None
+        moved = (report.timestamp + self.timeline.shift) & 0xFFFFFFFF
+        return report._replace(timestamp=moved), self.track.last_report_at
+
+    def close(self) -> None:
+        """Detach from the track and from all senders."""
+        self._detach()
+        for sender, gone in list(self._senders.items()):
+            self.remove(sender)
+            gone()
+        self._cache.clear()
+        self._history = [None] * HISTORY
+
+    # the track --------------------------------------------------------------------------------------------------------
+
+    def _packet(self, data: bytes) -> None:
+        """Take a packet of the track: the hot path."""
+        second, sequence, timestamp, ssrc = _HEADER.unpack_from(data, 1)
+        line = self.timeline
+        highest = line.highest
+        if sequence == line.expected and ssrc == line.ssrc:
+            line.highest = number = highest + 1
+            line.expected = (sequence + 1) & 0xFFFF
+        else:
+            number = line.place(ssrc, sequence, timestamp, self._monotonic())
+            if number < 0 or (number <= highest and self.recall(number) is not None):
+                return
+            if number == line.first > highest:
+                self._restarted()
+        # Without extensions, sources and padding the payload begins after 12 bytes.
+        payload = data[12:] if data[0] == 0x80 else payload_of(data)
+        packet = MediaPacket(number, (timestamp + line.shift) & 0xFFFFFFFF, second & MARKER, payload)
+        self._history[number % HISTORY] = packet
+        if number <= highest:
+            self._late(packet)
+            return
+        if packet.timestamp != self._frame_timestamp:
+            self._new_frame(packet.timestamp, number, highest)
+        if self._video:
+            if not self._cache.append(packet):
+                self._overflown()
+            if self._undecided:
+                self._look(payload)
+        for sender in self._live:
+            try:
+                if sender.forward(packet):
+                    continue
+            except Exception:
+                self._give_up(sender)
+            else:
+                self._fall_behind(sender)
+        if self._catching:
+            for sender in list(self._catching):
+                self._advance(sender, CATCH_UP)
+        elif self._waiting and not self._video:
+            self._start_audio(packet)
+
+    def _restarted(self) -> None:
+        """Begin anew with another source."""
+        self._history = [None] * HISTORY
+        self._frame_timestamp = -1
+        if self._video:
+            self._lose_cache()
+            self._waiting.update(dict.fromkeys(self._live))
+            self._live = ()
+            if self._waiting:
+                self.track.want_key_frame()
+
+    def _new_frame(self, timestamp: int, number: int, highest: int) -> None:
+        self._frame_timestamp = self.timeline.timestamp = timestamp
+        self.timeline.arrived = self._monotonic()
+        if self._video:
+            self._cache.new_frame()
+            self._undecided = True
+            self._frames += 1
+            head = number - highest - 1
+            self._frame_base = number - head if head <= _MAX_HEAD and number != self.timeline.first else number
+
+    def _look(self, payload: bytes) -> None:
+        """See whether the current frame is a key frame; if so all who are not live go on with it."""
+        start = self._frame_start(payload) if self._frame_start is not None else None
+        if start is None:
+            return
+        self._undecided = False
+        if not start.key:
+            return
+        for sender, progress in self._catching.items():
+            sender.dropped += self._cache.frames(progress.place, until_current=True)
+        self._cache.key_frame(self._frame_base)
+        for sender in self._live:
+            sender.key_frames += 1
+        for sender in [*self._catching, *self._waiting]:
+            self._begin(sender)
+
+    def _late(self, packet: MediaPacket) -> None:
+        """Take a packet that was overtaken, or sent again by the publisher: everybody gets it in its place."""
+        place = -1
+        if self._video:
+            place = self._cache.insert(packet)
+            if self._undecided and packet.timestamp == self._frame_timestamp:
+                self._look(packet.payload)
+        for sender in self._live:
+            self._send_late(sender, packet)
+        for sender, progress in list(self._catching.items()):
+            if place < progress.place:
+                if place >= 0:
+                    progress.place += 1
+                self._send_late(sender, packet)
+
+    def _start_audio(self, packet: MediaPacket) -> None:
+        """Let those who wait begin with the packet that just came."""
+        for sender in list(self._waiting):
+            del self._waiting[sender]
+            try:
+                sender.begin(packet.number, packet.timestamp)
+                sender.forward(packet)
+            except Exception:
+                self._give_up(sender)
+            else:
+                self._live = (*self._live, sender)
+
+    # the cache --------------------------------------------------------------------------------------------------------
+
+    def _begin(self, sender: Watcher) -> None:
+        """Put a sender at the beginning of the cache."""
+        self._end_waiting(sender, self._frames - 1)
+        first = self._cache.packets[0]
+        sender.begin(min(self._cache.base, first.number), first.timestamp)
+        self._catching[sender] = Progress(0, len(self._cache) + MAX_LAG)
+
+    def _end_waiting(self, sender: Watcher, frame: int) -> None:
+        """Let a sender wait no longer; a slow one has missed the frames up to this one."""
+        since = self._waiting.pop(sender, None)
+        if since is not None:
+            sender.dropped += frame - since
+
+    def _advance(self, sender: Watcher, limit: int) -> None:
+        """Send the next packets of the cache; at its end the sender is live."""
+        progress = self._catching.get(sender)
+        if progress is None:
+            return
+        packets = self._cache.packets
+        try:
+            for packet in packets[progress.place : progress.place + limit]:
+                taken = sender.forward(packet)
+                if self._catching.get(sender) is not progress:
+                    return  # sending has ended it
+                if not taken:
+                    break
+                progress.place += 1
+        except Exception:
+            self._give_up(sender)
+            return
+        left = len(packets) - progress.place
+        if not left:
+            del self._catching[sender]
+            self._live = (*self._live, sender)
+        elif left > progress.patience:
+            sender.dropped += self._cache.frames(progress.place)
+            del self._catching[sender]
+            self._waiting[sender] = self._frames
+
+    def _fall_behind(self, sender: Watcher) -> None:
+        """Let a live sender whose socket is full go on in the cache, or at the next key frame when there is none."""
+        if sender not in self._senders:
+            return
+        self.hold(sender)
+        if len(self._cache):
+            self._catching[sender] = Progress(len(self._cache) - 1, MAX_LAG)
+        else:
+            sender.dropped += 1
+            self._waiting[sender] = self._frames
+
+    def _overflown(self) -> None:
+        """The key frame is too long ago to begin with it; who was still catching up needs a new one."""
+        self._lose_cache()
+        if self._waiting:
+            self.track.want_key_frame()
+
+    def _lose_cache(self) -> None:
+        self._cache.clear()
+        for sender in self._catching:
+            self._waiting[sender] = None
+        self._catching.clear()
+
+    def _send_late(self, sender: Watcher, packet: MediaPacket) -> None:
+        try:
+            sender.late(packet)
+        except Exception:
+            self._give_up(sender)
+
+    def _give_up(self, sender: Watcher) -> None:
+        _log.exception("track %s: sending to a subscriber failed, it is let go", self.track.name)
+        gone = self._senders.get(sender)
+        self.remove(sender)
+        if gone is not None:
+            gone()

@@ -1,0 +1,140 @@
+"""What an H.264 RTP payload says of its frame (RFC 6184, ITU-T H.264). Sans-I/O; nothing here raises."""
+
+from __future__ import annotations
+
+from smproxy.origin.frame import FrameStart
+
+_SLICE = range(1, 5)
+_IDR, _SPS, _STAP_A, _FU_A = 5, 7, 24, 28
+#: NAL units of one packet that are looked at: parameter sets come first, and a packet may be full of tiny ones.
+_MAX_UNITS = 16
+
+#: Profiles whose SPS carries chroma and bit depth fields (ITU-T H.264, 7.3.2.1.1).
+_HIGH_PROFILES = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
+
+
+def frame_start(payload: bytes) -> FrameStart | None:
+    """Read the first packet of a frame that has a slice or parameter set; ``None`` when this packet decides nothing."""
+    if not payload:
+        return None
+    kind = payload[0] & 0x1F
+    if kind == _FU_A:
+        if len(payload) < 2 or not payload[1] & 0x80:
+            return None
+        return _of_unit(payload[1] & 0x1F, b"")
+    if kind != _STAP_A:
+        return _of_unit(kind, payload)
+    decided: FrameStart | None = None
+    position = 1
+    for _ in range(_MAX_UNITS):
+        if position + 3 > len(payload):
+            break
+        size = int.from_bytes(payload[position : position + 2], "big")
+        unit = payload[position + 2 : position + 2 + size]
+        found = _of_unit(unit[0] & 0x1F, unit) if unit else None
+        if found is not None and (decided is None or found.width or (found.key and not decided.key)):
+            decided = found
+        position += 2 + size
+    return decided
+
+
+def _of_unit(kind: int, unit: bytes) -> FrameStart | None:
+    if kind == _SPS:
+        width, height = sps_size(unit) or (0, 0)
+        return FrameStart(key=True, width=width, height=height)
+    if kind == _IDR:
+        return FrameStart(key=True)
+    if kind in _SLICE:
+        return FrameStart(key=False)
+    return None
+
+
+class _Bits:
+    """Exp-Golomb reader (ITU-T H.264, 9.1)."""
+
+    __slots__ = ("_at", "_data", "_end")
+
+    def __init__(self, data: bytes) -> None:
+        self._data = int.from_bytes(data, "big")
+        self._end = len(data) * 8
+        self._at = 0
+
+    def u(self, count: int) -> int:
+        self._at += count
+        if self._at > self._end:
+            raise EOFError
+        return (self._data >> (self._end - self._at)) & ((1 << count) - 1)
+
+    def ue(self) -> int:
+        zeros = 0
+        while not self.u(1):
+            zeros += 1
+            if zeros > 31:
+                raise EOFError
+        return (1 << zeros) - 1 + self.u(zeros)
+
+    def se(self) -> int:
+        code = self.ue()
+        return (code + 1) // 2 if code & 1 else -(code // 2)
+
+
+def sps_size(unit: bytes) -> tuple[int, int] | None:
+    """Return width and height in pixels from a sequence parameter set, ``None`` when it cannot be read."""
+    if len(unit) < 5 or len(unit) > 1500:
+        return None
+    try:
+        return _read_sps(_Bits(unit[1:].replace(b"\x00\x00\x03", b"\x00\x00")))
+    except EOFError:
+        return None
+
+
+def _read_sps(bits: _Bits) -> tuple[int, int] | None:
+    profile = bits.u(8)
+    bits.u(16)  # constraint flags and level
+    bits.ue()  # seq_parameter_set_id
+    chroma = 1
+    if profile in _HIGH_PROFILES:
+        chroma = bits.ue()
+        if chroma == 3:
+            bits.u(1)
+        bits.ue()
+        bits.ue()
+        bits.u(1)
+        if bits.u(1):
+            for index in range(12 if chroma == 3 else 8):
+                if bits.u(1):
+                    _skip_scaling_list(bits, 16 if index < 6 else 64)
+    bits.ue()  # log2_max_frame_num
+    order = bits.ue()
+    if order == 0:
+        bits.ue()
+    elif order == 1:
+        bits.u(1)
+        bits.se()
+        bits.se()
+        for _ in range(min(bits.ue(), 255)):
+            bits.se()
+    bits.ue()  # max_num_ref_frames
+    bits.u(1)
+    width = (bits.ue() + 1) * 16
+    map_units = bits.ue() + 1
+    frame_only = bits.u(1)
+    height = (2 - frame_only) * map_units * 16
+    if not frame_only:
+        bits.u(1)
+    bits.u(1)
+    if bits.u(1):
+        unit_x = 1 if chroma in (0, 3) else 2
+        unit_y = (2 if chroma == 1 else 1) * (2 - frame_only)
+        left, right, top, bottom = bits.ue(), bits.ue(), bits.ue(), bits.ue()
+        width -= unit_x * (left + right)
+        height -= unit_y * (top + bottom)
+    return (width, height) if 0 < width <= 16384 and 0 < height <= 16384 else None
+
+
+def _skip_scaling_list(bits: _Bits, size: int) -> None:
+    last = following = 8
+    for _ in range(size):
+        if following:
+            following = (last + bits.se()) % 256
+        last = following or last

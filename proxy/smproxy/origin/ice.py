@@ -1,0 +1,301 @@
+"""An ICE lite agent for one peer (RFC 8445, 2.5): it answers checks on host candidates and lets the client do the rest.
+
+Anybody can send to an open port, so only addresses that passed a check signed with our password are listened to: what comes
+from elsewhere is dropped and is no sign of life. No media and no DTLS comes from the client before such a check.
+
+Why not aioice: a server that is reached at its own addresses needs no checks of its own, no pacing, no candidates of the
+client (so no mDNS) and no end of candidates; and media can go from the socket straight to its receiver, without a queue
+and a task in between. To aiortc's DTLS transport this object is the ICE transport.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import socket
+import string
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+from smproxy.origin import stun
+from smproxy.origin.candidates import HostCandidate
+
+_log = logging.getLogger(__name__)
+
+#: DTLS datagrams that wait for the handshake or for SCTP; more are dropped, as on a network, and sent again by the peer.
+MAX_WAITING = 256
+#: Media datagrams that come before the handshake is done at our side; a first key frame must not be lost.
+MAX_EARLY = 128
+#: Addresses of the client that are known at a time; the one whose last check is the oldest makes room.
+MAX_CHECKED = 64
+#: Probes of ours that wait for an answer.
+_MAX_PROBES = 32
+_RECEIVE_BUFFER = 1 << 20
+_ICE_CHARACTERS = string.ascii_letters + string.digits
+
+Address = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """ICE user name fragment and password of one side."""
+
+    ufrag: str
+    password: str
+
+    def __repr__(self) -> str:
+        """Hide the password."""
+        return f"Credentials({self.ufrag!r})"
+
+    @classmethod
+    def draw(cls, rng: random.Random) -> Credentials:
+        """Make new credentials; 8 and 24 characters are 47 and 142 bits."""
+        return cls("".join(rng.choices(_ICE_CHARACTERS, k=8)), "".join(rng.choices(_ICE_CHARACTERS, k=24)))
+
+
+class _Datagrams(Protocol):
+    """A datagram transport of asyncio or uvloop, with what the standard library's type does not name."""
+
+    def sendto(self, data: bytes, addr: Any) -> None: ...
+
+    def get_write_buffer_size(self) -> int: ...
+
+    def close(self) -> None: ...
+
+
+class _Socket(asyncio.DatagramProtocol):
+    """One local candidate's socket."""
+
+    def __init__(self, agent: IceLite) -> None:
+        self._agent = agent
+        self.transport: _Datagrams | None = None
+        self.used = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(_Datagrams, transport)
+
+    def datagram_received(self, data: bytes, addr: Address) -> None:
+        # The hot path: one look-up decides whether the sender is our peer.
+        agent = self._agent
+        if addr not in agent.checked:
+            agent.check(self, data, addr)
+        elif data and 127 < data[0] < 192:
+            agent.datagrams += 1
+            agent.on_media(data)
+        else:
+            agent.handle(self, data, addr)
+
+    def error_received(self, exc: Exception) -> None:
+        # A closed port at the other end; whether the peer lives is decided by what still comes.
+        _log.debug("UDP error: %s", exc)
+
+
+class IceLite:
+    """ICE lite agent and datagram pipe. ``datagrams`` counts what came from the peer; the watchdog compares it."""
+
+    def __init__(self, remote: Credentials | None, rng: random.Random) -> None:
+        self.local = Credentials.draw(rng)
+        #: The client's; ``None`` until its answer has come, which its first checks may overtake (RFC 8445, 7.3).
+        self.remote = remote
+        self.datagrams = 0
+        #: Where checks signed with our password came from, the latest check last.
+        self.checked: dict[Address, None] = {}
+        self.candidates: tuple[HostCandidate, ...] = ()
+        self._early: deque[bytes] = deque(maxlen=MAX_EARLY)
+        #: Takes SRTP and SRTCP datagrams; set by :meth:`take_media`. Until there are keys, the last few wait.
+        self.on_media: Callable[[bytes], object] = self._early.append
+        #: Called once, when the client has nominated a pair.
+        self.on_nominated: Callable[[], None] = _nothing
+        #: W3C name of the role; aiortc derives "DTLS client" from it when it must.
+        self.role = "controlled"
+        self._rng = rng
+        self._tie_breaker = rng.getrandbits(64)
+        self._sockets: list[_Socket] = []
+        self._send_to: tuple[_Datagrams, Address] | None = None
+        self._waiting: asyncio.Queue[bytes | None] = asyncio.Queue(MAX_WAITING)
+        self._probes: deque[bytes] = deque(maxlen=_MAX_PROBES)
+        self._closed = False
+        self._deaf = False
+        self._taker: Callable[[bytes], object] | None = None
+        self._passes: Callable[[bytes], bool] | None = None
+
+    async def open(self, addresses: Iterable[str]) -> None:
+        """Bind one socket for each address; those that cannot be bound are left out.
+
+        Raises:
+            OSError: none could be bound.
+        """
+        loop = asyncio.get_running_loop()
+        candidates: list[HostCandidate] = []
+        failure = OSError("no address to listen on")
+        for address in addresses:
+            try:
+                family = socket.AF_INET6 if ":" in address else socket.AF_INET
+                transport, protocol = await loop.create_datagram_endpoint(
+                    lambda: _Socket(self), local_addr=(address, 0), family=family
+                )
+            except OSError as exc:
+                failure = exc
+                continue
+            if self._closed:
+                transport.close()
+                raise OSError("closed while it was opened")
+            raw = transport.get_extra_info("socket")
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+            if hasattr(transport, "max_size"):
+                # asyncio would allocate 256 KiB for every datagram.
+                transport.max_size = 2048
+            self._sockets.append(protocol)
+            candidates.append(HostCandidate(address, transport.get_extra_info("sockname")[1], len(candidates)))
+        if not candidates:
+            raise failure
+        self.candidates = tuple(candidates)
+
+    def handle(self, arrived_at: _Socket, data: bytes, addr: Address) -> None:
+        """Take a datagram of the peer that is no media: DTLS waits to be read, STUN is checked. The rest does not count."""
+        if not data:
+            return
+        if 19 < data[0] < 64:
+            self.datagrams += 1
+            with contextlib.suppress(asyncio.QueueFull):
+                self._waiting.put_nowait(data)
+        elif (transaction := stun.read_reply(data)) is None:
+            self.check(arrived_at, data, addr)
+        elif transaction in self._probes:
+            self._probes.remove(transaction)
+            self.datagrams += 1
+
+    def check(self, arrived_at: _Socket, data: bytes, addr: Address) -> None:
+        """Answer a connectivity check and remember where it came from; drop what is none, or not signed."""
+        if self._deaf:
+            return
+        remote = None if self.remote is None else self.remote.ufrag
+        request = stun.read_request(data, self.local.ufrag, remote, self.local.password)
+        transport = arrived_at.transport
+        if request is None or transport is None or self._closed:
+            return
+        self.datagrams += 1
+        peer = (addr[0], addr[1])
+        if request.controlled:
+            transport.sendto(stun.write_role_conflict(request.transaction, self.local.password), addr)
+            return
+        self.checked.pop(addr, None)
+        if len(self.checked) >= MAX_CHECKED:
+            del self.checked[next(iter(self.checked))]
+        self.checked[addr] = None
+        transport.sendto(stun.write_response(request.transaction, peer, self.local.password), addr)
+        if request.use_candidate:
+            first = self._send_to is None
+            self._send_to = (transport, addr)
+            arrived_at.used = True
+            if first:
+                self.on_nominated()
+
+    def take_media(self, taker: Callable[[bytes], object]) -> None:
+        """Give media to ``taker`` from now on, beginning with what came early."""
+        self._taker = taker
+        self.on_media = taker if self._passes is None else self._sifted
+        while self._early:
+            self.on_media(self._early.popleft())
+
+    def _sifted(self, datagram: bytes) -> None:
+        if self._taker is not None and self._passes is not None and self._passes(datagram):
+            self._taker(datagram)
+
+    # for faults -------------------------------------------------------------------------------------------------------
+
+    def fall_deaf(self, deaf: bool = True) -> None:
+        """Hear nothing of the client, not even its checks, or hear it again."""
+        self._deaf = deaf
+        if deaf:
+            self.checked.clear()
+
+    def sift(self, passes: Callable[[bytes], bool] | None) -> None:
+        """Lose the media, coming and going, that does not pass; ``None``: lose none."""
+        self._passes = passes
+        if self._taker is not None and not self._closed:
+            self.on_media = self._taker if passes is None else self._sifted
+
+    # the other direction ----------------------------------------------------------------------------------------------
+
+    def queue_media(self, waiting: int) -> None:
+        """Give media to whoever reads, up to ``waiting`` datagrams, instead of to ``on_media``."""
+        self._waiting = asyncio.Queue(waiting)
+
+        def enqueue(data: bytes) -> None:
+            with contextlib.suppress(asyncio.QueueFull):
+                self._waiting.put_nowait(data)
+
+        self.take_media(enqueue)
+
+    def probe(self) -> None:
+        """Ask a silent peer for a sign of life; the answer to it counts, and no answer that was not asked for."""
+        if self._send_to is not None and self.remote is not None:
+            transaction = self._rng.randbytes(12)
+            username = f"{self.remote.ufrag}:{self.local.ufrag}"
+            self._probes.append(transaction)
+            transport, addr = self._send_to
+            transport.sendto(stun.write_request(transaction, username, self.remote.password, self._tie_breaker), addr)
+
+    def send(self, data: bytes) -> None:
+        """Send a datagram to the nominated address; before there is one it is dropped."""
+        if self._send_to is not None and not self._closed:
+            if self._passes is not None and 127 < data[0] < 192 and not self._passes(data):
+                return
+            transport, addr = self._send_to
+            transport.sendto(data, addr)
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait because the network did not take them."""
+        return 0 if self._send_to is None else self._send_to[0].get_write_buffer_size()
+
+    def close_unused(self) -> None:
+        """Close the sockets that the client did not choose; one peer then costs one file descriptor."""
+        for other in [each for each in self._sockets if not each.used]:
+            self._sockets.remove(other)
+            if other.transport is not None:
+                other.transport.close()
+
+    def close(self) -> None:
+        """Close all sockets; whoever reads gets a ``ConnectionError``."""
+        if self._closed:
+            return
+        self._closed = True
+        self.on_media = _drop
+        self._early.clear()
+        self.on_nominated = _nothing
+        for each in self._sockets:
+            if each.transport is not None:
+                each.transport.close()
+        self._sockets.clear()
+        while self._waiting.full():
+            self._waiting.get_nowait()
+        self._waiting.put_nowait(None)
+
+    # what aiortc's RTCDtlsTransport asks of its ICE transport ---------------------------------------------------------
+
+    async def _recv(self) -> bytes:
+        if self._closed:
+            raise ConnectionError("ICE is closed")
+        data = await self._waiting.get()
+        if data is None:
+            raise ConnectionError("ICE is closed")
+        return data
+
+    async def _send(self, data: bytes) -> None:
+        if self._closed or self._send_to is None:
+            raise ConnectionError("no address to send to")
+        self.send(data)
+
+
+def _drop(_datagram: bytes) -> None:
+    pass
+
+
+def _nothing() -> None:
+    pass

@@ -1,0 +1,54 @@
+"""What an origin keeps of its streams besides their numbers: recordings on disk, and the last key frame for thumbnails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from smproxy.origin.recording.recorder import Recorder
+from smproxy.origin.thumbnail import KeyFrameKeeper, Thumbnails
+from smproxy.origin.track import Track
+from smproxy.signaling.payloads import Kind
+
+
+class Keep:
+    """What is kept of one publisher. Made with its tracks, before media flows; then ``started``; ended by ``ended``."""
+
+    def __init__(self, keeper: Keeper, attempt: str, room: str, tracks: Sequence[Track], *, recording: bool) -> None:
+        self._room = room
+        self._thumbnails = keeper.thumbnails
+        self._take = keeper.recorder.take(attempt, room, tracks, wanted=recording)
+        video = next((track for track in tracks if track.kind is Kind.VIDEO), None)
+        self._key_frames = None if video is None else KeyFrameKeeper(video)
+        self._detach: Callable[[], None] | None = None
+        if video is not None and self._key_frames is not None:
+            self._detach = video.attach(self._key_frames)
+
+    def started(self, stream: str, mode: str) -> None:
+        """The client publishes under this name from now on; called after ``StreamStarted`` was reported."""
+        self._take.started(stream, mode)
+        if self._key_frames is not None:
+            self._thumbnails.show(self._room, stream, self._key_frames)
+
+    def ended(self) -> None:
+        """Keep nothing more; a recording's file is closed and reported soon after. Calling it twice is no harm."""
+        self._take.ended()
+        if self._detach is not None and self._key_frames is not None:
+            self._detach()
+            self._detach = None
+            self._thumbnails.hide(self._key_frames)
+
+
+class Keeper:
+    """What an origin keeps of all its publishers."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+        self.thumbnails = Thumbnails()
+
+    def keep(self, attempt: str, room: str, tracks: Sequence[Track], *, recording: bool) -> Keep:
+        """Begin with a publisher's tracks; ``recording`` when its parameters ask for that."""
+        return Keep(self, attempt, room, tracks, recording=recording)
+
+    async def stop(self) -> None:
+        """Close all recordings and report them."""
+        await self.recorder.stop()

@@ -1,0 +1,220 @@
+"""One publisher's peer connection: the answer, the transport, its tracks and their feedback."""
+
+from __future__ import annotations
+
+import functools
+import random
+from collections.abc import Callable
+
+from smproxy.origin.aiortc_adapter import Identity, Link, NotAuthentic
+from smproxy.origin.answer import CODEC_NAMES, AcceptedTrack, Plan, write_answer
+from smproxy.origin.ice import Credentials, IceLite
+from smproxy.origin.rtcp_receiver import (
+    read_sender_reports,
+    write_nack,
+    write_pli,
+    write_receiver_report,
+    write_remb,
+)
+from smproxy.origin.tasks import Tasks
+from smproxy.origin.track import Track
+from smproxy.origin.transport import Transport, TransportEvents
+
+#: The bitrate that REMB allows, bit/s: enough for 720p, and more where the client's ``b=AS`` asks for more. A local origin
+#: has no reason to be narrow, and a browser climbs to it within seconds.
+DEFAULT_BITRATE = 2_500_000
+_MAX_BITRATE = 50_000_000
+#: Seconds between two receiver reports.
+FEEDBACK_INTERVAL = 1.0
+#: RTP sources of one peer; libsrtp keeps a context for each.
+MAX_SOURCES = 32
+
+
+class Peer:
+    """A publisher's connection. Made, then ``open``; ended by ``close``.
+
+    ``track_started`` is called at the first packet of a track.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        events: TransportEvents,
+        track_started: Callable[[Track], None],
+        *,
+        identity: Identity,
+        passthrough: bool,
+        monotonic: Callable[[], float],
+        rng: random.Random,
+        tasks: Tasks,
+    ) -> None:
+        self.key_frame_interval = 3.0
+        self.tracks: list[Track] = []
+        self._plan = plan
+        self._events = events
+        self._track_started = track_started
+        self._identity = identity
+        self._passthrough = passthrough
+        self._monotonic = monotonic
+        self._rng = rng
+        self._ssrc = rng.getrandbits(32)
+        self._transport = Transport(events, self._ready, identity=identity, monotonic=monotonic, rng=rng, tasks=tasks)
+        self._next_feedback = 0.0
+        self._by_payload_type: dict[int, Track] = {}
+        self._accepted: dict[str, AcceptedTrack] = {}
+        self._sources: set[bytes] = set()
+        for accepted in plan.tracks:
+            self._add_track(accepted)
+        self._remb = any(each.remb for each in plan.tracks)
+        asked = sum(each.bandwidth for each in plan.tracks) * 1250
+        self._bitrate = min(max(DEFAULT_BITRATE, asked), _MAX_BITRATE)
+
+    def _add_track(self, accepted: AcceptedTrack) -> None:
+        codec = CODEC_NAMES[accepted.format.codec]
+        track = Track(accepted.name, accepted.kind, codec, accepted.format.clock_rate, self._monotonic)
+        track.can_repair = accepted.nack
+        track.on_gap = self._repair
+        track.on_wanted = self._refresh
+        self.tracks.append(track)
+        self._accepted[track.name] = accepted
+        self._by_payload_type[accepted.format.payload_type] = track
+
+    @property
+    def ice(self) -> IceLite:
+        """Its way through the network."""
+        return self._transport.ice
+
+    @property
+    def datagrams(self) -> int:
+        """How many datagrams the client sent, for the watchdog."""
+        return self._transport.ice.datagrams
+
+    async def open(self, addresses: tuple[str, ...]) -> str:
+        """Bind the sockets and return the answer.
+
+        Raises:
+            OSError: no address could be bound.
+        """
+        ice, offer = self._transport.ice, self._plan.offer
+        await ice.open(addresses)
+        self._transport.connect(
+            Credentials(offer.ufrag, offer.password), offer.fingerprints, self._plan.dtls_role, self._plan.data
+        )
+        return write_answer(
+            self._plan,
+            ufrag=ice.local.ufrag,
+            password=ice.local.password,
+            fingerprint=self._identity.fingerprint,
+            candidates=ice.candidates,
+            session_id=self._rng.getrandbits(62),
+        )
+
+    async def _ready(self, link: Link) -> None:
+        """Let media come, now that there are keys."""
+        self._next_feedback = self._monotonic() + FEEDBACK_INTERVAL
+        if self._passthrough:
+            self._unprotect, self._unprotect_rtcp = link.unprotect()
+        self._events.transport_up()
+        if self._passthrough:
+            self._transport.ice.take_media(self._media)
+            return
+        link.queue_media()
+        for track in self.tracks:
+            accepted = self._accepted[track.name]
+            picked = accepted.format
+            first = functools.partial(self._first, track)
+            await link.decode(track, picked.payload_type, picked.fmtp, accepted.ssrcs, self._ssrc, first)
+
+    # media ------------------------------------------------------------------------------------------------------------
+
+    def _media(self, data: bytes) -> None:
+        """Take an SRTP or SRTCP datagram: the hot path, one call for each packet and no task."""
+        if len(data) < 12:
+            return
+        second = data[1]
+        if 191 < second < 224:
+            self._rtcp(data)
+            return
+        track = self._by_payload_type.get(second & 0x7F)
+        source = data[8:12]
+        known = source in self._sources
+        if track is None or not (known or len(self._sources) < MAX_SOURCES):
+            return
+        try:
+            packet = self._unprotect(data)
+        except NotAuthentic:
+            return
+        if not known:
+            # Only now: a forged packet must not take a place.
+            self._sources.add(source)
+        track.packet(packet)
+        if not track.started:
+            self._first(track)
+
+    def _first(self, track: Track) -> None:
+        if not track.started and not self._transport.closed:
+            track.started = True
+            self._track_started(track)
+
+    def _rtcp(self, data: bytes) -> None:
+        source = data[4:8]
+        if source not in self._sources and len(self._sources) >= MAX_SOURCES:
+            return
+        try:
+            compound = self._unprotect_rtcp(data)
+        except NotAuthentic:
+            return
+        self._sources.add(source)
+        for report in read_sender_reports(compound):
+            for track in self.tracks:
+                if track.reception.ssrc == report.ssrc:
+                    track.sender_report(report)
+
+    # feedback ---------------------------------------------------------------------------------------------------------
+
+    def _repair(self, track: Track) -> None:
+        if missing := track.nacks():
+            self._transport.send_rtcp(write_nack(self._ssrc, track.reception.ssrc, missing))
+
+    def _refresh(self, track: Track) -> None:
+        """Ask for a key frame at once, if the last request is long enough ago; else the sweep does it."""
+        if self._passthrough and track.needs_pli(self._monotonic(), self.key_frame_interval):
+            self._transport.send_rtcp(write_pli(self._ssrc, track.reception.ssrc))
+
+    def sweep(self, now: float) -> None:
+        """Send the feedback that is due; called several times a second."""
+        if not self._transport.connected or self._transport.closed:
+            return
+        if self._passthrough:
+            for track in self.tracks:
+                if track.started:
+                    self._repair(track)
+                    if track.needs_pli(now, self.key_frame_interval):
+                        self._transport.send_rtcp(write_pli(self._ssrc, track.reception.ssrc))
+            if now >= self._next_feedback:
+                self._next_feedback = max(self._next_feedback + FEEDBACK_INTERVAL, now)
+                self._report(now)
+        self._transport.settle(now)
+
+    def _report(self, now: float) -> None:
+        started = [track.reception for track in self.tracks if track.started]
+        compound = write_receiver_report(self._ssrc, [each.report_block(now) for each in started])
+        if self._remb and started:
+            compound += write_remb(self._ssrc, self._bitrate, [each.ssrc for each in started])
+        self._transport.send_rtcp(compound)
+
+    def probe(self) -> None:
+        """Ask the silent client for a sign of life."""
+        self._transport.ice.probe()
+
+    def send(self, text: str) -> bool:
+        """Say something on the data channel; False when there is none, or its client does not read."""
+        return self._transport.send(text)
+
+    async def flush(self, seconds: float) -> None:
+        """Wait until what was said on the data channel has arrived, at most so long."""
+        await self._transport.flush(seconds)
+
+    async def close(self) -> None:
+        """Say goodbye on DTLS and close the sockets. Does not raise."""
+        await self._transport.close()

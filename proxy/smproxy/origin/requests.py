@@ -1,0 +1,143 @@
+"""Reading what clients of either role may ask or tell beside their stream: calls, mute, sends, log lines. Sans-I/O.
+
+Nothing here raises: what cannot be read is nothing said.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from smproxy.origin.effects import Logged, Muted, Said, Turned
+from smproxy.signaling.messages import ClientMessage
+
+#: Names longer than this are refused: they travel in every report and hook.
+MAX_NAME = 512
+#: Lines of an SDK's log that are passed on, for each connection.
+MAX_LOG_LINES = 200
+#: Characters of such a line and of its level.
+MAX_LOG_TEXT = 500
+MAX_LOG_LEVEL = 16
+#: Bytes of what a publisher says to all of its subscribers at once, and of its method's name.
+MAX_SAID = 16_384
+MAX_METHOD = 128
+_MAX_TICKET = 64
+
+UNNAMEABLE = "The stream name is empty or too long."
+
+
+def nameable(name: str) -> bool:
+    """Say whether a stream can have this name."""
+    return 0 < len(name) <= MAX_NAME
+
+
+class ClientLog:
+    """The log lines of one client, as far as they are passed on."""
+
+    def __init__(self) -> None:
+        self._lines = 0
+
+    def read(self, level: str, message: ClientMessage) -> Logged | None:
+        """Take a line; ``None`` when there were too many."""
+        self._lines += 1
+        if self._lines > MAX_LOG_LINES:
+            return None
+        return Logged(_printable(level, MAX_LOG_LEVEL), _printable(_log_text(message.message), MAX_LOG_TEXT))
+
+
+class _Call(msgspec.Struct):
+    method: str = ""
+    arguments: list[Raw] | UnsetType | None = UNSET
+
+
+class Call(msgspec.Struct, frozen=True):
+    """A ``callAdapter`` request; the reply must name its ticket, and no other."""
+
+    ticket: str
+    method: str
+    arguments: list[Raw]
+
+
+def read_call(message: ClientMessage) -> Call | None:
+    """Read a ``callAdapter`` request; ``None`` when it has no ticket, and so expects no reply."""
+    if message.call_adapter is UNSET or message.id is UNSET or not message.id:
+        return None
+    call = _Call()
+    with contextlib.suppress(msgspec.DecodeError, RecursionError):
+        call = msgspec.json.decode(message.call_adapter, type=_Call)
+    return Call(message.id[:_MAX_TICKET], call.method, call.arguments or [])
+
+
+class _Path(msgspec.Struct):
+    path: str
+
+
+def read_path(call: Call) -> str | None:
+    """Return the path that ``switchStreams`` asks for; ``None`` when there is none."""
+    with contextlib.suppress(msgspec.DecodeError, RecursionError):
+        return msgspec.json.decode(call.arguments[0], type=_Path).path if call.arguments else None
+    return None
+
+
+class _Mute(msgspec.Struct, rename="camel"):
+    mute_audio: bool | None = None
+    mute_video: bool | None = None
+
+
+def read_mute(raw: Raw) -> list[Muted]:
+    """Read the value of a ``mute``, which has one key or both."""
+    with contextlib.suppress(msgspec.DecodeError, RecursionError):
+        mute = msgspec.json.decode(raw, type=_Mute)
+        if mute.mute_audio is not None or mute.mute_video is not None:
+            return [Muted(mute.mute_audio, mute.mute_video)]
+    return []
+
+
+def read_standby(raw: Raw) -> list[Muted]:
+    """Read the value of a ``standby``, which is the mute of both kinds of SDK 9 and earlier."""
+    with contextlib.suppress(msgspec.DecodeError):
+        waiting = msgspec.json.decode(raw, type=bool)
+        return [Muted(waiting, waiting)]
+    return []
+
+
+class _Said(msgspec.Struct):
+    method: str
+    data: Raw = Raw(b"{}")
+
+
+class _Orientation(msgspec.Struct, rename="camel"):
+    device_orientation: int | float
+
+
+def read_said(raw: Raw) -> list[Said | Turned]:
+    """Read the value of a ``send``. A device's orientation is known for what it is; what is too long is passed over."""
+    if len(bytes(raw)) > MAX_SAID:
+        return []
+    with contextlib.suppress(msgspec.DecodeError, RecursionError):
+        said = msgspec.json.decode(raw, type=_Said)
+        if not 0 < len(said.method) <= MAX_METHOD:
+            return []
+        if said.method == "onMetaData":
+            with contextlib.suppress(msgspec.DecodeError):
+                turned = msgspec.json.decode(said.data, type=_Orientation).device_orientation
+                if -360 <= turned <= 360:
+                    return [Turned(turned)]
+        return [Said(said.method, said.data.copy())]  # a Raw keeps the whole frame alive
+    return []
+
+
+def _log_text(raw: Raw | UnsetType) -> str:
+    """Return the text of a log message; what is no string is shown as the JSON it came in."""
+    if raw is UNSET:
+        return ""
+    with contextlib.suppress(msgspec.DecodeError):
+        return msgspec.json.decode(raw, type=str)
+    return bytes(raw).decode("utf-8", "replace")
+
+
+def _printable(text: str, limit: int) -> str:
+    """Return the beginning of a client's text without line breaks and control characters, so that it cannot forge our log."""
+    return "".join(c if c.isprintable() else " " for c in text[:limit])

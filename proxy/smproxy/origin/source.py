@@ -1,0 +1,137 @@
+"""What a published stream has for those who watch it. Sans-I/O."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
+
+from smproxy.origin.effects import Muted, Said
+from smproxy.origin.forward import Feed
+from smproxy.origin.sdp import Format
+from smproxy.origin.token_bucket import Allowance
+from smproxy.origin.track import Track
+from smproxy.signaling.payloads import Kind
+
+_log = logging.getLogger(__name__)
+
+#: What a publisher may say to its subscribers, messages a second, and how many of them at once.
+SAID_RATE = 50.0
+SAID_BURST = 100.0
+
+
+class Watcher(Protocol):
+    """Somebody who watches a name, whether there is a stream of that name or not. Must not block."""
+
+    def published(self, source: Source) -> None:
+        """There is a stream of the name now."""
+
+    def unpublished(self, source: Source) -> None:
+        """It is gone."""
+
+    def informed(self) -> None:
+        """The stream's metadata changed."""
+
+    def told(self, said: Said, sender: str) -> None:
+        """The publisher of the stream ``sender`` said something to those who watch."""
+
+    def broke(self) -> None:
+        """End, because one of the above raised."""
+
+
+class Source:
+    """A stream: its tracks, its metadata, and who watches it.
+
+    ``formats`` has the codec of each track as it was negotiated, so that the stream can be offered before its first packet.
+    """
+
+    def __init__(self, tracks: Iterable[Track], formats: Mapping[Kind, Format], monotonic: Callable[[], float]) -> None:
+        self.room = ""
+        self.name = ""
+        self.tracks = {track.kind: track for track in tracks}
+        self.formats = {kind: formats[kind] for kind in self.tracks}
+        self.orientation: int | float | None = None
+        #: Who watches the name; the table of names keeps it.
+        self.watchers: Mapping[Watcher, None] = {}
+        self._monotonic = monotonic
+        self._feeds: dict[Kind, Feed] = {}
+        self._users: set[object] = set()
+        self._muted: dict[Kind, bool] = {}
+        self._may_say = Allowance(SAID_RATE, SAID_BURST, monotonic)
+        self._warned = False
+
+    def feed(self, kind: Kind, user: object) -> Feed | None:
+        """Return the feed of a kind, made when the first one wants it; ``None`` when the stream has no such track.
+
+        Whoever uses feeds is to ``leave`` at the end: without users nothing is kept for them.
+        """
+        track = self.tracks.get(kind)
+        if track is None:
+            return None
+        self._users.add(user)
+        feed = self._feeds.get(kind)
+        if feed is None:
+            feed = self._feeds[kind] = Feed(track, self._monotonic)
+        return feed
+
+    def leave(self, user: object) -> None:
+        """Use the feeds no more."""
+        self._users.discard(user)
+        if not self._users:
+            self.close()
+
+    def close(self) -> None:
+        """Close the feeds; those that are still attached lose them."""
+        for feed in self._feeds.values():
+            feed.close()
+        self._feeds.clear()
+
+    def metadata(self) -> dict[str, str | int | float]:
+        """Return what a player is to know."""
+        audio = Kind.AUDIO in self.tracks and not self._muted.get(Kind.AUDIO)
+        video = Kind.VIDEO in self.tracks and not self._muted.get(Kind.VIDEO)
+        mode = "Video/Audio" if audio and video else "Video" if video else "Audio" if audio else "Empty"
+        values: dict[str, str | int | float] = {"streamingMode": mode}
+        picture = self.tracks.get(Kind.VIDEO)
+        if picture is not None and picture.width:
+            values["resolution"] = f"{picture.width},{picture.height}"
+        if self.orientation is not None:
+            values["orientation"] = self.orientation
+        return values
+
+    # what the publisher says ------------------------------------------------------------------------------------------
+
+    def mute(self, muted: Muted) -> None:
+        """Take over what the publisher mutes."""
+        for kind, value in ((Kind.AUDIO, muted.audio), (Kind.VIDEO, muted.video)):
+            if value is not None:
+                self._muted[kind] = value
+        self.tell(lambda watcher: watcher.informed())
+
+    def turn(self, orientation: int | float) -> None:
+        """Take over how the publisher holds its device; degrees."""
+        self.orientation = orientation
+        self.tell(lambda watcher: watcher.informed())
+
+    def say(self, said: Said) -> None:
+        """Pass on what the publisher says; what is too much of it is dropped."""
+        if not self._may_say.take():
+            if not self._warned:
+                self._warned = True
+                _log.info("stream %s: what it sends beyond %d messages a second is dropped", self.name, SAID_RATE)
+            return
+        self.tell(lambda watcher: watcher.told(said, self.name))
+
+    def tell(self, what: Callable[[Watcher], None]) -> None:
+        """Tell all who watch; what fails at one of them touches nobody else."""
+        tell_all(self.watchers, what)
+
+
+def tell_all(watchers: Iterable[Watcher], what: Callable[[Watcher], None]) -> None:
+    """Do ``what`` with each of them, and end those with whom it cannot be done."""
+    for watcher in tuple(watchers):
+        try:
+            what(watcher)
+        except Exception:
+            _log.exception("the origin failed at a subscriber")
+            watcher.broke()

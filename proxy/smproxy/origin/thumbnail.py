@@ -1,0 +1,172 @@
+"""The last key frame of a live stream as a picture. Kept as packets; decoded only when somebody asks, on another thread."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import av
+import av.error
+
+from smproxy.origin.recording.depacketizers import DEPACKETIZERS, Frame
+from smproxy.origin.recording.jitter_buffer import Reorder
+from smproxy.origin.track import Track
+
+#: Pixels on the longer side; larger pictures are made smaller.
+MAX_SIDE = 640
+#: Pixels of a key frame that is decoded: 8K. A few bytes can claim a picture that fills the memory.
+MAX_PIXELS = 7680 * 4320
+#: Packets of one key frame; a larger one has no thumbnail.
+MAX_PACKETS = 2048
+#: Pictures that are decoded at the same time, for all streams of an origin.
+_AT_ONCE = 2
+_DECODERS = {"VP8": "vp8", "H264": "h264"}
+
+
+class ThumbnailError(ValueError):
+    """A key frame that cannot be made into a picture."""
+
+
+class KeyFrameKeeper:
+    """A sink that keeps the packets of the last key frame, and of the one before while the last may be incomplete."""
+
+    __slots__ = (
+        "_collecting",
+        "_found",
+        "_found_in",
+        "_key_frames",
+        "_previous",
+        "_timestamp",
+        "_track",
+        "cached",
+        "lock",
+    )
+
+    def __init__(self, track: Track) -> None:
+        self._track = track
+        self._key_frames = 0
+        self._timestamp = b""
+        self._collecting: list[bytes] = []
+        self._previous: list[bytes] = []
+        #: The frame that was looked for last, and in what.
+        self._found: Frame | None = None
+        self._found_in = (b"", 0)
+        self.lock = asyncio.Lock()
+        #: The picture that was made last, and of which key frame.
+        self.cached: tuple[bytes, bytes] | None = None
+
+    def __call__(self, packet: bytes) -> None:
+        track = self._track
+        if track.key_frames != self._key_frames:
+            # The track counts a key frame with the packet that shows it, which may not be the first of the frame.
+            self._key_frames = track.key_frames
+            if packet[4:8] != self._timestamp:
+                if self._collecting:
+                    self._previous = self._collecting
+                self._collecting = []
+                self._timestamp = packet[4:8]
+        if packet[4:8] == self._timestamp and len(self._collecting) < MAX_PACKETS:
+            self._collecting.append(packet)
+
+    @property
+    def codec(self) -> str:
+        """The track's codec."""
+        return self._track.codec
+
+    def frame(self) -> Frame | None:
+        """Return the last key frame that is complete."""
+        there = self._timestamp, len(self._collecting)
+        if there != self._found_in:  # whoever asks again and again is not to cost the media its time
+            self._found_in = there
+            found = (_assemble(packets, self.codec) for packets in (self._collecting, self._previous) if packets)
+            self._found = next((frame for frame in found if frame is not None), None)
+        return self._found
+
+
+def _assemble(packets: list[bytes], codec: str) -> Frame | None:
+    reorder, depacketizer = Reorder(patience=float("inf"), depth=MAX_PACKETS), DEPACKETIZERS[codec]()
+    first = int.from_bytes(packets[0][2:4], "big")
+    packets = sorted(packets, key=lambda packet: (int.from_bytes(packet[2:4], "big") - first + 0x8000) & 0xFFFF)
+    for packet in packets:
+        for ready in reorder.push(packet, 0.0):
+            for frame in depacketizer.push(ready):
+                if frame.key:
+                    return frame
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    room: str
+    stream: str
+
+
+class Thumbnails:
+    """The key frames of an origin's live streams. Keys are (room, stream)."""
+
+    def __init__(self) -> None:
+        self._keepers: dict[_Key, KeyFrameKeeper] = {}
+        self._decoding = asyncio.Semaphore(_AT_ONCE)
+
+    def show(self, room: str, stream: str, keeper: KeyFrameKeeper) -> None:
+        """Let a stream's pictures be had."""
+        self._keepers[_Key(room, stream)] = keeper
+
+    def hide(self, keeper: KeyFrameKeeper) -> None:
+        """Undo :meth:`show`."""
+        for key in [key for key, each in self._keepers.items() if each is keeper]:
+            del self._keepers[key]
+
+    async def png(self, room: str, stream: str) -> bytes | None:
+        """Return the last key frame of a live stream as PNG; ``None`` when there is no such stream or no picture yet.
+
+        Raises:
+            ThumbnailError: it cannot be decoded.
+        """
+        keeper = self._keepers.get(_Key(room, stream))
+        if keeper is None:
+            return None
+        async with keeper.lock:  # whoever waited finds the picture made
+            frame = keeper.frame()
+            if frame is None:
+                return None
+            if keeper.cached is not None and keeper.cached[0] == frame.data:
+                return keeper.cached[1]
+            async with self._decoding:
+                png = await asyncio.to_thread(decode, frame.data, frame.config, keeper.codec)
+            keeper.cached = frame.data, png
+            return png
+
+
+def decode(data: bytes, config: bytes, codec: str) -> bytes:
+    """Decode one key frame and encode it as PNG. Blocking.
+
+    Raises:
+        ThumbnailError: it cannot be decoded.
+    """
+    try:
+        decoder: Any = av.CodecContext.create(_DECODERS[codec], "r")
+        decoder.thread_count = 1
+        decoder.options = {"max_pixels": str(MAX_PIXELS)}
+        if config:
+            decoder.extradata = config
+        pictures = decoder.decode(av.Packet(data)) + decoder.decode(None)
+        if not pictures:
+            raise ThumbnailError("the last key frame holds no picture")
+        picture = pictures[0]
+        scale = min(MAX_SIDE / max(picture.width, picture.height), 1)
+        width, height = max(round(picture.width * scale), 1), max(round(picture.height * scale), 1)
+        output = io.BytesIO()
+        encoder: Any = av.CodecContext.create("png", "w")
+        encoder.width, encoder.height, encoder.pix_fmt = width, height, "rgb24"
+        encoder.time_base = Fraction(1, 25)
+        for packet in encoder.encode(picture.reformat(width=width, height=height, format="rgb24")) + encoder.encode(
+            None
+        ):
+            output.write(bytes(packet))
+    except (av.error.FFmpegError, OSError, MemoryError) as error:
+        raise ThumbnailError(f"the last key frame cannot be decoded: {error}") from None
+    return output.getvalue()

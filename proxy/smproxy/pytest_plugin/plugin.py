@@ -1,0 +1,244 @@
+"""The fixtures, the marker and the settings."""
+
+from __future__ import annotations
+
+import inspect
+import uuid
+from collections.abc import Callable, Generator, Iterator
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, get_args
+
+import pytest
+
+from smproxy.pytest_plugin.running import Running, running_in, settle, wants
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from smproxy.embedded import EmbeddedSimulator
+    from smproxy.faults import FaultBook
+    from smproxy.testing.clients import Clients
+    from smproxy.testing.loop_thread import LoopThread
+    from smproxy.testing.remote import Remote
+    from smproxy.testing.webhook_receiver import WebhookReceiver
+
+MARKER = "stream_manager"
+#: Seconds for the sessions of a test to end when another test uses the same stream manager.
+SETTLE = 1.0
+#: Seconds for which hooks are still delivered after a test; a receiver that hangs on purpose must not cost more.
+FLUSH = 0.2
+Scope: TypeAlias = Literal["function", "module", "session"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addini(
+        "stream_manager_scope",
+        "how long a stream manager of the tests runs: function, module or session",
+        default="function",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers",
+        f"{MARKER}(**settings): settings of the stream manager of this test, such as hook_uri or reconnect_window",
+    )
+    config.stash[Running.KEY] = []
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for running in item.config.stash[Running.KEY]:
+        running.begin_test()
+    if wants(item, MARKER):
+        _check_markers(item)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed and report.when != "teardown":
+        for running in running_in(item):
+            report.sections.append(("Stream manager: timeline", running.timeline()))
+    return report
+
+
+def _scope(fixture_name: str, config: pytest.Config) -> Scope:
+    scope = config.getini("stream_manager_scope")
+    if scope not in SCOPES:
+        raise pytest.UsageError(f"stream_manager_scope = {scope}: choose one of {', '.join(SCOPES)}")
+    return cast("Scope", scope)
+
+
+def _check_markers(item: pytest.Item) -> None:
+    """Refuse a marker that would have no effect."""
+    scope = _scope(MARKER, item.config)
+    shared = {
+        "function": (),
+        "module": (pytest.Item, pytest.Class),
+        "session": (pytest.Item, pytest.Class, pytest.Module),
+    }
+    for node, mark in item.iter_markers_with_node(MARKER):
+        if mark.args:
+            pytest.fail("the marker stream_manager takes settings by name: stream_manager(node=7)", pytrace=False)
+        if isinstance(node, shared[scope]):
+            better = "set pytestmark in the module" if scope == "module" else "override stream_manager_settings"
+            pytest.fail(
+                f"{node.name} has settings of its own for a stream manager that other tests share: {better}, "
+                f"or leave out stream_manager_scope = {scope}",
+                pytrace=False,
+            )
+
+
+@pytest.fixture(scope=_scope)
+def stream_manager_settings() -> dict[str, Any]:
+    """Settings of the stream manager, by their names in ``Settings``: override this fixture to give some."""
+    return {}
+
+
+@pytest.fixture(scope=_scope)
+def _stream_manager_thread() -> Iterator[LoopThread]:
+    from smproxy.testing.loop_thread import LoopThread
+
+    thread = LoopThread.start()
+    yield thread
+    thread.stop()
+
+
+@pytest.fixture(scope=_scope)
+def _webhook_server(_stream_manager_thread: LoopThread) -> Iterator[WebhookReceiver]:
+    from smproxy.testing.webhook_receiver import WebhookReceiver
+
+    thread = _stream_manager_thread
+    receiver = thread.call(WebhookReceiver)
+    thread.run(receiver.start())
+    yield receiver
+    thread.run(receiver.stop())
+
+
+@pytest.fixture(scope=_scope)
+def stream_manager(
+    request: pytest.FixtureRequest, stream_manager_settings: dict[str, Any], _stream_manager_thread: LoopThread
+) -> Iterator[EmbeddedSimulator]:
+    """A stream manager on a free port that keeps everything in memory, but recordings, which go to a temporary directory.
+
+    Its settings are those of the fixture ``stream_manager_settings`` and of the marker ``stream_manager``. It runs on a
+    thread of its own, so its methods block in every test, and nothing that a test does holds it up.
+    """
+    from smproxy.embedded import EmbeddedSimulator
+    from smproxy.settings import SettingsError
+    from smproxy.simulator import Simulator
+
+    settings = {"recordings": _new_directory(request), **stream_manager_settings}
+    for mark in reversed(list(request.node.iter_markers(MARKER))):
+        settings |= mark.kwargs
+    if any(wants(item, "webhook_receiver") for item in _items_of(request.node)):
+        receiver = request.getfixturevalue("_webhook_server")
+        uris = settings.get("hook_uri", ())
+        settings["hook_uri"] = [*([uris] if isinstance(uris, str) else uris), receiver.url]
+    thread = _stream_manager_thread
+    try:
+        simulator = Simulator(flush=FLUSH, **settings)
+        thread.call(lambda: simulator.hook_log)
+        embedded = EmbeddedSimulator.start(simulator, thread)
+    except (SettingsError, TypeError) as error:
+        refused = str(error)
+        embedded = None
+    if embedded is None:  # outside of the handler, so that the report is this line alone
+        pytest.fail(f"the stream manager cannot be started: {refused}", pytrace=False)
+    running = Running(request.node, embedded)
+    request.config.stash[Running.KEY].append(running)
+    yield embedded
+    request.config.stash[Running.KEY].remove(running)
+    embedded.stop()
+
+
+@pytest.fixture
+def hooks(request: pytest.FixtureRequest, stream_manager: EmbeddedSimulator) -> Any:
+    """The hooks since the test began: ``hooks.expect("session", state="connected", id="s1")``; awaited in an async test.
+
+    See :class:`smproxy.testing.Hooks`.
+    """
+    from smproxy.testing.hooks import Hooks
+
+    log = stream_manager.inner.hook_log
+    return _facade(request)(Hooks(log, log.count), stream_manager.thread)
+
+
+@pytest.fixture
+def _clients(request: pytest.FixtureRequest, stream_manager: EmbeddedSimulator) -> Iterator[Clients]:
+    from smproxy.testing.clients import Clients
+    from smproxy.testing.hooks import Hooks
+
+    log = stream_manager.inner.hook_log
+    begin = log.count
+    clients = Clients(stream_manager.url, stream_manager.thread, _facade(request))
+    yield clients
+    clients.close()
+    if _scope(MARKER, request.config) != "function":
+        # The next test may publish under the same names.
+        stream_manager.thread.run(settle(Hooks(log, begin), SETTLE))
+
+
+@pytest.fixture
+def publisher(_clients: Clients) -> Callable[..., Any]:
+    """Makes headless publishers: ``with publisher("s1", recording=True):``, in an async test ``async with``.
+
+    Options are those of :class:`smproxy.testing.Publisher`, and connection parameters by name.
+    """
+    return _clients.publisher
+
+
+@pytest.fixture
+def subscriber(_clients: Clients) -> Callable[..., Any]:
+    """Makes headless subscribers: ``with subscriber("s1"):``. See :class:`smproxy.testing.Subscriber`."""
+    return _clients.subscriber
+
+
+@pytest.fixture
+def webhook_receiver(request: pytest.FixtureRequest, _webhook_server: WebhookReceiver) -> Any:
+    """An HTTP server that the stream manager posts its hooks to; set ``respond`` to make it fail.
+
+    See :class:`smproxy.testing.WebhookReceiver`.
+    """
+    for running in running_in(request.node):
+        if not running.posts_to(_webhook_server.url):
+            pytest.fail(
+                "the stream manager was started without this receiver: name webhook_receiver in the arguments of the test",
+                pytrace=False,
+            )
+    thread: LoopThread = request.getfixturevalue("_stream_manager_thread")
+    thread.call(_webhook_server.reset)
+    return _facade(request)(_webhook_server, thread)
+
+
+@pytest.fixture
+def faults(stream_manager: EmbeddedSimulator) -> Iterator[FaultBook]:
+    """What goes wrong on purpose: ``faults.add("publish-denied", id="s1")``. All are switched off after the test.
+
+    See :mod:`smproxy.faults`.
+    """
+    book = stream_manager.faults
+    yield book
+    book.clear()
+
+
+def _facade(request: pytest.FixtureRequest) -> type[Remote]:
+    """Choose how the test waits: a coroutine awaits, a function blocks."""
+    from smproxy.testing.remote import Awaiting, Blocking
+
+    function = request.function
+    function = getattr(getattr(function, "hypothesis", None), "inner_test", function)
+    return Awaiting if inspect.iscoroutinefunction(inspect.unwrap(function)) else Blocking
+
+
+def _new_directory(request: pytest.FixtureRequest) -> Path:
+    """Name a directory for recordings, which is made when there is one."""
+    factory: pytest.TempPathFactory = request.getfixturevalue("tmp_path_factory")
+    return factory.getbasetemp() / f"recordings-{uuid.uuid4().hex[:12]}"
+
+
+def _items_of(node: pytest.Item | pytest.Collector) -> list[pytest.Item]:
+    """Return the tests that share what is made for ``node``."""
+    if isinstance(node, pytest.Item):
+        return [node]
+    return [item for item in node.session.items if node in item.listchain()]

@@ -1,0 +1,67 @@
+"""A stream manager that runs for tests, and what it has to say when one of them fails."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from smproxy.embedded import EmbeddedSimulator
+    from smproxy.testing.hooks import Hooks
+
+_ENDS = frozenset({"disconnected", "connect_error"})
+
+
+class Running:
+    """A stream manager, the part of the test run that it serves, and since when the current test uses it."""
+
+    KEY: pytest.StashKey[list[Running]] = pytest.StashKey()
+
+    def __init__(self, node: pytest.Item | pytest.Collector, embedded: EmbeddedSimulator) -> None:
+        self.node = node
+        self._embedded = embedded
+        self._since_ms = 0
+        self.begin_test()
+
+    def begin_test(self) -> None:
+        """Another test begins: what came before is of no interest when it fails."""
+        self._since_ms = int(time.time() * 1000)
+
+    def posts_to(self, url: str) -> bool:
+        """Say whether it was started with this receiver."""
+        return url in self._embedded.settings.hook_uri
+
+    def timeline(self) -> str:
+        """Tell what happened in this test. Never raises: a report must not hide the failure that it is about."""
+        from smproxy.pytest_plugin.timeline import write_timeline
+        from smproxy.testing.hook_report import table
+
+        try:
+            return write_timeline(self._embedded, self._since_ms)
+        except Exception as error:
+            hooks = "\n".join(table(list(self._embedded.inner.hook_log)))
+            return f"(not to be had: {type(error).__name__}: {error}; the hooks:)\n{hooks}"
+
+
+def running_in(item: pytest.Item) -> list[Running]:
+    """Return the stream managers that a test may have used."""
+    chain = item.listchain()
+    return [running for running in item.config.stash[Running.KEY] if running.node in chain]
+
+
+async def settle(hooks: Hooks, timeout: float) -> None:
+    """Wait until the sessions that began in these hooks have ended, or the time is over."""
+    begun = {hook.session for hook in hooks.all() if hook.state == "connecting"}
+    with suppress(TimeoutError):
+        async with asyncio.timeout(timeout):
+            for session in begun:
+                await hooks.expect("session", session=session, state=_ENDS.__contains__, timeout=2 * timeout)
+
+
+def wants(item: pytest.Item, fixture: str) -> bool:
+    """Say whether a test uses a fixture, itself or through others."""
+    return fixture in getattr(item, "fixturenames", ())

@@ -1,0 +1,111 @@
+"""``smproxy serve``: runs a simulator until it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from smproxy.logs import configure_logging
+from smproxy.options import OPTIONS, Option
+from smproxy.settings import Settings, SettingsError, default_of, load_settings
+
+USAGE_ERROR = 2
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the option table."""
+    for option in OPTIONS:
+        if option.flag is None:
+            continue
+        arguments: dict[str, Any] = {"dest": option.setting, "default": None, "help": _help(option)}
+        if option.metavar is None:
+            arguments["action"] = "store_true"
+            arguments["default"] = None
+        else:
+            arguments["metavar"] = option.metavar
+            arguments["action"] = "append" if option.repeatable else "store"
+        parser.add_argument(option.flag, **arguments)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run ``smproxy serve`` and return its exit code."""
+    try:
+        settings = load_settings(vars(arguments), os.environ)
+        configure_logging(settings.log_level, settings.log_format)
+        _allow_many_sockets()
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_serve(settings))
+    except KeyboardInterrupt:  # before the signals were ours
+        return 1
+    except SettingsError as error:
+        print(f"smproxy serve: {error}", file=sys.stderr)
+        return USAGE_ERROR
+    return 0
+
+
+async def _serve(settings: Settings) -> None:
+    from smproxy.banner import banner
+    from smproxy.simulator import Simulator
+
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        if stopped.is_set():  # the second signal: whoever sends it does not want to wait
+            os._exit(1)
+        stopped.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    simulator = Simulator(settings)
+    await simulator.start()
+    try:
+        _say(banner(simulator))
+        await stopped.wait()
+        _say("Stopping: ending sessions, delivering their hooks.")
+    finally:
+        await simulator.stop()
+
+
+def _say(text: str) -> None:
+    """Print, unless nobody reads any more (``serve | head``)."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for the rest of the process
+
+
+def _allow_many_sockets() -> None:
+    """Raise the soft limit of open files to the hard one: a session takes four or more, and many systems start at 1,024."""
+    try:
+        import resource
+    except ImportError:  # not a POSIX system
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+def _help(option: Option) -> str:
+    default = default_of(option)
+    notes = [f"default {default}"] if default and option.metavar else []
+    if option.repeatable:
+        notes.append("may be repeated")
+    if option.key:
+        notes.append(f"{option.key} in --config")
+    text = option.help.replace("%", "%%")
+    return f"{text} ({'; '.join(notes)})" if notes else text

@@ -1,0 +1,218 @@
+"""The settings of ``smproxy serve``, read from flags, environment, properties file and defaults."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from smproxy.options import OPTIONS, Address, Option
+from smproxy.properties import Property, parse_properties
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used: one line that says which, where it came from, and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SinkSettings:
+    """One place that hooks go to."""
+
+    uri: str = field(repr=False)
+    format: str = "envelope"
+    secret: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be set. Times are seconds."""
+
+    host: str = "127.0.0.1"
+    port: int = 5080
+    config: Path | None = None
+    hook_uri: tuple[str, ...] = ()
+    hook_format: tuple[str, ...] = ()
+    hook_secret: tuple[str, ...] = field(default=(), repr=False)
+    hook_retries: str = "fast"
+    hook_insecure: bool = False
+    hook_keep: int = 100_000
+    hook_keep_days: float = 7.0
+    webhooks_endpoint: str | None = None
+    node: int = 1
+    data_dir: Path = Path(".smproxy")
+    recordings: Path | None = None
+    #: In megabytes.
+    recordings_limit: int = 10_000
+    origin: tuple[Address, ...] = ()
+    local_origin: bool = True
+    pass_switch: bool = False
+    allow_host: tuple[str, ...] = ()
+    any_host: bool = False
+    admin_token: str | None = field(default=None, repr=False)
+    customer_scope: str = "required"
+    media_gap: float = 2.0
+    media_timeout: float = 5.0
+    reconnect_window: float = 0.0
+    simulate: bool = True
+    seed: int | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    tls_self_signed: bool = False
+    tls_port: int = 5443
+    log_level: str = "info"
+    log_format: str = "text"
+    proxy_enabled: bool = True
+    default_app: str = "live"
+    sdk_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise SettingsError("--tls-cert and --tls-key go together: give both, or --tls-self-signed")
+        if self.tls_cert is not None and self.tls_self_signed:
+            raise SettingsError("--tls-self-signed makes its own certificate: leave out --tls-cert and --tls-key")
+        if self.tls_self_signed and self.in_memory:
+            raise SettingsError(
+                "--tls-self-signed keeps its authority in --data-dir: give a directory instead of :memory:"
+            )
+        if self.recordings is not None and self.recordings.exists() and not self.recordings.is_dir():
+            raise SettingsError(f"--recordings {self.recordings} is not a directory: give a directory")
+        if self.media_timeout <= self.media_gap:
+            raise SettingsError(
+                f"--media-timeout {self.media_timeout:g} must be longer than --media-gap {self.media_gap:g}"
+            )
+        if not self.local_origin and not self.origin and not self.allow_host:
+            raise SettingsError("--no-local-origin leaves no origin to publish to: give --origin HOST[:PORT]")
+        if self.sdk_file is not None and not self.sdk_file.is_file():
+            raise SettingsError(
+                f"--sdk-file {self.sdk_file}: there is no such file: give the path of red5pro-sdk.min.js"
+            )
+        for flag, given in (("--hook-format", self.hook_format), ("--hook-secret", self.hook_secret)):
+            if len(given) not in {0, 1, len(self.hook_uri)}:
+                raise SettingsError(
+                    f"{flag} is given {len(given)} times for {len(self.hook_uri)} --hook-uri: give it once, or once for each"
+                )
+
+    @property
+    def sinks(self) -> tuple[SinkSettings, ...]:
+        """Where hooks go: each ``--hook-uri`` with its format and secret, and the properties file's endpoint."""
+        count = len(self.hook_uri)
+        formats = self.hook_format * count if len(self.hook_format) == 1 else self.hook_format or ("envelope",) * count
+        secrets = self.hook_secret * count if len(self.hook_secret) == 1 else self.hook_secret or (None,) * count
+        sinks = [
+            SinkSettings(uri=uri, format=name, secret=secret)
+            for uri, name, secret in zip(self.hook_uri, formats, secrets, strict=True)
+        ]
+        if self.webhooks_endpoint is not None:
+            sinks.append(SinkSettings(uri=self.webhooks_endpoint, format="red5"))
+        return tuple(sinks)
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether nothing is to be kept on disk."""
+        return str(self.data_dir) == ":memory:"
+
+    @property
+    def recordings_dir(self) -> Path | None:
+        """Where recordings go; ``None`` when nothing is to be kept on disk and no place was named."""
+        if self.recordings is not None:
+            return self.recordings
+        return None if self.in_memory else self.data_dir / "recordings"
+
+    @property
+    def tls(self) -> bool:
+        """Whether everything is also served as https and wss."""
+        return self.tls_self_signed or self.tls_cert is not None
+
+
+def default_of(option: Option) -> str:
+    """Return an option's default as a user would write it; empty when there is none."""
+    value = getattr(Settings(), option.setting)
+    if option.metavar is None and option.flag is not None:
+        return "off"
+    if value is None or value == ():
+        return ""
+    if option.metavar == "on|off":
+        return "on" if value else "off"
+    return f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def settings_of(**values: Any) -> Settings:
+    """Make the settings of a simulator inside a program: by default a free port, and nothing on disk.
+
+    Texts and numbers are read as on the command line: ``hook_uri="http://127.0.0.1:8000/hooks"``, ``origin=["10.0.0.1:5080"]``.
+
+    Raises:
+        TypeError: There is no such setting.
+        SettingsError: A value cannot be used.
+    """
+    known = {option.setting: option for option in OPTIONS}
+    settings: dict[str, Any] = {"port": 0, "tls_port": 0, "data_dir": Path(":memory:")}
+    for name, value in values.items():
+        option = known.get(name)
+        if option is None:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known))}"
+            raise TypeError(f"there is no setting {name!r}: {hint}")
+        if option.repeatable:
+            each = [value] if isinstance(value, str) or not isinstance(value, Iterable) else list(value)
+            settings[name] = tuple(_parse_text(option, item) for item in each)
+        else:
+            settings[name] = _parse_text(option, value)
+    return Settings(**settings)
+
+
+def _parse_text(option: Option, value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return value
+    try:
+        return option.parse(str(value))
+    except ValueError as error:
+        raise SettingsError(f"{option.setting}: {error}") from None
+
+
+def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+    """Merge the sources: flags, then the environment, then the properties file, then defaults.
+
+    Raises:
+        SettingsError: a value cannot be used, or the properties file cannot be read.
+    """
+    values: dict[str, Any] = {}
+    config_text = flags.get("config") or environ.get("SMPROXY_CONFIG") or None
+    config = None if config_text is None else Path(config_text)
+    properties = {} if config is None else _read_config(config)
+    for option in OPTIONS:
+        flag, variable = flags.get(option.setting), option.variable
+        entry = properties.get(option.key) if option.key else None
+        if option.flag and flag is not None and flag != []:
+            values[option.setting] = _parse(option, flag, option.flag)
+        elif variable and environ.get(variable):
+            text = environ[variable]
+            values[option.setting] = _parse(option, text.split() if option.repeatable else text, variable)
+        elif entry is not None and config is not None and (entry.value or option.flag is None):
+            value = [entry.value] if option.repeatable else entry.value
+            values[option.setting] = _parse(option, value, f"{config}:{entry.line}: {option.key}")
+    if config is not None and "proxy.enabled" not in properties:
+        values["proxy_enabled"] = False  # as the real server: off unless the file says otherwise
+    return Settings(**values)
+
+
+def _parse(option: Option, value: Any, source: str) -> Any:
+    if value is True:  # a switch on the command line
+        return option.parse("true")
+    texts = value if isinstance(value, list) else [value]
+    try:
+        parsed = [option.parse(text) for text in texts]
+    except ValueError as error:
+        # The error of a hook URI shows it without its credentials.
+        shown = "" if option.setting in {"hook_uri", "hook_secret", "webhooks_endpoint"} else f"{' '.join(texts)!r}: "
+        raise SettingsError(f"{source}: {shown}{error}") from None
+    return tuple(parsed) if option.repeatable else parsed[0]
+
+
+def _read_config(path: Path) -> dict[str, Property]:
+    try:
+        return parse_properties(path.read_text(encoding="utf-8", errors="surrogateescape"))
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}: give --config a readable properties file") from None

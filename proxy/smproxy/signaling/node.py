@@ -1,0 +1,244 @@
+"""The node channel: what an origin tells the manager, and what the manager asks of it.
+
+The relay cannot see media. What only the origin sees travels here, keyed by the *attempt*: an opaque token that the relay
+puts into the upgrade request (``ATTEMPT_HEADER``) when it dials the origin. Every message is a tagged ``msgspec`` struct, so
+an origin in the same process passes the objects and one on another machine passes their JSON.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeAlias
+
+import msgspec
+
+from smproxy.signaling.payloads import ConnectError, Kind, Reason
+
+#: Request header that names the attempt on the origin leg. The relay removes it from what clients send.
+ATTEMPT_HEADER = "X-Stream-Manager-Attempt"
+
+
+class _Message(msgspec.Struct, frozen=True, tag_field="type"):
+    pass
+
+
+class TransportUp(_Message, frozen=True, tag="transport_up"):
+    """ICE and DTLS are up: media can flow."""
+
+    attempt: str
+
+
+class StreamStarted(_Message, frozen=True, tag="stream_started"):
+    """The origin accepted the stream and says so to the client.
+
+    ``stream`` is the name in the messages, which may differ from the connection parameter ``id``; ``room`` is the scope.
+    """
+
+    attempt: str
+    stream: str
+    room: str
+    mode: str = "live"
+
+
+class TrackStarted(_Message, frozen=True, tag="track_started"):
+    """The first RTP packet of a track came."""
+
+    attempt: str
+    track: str
+    kind: Kind
+
+
+class TrackEnded(_Message, frozen=True, tag="track_ended"):
+    """A track will bring nothing more."""
+
+    attempt: str
+    track: str
+
+
+class PlayStarted(_Message, frozen=True, tag="play_started"):
+    """The origin lets a subscriber watch and says so to the client. ``stream`` is the name of what is watched."""
+
+    attempt: str
+    stream: str
+    room: str
+
+
+class LocalTrack(_Message, frozen=True, tag="local_track"):
+    """A slot for media to a subscriber was made. ``track`` is the slot's number."""
+
+    attempt: str
+    track: int
+    kind: Kind
+
+
+class LocalTrackAttached(_Message, frozen=True, tag="local_track_attached"):
+    """A slot gets its media from this track of this publisher from now on."""
+
+    attempt: str
+    track: int
+    remote_peer: str
+    remote_track: str
+
+
+class LocalTrackDetached(_Message, frozen=True, tag="local_track_detached"):
+    """A slot has no source any more."""
+
+    attempt: str
+    track: int
+
+
+class ChannelFrame(_Message, frozen=True, tag="channel_frame"):
+    """A signaling message passed on the data channel, which the relay does not see. For the record of the session only."""
+
+    attempt: str
+    by_client: bool
+    text: str
+
+
+class RecordingStarted(_Message, frozen=True, tag="recording_started"):
+    """A file is being written. ``file`` is relative to the recordings' directory."""
+
+    attempt: str
+    file: str
+
+
+class RecordingEnded(_Message, frozen=True, tag="recording_ended"):
+    """A file is complete, or failed with ``error``; follows the peer's end, since the last bytes take their time.
+
+    ``duration`` in ms of this file, ``size`` in bytes.
+    """
+
+    attempt: str
+    file: str
+    duration: int
+    size: int
+    error: str | None = None
+
+
+class MediaGap(_Message, frozen=True, tag="media_gap"):
+    """Nothing at all has come from a connected peer for the media gap."""
+
+    attempt: str
+
+
+class MediaBack(_Message, frozen=True, tag="media_back"):
+    """Packets flow again after a media gap."""
+
+    attempt: str
+
+
+class AttemptFailed(_Message, frozen=True, tag="attempt_failed"):
+    """The attempt ended before its transport was up."""
+
+    attempt: str
+    error: ConnectError
+
+
+class PeerEnded(_Message, frozen=True, tag="peer_ended"):
+    """The peer is gone and its name is free. ``lost`` says that it went without a goodbye."""
+
+    attempt: str
+    reason: Reason
+    lost: bool = False
+
+
+class TrackStatistics(_Message, frozen=True, tag="track_statistics"):
+    """What came of one track so far. Counters since the start; ``lost`` as in receiver reports (RFC 3550, 6.4.1)."""
+
+    attempt: str
+    track: str
+    codec: str
+    packets: int
+    bytes: int
+    lost: int
+    frames: int = 0
+    key_frames: int = 0
+    width: int = 0
+    height: int = 0
+
+
+class Load(_Message, frozen=True, tag="load"):
+    """A heartbeat: how much the node carries. ``capacity`` 0 means no limit was set."""
+
+    publishers: int
+    subscribers: int = 0
+    capacity: int = 0
+
+
+Report: TypeAlias = (
+    TransportUp
+    | StreamStarted
+    | TrackStarted
+    | TrackEnded
+    | PlayStarted
+    | LocalTrack
+    | LocalTrackAttached
+    | LocalTrackDetached
+    | ChannelFrame
+    | RecordingStarted
+    | RecordingEnded
+    | MediaGap
+    | MediaBack
+    | AttemptFailed
+    | PeerEnded
+    | TrackStatistics
+    | Load
+)
+
+
+class Kick(_Message, frozen=True, tag="kick"):
+    """End this attempt's peer so that its client notices; answered by ``PeerEnded`` with the same reason."""
+
+    attempt: str
+    reason: Reason = Reason.KICKED
+
+
+class Evict(_Message, frozen=True, tag="evict"):
+    """Free the name of a peer that has gone silent, at once and without a word to it."""
+
+    attempt: str
+
+
+class Drain(_Message, frozen=True, tag="drain"):
+    """Take no new streams; live ones go on."""
+
+    enabled: bool = True
+
+
+class Inject(_Message, frozen=True, tag="inject"):
+    """Carry out a media fault (:mod:`smproxy.faults.media`) on this attempt, which the origin may not know yet."""
+
+    attempt: str
+    fault: str
+    parameters: dict[str, bool | int | float | str]
+    seed: int
+
+
+class Lift(_Message, frozen=True, tag="lift"):
+    """End a media fault on this attempt; what it has ended stays ended."""
+
+    attempt: str
+    fault: str
+
+
+Command: TypeAlias = Kick | Evict | Drain | Inject | Lift
+
+
+class Hello(_Message, frozen=True, tag="hello"):
+    """An origin's registration. ``address`` is what REST gives to clients; ``host`` and ``port`` are what the relay dials."""
+
+    address: str
+    host: str
+    port: int
+    region: str = "local"
+
+
+class ReportTo(Protocol):
+    """The manager's end of a node channel, as the origin sees it. Must not block."""
+
+    def __call__(self, report: Report, /) -> None: ...
+
+
+class CommandTo(Protocol):
+    """The origin's end of a node channel, as the manager sees it. Must not block."""
+
+    def __call__(self, command: Command, /) -> None: ...

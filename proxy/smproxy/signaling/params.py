@@ -1,0 +1,250 @@
+"""Connection parameters: what a publishing page puts into the URL of its signaling WebSocket.
+
+Source: Red5, "Publishing over Stream Manager with Webhook Integration". The vendor SDK escapes the values but neither the
+keys nor ``id``, and stringifies whatever a page gave it, so ``undefined``, ``null`` and ``[object Object]`` arrive for real.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, unquote
+
+import msgspec
+from yarl import URL
+
+from smproxy.signaling.payloads import Connection, Role
+
+#: What JavaScript makes of a value that a page did not have.
+NOT_SUPPLIED = frozenset({"", "undefined", "null", "[object Object]"})
+
+NAME_LIMIT = 255  # characters of id, username, customerScope, app, context
+META_DEPTH = 64  # levels of nesting: what hooks and their receivers can be expected to take
+META_LIMIT = 4096  # bytes of meta as UTF-8
+SIMULATE_LIMIT = 1024  # characters of simulate
+
+#: Parameters that are addressed to the proxy; all others travel on to the origin as they came.
+_FOR_PROXY = frozenset({"host", "app", "context", "simulate"})
+
+
+class ParamError(ValueError):
+    """A connection parameter that cannot be accepted.
+
+    ``parameter`` and ``value`` say which and what, ``problem`` why and ``hint`` what to do about it; ``connection`` holds what
+    could be read all the same, for the hook that tells of the refusal.
+    """
+
+    connection: Connection
+
+    def __init__(self, parameter: str, value: str | None, problem: str, hint: str = "") -> None:
+        self.parameter = parameter
+        self.value = value
+        self.problem = problem
+        self.hint = hint
+        super().__init__(f"{parameter} {problem}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionParams:
+    """The parameters of one connection, checked.
+
+    ``app`` and ``context`` come without outer slashes; ``host`` is ``None`` when the client leaves the choice to the manager.
+    ``password`` is for the origin alone and therefore not part of the ``repr``. ``simulate`` names faults
+    (:mod:`smproxy.faults`) that the client asks for.
+    """
+
+    id: str
+    app: str
+    context: str | None = None
+    host: str | None = None
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    customer_scope: str | None = None
+    recording: bool = False
+    meta: dict[str, Any] | None = None
+    role: Role = Role.PUBLISHER
+    simulate: str | None = None
+    origin_query: str = field(default="", repr=False)
+
+    @classmethod
+    def from_url(cls, url: URL, *, default_app: str = "live", scope_required: bool = True) -> ConnectionParams:
+        """Read the parameters of ``url``.
+
+        Raises:
+            ParamError: a parameter is missing or unusable; the first such in the order of this method.
+        """
+        pairs = _split(url.raw_query_string)
+        reader = _Reader(pairs)
+        stream_id = reader.name("id", required="give the stream name")
+        username = reader.name("username")
+        scope_hint = "the page must send it, or start with --customer-scope optional" if scope_required else None
+        customer_scope = reader.name("customerScope", required=scope_hint)
+        recording = reader.flag("recording")
+        meta = reader.json_object("meta")
+        host = reader.host("host")
+        app = reader.scope("app") or default_app
+        context = reader.scope("context")
+        simulate = reader.text("simulate", SIMULATE_LIMIT)
+        role = Role.SUBSCRIBER if stream_id and stream_id.startswith("subscriber-") else Role.PUBLISHER
+        if reader.refusal:
+            reader.refusal.connection = Connection(
+                id=stream_id,
+                username=username,
+                customer_scope=customer_scope,
+                recording=recording,
+                meta=meta,
+                app=app,
+                role=role,
+            )
+            raise reader.refusal
+        assert stream_id is not None
+        return cls(
+            id=stream_id,
+            app=app,
+            context=context,
+            host=host,
+            username=username,
+            password=reader.get("password"),
+            customer_scope=customer_scope,
+            recording=recording,
+            meta=meta,
+            role=role,
+            simulate=simulate,
+            origin_query="&".join(raw for key, raw in pairs if key.lower() not in _FOR_PROXY),
+        )
+
+    @property
+    def room(self) -> str:
+        """The scope that the stream lives in: ``app`` or ``app/context``."""
+        return f"{self.app}/{self.context}" if self.context else self.app
+
+    @property
+    def connection(self) -> Connection:
+        """What hooks may tell of these parameters."""
+        return Connection(
+            id=self.id,
+            username=self.username,
+            customer_scope=self.customer_scope,
+            recording=self.recording,
+            meta=self.meta,
+            app=self.app,
+            role=self.role,
+        )
+
+    @property
+    def origin_target(self) -> str:
+        """The request target on the origin: the scope as path, and every parameter that was not meant for the proxy."""
+        return f"/{quote(self.room, safe='/')}/?{self.origin_query}"
+
+
+class _Reader:
+    """Reads the supplied values by key without regard to case, and keeps the first refusal.
+
+    Of a repeated key the last counts, as in the SDK's merging of objects. An unusable value reads as not supplied.
+    """
+
+    def __init__(self, pairs: list[tuple[str, str]]) -> None:
+        self._raw = {key.lower(): raw.partition("=")[2] for key, raw in pairs}
+        self.refusal: ParamError | None = None
+
+    def raw(self, key: str) -> str | None:
+        """Return the value as it came, decoded; ``None`` when the key is absent."""
+        value = self._raw.get(key.lower())
+        return None if value is None else unquote(value)
+
+    def get(self, key: str) -> str | None:
+        """Return the value, or ``None`` when it was not supplied or is what JavaScript prints for nothing."""
+        value = self.raw(key)
+        return None if value is None or value in NOT_SUPPLIED else value
+
+    def refuse(self, key: str, value: str | None, problem: str, hint: str = "") -> None:
+        if self.refusal is None:
+            self.refusal = ParamError(key, value, problem, hint)
+
+    def name(self, key: str, required: str | None = None) -> str | None:
+        """Read a name; ``required`` is the hint for who left it out."""
+        value = self.get(key)
+        if value is None:
+            if required is not None:
+                self.refuse(key, self.raw(key), "is missing", required)
+        elif len(value) > NAME_LIMIT:
+            self.refuse(key, value, f"is longer than {NAME_LIMIT} characters")
+        elif not value.isprintable():
+            self.refuse(key, value, "has a control character in it")
+        else:
+            return value
+        return None
+
+    def text(self, key: str, limit: int) -> str | None:
+        """Read a text of at most ``limit`` characters."""
+        value = self.get(key)
+        if value is None or (len(value) <= limit and value.isprintable()):
+            return value
+        problem = f"is longer than {limit} characters" if len(value) > limit else "has a control character in it"
+        self.refuse(key, value, problem)
+        return None
+
+    def host(self, key: str) -> str | None:
+        """Read a host. A literal ``undefined`` is refused: it comes from a page whose REST call failed."""
+        if self.raw(key) and self.get(key) is None:
+            self.refuse(key, self.raw(key), "names no host", "the page's REST call for an origin has probably failed")
+        host = self.name(key)
+        if host is not None and not host.isascii():
+            self.refuse(key, host, "is not a host name in ASCII", "write an international name in its xn-- form")
+            return None
+        return host
+
+    def flag(self, key: str) -> bool:
+        value = self.get(key)
+        if value is not None and value.lower() not in {"true", "false"}:
+            self.refuse(key, value, "is neither true nor false")
+        return value is not None and value.lower() == "true"
+
+    def scope(self, key: str) -> str | None:
+        """Read a scope path without its outer slashes; pages send ``live``, ``/live`` and ``live/room1``."""
+        path = (self.name(key) or "").strip("/")
+        if path and any(segment in {"", ".", ".."} for segment in path.split("/")):
+            self.refuse(key, path, "is not a scope path")
+            return None
+        return path or None
+
+    def json_object(self, key: str) -> dict[str, Any] | None:
+        text = self.get(key)
+        if text is None:
+            return None
+        if len(text.encode(errors="surrogatepass")) > META_LIMIT:
+            self.refuse(key, text, f"is longer than {META_LIMIT} bytes")
+            return None
+        try:
+            value = msgspec.json.decode(text)
+        except (ValueError, RecursionError):
+            value = None
+        if isinstance(value, dict) and not _deeper_than(value, META_DEPTH):
+            return value
+        self.refuse(key, text, "is not a JSON object", "send a JSON object in a string")
+        return None
+
+
+def _deeper_than(value: Any, levels: int) -> bool:
+    """Say whether JSON is nested deeper than that."""
+    layer = [value]
+    for _ in range(levels):
+        children = (
+            each.values() if isinstance(each, dict) else each for each in layer if isinstance(each, dict | list)
+        )
+        layer = [child for each in children for child in each]
+        if not layer:
+            return False
+    return True
+
+
+def _split(raw_query: str) -> list[tuple[str, str]]:
+    """Split a raw query into (key, raw pair).
+
+    Not form decoding: the SDK writes a space as ``%20`` and leaves a plus in ``id`` bare. SDK 13 and later append ``?id=…``
+    even to an ``endpoint`` that has a query, which makes a second question mark.
+    """
+    pairs = [(unquote(raw.partition("=")[0]), raw) for raw in raw_query.split("&") if raw]
+    if "?id=" in raw_query and not any(key.lower() == "id" for key, _ in pairs):
+        return _split(raw_query.replace("?id=", "&id=", 1))
+    return pairs

@@ -1,0 +1,339 @@
+"""The whole simulator as one object that starts and stops everything."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import random
+import ssl
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from smproxy.certificates import CertificateFiles, self_signed, server_context
+from smproxy.faults import FaultBook
+from smproxy.hooks.broadcast import Interceptor
+from smproxy.hooks.dispatcher import Hub
+from smproxy.hooks.event import EventFactory
+from smproxy.hooks.journal import FILE_NAME, Journal, JournalError, Retention
+from smproxy.hooks.journal.recovery import end_unfinished
+from smproxy.hooks.retry import PROFILES
+from smproxy.hooks.sinks.uris import parse_hook_uri
+from smproxy.manager.admission import AdmissionRules
+from smproxy.manager.hook_faults import HookFaults
+from smproxy.manager.manager import Manager, ManagerSettings
+from smproxy.manager.origin_registry import Node
+from smproxy.options import Address
+from smproxy.settings import Settings, SettingsError, settings_of
+from smproxy.signaling.clock import Clock
+from smproxy.signaling.node import Hello, Report
+
+if TYPE_CHECKING:
+    from smproxy.embedded import EmbeddedSimulator
+    from smproxy.testing import Publisher, Subscriber
+    from smproxy.testing.hook_log import HookLog
+    from smproxy.testing.hooks import Hooks
+
+logger = logging.getLogger(__name__)
+
+#: Seconds for which hooks are still delivered when the simulator stops.
+FLUSH = 2.0
+
+
+class Simulator:
+    """A stream manager with its proxy, its origin and its hooks, in this process.
+
+    Use it as an async context manager, or call ``start`` and ``stop``. As a plain context manager it runs on a thread of its
+    own, and what it returns blocks::
+
+        with Simulator(hook_uri="http://127.0.0.1:8000/hooks") as stream_manager:
+            with stream_manager.publisher("s1", recording=True):
+                stream_manager.hooks.expect("session", state="connected", id="s1")
+
+    Without ``settings`` it takes a free port and keeps everything in memory; ``options`` are named as in ``Settings``.
+    ``flush``: seconds for which hooks are still delivered when it stops.
+    ``start`` raises ``SettingsError`` for what the user can mend: a port in use, an unreadable certificate.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        clock: Clock | None = None,
+        rng: random.Random | None = None,
+        flush: float = FLUSH,
+        **options: Any,
+    ) -> None:
+        if settings is not None and options:
+            raise TypeError(f"give settings or {', '.join(options)}, not both")
+        self.settings = settings or settings_of(**options)
+        self._clock = clock or Clock()
+        self._rng = rng
+        #: What goes wrong on purpose: see :mod:`smproxy.faults`.
+        self.faults = FaultBook(clock=self._clock, rng=self._stream("faults"))
+        self._flush = flush
+        self._running = AsyncExitStack()
+        self._manager: Manager | None = None
+        self._hub: Hub | None = None
+        self._certificates: CertificateFiles | None = None
+        self._hook_log: HookLog | None = None
+        self._embedded: EmbeddedSimulator | None = None
+
+    async def __aenter__(self) -> Simulator:
+        _ = self.hook_log
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    def __enter__(self) -> EmbeddedSimulator:
+        from smproxy.embedded import EmbeddedSimulator
+        from smproxy.testing.loop_thread import LoopThread
+
+        _ = self.hook_log
+        thread = LoopThread.start()
+        try:
+            self._embedded = EmbeddedSimulator.start(self, thread)
+        except BaseException:
+            thread.stop()
+            raise
+        return self._embedded
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        embedded, self._embedded = self._embedded, None
+        if embedded is not None:
+            try:
+                embedded.stop()
+            finally:
+                embedded.thread.stop()
+
+    @property
+    def manager(self) -> Manager:
+        """The running manager."""
+        assert self._manager is not None, "the simulator has not been started"
+        return self._manager
+
+    @property
+    def hub(self) -> Hub:
+        """The running hook delivery."""
+        assert self._hub is not None, "the simulator has not been started"
+        return self._hub
+
+    @property
+    def port(self) -> int:
+        """The port of REST, pages and WebSocket."""
+        return self.manager.port
+
+    @property
+    def tls_port(self) -> int | None:
+        """The port of https and wss, if any."""
+        return self.manager.tls_port
+
+    @property
+    def authority(self) -> CertificateFiles | None:
+        """The local authority, with ``tls_self_signed``."""
+        return self._certificates
+
+    @property
+    def url(self) -> str:
+        """The URL of the WebSocket proxy."""
+        return f"ws://{url_host(self.settings.host)}:{self.port}/streammanager"
+
+    @property
+    def rest_url(self) -> str:
+        """The base URL of REST and pages."""
+        return f"http://{url_host(self.settings.host)}:{self.port}"
+
+    @property
+    def hook_log(self) -> HookLog:
+        """The latest hooks. They are kept in a context manager, or when they were asked for before ``start``."""
+        from smproxy.testing.hook_log import HookLog
+
+        if self._hook_log is None:
+            if self._hub is not None:
+                raise RuntimeError("no hooks were kept: use the simulator as a context manager")
+            self._hook_log = HookLog()
+        return self._hook_log
+
+    @property
+    def hooks(self) -> Hooks:
+        """Expectations about the hooks, whether or not anybody receives them: ``await simulator.hooks.expect("connected")``."""
+        from smproxy.testing.hooks import Hooks
+
+        return Hooks(self.hook_log)
+
+    def publisher(self, stream: str, **options: Any) -> Publisher:
+        """Make a headless publisher: ``async with simulator.publisher("s1", recording=True):``.
+
+        ``options`` are those of :class:`smproxy.testing.Publisher`, and connection parameters by name.
+        """
+        from smproxy.testing.clients import make_publisher
+
+        return make_publisher(self.url, stream, options)
+
+    def subscriber(self, stream: str, **options: Any) -> Subscriber:
+        """Make a headless subscriber, with options like :meth:`publisher`."""
+        from smproxy.testing.clients import make_subscriber
+
+        return make_subscriber(self.url, stream, options)
+
+    def _stream(self, name: str) -> random.Random:
+        """Return random numbers for one purpose: with a seed each has its own, so that none depends on another's pace."""
+        if self._rng is not None:
+            return self._rng
+        seed = self.settings.seed
+        return random.SystemRandom() if seed is None else random.Random(f"{seed}/{name}")  # noqa: S311
+
+    async def start(self) -> None:
+        """Start everything, from the sinks up to the ports, which open last."""
+        async with AsyncExitStack() as stack:
+            interceptor = Interceptor()
+            events = EventFactory(node=self.settings.node, clock=self._clock, rng=self._stream("events"))
+            self._hub = hub = await self._start_hub(stack, interceptor, events)
+            self._manager = manager = self._make_manager(hub, interceptor, events)
+            stack.push_async_callback(manager.stop)
+            for address in self.settings.origin:
+                manager.registry.attach(_external(address))
+            if self.settings.local_origin:
+                await self._start_origin(stack, manager)
+            stack.push_async_callback(manager.refuse_new)
+            try:
+                await manager.start()
+            except OSError as error:
+                raise SettingsError(_cannot_listen(self.settings, error, tls=manager.port != 0)) from None
+            self._running = stack.pop_all()
+
+    async def stop(self) -> None:
+        """Refuse what is new, end what lives with its hooks, deliver them for at most ``flush`` seconds."""
+        await self._running.aclose()
+
+    async def _start_hub(self, stack: AsyncExitStack, interceptor: Interceptor, events: EventFactory) -> Hub:
+        """Start the journal and what reads from it; what a process before this one left unfinished is ended first."""
+        settings = self.settings
+        path = None if settings.in_memory else settings.data_dir / FILE_NAME
+        try:
+            disturbed = HookFaults(self.faults)
+            sinks = [
+                parse_hook_uri(
+                    sink.uri,
+                    clock=self._clock,
+                    format=sink.format,
+                    secret=sink.secret,
+                    verify_tls=not settings.hook_insecure,
+                )
+                for sink in settings.sinks
+            ]
+            retention = Retention(events=settings.hook_keep, days=settings.hook_keep_days)
+            journal = await Journal.start(path, clock=self._clock, retention=retention)
+            stack.push_async_callback(journal.stop)
+            hub = await Hub.start(
+                [disturbed.sink(sink) for sink in sinks],
+                clock=self._clock,
+                rng=self._stream("delivery"),
+                profile=PROFILES[settings.hook_retries],
+                taps=[disturbed.tap([interceptor] if self._hook_log is None else [interceptor, self._hook_log])],
+                journal=journal,
+            )
+            stack.push_async_callback(hub.stop, self._flush)
+            disturbed.start(hub.resend)
+            stack.push_async_callback(disturbed.stop)
+            await end_unfinished(journal, events, hub.publish)
+        except (JournalError, ValueError) as error:
+            raise SettingsError(str(error)) from None
+        return hub
+
+    def _make_manager(self, hub: Hub, interceptor: Interceptor, events: EventFactory) -> Manager:
+        settings = self.settings
+        disabled_by = None if settings.proxy_enabled else f"proxy.enabled in {settings.config}"
+        manager_settings = ManagerSettings(
+            host=settings.host,
+            port=settings.port,
+            tls_port=settings.tls_port,
+            tls_context=self._tls_context(),
+            rules=AdmissionRules(
+                disabled_by=disabled_by,
+                default_app=settings.default_app,
+                scope_required=settings.customer_scope == "required",
+                pass_switch=settings.pass_switch,
+            ),
+            admin_token=settings.admin_token,
+            allow_hosts=settings.allow_host,
+            any_host=settings.any_host,
+            reconnect_window=settings.reconnect_window,
+            simulate=settings.simulate,
+            sdk_file=settings.sdk_file,
+            recordings=settings.recordings_dir,
+        )
+        return Manager(
+            manager_settings,
+            hub=hub,
+            interceptor=interceptor,
+            events=events,
+            clock=self._clock,
+            rng=self._stream("manager"),
+            faults=self.faults,
+        )
+
+    async def _start_origin(self, stack: AsyncExitStack, manager: Manager) -> None:
+        # Imported here because aiortc takes a third of a second, which --no-local-origin and --help need not pay.
+        from smproxy.origin.origin import Origin, OriginSettings
+
+        node: Node | None = None
+
+        def report(report: Report) -> None:
+            if node is not None:
+                manager.sessions.report(node, report)
+
+        settings = OriginSettings(
+            address="127.0.0.1",
+            media_gap=self.settings.media_gap,
+            media_timeout=self.settings.media_timeout,
+            recordings=self.settings.recordings_dir,
+            recordings_limit=self.settings.recordings_limit * 1_000_000,
+        )
+        origin = await Origin.start(settings, report, clock=self._clock, rng=self._stream("origin"))
+        stack.push_async_callback(origin.stop)
+        node = manager.registry.attach(origin.hello, origin.command, thumbnail=origin.thumbnail)
+
+    def _tls_context(self) -> ssl.SSLContext | None:
+        settings = self.settings
+        if not settings.tls:
+            return None
+        certificate, key = settings.tls_cert, settings.tls_key
+        try:
+            if settings.tls_self_signed:
+                now = datetime.datetime.fromtimestamp(self._clock.wall(), datetime.UTC)
+                self._certificates = self_signed(settings.data_dir / "tls", settings.host, now)
+                certificate, key = self._certificates.certificate, self._certificates.key
+            assert certificate is not None
+            assert key is not None
+            return server_context(certificate, key)
+        except ValueError as error:
+            raise SettingsError(f"TLS: {error}") from None
+        except OSError as error:
+            raise SettingsError(f"TLS: {error.filename}: {error.strerror}: give a writable --data-dir") from None
+
+
+def url_host(host: str) -> str:
+    """Return a host as a URL on this machine has it: a wildcard becomes loopback, IPv6 gets brackets."""
+    if host in {"0.0.0.0", "127.0.0.1", "localhost"}:  # noqa: S104 - compared, not bound
+        return "localhost"
+    if host == "::":
+        return "[::1]"
+    return f"[{host}]" if ":" in host else host
+
+
+def _external(address: Address) -> Hello:
+    return Hello(address=str(address), host=address.host, port=address.port)
+
+
+def _cannot_listen(settings: Settings, error: OSError, *, tls: bool) -> str:
+    port, flag = (settings.tls_port, "--tls-port") if tls else (settings.port, "--port")
+    reason = (error.strerror or str(error)).lower()
+    mend = f"choose another with {flag} or --host (0 takes a free port)"
+    return f"cannot listen on {settings.host}, port {port}: {reason}: {mend}"

@@ -1,0 +1,42 @@
+"""A bounded record of the signaling frames of one client."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import Literal, NamedTuple
+
+from smproxy.testing.dialogue import Channel
+
+#: How many frames a log keeps.
+FRAME_LOG = 1000
+
+
+class Frame(NamedTuple):
+    """One signaling message; ``t_ms`` counts milliseconds since ``publish()`` was called."""
+
+    t_ms: float
+    channel: Channel
+    sender: Literal["client", "server"]
+    text: str
+
+
+class FrameLog(deque[Frame]):
+    """The last ``FRAME_LOG`` frames, oldest first."""
+
+    def __init__(self) -> None:
+        super().__init__(maxlen=FRAME_LOG)
+        self.restart()
+
+    def restart(self) -> None:
+        """Count time from now."""
+        self._t0 = time.monotonic()
+
+    @property
+    def elapsed_ms(self) -> float:
+        """Milliseconds since the start."""
+        return round((time.monotonic() - self._t0) * 1000, 1)
+
+    def add(self, channel: Channel, sender: Literal["client", "server"], text: str) -> None:
+        """Note a frame."""
+        self.append(Frame(self.elapsed_ms, channel, sender, text))

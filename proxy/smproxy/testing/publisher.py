@@ -1,0 +1,201 @@
+"""A headless publisher that speaks the vendor SDK's protocol with real media."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl as tls
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, ClassVar, Self
+
+import yarl
+
+from smproxy.testing.dialogue import Dialogue, MakeOffer, Mode, State, Stopped, TakeAnswer
+from smproxy.testing.errors import PublishError, PublishRejected, PublishTimeout
+from smproxy.testing.media import Codec, Kind
+from smproxy.testing.media_file import MediaFile
+from smproxy.testing.peer import PublishingPeer, TrackCount
+from smproxy.testing.publishing_tracks import Pattern, make_tracks
+from smproxy.testing.signaling_client import REASON_GRACE, Errors, SignalingClient
+from smproxy.testing.signaling_url import ParamValue, signaling_url
+
+
+class Publisher(SignalingClient):
+    """Publishes one stream from this process, as a page with the vendor SDK does.
+
+    With ``data_channel`` it behaves like SDK 11 (signaling moves to a data channel ``switch_delay`` seconds after the start),
+    without it like 7.2.2. The SDK's 500 ms open poll is left out. By default the media is a moving pattern and a tone,
+    encoded once per process; with ``pattern="counter"`` each picture carries a number that ``frame_number`` reads at the other
+    end, and is encoded for this publisher; ``media`` names a file to loop instead (tracks that it lacks are not offered); with
+    ``send_media=False`` the transport comes up and RTCP flows, but no RTP.
+
+    ``async with`` publishes on entry and unpublishes on exit. A publisher is used once.
+
+    Args:
+        url: For instance ``ws://127.0.0.1:5080/streammanager``; the query is added as the SDK does.
+        stream: Name of the stream, which becomes the parameter ``id``.
+        params: The SDK's ``connectionParams``.
+        audio, video: Which tracks to send.
+        media: A file that PyAV can read. VP8 or H264 (as ``codec`` says) and Opus pass through, all else is encoded anew.
+        pattern: What is seen without ``media``.
+        mode: As in the SDK's ``streamMode``.
+        key_framerate: Milliseconds, only told to the server; ``None`` leaves it out.
+        bypass_available: Do not ask whether the name is in use (SDK 10 and later can).
+        ssl: For ``wss``, when the default trust will not do.
+        timeout: Seconds for ``publish()``, and again for ``unpublish()``.
+    """
+
+    errors: ClassVar[Errors] = Errors(PublishError, PublishRejected, PublishTimeout)
+    role: ClassVar[str] = "publisher"
+
+    def __init__(
+        self,
+        url: str | yarl.URL,
+        *,
+        stream: str,
+        params: Mapping[str, ParamValue] | None = None,
+        audio: bool = True,
+        video: bool = True,
+        media: str | Path | None = None,
+        pattern: Pattern = "test",
+        codec: Codec = "VP8",
+        data_channel: bool = True,
+        mode: Mode = "live",
+        key_framerate: int | None = 3000,
+        bypass_available: bool = False,
+        ssl: tls.SSLContext | None = None,
+        timeout: float = 10.0,
+        switch_delay: float = 1.0,
+        send_media: bool = True,
+    ) -> None:
+        if not (audio or video or data_channel):
+            raise ValueError("nothing to publish: audio, video and data_channel are all off")
+        self._dialogue = Dialogue(stream, data_channel, mode, key_framerate, bypass_available)
+        target = signaling_url(str(url), stream, params)
+        super().__init__(self._dialogue, target, ssl=ssl, timeout=timeout, switch_delay=switch_delay)
+        self.stream = stream
+        #: Milliseconds from the call of ``publish()`` until it resolved.
+        self.publish_ms: float | None = None
+        self._media = media
+        self._pattern: Pattern = pattern
+        self._codec: Codec = codec
+        self._kinds: set[Kind] = {kind for kind, on in (("audio", audio), ("video", video)) if on}  # type: ignore[misc]
+        self._data_channel = data_channel
+        self._send_media = send_media
+        self._peer: PublishingPeer | None = None
+        self._file: MediaFile | None = None
+        self._stopped = asyncio.Event()
+
+    def __repr__(self) -> str:
+        return f"<Publisher {self.stream!r} {self.state}>"
+
+    @property
+    def statistics(self) -> dict[str, TrackCount]:
+        """What was sent so far, by ``audio`` and ``video``: RTP packets and payload bytes. Stays after the end."""
+        return self._peer.counts() if self._peer is not None else {}
+
+    async def publish(self) -> None:
+        """Publish; return when the server says that the stream starts and the media transport is up.
+
+        Raises:
+            PublishRejected: The server refused: parameters, authentication, name in use, no origin, or an error of the stream.
+            PublishTimeout: Something did not come in time.
+            PublishError: It could not be reached, or broke off.
+        """
+        await self._start()
+        self.publish_ms = self.frames.elapsed_ms
+
+    def send(self, method: str, data: Any) -> None:
+        """Send data to the stream's subscribers, as the SDK's ``send``; subscribers see a call of ``method``."""
+        self._tell({"send": {"method": method, "data": data}})
+
+    def mute(self, *, audio: bool | None = None, video: bool | None = None) -> None:
+        """Say that tracks are muted or no longer so, as the SDK does; ``None`` says nothing. The media is sent all the same."""
+        for key, muted in (("muteAudio", audio), ("muteVideo", video)):
+            if muted is not None:
+                self._tell({"mute": {key: muted}})
+
+    async def unpublish(self) -> None:
+        """End the stream: ask, wait for the server's "stopping", tear down. Does nothing for a stream that has ended.
+
+        Raises:
+            PublishTimeout: The server did not confirm in time; everything is torn down all the same.
+        """
+        confirmed = True
+        if self._dialogue.state is State.LIVE and not self.closed.is_set():
+            self._perform(self._dialogue.unpublish())
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopped.wait(), self._timeout)
+            confirmed = self._stopped.is_set()
+        await self.close()
+        if not confirmed:
+            raise PublishTimeout(f"the server did not confirm the unpublish within {self._timeout:g} s")
+
+    async def __aenter__(self) -> Self:
+        await self.publish()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self.unpublish()
+        except PublishError:
+            if error is None:
+                raise
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        if self._dialogue.state is not State.LIVE or self.closed.is_set():
+            raise PublishError(f"the stream is not live but {self.state}")
+        self._perform(self._dialogue.tell(message))
+
+    async def _prepare(self) -> PublishingPeer:
+        tracks, self._file = await make_tracks(
+            self._kinds,
+            self._codec,
+            media=self._media,
+            silent=not self._send_media,
+            pattern=self._pattern,
+            stream=self.stream,
+        )
+        self._peer = PublishingPeer(
+            tracks,
+            codec=self._codec,
+            channel="red5pro" if self._data_channel else None,
+            ipv6=self._ipv6,
+            on_state=self._transport_state,
+            on_text=self._heard_on_channel,
+        )
+        return self._peer
+
+    async def _take(self, action: Any) -> Sequence[Any]:
+        assert self._peer is not None
+        match action:
+            case MakeOffer():
+                return self._dialogue.offered(*await self._peer.offer())
+            case TakeAnswer(sdp):
+                try:
+                    await self._peer.answer(sdp)
+                except ValueError as error:
+                    raise PublishError(f"the server's answer cannot be used: {error}") from error
+                return self._dialogue.answer_applied()
+        self._perform([action])
+        return []
+
+    def _note(self, action: Any) -> None:
+        assert isinstance(action, Stopped), f"{action} belongs to the socket"
+        self._stopped.set()
+
+    async def _say_goodbye(self) -> None:
+        """The unpublish with which the client answers is on its way: give it a moment."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopped.wait(), REASON_GRACE)
+
+    async def _release(self) -> None:
+        if self._file is not None:
+            await self._file.close()
+
+    def _woken(self) -> None:
+        self._stopped.set()

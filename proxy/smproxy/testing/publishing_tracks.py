@@ -1,0 +1,36 @@
+"""Choosing what a publisher sends: the pattern and the tone, a file, or nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from smproxy.testing.counter_source import CounterSource
+from smproxy.testing.media import Codec, Kind, LoopSource, PacedTrack, Source, pattern_loop, tone_loop
+from smproxy.testing.media_file import MediaFile
+
+#: ``test`` is a moving test picture, ``counter`` the numbers of ``block_code``.
+Pattern: TypeAlias = Literal["test", "counter"]
+
+
+async def make_tracks(
+    kinds: set[Kind], codec: Codec, *, media: str | Path | None, silent: bool, pattern: Pattern, stream: str
+) -> tuple[list[PacedTrack], MediaFile | None]:
+    """Make the tracks, audio first as the SDK wants it, and the file to close afterwards, if any.
+
+    Raises:
+        PublishError: The file cannot be used.
+    """
+    if silent:
+        return [PacedTrack(kind, None) for kind in sorted(kinds)], None
+    if media is not None:
+        file = MediaFile(media, codec, kinds)
+        await file.open()
+        return [PacedTrack(kind, file.source(kind)) for kind in sorted(file.kinds)], file
+    sources: dict[Kind, Source] = {}
+    for kind in sorted(kinds):
+        if kind == "audio":
+            sources[kind] = LoopSource(tone_loop())
+        else:
+            sources[kind] = CounterSource(codec, stream) if pattern == "counter" else LoopSource(pattern_loop(codec))
+    return [PacedTrack(kind, source) for kind, source in sources.items()], None

@@ -1,0 +1,319 @@
+"""A headless subscriber that speaks the vendor SDK's protocol, and sees and counts what it gets."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import ssl as tls
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, ClassVar, Self
+
+import yarl
+
+from smproxy.testing.errors import SubscribeError, SubscribeRejected, SubscribeTimeout
+from smproxy.testing.media import Kind
+from smproxy.testing.png import png
+from smproxy.testing.signaling_client import Errors, SignalingClient
+from smproxy.testing.signaling_url import ParamValue, signaling_url
+from smproxy.testing.subscriber_dialogue import Invoke, Metadata, Reply, Sdk, SubscriberDialogue, TakeOffer, Unpublished
+from smproxy.testing.subscriber_peer import ReceivedCount, SubscribingPeer
+from smproxy.testing.subscriber_waiting import Condition, Waiters
+
+#: How many calls of the publisher are kept.
+_INVOKES = 1000
+
+
+class Subscriber(SignalingClient):
+    """Watches one stream from this process, as a page with the vendor SDK does.
+
+    It behaves like SDK 11 (with ``data_channel`` signaling moves to a data channel ``switch_delay`` seconds after the start; an
+    unpublished stream ends it), or with ``sdk=7`` like 7.2.2 (always on the socket; it stays when the stream is unpublished).
+    The SDK's 500 ms open poll is left out.
+
+    ``async with`` subscribes on entry and leaves on exit. A subscriber is used once. It is started when the server says so,
+    which may be before the first picture: see ``wait_for_frames`` and ``wait_for_picture``.
+
+    Args:
+        url: For instance ``ws://127.0.0.1:5080/streammanager``; the query is added as the SDK does.
+        stream: Name of the stream.
+        params: The SDK's ``connectionParams``.
+        request_id: What the SDK calls ``subscriptionId``; by default ``subscriber-`` and up to four random hex digits.
+        decode: Whether the frames are decoded. Without, packets and frames are counted and nothing can be seen.
+        on_picture: Called with each decoded ``av.VideoFrame``.
+        video_encoding, audio_encoding: Codecs that the SDK is configured to wish for, such as ``VP8``.
+        bypass_available: Do not ask whether there is such a stream (SDK 10 and later can).
+        ssl: For ``wss``, when the default trust will not do.
+        timeout: Seconds for ``subscribe()``, and the default of everything that is waited for.
+        rng: Where ids come from.
+    """
+
+    errors: ClassVar[Errors] = Errors(SubscribeError, SubscribeRejected, SubscribeTimeout)
+    role: ClassVar[str] = "subscriber"
+
+    def __init__(
+        self,
+        url: str | yarl.URL,
+        *,
+        stream: str,
+        params: Mapping[str, ParamValue] | None = None,
+        request_id: str | None = None,
+        sdk: Sdk = 11,
+        data_channel: bool = True,
+        decode: bool = True,
+        on_picture: Callable[[Any], None] | None = None,
+        video_encoding: str | None = None,
+        audio_encoding: str | None = None,
+        bypass_available: bool = False,
+        ssl: tls.SSLContext | None = None,
+        timeout: float = 10.0,
+        switch_delay: float = 1.0,
+        rng: random.Random | None = None,
+    ) -> None:
+        rng = rng or random.Random()  # noqa: S311 - ids, no secrets
+        self.stream = stream
+        self.request_id = request_id or f"subscriber-{rng.randrange(0x10000):x}"
+        self._dialogue = SubscriberDialogue(
+            stream,
+            self.request_id,
+            sdk=sdk,
+            data_channel=data_channel,
+            video_encoding=video_encoding,
+            audio_encoding=audio_encoding,
+            bypass_available=bypass_available,
+            rng=rng,
+        )
+        target = signaling_url(str(url), self.request_id, params)
+        super().__init__(self._dialogue, target, ssl=ssl, timeout=timeout, switch_delay=switch_delay)
+        #: Set when the server says that the stream was unpublished.
+        self.unpublished = asyncio.Event()
+        #: What the stream's metadata say, the latest of each key.
+        self.metadata: dict[str, Any] = {}
+        #: What the publisher has called with ``send``, oldest first.
+        self.invokes: deque[Invoke] = deque(maxlen=_INVOKES)
+        #: The last decoded ``av.VideoFrame``.
+        self.picture: Any = None
+        #: Milliseconds from the call of ``subscribe()`` until it resolved, and until the first picture was decoded.
+        self.subscribe_ms: float | None = None
+        self.first_picture_ms: float | None = None
+        self._sdk = sdk
+        self._data_channel = data_channel and sdk > 7
+        self._decode = decode
+        self._on_picture = on_picture
+        self._peer: SubscribingPeer | None = None
+        self._waiters = Waiters()
+        self._calls: dict[str, asyncio.Future[Any]] = {}
+
+    def __repr__(self) -> str:
+        return f"<Subscriber {self.stream!r} {self.state}>"
+
+    @property
+    def statistics(self) -> dict[Kind, ReceivedCount]:
+        """What came so far, by ``audio`` and ``video``. Stays after the end."""
+        return self._peer.counts() if self._peer is not None else {}
+
+    @property
+    def streaming_mode(self) -> str:
+        """``Video/Audio``, ``Video``, ``Audio`` or ``Empty``, as the metadata say; a player assumes the first."""
+        return str(self.metadata.get("streamingMode", "Video/Audio"))
+
+    async def subscribe(self) -> None:
+        """Subscribe; return when the server says that the stream starts and the media transport is up.
+
+        Raises:
+            SubscribeRejected: The server refused: parameters, authentication, no such stream, no origin, or an error of the
+                stream.
+            SubscribeTimeout: Something did not come in time.
+            SubscribeError: It could not be reached, or broke off.
+        """
+        await self._start()
+        self.subscribe_ms = self.frames.elapsed_ms
+
+    async def wait_for_frames(self, count: int = 1, timeout: float | None = None, *, kind: Kind = "video") -> None:
+        """Wait until ``count`` more frames have come; decoded ones, if this subscriber decodes.
+
+        Raises:
+            SubscribeTimeout: They did not come in time; the message tells how many did.
+            SubscribeError: The stream ended before.
+        """
+
+        def came() -> int:
+            track = self.statistics.get(kind, ReceivedCount())
+            return track.decoded if self._decode else track.frames
+
+        before = came()
+        await self._until(
+            lambda: came() >= before + count, timeout, lambda: f"{came() - before} of {count} {kind} frames came"
+        )
+
+    async def wait_for_picture(self, predicate: Callable[[Any], object] = bool, timeout: float | None = None) -> Any:
+        """Wait for a picture, of those that are decoded from now on, for which ``predicate`` is true, and return it.
+
+        Raises:
+            SubscribeTimeout: None came in time.
+            SubscribeError: The stream ended before.
+        """
+        seen = self.picture
+        found: list[Any] = []
+
+        def good() -> bool:
+            nonlocal seen
+            if self.picture is not seen and not found:
+                seen = self.picture
+                if predicate(seen):
+                    found.append(seen)
+            return bool(found)
+
+        await self._until(good, timeout, lambda: "no picture was as wanted")
+        return found[0]
+
+    async def wait_until(self, condition: Condition, timeout: float | None = None) -> None:
+        """Wait until a condition on this subscriber is true, such as ``lambda: s.invokes``; looked at after each event.
+
+        Raises:
+            SubscribeTimeout: It did not become true in time.
+            SubscribeError: The stream ended before.
+        """
+        await self._until(condition, timeout, lambda: "what was waited for did not come")
+
+    async def call(self, method: str, *arguments: Any, timeout: float | None = None) -> Any:
+        """Call a method of the server's application, as the SDK's ``callServer``, and return what it returns.
+
+        Raises:
+            SubscribeError: It failed, with the server's words; or the stream ended, or is not there yet.
+            SubscribeTimeout: There was no answer with something true in it, on which the SDK would wait for ever.
+        """
+        self._check_live()
+        ticket, action = self._dialogue.call(method, arguments)
+        future = self._calls[ticket] = asyncio.get_running_loop().create_future()
+        self._perform([action])
+        try:
+            await self._until(future.done, timeout, lambda: f"{method} was not answered")
+            return future.result()
+        finally:
+            future.cancel()
+            del self._calls[ticket]
+            self._dialogue.forget(ticket)
+
+    def mute(self, *, audio: bool | None = None, video: bool | None = None) -> None:
+        """Ask for no more of a track, or for it again; ``None`` leaves it as it is."""
+        for key, muted in (("muteAudio", audio), ("muteVideo", video)):
+            if muted is not None:
+                self._tell({"mute": {key: muted}})
+
+    def standby(self, on: bool = True) -> None:
+        """Ask for a pause of both tracks, or for its end, as the SDK's ``standby`` and ``awake``."""
+        self._tell({"standby": on} if self._sdk == 7 else {"mute": {"muteAudio": on, "muteVideo": on}})
+
+    def send(self, method: str, data: Any) -> None:
+        """Send data, as the SDK's ``send``."""
+        self._tell({"send": {"method": method, "data": data}})
+
+    def picture_png(self) -> bytes:
+        """Return the last picture as a PNG file.
+
+        Raises:
+            SubscribeError: There is none yet.
+        """
+        if self.picture is None:
+            raise SubscribeError("no picture has come yet" if self._decode else "this subscriber does not decode")
+        return png(self.picture)
+
+    async def __aenter__(self) -> Self:
+        await self.subscribe()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    # What the conversation wants.
+
+    async def _prepare(self) -> SubscribingPeer:
+        self._peer = SubscribingPeer(
+            channel="red5pro" if self._data_channel else None,
+            decode=self._decode,
+            ipv6=self._ipv6,
+            on_state=self._transport_state,
+            on_text=self._heard_on_channel,
+            on_arrival=self._waiters.changed,
+            on_frame=self._frame,
+        )
+        return self._peer
+
+    async def _take(self, action: Any) -> Sequence[Any]:
+        if isinstance(action, TakeOffer):
+            assert self._peer is not None
+            try:
+                answer = await self._peer.answer(action.sdp)
+            except ValueError as error:
+                raise SubscribeError(f"the server's offer cannot be used: {error}") from error
+            return self._dialogue.answered(*answer)
+        self._perform([action])
+        return []
+
+    def _note(self, action: Any) -> None:
+        match action:
+            case Metadata(data):
+                self.metadata |= data
+            case Invoke():
+                self.invokes.append(action)
+            case Unpublished():
+                self.unpublished.set()
+            case Reply(ticket, data, error):
+                future = self._calls.get(ticket)
+                if future is not None and not future.done():
+                    if error is None:
+                        future.set_result(data)
+                    else:
+                        future.set_exception(SubscribeError(error))
+            case _:
+                raise AssertionError(f"{action} belongs to the socket")
+        self._waiters.changed()
+
+    def _frame(self, kind: Kind, frame: Any) -> None:
+        if kind == "video":
+            self.picture = frame
+            if self.first_picture_ms is None:
+                self.first_picture_ms = self.frames.elapsed_ms
+            if self._on_picture is not None:
+                try:
+                    self._on_picture(frame)
+                except Exception as error:
+                    self._fail(SubscribeError(f"on_picture raised {type(error).__name__}: {error}"))
+        self._waiters.changed()
+
+    # Waiting.
+
+    async def _until(self, condition: Condition, timeout: float | None, what: Callable[[], str]) -> None:
+        seconds = self._timeout if timeout is None else timeout
+        met = False
+
+        def met_or_closed() -> bool:
+            nonlocal met
+            met = met or bool(condition())
+            return met or self.closed.is_set()
+
+        try:
+            await self._waiters.until(met_or_closed, seconds)
+        except TimeoutError:
+            raise SubscribeTimeout(f"{what()} within {seconds:g} s") from None
+        if not met:
+            raise SubscribeError(f"the stream ended, {what()}: {self.close_reason or self.ended_by}")
+
+    def _switch(self, label: str) -> None:
+        super()._switch(label)
+        self._waiters.changed()
+
+    def _woken(self) -> None:
+        self._waiters.changed()
+
+    def _check_live(self) -> None:
+        if not self._dialogue.live or self.closed.is_set():
+            raise SubscribeError(f"the subscriber is not live but {self.state}")
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        self._check_live()
+        self._perform(self._dialogue.tell(message))

@@ -1,0 +1,242 @@
+"""A real HTTP server that receives lifecycle hooks, and misbehaves as told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl as tls
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Final, Literal, Self, TypeAlias
+
+from aiohttp import web
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from smproxy.testing.hook_log import HookLog
+from smproxy.testing.hooks import Expectations
+
+Event: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedHook:
+    """One delivery as it arrived: ``body`` has the very bytes that a signature is made over."""
+
+    body: bytes
+    event: Event
+    headers: CIMultiDictProxy[str] = field(repr=False)
+    #: ``time.monotonic()`` when the body was complete.
+    arrived: float
+
+    @property
+    def uuid(self) -> str:
+        """Identity of the event: the same on every attempt to deliver it."""
+        return str(self.event.get("uuid", ""))
+
+    @property
+    def name(self) -> str:
+        """``session``, ``peer``, ``remote_track``, ``local_track`` or ``recording``."""
+        return str(self.event.get("event", ""))
+
+    @property
+    def state(self) -> str:
+        """What happened, whichever kind of event it is: ``connected``, ``peer_joined``, ``remote_track_started`` …"""
+        payload = self.event.get("payload") or {}
+        return str(payload.get("state") or payload.get("event") or "")
+
+    @property
+    def session(self) -> int | None:
+        """Number of the session that the event belongs to."""
+        return (self.event.get("payload") or {}).get("session")
+
+
+#: Special answers: never answer; drop the connection without an answer; drop it in the middle of one.
+HANG: Final = "hang"
+DROP: Final = "drop"
+CUT: Final = "cut"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A full HTTP answer, for instance ``Answer(503, {"Retry-After": "1"})`` or ``Answer(302, {"Location": url})``."""
+
+    status: int = 204
+    headers: dict[str, str] = field(default_factory=dict)
+    body: str = ""
+
+
+#: How to respond to one delivery. A number is a status.
+Response: TypeAlias = int | Answer | Literal["hang", "drop", "cut"]
+Responder: TypeAlias = Callable[[ReceivedHook], Response | Awaitable[Response]]
+
+
+class WebhookReceiver(Expectations):
+    """A hook receiver on a free loopback port, as an async context manager.
+
+    ``expect``, ``expect_order`` and ``none`` are about what arrives here, each attempt by itself, refused ones included.
+
+    ``respond`` decides what each delivery gets, refused ones included in ``hooks``:
+
+    * a status, an ``Answer``, or ``"hang"``, ``"drop"``, ``"cut"``: for every delivery;
+    * a sequence of these: one for each delivery in turn, 204 when it is used up;
+    * a callable, plain or async, that is given the ``ReceivedHook``.
+    """
+
+    def __init__(
+        self,
+        respond: Response | Iterable[Response] | Responder = 204,
+        *,
+        path: str = "/hooks",
+        host: str = "127.0.0.1",
+        port: int = 0,
+        ssl: tls.SSLContext | None = None,
+    ) -> None:
+        self.respond = respond
+        #: Everything that came, in the order of arrival, repeated attempts included.
+        self.hooks: list[ReceivedHook] = []
+        #: Bodies that were not a JSON object.
+        self.malformed: list[bytes] = []
+        self._log = HookLog()
+        self._path = path
+        self._host = host
+        self._port = port
+        self._ssl = ssl
+        self._runner: web.AppRunner | None = None
+        self._changed = asyncio.Event()
+        self._released = asyncio.Event()
+
+    @property
+    def respond(self) -> object:
+        """What deliveries get; assign to change it at any time."""
+        return self._respond
+
+    @respond.setter
+    def respond(self, value: Response | Iterable[Response] | Responder) -> None:
+        if isinstance(value, str | int | Answer) or callable(value):
+            self._respond: Response | deque[Response] | Responder = value
+        else:
+            self._respond = deque(value)
+
+    @property
+    def url(self) -> str:
+        """Where to send hooks."""
+        return f"{'https' if self._ssl else 'http'}://{self._host}:{self._port}{self._path}"
+
+    @property
+    def events(self) -> list[Event]:
+        """The events, each once, in the order of first arrival."""
+        return [hook.event for hook in {hook.uuid or str(id(hook)): hook for hook in reversed(self.hooks)}.values()][
+            ::-1
+        ]
+
+    async def start(self) -> None:
+        """Listen. A port of 0 becomes a free one and stays the same after ``stop`` and another ``start``.
+
+        Raises:
+            OSError: The address is taken.
+        """
+        app = web.Application(client_max_size=2**20)
+        app.router.add_post(self._path, self._receive)
+        self._released.clear()
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._host, self._port, ssl_context=self._ssl, reuse_address=True)
+        try:
+            await site.start()
+        except OSError:
+            await self.stop()
+            raise
+        self._port = int(self._runner.addresses[0][1])
+
+    async def stop(self) -> None:
+        """Stop listening and drop what hangs. What was received stays readable."""
+        self._released.set()
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def wait_for(self, predicate: Callable[[ReceivedHook], object], timeout: float = 5.0) -> ReceivedHook:
+        """Return the first hook, past or future, for which ``predicate`` holds.
+
+        Raises:
+            TimeoutError: There was none within ``timeout`` seconds; the message lists what did come.
+        """
+        seen = 0
+        try:
+            async with asyncio.timeout(timeout):
+                while True:
+                    while seen < len(self.hooks):
+                        hook = self.hooks[seen]
+                        seen += 1
+                        if predicate(hook):
+                            return hook
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            came = ", ".join(hook.state for hook in self.hooks) or "none"
+            raise TimeoutError(f"no such hook within {timeout:g} s; received: {came}") from None
+
+    async def wait_for_count(self, count: int, timeout: float = 5.0) -> list[ReceivedHook]:
+        """Wait until ``count`` deliveries have come and return them all; raises ``TimeoutError`` like ``wait_for``."""
+        if count > len(self.hooks):
+            await self.wait_for(lambda _: len(self.hooks) >= count, timeout)
+        return list(self.hooks)
+
+    def reset(self) -> None:
+        """Forget what came, and answer everything with 204 again."""
+        self.hooks.clear()
+        self.malformed.clear()
+        self._start = self._log.count
+        self.respond = 204
+
+    async def _receive(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        try:
+            event = json.loads(body)
+        except ValueError:
+            event = None
+        if not isinstance(event, dict):
+            self.malformed.append(body)
+            return web.Response(status=400)
+        headers = CIMultiDictProxy(CIMultiDict(request.headers))
+        hook = ReceivedHook(body, event, headers, time.monotonic())
+        self.hooks.append(hook)
+        self._log.add(body, event)
+        self._changed.set()
+        response = await self._next_response(hook)
+        if response == HANG:
+            await self._released.wait()
+            return web.Response(status=503)
+        if response in (DROP, CUT):
+            transport = request.transport
+            if transport is not None:
+                if response == CUT:
+                    transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
+                    transport.close()
+                else:
+                    transport.abort()
+            return web.Response()
+        if isinstance(response, Answer):
+            return web.Response(status=response.status, headers=response.headers, text=response.body)
+        return web.Response(status=int(response))
+
+    async def _next_response(self, hook: ReceivedHook) -> Response:
+        respond = self._respond
+        if isinstance(respond, deque):
+            return respond.popleft() if respond else 204
+        if callable(respond):
+            outcome = respond(hook)
+            return await outcome if isinstance(outcome, Awaitable) else outcome
+        return respond
