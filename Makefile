@@ -1,18 +1,21 @@
-# make install   creates .venv and installs the project with its test tools
-# make run       runs the stream manager          (make run ARGS="--port 5081 --hook-uri http://localhost:8000/")
-# make test      lint and every test, with what they need
-# make lint      formatting, types, layers, documentation
-# make bench     measures everything beside its peers, and writes the figures into docs/performance.md
+# `make help` lists what there is.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARGS ?=
+.DEFAULT_GOAL := help
+# Tests that need neither a browser nor media run side by side; the others two files at a time, as two cores carry them.
+QUICK := -m 'not browser and not media' -n 4
+HEAVY := -m 'browser or media' -n 2 --dist loadfile
 
-.PHONY: install run test lint format unit browser-setup bench bench-setup bench-relay bench-memory bench-churn bench-media
+.PHONY: help install run test lint format unit pythons coverage browser-setup bench bench-setup bench-relay bench-memory bench-churn bench-media
 .PHONY: bench-subscribers bench-hooks bench-start bench-growth bench-profile bench-dashboard screenshots clean
 
-install: $(STAMP)
+help:                                    ## list what there is
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-18s %s\n' "$$name" "$$text"; done
+
+install: $(STAMP)                        ## create .venv and install the project with its test tools
 
 $(STAMP): setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -23,40 +26,47 @@ $(STAMP): setup.cfg pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@
 
-run: install
+run: install                             ## run the stream manager  (make run ARGS="--port 5081 --hook-uri http://localhost:8000/")
 	$(BIN)/smproxy serve $(ARGS)
 
-lint: install
+lint: install                            ## check formatting, types, layers and documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tests/check_docs.py
 
-format: install
+format: install                          ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-browser-setup: install
+browser-setup: install                   ## install what the browser tests need
 	@sh tests/browser/setup.sh
 	$(BIN)/python -m tests.browser.sdk
 
-unit: install
+unit: install                            ## run the tests that need no network
 	$(BIN)/pytest tests/unit
 
-test: browser-setup lint
-	$(BIN)/pytest
+test: browser-setup lint                 ## run lint and every test, and install what they need
+	@$(BIN)/pytest $(QUICK); quick=$$?; $(BIN)/pytest $(HEAVY); heavy=$$?; \
+		sh tests/pythons.sh; pythons=$$?; [ $$quick = 0 ] && [ $$heavy = 0 ] && [ $$pythons = 0 ]
 
-screenshots: install
+pythons: install                         ## run the unit tests with every other Python that is at hand
+	@sh tests/pythons.sh
+
+coverage: install                        ## measure which lines the quick tests reach
+	COVERAGE_CORE=ctrace $(BIN)/pytest $(QUICK) --cov=smproxy --cov-report=term:skip-covered --cov-report=html
+
+screenshots: install                     ## take the pictures of the documentation
 	$(BIN)/python -m tests.browser.screenshots
 
 # Everything that docs/performance.md tells of, in a quarter of an hour on an idle machine with two cores.
-bench: bench-relay bench-memory bench-media bench-subscribers bench-hooks bench-start bench-growth bench-profile
+bench: bench-relay bench-memory bench-media bench-subscribers bench-hooks bench-start bench-growth bench-profile ## measure everything beside its peers; writes docs/performance.md
 
 bench-setup: install
 	@sh bench/setup.sh
 
-bench-relay: bench-setup
+bench-relay: bench-setup                 ## measure the signaling relay
 	$(BIN)/python bench/relay.py
 
 bench-churn: bench-setup
@@ -65,16 +75,16 @@ bench-churn: bench-setup
 bench-memory: bench-setup
 	$(BIN)/python bench/memory.py
 
-bench-media: bench-setup
+bench-media: bench-setup                 ## measure the origin with publishers
 	$(BIN)/python bench/media.py
 
 bench-subscribers: install
 	$(BIN)/python bench/subscribers.py
 
-bench-hooks: install
+bench-hooks: install                     ## measure journal and delivery of hooks
 	$(BIN)/python bench/hooks.py
 
-bench-start: install
+bench-start: install                     ## measure the start
 	-@sh tests/browser/setup.sh
 	$(BIN)/python bench/start.py
 
@@ -87,5 +97,5 @@ bench-profile: install
 bench-dashboard: install
 	$(BIN)/python -m bench.dashboard
 
-clean:
+clean:                                   ## delete what was installed and built
 	rm -rf $(VENV) .cache build proxy/*.egg-info

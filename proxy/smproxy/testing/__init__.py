@@ -66,7 +66,7 @@ __all__ = [
 
 _MODULES = {
     "Answer": "webhook_receiver",
-    "FrameCode": "block_code",
+    "FrameCode": "frame_marker",
     "Hook": "hook_log",
     "HookExpectationError": "hooks",
     "Hooks": "hooks",
@@ -78,9 +78,9 @@ _MODULES = {
     "SyncSubscriber": "blocking",
     "SyncWebhookReceiver": "blocking",
     "WebhookReceiver": "webhook_receiver",
-    "frame_code": "block_code",
-    "frame_number": "block_code",
-    "stream_mark": "block_code",
+    "frame_code": "frame_marker",
+    "frame_number": "frame_marker",
+    "stream_mark": "frame_marker",
 }
 
 
