@@ -15,7 +15,13 @@ settings.load_profile("project")
 TESTS = Path(__file__).parent
 #: Fixtures that publish or watch, and packages whose objects a test module uses when it does so by itself.
 _MEDIA_FIXTURES = {"publisher", "subscriber", "published"}
-_MEDIA_PACKAGES = ("aiortc", "av", "smproxy.testing.publisher", "smproxy.testing.subscriber", "tests.integration.origin_")
+_MEDIA_PACKAGES = (
+    "aiortc",
+    "av",
+    "smproxy.testing.publisher",
+    "smproxy.testing.subscriber",
+    "tests.integration.origin_",
+)
 _imports_media: dict[ModuleType, bool] = {}
 
 
