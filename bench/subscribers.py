@@ -93,7 +93,7 @@ class Product:
 
     async def publish(self, sdp: str, _candidates: list[Candidate]) -> str:
         plan = plan_answer(read_offer(sdp))
-        peer = ReceivingPeer(plan, track_started=lambda _: None, passthrough=True, **self._with(Events()))
+        peer = ReceivingPeer(plan, track_started=lambda _: None, **self._with(Events()))
         self._peers.append(peer)
         formats = {each.kind: each.format for each in plan.tracks}
         self._source = Source(peer.tracks, formats, self._clock.monotonic)

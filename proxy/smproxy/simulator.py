@@ -281,7 +281,7 @@ class Simulator:
 
     async def _start_origin(self, stack: AsyncExitStack, manager: Manager) -> None:
         # Imported here because aiortc takes a third of a second, which --no-local-origin and --help need not pay.
-        from smproxy.origin.origin import Origin, OriginSettings
+        from smproxy.origin.origin import Origin, OriginSettings, UnfitLibraryError
 
         node: Node | None = None
 
@@ -296,7 +296,13 @@ class Simulator:
             recordings=self.settings.recordings_dir,
             recordings_limit=self.settings.recordings_limit * 1_000_000,
         )
-        origin = await Origin.start(settings, report, clock=self._clock, rng=self._stream("origin"))
+        try:
+            origin = await Origin.start(settings, report, clock=self._clock, rng=self._stream("origin"))
+        except UnfitLibraryError as error:
+            raise SettingsError(
+                f"the origin cannot run: {error}: install stream-manager-proxy with its dependencies into an environment of "
+                "its own, or start with --no-local-origin"
+            ) from None
         stack.push_async_callback(origin.stop)
         node = manager.registry.attach(origin.hello, origin.command, thumbnail=origin.thumbnail)
 

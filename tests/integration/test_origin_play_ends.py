@@ -166,17 +166,3 @@ async def test_stop_leaves_nothing() -> None:
         assert not [task for task in asyncio.all_tasks() if "/smproxy/origin/" in code_of(task)]
         assert origin.streams._watchers == {}
     await eventually(lambda: len(asyncio.all_tasks()) <= before)
-
-
-async def test_the_decoding_fallback_refuses_subscribers() -> None:
-    """An origin that decodes has no packets to forward and says so."""
-    async with (
-        running(passthrough=False) as (origin, reports),
-        client(origin) as publisher,
-        viewer(origin) as subscriber,
-    ):
-        await publisher.publish("s1")
-        await subscriber.say(requestOffer="s1", requestId="x", transport="udp")
-        error = await subscriber.hear_code("NetStream.Play.Failed")
-        assert "nothing to forward" in error["data"]["message"]
-        assert await reports.until("AttemptFailed", "b1") == AttemptFailed("b1", ConnectError.ORIGIN_ERROR)

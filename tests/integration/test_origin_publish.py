@@ -78,19 +78,6 @@ async def test_statistics_have_what_came() -> None:
     assert video.lost == audio.lost == 0
 
 
-async def test_the_decoding_fallback_counts_too() -> None:
-    """With passthrough off the same life is reported and both tracks are counted."""
-    async with running(passthrough=False) as (origin, reports), client(origin) as publisher:
-        await publisher.publish("s1", data=True)
-        await eventually(lambda: reports.kinds().count("TrackStarted") == 2, 10)
-        await eventually(lambda: all(each.packets > 5 for each in origin.statistics()))
-        assert {each.codec for each in origin.statistics()} == {"VP8", "opus"}
-        assert any(each.width == 160 for each in origin.statistics())
-        await publisher.switch()
-        publisher.channel.send(json.dumps({"unpublish": "s1"}))
-        await reports.until("PeerEnded")
-
-
 @pytest.mark.parametrize("tracks", [{"video": False}, {"audio": False}, {"audio": False, "video": False, "data": True}])
 async def test_one_kind_is_enough(tracks: dict[str, bool]) -> None:
     """Audio alone, video alone and a data channel alone are streams that become available."""

@@ -246,3 +246,24 @@ async def test_publish_command(tmp_path: Path, receiver: WebhookReceiver) -> Non
         code, text = await publish("--duration", "1")
         assert code == 1
         assert "customerScope" in text
+
+
+async def test_unfit_aiortc(tmp_path: Path) -> None:
+    """With an aiortc that the origin cannot use the server does not start, and says so in one line."""
+    code = (
+        "import sys; from smproxy.origin import aiortc_adapter; aiortc_adapter.version = lambda _: '1.17.0'; "
+        "from smproxy.__main__ import main; sys.exit(main())"
+    )
+    process = await asyncio.create_subprocess_exec(
+        *[sys.executable, "-c", code, "serve", "--port", "0"],
+        cwd=tmp_path,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(scaled(20)):
+        out, error = await process.communicate()
+    assert process.returncode == 2
+    assert out == b""
+    (line,) = error.decode().splitlines()
+    assert line.startswith("smproxy serve: the origin cannot run: aiortc 1.17.0 is not 1.16: ")
+    assert "--no-local-origin" in line

@@ -1,8 +1,8 @@
 """The one module that knows aiortc, private names included. Written against aiortc 1.16; each trick says why.
 
-aiortc gives the DTLS handshake, the SRTP keys and SCTP. Its ICE, its peer connection and its receivers are not used on the
-normal path: they decode every frame and build what an origin never needs. When :func:`self_test` finds that a private name is
-not what it was, media is received by aiortc's own receivers instead, which decode (``Link.decode``).
+aiortc gives the DTLS handshake, the SRTP keys and SCTP. Its ICE, its peer connection and its receivers are not used: they
+decode every frame and build what an origin never needs. When :func:`self_test` finds that a private name is not what it was,
+the origin does not start.
 """
 
 from __future__ import annotations
@@ -23,22 +23,14 @@ from aiortc import (
     RTCDtlsParameters,
     RTCDtlsTransport,
     RTCIceTransport,
-    RTCRtpCodecParameters,
-    RTCRtpReceiver,
     RTCSctpCapabilities,
     RTCSctpTransport,
 )
-from aiortc.mediastreams import MediaStreamError
 from aiortc.rtcdtlstransport import SRTP_PROFILES
-from aiortc.rtcrtpparameters import RTCRtcpFeedback, RTCRtpDecodingParameters, RTCRtpReceiveParameters
-from aiortc.rtcrtpreceiver import RemoteStreamTrack
-from av import VideoFrame
 from OpenSSL import SSL
 
 from smproxy.origin.ice import IceLite
 from smproxy.origin.sdp import Section
-from smproxy.origin.track import Track
-from smproxy.signaling.payloads import Kind
 
 _log = logging.getLogger(__name__)
 
@@ -49,8 +41,6 @@ NotAuthentic = (pylibsrtp.Error, ValueError)
 MAX_SCTP_BYTES = 2 << 20
 MAX_SCTP_STREAMS = 64
 MAX_CHANNEL_BUFFER = 1 << 20
-#: Datagrams that wait in the decoding fallback, where media shares the queue with DTLS.
-_MEDIA_WAITING = 2048
 
 
 class Identity(RTCCertificate):
@@ -67,6 +57,10 @@ class Identity(RTCCertificate):
     def fingerprint(self) -> str:
         """SHA-256 fingerprint as SDP has it."""
         return next(each.value for each in self.getFingerprints() if each.algorithm == "sha-256")
+
+
+class UnfitLibraryError(RuntimeError):
+    """The installed aiortc is not as this module needs it; the text says in what."""
 
 
 def self_test() -> str | None:
@@ -126,8 +120,6 @@ class Link:
         self._dtls._set_role(role)
         self._dtls.on("statechange", self._changed)
         self._sctp: _Sctp | None = None
-        self._receivers: list[RTCRtpReceiver] = []
-        self._consumers: list[asyncio.Task[None]] = []
         self._stopping = False
 
     async def start(self, fingerprints: list[tuple[str, str]]) -> bool:
@@ -169,73 +161,17 @@ class Link:
         size = section.max_message_size
         await self._sctp.start(RTCSctpCapabilities(maxMessageSize=size), section.sctp_port)
 
-    # the fallback -----------------------------------------------------------------------------------------------------
-
-    async def decode(
-        self,
-        track: Track,
-        payload_type: int,
-        fmtp: str,
-        ssrcs: tuple[int, ...],
-        ssrc: int,
-        on_first: Callable[[], None],
-    ) -> None:
-        """Receive a track with aiortc's own receiver, decoding it. ``ssrc`` is ours, for RTCP."""
-        kind = "video" if track.kind is Kind.VIDEO else "audio"
-        receiver = RTCRtpReceiver(kind, self._dtls)
-        incoming = RemoteStreamTrack(kind)
-        receiver._track = incoming  # only RTCPeerConnection would set these two
-        receiver._set_rtcp_ssrc(ssrc)
-        codec = RTCRtpCodecParameters(
-            mimeType=f"{kind}/{track.codec}",
-            clockRate=track.reception.clock_rate,
-            channels=2 if track.codec == "opus" else 1 if kind == "audio" else None,
-            payloadType=payload_type,
-            rtcpFeedback=[RTCRtcpFeedback("nack"), RTCRtcpFeedback("nack", "pli"), RTCRtcpFeedback("goog-remb")],
-            parameters={key: value for key, _, value in (pair.partition("=") for pair in fmtp.split(";"))},
-        )
-        encodings = [RTCRtpDecodingParameters(ssrc=each, payloadType=payload_type) for each in ssrcs[:1]]
-        self._receivers.append(receiver)
-        await receiver.receive(RTCRtpReceiveParameters(codecs=[codec], encodings=encodings))
-        self._consumers.append(asyncio.create_task(_consume(incoming, receiver, track, on_first)))
-
-    def queue_media(self) -> None:
-        """Let aiortc read media too, as its receivers need it."""
-        self._ice.queue_media(_MEDIA_WAITING)
-
     # the end ----------------------------------------------------------------------------------------------------------
 
     async def stop(self) -> None:
-        """Say goodbye and end all tasks. The fallback joins its decoder threads here, which blocks until they return."""
+        """Close the data channel and DTLS, and end all tasks."""
         self._stopping = True
         pump = self._dtls._task
-        for receiver in self._receivers:
-            await receiver.stop()
-        for consumer in self._consumers:
-            consumer.cancel()
         if self._sctp is not None:
             with contextlib.suppress(ConnectionError):
                 await self._sctp.stop()
         await self._dtls.stop()
-        waiting = [*self._consumers, *([pump] if pump is not None else [])]
-        if waiting:
+        if pump is not None:
             # RTCDtlsTransport.stop cancels its task but does not wait for it.
-            await asyncio.gather(*waiting, return_exceptions=True)
+            await asyncio.gather(pump, return_exceptions=True)
         self._dtls.remove_all_listeners()
-
-
-async def _consume(
-    incoming: RemoteStreamTrack, receiver: RTCRtpReceiver, track: Track, on_first: Callable[[], None]
-) -> None:
-    with contextlib.suppress(MediaStreamError):
-        while True:
-            frame = await incoming.recv()
-            if isinstance(frame, VideoFrame):
-                track.frames += 1
-                track.key_frames += bool(frame.key_frame)
-                track.width, track.height = frame.width, frame.height
-            for stats in (await receiver.getStats()).values():
-                if stats.type == "inbound-rtp":
-                    track.packets = stats.packetsReceived
-                    track.decoded_lost = max(stats.packetsLost, 0)
-            on_first()

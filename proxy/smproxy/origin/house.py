@@ -29,7 +29,6 @@ class House(Protocol):
     keeper: Keeper
     tasks: Tasks
     identity: Identity
-    passthrough: bool
     draining: bool
     impairments: Impairments
 

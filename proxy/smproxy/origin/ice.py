@@ -222,16 +222,6 @@ class IceLite:
 
     # the other direction ----------------------------------------------------------------------------------------------
 
-    def queue_media(self, waiting: int) -> None:
-        """Give media to whoever reads, up to ``waiting`` datagrams, instead of to ``on_media``."""
-        self._waiting = asyncio.Queue(waiting)
-
-        def enqueue(data: bytes) -> None:
-            with contextlib.suppress(asyncio.QueueFull):
-                self._waiting.put_nowait(data)
-
-        self.take_media(enqueue)
-
     def probe(self) -> None:
         """Ask a silent peer for a sign of life; the answer to it counts, and no answer that was not asked for."""
         if self._send_to is not None and self.remote is not None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from websockets.asyncio.server import ServerConnection
 
-from smproxy.origin.aiortc_adapter import Identity, self_test
+from smproxy.origin.aiortc_adapter import Identity, UnfitLibraryError, self_test
 from smproxy.origin.candidates import host_addresses
 from smproxy.origin.client_session import Session
 from smproxy.origin.impairments import Impairments
@@ -27,7 +27,7 @@ from smproxy.signaling.clock import Clock
 from smproxy.signaling.node import Command, Drain, Evict, Hello, Inject, Kick, Lift, Load, ReportTo, TrackStatistics
 from smproxy.signaling.payloads import Reason, Role
 
-__all__ = ["Origin", "OriginSettings"]
+__all__ = ["Origin", "OriginSettings", "UnfitLibraryError"]
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +48,6 @@ class Origin:
         self.streams = Streams()
         self.tasks = Tasks()
         self.identity = Identity.generateCertificate()
-        self.passthrough = settings.passthrough
         self.draining = False
         self.hello = Hello(address=settings.address, host=settings.host, port=settings.port, region=settings.region)
         self.keeper = Keeper(Recorder(settings.recordings, settings.recordings_limit, report, clock.monotonic))
@@ -70,15 +69,11 @@ class Origin:
 
         Raises:
             OSError: the port is not to be had.
+            UnfitLibraryError: aiortc is not as the media path needs it.
         """
+        if (unfit := self_test()) is not None:
+            raise UnfitLibraryError(unfit)
         origin = cls(settings, report, clock, rng)
-        failure = self_test()
-        if failure is not None and origin.passthrough:
-            _log.warning("media is decoded, which costs about ten times the CPU: %s", failure)
-            origin.passthrough = False
-        elif not origin.passthrough:
-            _log.warning("media is decoded, which costs about ten times the CPU: passthrough is off in the settings")
-        origin.keeper.recorder.passthrough = origin.passthrough
         origin._listener = await Listener.start(settings, origin._take)
         dial = settings.host if settings.host not in _WILDCARDS else "127.0.0.1"
         origin.hello = Hello(address=settings.address, host=dial, port=origin._listener.port, region=settings.region)

@@ -66,7 +66,6 @@ class Publication:
             session,
             self._track_started,
             identity=house.identity,
-            passthrough=house.passthrough,
             monotonic=house.clock.monotonic,
             rng=house.rng,
             tasks=house.tasks,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import random
 from collections.abc import Callable
 
@@ -43,7 +42,6 @@ class Peer:
         track_started: Callable[[Track], None],
         *,
         identity: Identity,
-        passthrough: bool,
         monotonic: Callable[[], float],
         rng: random.Random,
         tasks: Tasks,
@@ -54,14 +52,12 @@ class Peer:
         self._events = events
         self._track_started = track_started
         self._identity = identity
-        self._passthrough = passthrough
         self._monotonic = monotonic
         self._rng = rng
         self._ssrc = rng.getrandbits(32)
         self._transport = Transport(events, self._ready, identity=identity, monotonic=monotonic, rng=rng, tasks=tasks)
         self._next_feedback = 0.0
         self._by_payload_type: dict[int, Track] = {}
-        self._accepted: dict[str, AcceptedTrack] = {}
         self._sources: set[bytes] = set()
         for accepted in plan.tracks:
             self._add_track(accepted)
@@ -76,7 +72,6 @@ class Peer:
         track.on_gap = self._repair
         track.on_wanted = self._refresh
         self.tracks.append(track)
-        self._accepted[track.name] = accepted
         self._by_payload_type[accepted.format.payload_type] = track
 
     @property
@@ -112,18 +107,9 @@ class Peer:
     async def _ready(self, link: Link) -> None:
         """Let media come, now that there are keys."""
         self._next_feedback = self._monotonic() + FEEDBACK_INTERVAL
-        if self._passthrough:
-            self._unprotect, self._unprotect_rtcp = link.unprotect()
+        self._unprotect, self._unprotect_rtcp = link.unprotect()
         self._events.transport_up()
-        if self._passthrough:
-            self._transport.ice.take_media(self._media)
-            return
-        link.queue_media()
-        for track in self.tracks:
-            accepted = self._accepted[track.name]
-            picked = accepted.format
-            first = functools.partial(self._first, track)
-            await link.decode(track, picked.payload_type, picked.fmtp, accepted.ssrcs, self._ssrc, first)
+        self._transport.ice.take_media(self._media)
 
     # media ------------------------------------------------------------------------------------------------------------
 
@@ -178,22 +164,21 @@ class Peer:
 
     def _refresh(self, track: Track) -> None:
         """Ask for a key frame at once, if the last request is long enough ago; else the sweep does it."""
-        if self._passthrough and track.needs_pli(self._monotonic(), self.key_frame_interval):
+        if track.needs_pli(self._monotonic(), self.key_frame_interval):
             self._transport.send_rtcp(write_pli(self._ssrc, track.reception.ssrc))
 
     def sweep(self, now: float) -> None:
         """Send the feedback that is due; called several times a second."""
         if not self._transport.connected or self._transport.closed:
             return
-        if self._passthrough:
-            for track in self.tracks:
-                if track.started:
-                    self._repair(track)
-                    if track.needs_pli(now, self.key_frame_interval):
-                        self._transport.send_rtcp(write_pli(self._ssrc, track.reception.ssrc))
-            if now >= self._next_feedback:
-                self._next_feedback = max(self._next_feedback + FEEDBACK_INTERVAL, now)
-                self._report(now)
+        for track in self.tracks:
+            if track.started:
+                self._repair(track)
+                if track.needs_pli(now, self.key_frame_interval):
+                    self._transport.send_rtcp(write_pli(self._ssrc, track.reception.ssrc))
+        if now >= self._next_feedback:
+            self._next_feedback = max(self._next_feedback + FEEDBACK_INTERVAL, now)
+            self._report(now)
         self._transport.settle(now)
 
     def _report(self, now: float) -> None:

@@ -12,9 +12,8 @@ class OriginSettings:
 
     ``host`` and ``port`` are where its signaling listens (port 0: any), ``address`` is what REST gives to clients.
     ``media_gap`` and ``media_timeout`` are how long nothing at all may come from a connected peer, until that is reported and
-    until it is given up. ``connect_timeout`` is how long ICE and DTLS may take after an offer. ``passthrough`` False forces
-    the fallback that decodes. ``recordings`` is the directory that recordings go to (``None``: there is none) and
-    ``recordings_limit`` how much may be in it.
+    until it is given up. ``connect_timeout`` is how long ICE and DTLS may take after an offer. ``recordings`` is the directory
+    that recordings go to (``None``: there is none) and ``recordings_limit`` how much may be in it.
     """
 
     host: str = "127.0.0.1"
@@ -27,6 +26,5 @@ class OriginSettings:
     max_message: int = 2**20
     ping_interval: float | None = 20
     ping_timeout: float | None = 20
-    passthrough: bool = True
     recordings: Path | None = None
     recordings_limit: int = 10_000_000_000

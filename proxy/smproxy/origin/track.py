@@ -43,8 +43,6 @@ class Track:
         self.started = False
         self.ended = False
         self.packets = self.bytes = self.frames = self.key_frames = self.width = self.height = 0
-        #: What the decoding fallback reports, which sees frames and no packets.
-        self.decoded_lost = 0
         #: Asked for by a sink, or lost beyond repair: the next sweep sends a PLI.
         self.wants_key_frame = False
         #: Whether the client retransmits what a NACK names; ``on_gap`` is then called at each new gap.
@@ -170,7 +168,7 @@ class Track:
             codec=self.codec,
             packets=self.packets,
             bytes=self.bytes,
-            lost=self.reception.lost + self.decoded_lost,
+            lost=self.reception.lost,
             frames=self.frames,
             key_frames=self.key_frames,
             width=self.width,

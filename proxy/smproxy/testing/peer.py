@@ -17,6 +17,7 @@ from aiortc.sdp import candidate_from_sdp
 
 from smproxy.signaling.messages import Candidate
 from smproxy.testing.media import Codec, PacedTrack
+from smproxy.testing.private_names import require_private_names
 from smproxy.testing.sdp_edit import as_browser_offer, receive_nothing
 
 LOOPBACK = "127.0.0.1"
@@ -37,6 +38,7 @@ class Peer:
     """
 
     def __init__(self, *, ipv6: bool, on_state: Callable[[str], None], on_text: Callable[[str], None]) -> None:
+        require_private_names()
         self._ipv6 = ipv6
         self._on_text = on_text
         self._muted = False

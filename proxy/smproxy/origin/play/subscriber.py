@@ -66,9 +66,7 @@ class Subscription:
         session, house = self._session, self._session.house
         source = house.streams.source(session.room, stream)
         reason = ""
-        if not house.passthrough:
-            reason = "This origin decodes media and has nothing to forward: see its log for the reason."
-        elif source is None:
+        if source is None:
             reason = f"Stream {stream} ended."
         else:
             try:

@@ -24,7 +24,6 @@ QUEUE = 8192
 #: Packets of a stream that are kept before it is known whether it is to be recorded.
 PREROLL = 512
 _NO_DIRECTORY = "recordings have no directory: start with --recordings DIR, or with a --data-dir other than :memory:"
-_DECODED = "this origin decodes its media, and only what it passes through can be recorded"
 
 
 class _Feed:
@@ -116,11 +115,8 @@ class Recorder:
         limit: int,
         report: ReportTo,
         monotonic: Callable[[], float],
-        *,
-        passthrough: bool = True,
     ) -> None:
         self.monotonic = monotonic
-        self.passthrough = passthrough
         self._report = report
         self._store = None if root is None else Store(root, limit)
         self._writer = Writer(monotonic)
@@ -144,10 +140,9 @@ class Recorder:
     ) -> Recording | None:
         """Begin a recording and report it; ``over`` is called when it ends by itself. Each is also reported as ended, once."""
         self._report(RecordingStarted(attempt, file))
-        if self._store is None or not self.passthrough:
-            error = _NO_DIRECTORY if self._store is None else _DECODED
-            _log.warning("%s is not recorded: %s", file, error)
-            self._report(RecordingEnded(attempt, file, 0, 0, error))
+        if self._store is None:
+            _log.warning("%s is not recorded: %s", file, _NO_DIRECTORY)
+            self._report(RecordingEnded(attempt, file, 0, 0, _NO_DIRECTORY))
             over()
             return None
         loop = asyncio.get_running_loop()
