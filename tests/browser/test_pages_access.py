@@ -8,7 +8,7 @@ from smproxy.manager.rest.pages import PAGES
 from smproxy.simulator import Simulator
 from smproxy.testing import Publisher
 
-from tests.browser.web import Tab, open_tab
+from tests.browser.web import DESK, PHONE, Tab, open_tab
 
 VIEWS = ("/#/sessions", "/#/hooks", "/#/dead", "/#/origins", "/#/faults", "/#/recordings", "/publish", "/subscribe")
 
@@ -88,6 +88,20 @@ async def test_outline(chromium: Browser, simulator: Simulator, path: str) -> No
         await tab.page.keyboard.press("Tab")
         assert await tab.page.evaluate("document.activeElement.getAttribute('href')") == "#main"
         assert await tab.page.locator("main#main").count() == 1
+
+
+@pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize("view", VIEWS)
+async def test_skip_link_is_first(chromium: Browser, simulator: Simulator, view: str, viewport: dict[str, int]) -> None:
+    """Whatever a page has scrolled into view while it loaded, the first Tab reaches the skip link, and it can be seen."""
+    async with open_tab(chromium, simulator.rest_url + view, viewport=viewport) as tab:
+        if view.startswith("/#"):
+            await tab.linked()
+        await tab.page.keyboard.press("Tab")
+        assert await tab.page.evaluate("document.activeElement.getAttribute('href')") == "#main"
+        box = await tab.page.locator(".skip").bounding_box()
+        assert box is not None
+        assert box["width"] > 50
 
 
 async def test_publish_by_keyboard(chromium: Browser, simulator: Simulator) -> None:

@@ -55,6 +55,12 @@ function countTabs() {
   document.title = `${live ? `(${live}) ` : ""}Dashboard · stream manager`;
 }
 
+/* On a phone not all tabs have room. `scrollIntoView` would also move the point from which the Tab key goes on, in some browsers. */
+function centerTab(link) {
+  const strip = by("tabs");
+  strip.scrollLeft = link.offsetLeft - strip.offsetLeft - (strip.clientWidth - link.offsetWidth) / 2;
+}
+
 function route() {
   const [, wanted = "", part = ""] = location.hash.split("/");
   const known = Object.hasOwn(VIEWS, wanted);
@@ -67,9 +73,8 @@ function route() {
     for (const [each, { link }] of tabs) {
       if (each === key) {
         link.setAttribute("aria-current", "page");
-        link.scrollIntoView({ block: "nearest", inline: "center" }); // on a phone not all of them have room
-      }
-      else link.removeAttribute("aria-current");
+        centerTab(link);
+      } else link.removeAttribute("aria-current");
     }
   }
   view.route?.((known && part) || null);
