@@ -11,20 +11,20 @@ from aiortc.sdp import SessionDescription
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from smproxy.origin.candidates import HostCandidate
+from smproxy.origin.payload_format import PayloadFormat
 from smproxy.origin.play.answer import CodecRefused, InvalidAnswer, read_answer
 from smproxy.origin.play.offer import OfferPlan, plan_offer, write_offer
-from smproxy.origin.sdp import Format
 from smproxy.signaling.payloads import Kind
 
-OPUS = Format(111, "OPUS", "opus/48000/2", 48000, "minptime=10;useinbandfec=1")
-VP8 = Format(96, "VP8", "VP8/90000", 90000)
-H264 = Format(
+OPUS = PayloadFormat(111, "OPUS", "opus/48000/2", 48000, "minptime=10;useinbandfec=1")
+VP8 = PayloadFormat(96, "VP8", "VP8/90000", 90000)
+H264 = PayloadFormat(
     102, "H264", "H264/90000", 90000, "profile-level-id=42e01f;level-asymmetry-allowed=1;packetization-mode=1"
 )
 BOTH = {Kind.AUDIO: OPUS, Kind.VIDEO: VP8}
 
 
-def plan(formats: dict[Kind, Format] | None = None, *, data: bool = True) -> OfferPlan:
+def plan(formats: dict[Kind, PayloadFormat] | None = None, *, data: bool = True) -> OfferPlan:
     return plan_offer(BOTH if formats is None else formats, data=data, rng=random.Random(1))
 
 
@@ -105,7 +105,7 @@ def test_the_profile_is_the_last_parameter() -> None:
         ({}, True, ["application"]),
     ],
 )
-def test_only_what_there_is_is_offered(formats: dict[Kind, Format], data: bool, kinds: list[str]) -> None:
+def test_only_what_there_is_is_offered(formats: dict[Kind, PayloadFormat], data: bool, kinds: list[str]) -> None:
     """Sections for the tracks of the stream and for the data channel that was asked for, mids from 0 on."""
     planned = plan(formats, data=data)
     parsed = SessionDescription.parse(offer(planned))

@@ -7,14 +7,14 @@ import logging
 import msgspec
 import pytest
 from smproxy.origin.effects import Muted, Said
-from smproxy.origin.sdp import Format
+from smproxy.origin.payload_format import PayloadFormat
 from smproxy.origin.source import SAID_BURST, Source
 from smproxy.origin.streams import Streams
 from smproxy.origin.track import Track
 from smproxy.signaling.payloads import Kind
 
-VP8 = Format(96, "VP8", "VP8/90000", 90000)
-OPUS = Format(111, "OPUS", "opus/48000/2", 48000)
+VP8 = PayloadFormat(96, "VP8", "VP8/90000", 90000)
+OPUS = PayloadFormat(111, "OPUS", "opus/48000/2", 48000)
 OWNER = object()
 
 

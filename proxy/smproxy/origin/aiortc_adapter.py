@@ -30,7 +30,7 @@ from aiortc.rtcdtlstransport import SRTP_PROFILES
 from OpenSSL import SSL
 
 from smproxy.origin.ice import IceLite
-from smproxy.origin.sdp import Section
+from smproxy.origin.sdp_section import Section
 
 _log = logging.getLogger(__name__)
 

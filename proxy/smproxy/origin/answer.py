@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from smproxy.origin.candidates import HostCandidate
 from smproxy.origin.offer import InvalidOffer, Offer
-from smproxy.origin.sdp import Format, Section, read_number
+from smproxy.origin.payload_format import PayloadFormat, packetization_mode
+from smproxy.origin.sdp_section import Section, read_number
 from smproxy.signaling.payloads import Kind
 
 #: Codecs that are taken, in the order of preference where the client has none.
@@ -20,11 +21,6 @@ AUDIO_CODECS = ("OPUS", "G722", "PCMU", "PCMA")
 VIDEO_CODECS = ("VP8", "H264")
 #: Names as they are written; SDP compares them without case.
 CODEC_NAMES = {"OPUS": "opus", "G722": "G722", "PCMU": "PCMU", "PCMA": "PCMA", "VP8": "VP8", "H264": "H264"}
-_STATIC = {
-    "0": Format(0, "PCMU", "PCMU/8000", 8000),
-    "8": Format(8, "PCMA", "PCMA/8000", 8000),
-    "9": Format(9, "G722", "G722/8000", 8000),
-}
 _FEEDBACK = ("goog-remb", "nack", "nack pli")
 
 
@@ -34,7 +30,7 @@ class AcceptedTrack:
 
     name: str
     kind: Kind
-    format: Format
+    format: PayloadFormat
     ssrcs: tuple[int, ...]
     nack: bool
     remb: bool
@@ -43,73 +39,84 @@ class AcceptedTrack:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is accepted of an offer; ``chosen`` maps the section's index to its format (``None`` for the data channel)."""
+    """What is accepted of an offer.
+
+    ``chosen`` maps the index of a section that shares the transport to its format; ``None`` when no media comes in it: the
+    data channel, or a section that is answered inactive.
+    """
 
     offer: Offer
-    chosen: dict[int, Format | None]
+    chosen: dict[int, PayloadFormat | None]
     tracks: tuple[AcceptedTrack, ...]
     data: Section | None
     dtls_role: str
 
 
 def plan_answer(offer: Offer, *, video_encoding: str | None = None, audio_encoding: str | None = None) -> Plan:
-    """Choose what to accept: the first audio, the first video and the first data channel section.
+    """Choose what to accept: the first audio and the first video section that send, and the first data channel.
 
     ``video_encoding`` and ``audio_encoding`` are the client's wishes; one that is not offered or not known is not followed.
 
     Raises:
-        InvalidOffer: a kind of media is offered, but no codec of it can be taken, or only without RTCP multiplexing.
+        InvalidOffer: media of a kind is sent, but no codec of it can be taken, or only without RTCP multiplexing.
     """
-    chosen: dict[int, Format | None] = {}
+    chosen: dict[int, PayloadFormat | None] = {}
     tracks: list[AcceptedTrack] = []
     data: Section | None = None
-    for index, section in enumerate(offer.sections):
-        if section.mid not in offer.bundle or (section.port == 0 and not section.bundle_only):
-            continue
-        if section.kind == "application" and data is None and "SCTP" in section.profile:
-            data = section
+    offered = [(index, each) for index, each in enumerate(offer.sections) if _is_offered(each, offer)]
+    for index, section in offered:
+        if section.kind == "application":
+            if data is None and "SCTP" in section.profile:
+                data = section
+                chosen[index] = None
+        elif section.kind in ("audio", "video") and not section.sends:
             chosen[index] = None
-        elif section.kind in ("audio", "video") and not any(offer.sections[i].kind == section.kind for i in chosen):
-            wish = video_encoding if section.kind == "video" else audio_encoding
+    for kind, wish in (("audio", audio_encoding), ("video", video_encoding)):
+        sending = [(index, each) for index, each in offered if each.kind == kind and each.sends]
+        for index, section in sending:
             picked = _pick(section, wish)
-            if not section.rtcp_mux:
-                raise InvalidOffer("The offer must multiplex RTCP with RTP (a=rtcp-mux).")
-            if picked is None:
-                names = ", ".join(CODEC_NAMES[name] for name in _codecs(section.kind))
-                raise InvalidOffer(f"No common {section.kind} codec: this origin takes {names}.")
-            chosen[index] = picked
-            if section.sends:
+            if picked is not None:
+                if not section.rtcp_mux:
+                    raise InvalidOffer("The offer must multiplex RTCP with RTP (a=rtcp-mux).")
+                chosen[index] = picked
                 tracks.append(_track(section, picked))
+                break
+        else:
+            if sending:
+                names = ", ".join(CODEC_NAMES[name] for name in _codecs(kind))
+                raise InvalidOffer(f"No common {kind} codec: this origin takes {names}.")
     if not chosen:
         raise InvalidOffer("The offer has no section that can be accepted.")
     return Plan(offer, chosen, tuple(tracks), data, "server" if offer.setup == "active" else "client")
+
+
+def _is_offered(section: Section, offer: Offer) -> bool:
+    return section.mid in offer.bundle and (section.port != 0 or section.bundle_only)
 
 
 def _codecs(kind: str) -> tuple[str, ...]:
     return VIDEO_CODECS if kind == "video" else AUDIO_CODECS
 
 
-def _pick(section: Section, wish: str | None) -> Format | None:
+def _pick(section: Section, wish: str | None) -> PayloadFormat | None:
     known = _codecs(section.kind)
-    usable: list[Format] = []
-    for number in section.fmt:
-        payload_type = read_number(number)
-        found = section.formats.get(payload_type) if payload_type is not None else None
-        found = found or (_STATIC.get(number) if section.kind == "audio" else None)
-        if found is not None and found.codec in known:
-            usable.append(found)
+    numbers = [read_number(each) for each in section.fmt]
+    found = [section.formats[each] for each in numbers if each is not None and each in section.formats]
+    usable = [each for each in found if each.codec in known]
     if wish is not None and any(each.codec == wish.upper() for each in usable):
         usable = [each for each in usable if each.codec == wish.upper()]
     if section.kind == "audio":
         usable.sort(key=lambda each: known.index(each.codec))
     if not usable:
         return None
-    codec = usable[0].codec
-    # Non-interleaved packetization of H.264 is what browsers and recorders prefer (RFC 6184, 6.3).
-    return next((each for each in usable if each.codec == codec and "packetization-mode=1" in each.fmtp), usable[0])
+    same = [each for each in usable if each.codec == usable[0].codec]
+    if same[0].codec == "H264":
+        # Non-interleaved packetization is what browsers and recorders prefer (RFC 6184, 6.3).
+        same.sort(key=lambda each: packetization_mode(each) != "1")
+    return same[0]
 
 
-def _track(section: Section, picked: Format) -> AcceptedTrack:
+def _track(section: Section, picked: PayloadFormat) -> AcceptedTrack:
     video = section.kind == "video"
     return AcceptedTrack(
         name="video_main" if video else "audio_main",
@@ -147,24 +154,35 @@ def write_answer(
     default = candidates[0]
     connection = f"c=IN IP{6 if ':' in default.address else 4} {default.address}"
     for index, section in enumerate(offer.sections):
-        if index in plan.chosen:
-            lines += _accepted(section, plan.chosen[index], default.port, connection) + transport + reachable
-        else:
+        picked = plan.chosen.get(index)
+        if index not in plan.chosen:
             lines += _rejected(section) + transport
+            continue
+        lines += [f"m={section.kind} {default.port} {section.profile} {_fmt(section, picked)}", connection]
+        if section.mid:
+            lines.append(f"a=mid:{section.mid}")
+        if section is plan.data:
+            lines += _data(section)
+        else:
+            lines += _unused(section) if picked is None else _receiving(section, picked)
+        lines += transport + reachable
     return "\r\n".join(lines) + "\r\n"
 
 
-def _accepted(section: Section, picked: Format | None, port: int, connection: str) -> list[str]:
-    fmt = str(picked.payload_type) if picked else " ".join(section.fmt)
-    lines = [f"m={section.kind} {port} {section.profile} {fmt}", connection]
-    if section.mid:
-        lines.append(f"a=mid:{section.mid}")
-    if picked is None:
-        legacy = section.fmt[0].isdecimal()
-        lines.append(f"a=sctpmap:{section.sctp_port} webrtc-datachannel 1024" if legacy else "a=sctp-port:5000")
-        lines.append("a=max-message-size:262144")
-        return lines
-    lines += ["a=recvonly" if section.sends else "a=inactive", "a=rtcp-mux"]
+def _fmt(section: Section, picked: PayloadFormat | None) -> str:
+    if picked is not None:
+        return str(picked.payload_type)
+    return " ".join(section.fmt) if section.kind == "application" else section.fmt[0]
+
+
+def _data(section: Section) -> list[str]:
+    legacy = section.fmt[0].isdecimal()
+    port = f"a=sctpmap:{section.sctp_port} webrtc-datachannel 1024" if legacy else "a=sctp-port:5000"
+    return [port, "a=max-message-size:262144"]
+
+
+def _receiving(section: Section, picked: PayloadFormat) -> list[str]:
+    lines = ["a=recvonly", "a=rtcp-mux"]
     if section.reduced_size_rtcp:
         lines.append("a=rtcp-rsize")
     lines.append(f"a=rtpmap:{picked.payload_type} {picked.rtpmap}")
@@ -174,14 +192,20 @@ def _accepted(section: Section, picked: Format | None, port: int, connection: st
     return lines
 
 
+def _unused(section: Section) -> list[str]:
+    """Write a section in which nothing is sent, in the first of the client's formats, whether we know it or not."""
+    lines = ["a=inactive", "a=rtcp-mux"]
+    payload_type = read_number(section.fmt[0])
+    if payload_type is not None and (known := section.formats.get(payload_type)):
+        lines.append(f"a=rtpmap:{known.payload_type} {known.rtpmap}")
+        if known.fmtp:
+            lines.append(f"a=fmtp:{known.payload_type} {known.fmtp}")
+    return lines
+
+
 def _rejected(section: Section) -> list[str]:
     """Write a refused section: port 0, and the least that strict parsers ask of it."""
-    lines = [f"m={section.kind} 0 {section.profile} {section.fmt[0]}", "c=IN IP4 0.0.0.0", "a=inactive"]
+    lines = [f"m={section.kind} 0 {section.profile} {section.fmt[0]}", "c=IN IP4 0.0.0.0"]
     if section.mid:
         lines.append(f"a=mid:{section.mid}")
-    if section.kind in ("audio", "video"):
-        lines.append("a=rtcp-mux")
-        payload_type = read_number(section.fmt[0])
-        if payload_type is not None and (known := section.formats.get(payload_type)):
-            lines.append(f"a=rtpmap:{known.payload_type} {known.rtpmap}")
-    return lines
+    return lines + (_unused(section) if section.kind in ("audio", "video") else ["a=inactive"])

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from smproxy.origin.sdp import InvalidSdp, Section, read_description
+from smproxy.origin.sdp import read_description
+from smproxy.origin.sdp_section import InvalidSdp, Section
 
 
 class InvalidOffer(ValueError):
@@ -36,14 +37,14 @@ def read_offer(sdp: str) -> Offer:
         description = read_description(sdp)
         if description.lite:
             raise InvalidSdp("is from an ICE lite agent; one side must be a full one")
-        if not description.bundle and len(description.sections) > 1:
+        if not description.bundle and sum(each.port != 0 for each in description.sections) > 1:
             raise InvalidSdp("must bundle its media (a=group:BUNDLE)")
         transport = description.transport()
     except InvalidSdp as exc:
         raise InvalidOffer(f"The offer {exc}.") from None
     return Offer(
         description.sections,
-        description.bundle or (description.sections[0].mid,),
+        description.bundle or tuple(each.mid for each in description.sections if each.port)[:1],
         transport.ufrag,
         transport.password,
         transport.setup,

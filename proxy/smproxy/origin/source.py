@@ -8,7 +8,7 @@ from typing import Protocol
 
 from smproxy.origin.effects import Muted, Said
 from smproxy.origin.forward import Feed
-from smproxy.origin.sdp import Format
+from smproxy.origin.payload_format import PayloadFormat
 from smproxy.origin.token_bucket import Allowance
 from smproxy.origin.track import Track
 from smproxy.signaling.payloads import Kind
@@ -45,7 +45,9 @@ class Source:
     ``formats`` has the codec of each track as it was negotiated, so that the stream can be offered before its first packet.
     """
 
-    def __init__(self, tracks: Iterable[Track], formats: Mapping[Kind, Format], monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, tracks: Iterable[Track], formats: Mapping[Kind, PayloadFormat], monotonic: Callable[[], float]
+    ) -> None:
         self.room = ""
         self.name = ""
         self.tracks = {track.kind: track for track in tracks}

@@ -13,7 +13,7 @@ from aiortc import RTCDataChannel
 
 from smproxy.origin.aiortc_adapter import MAX_CHANNEL_BUFFER, Identity, Link
 from smproxy.origin.ice import Credentials, IceLite
-from smproxy.origin.sdp import Section
+from smproxy.origin.sdp_section import Section
 from smproxy.origin.tasks import Tasks
 
 _log = logging.getLogger(__name__)

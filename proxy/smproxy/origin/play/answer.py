@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from smproxy.origin.answer import CODEC_NAMES
 from smproxy.origin.ice import Credentials
+from smproxy.origin.payload_format import carries
 from smproxy.origin.play.offer import OfferPlan, Slot
-from smproxy.origin.sdp import Description, InvalidSdp, Section, read_description, read_number
+from smproxy.origin.sdp import Description, read_description
+from smproxy.origin.sdp_section import InvalidSdp, Section, read_number
 from smproxy.signaling.payloads import Kind
-
-_RECEIVING = frozenset({"sendrecv", "recvonly"})
 
 
 class InvalidAnswer(ValueError):
@@ -66,12 +66,12 @@ def _read(description: Description, plan: OfferPlan) -> Answer:
     accepted: list[AcceptedSlot] = []
     used: list[Section] = []
     for slot, section in zip(plan.slots, sections, strict=False):
+        if section.port and not section.receives:
+            continue
         payload_type = _payload_type(slot, section)
         if payload_type is None:
             name = CODEC_NAMES.get(slot.format.codec, slot.format.codec)
             raise CodecRefused(f"The client does not take {name} {section.kind}, which is what the stream has.")
-        if section.direction not in _RECEIVING:
-            continue
         if not section.rtcp_mux:
             raise InvalidSdp("must multiplex RTCP with RTP (a=rtcp-mux)")
         accepted.append(AcceptedSlot(slot, payload_type))
@@ -93,11 +93,15 @@ def _payload_type(slot: Slot, section: Section) -> int | None:
     """Return the payload type of the slot's codec, ``None`` when the client rejected it."""
     if section.port == 0:
         return None
-    numbers = [read_number(each) for each in section.fmt]
-    if slot.format.payload_type in numbers:
-        return slot.format.payload_type
-    for number in numbers:
-        known = section.formats.get(number) if number is not None else None
-        if known is not None and (known.codec, known.clock_rate) == (slot.format.codec, slot.format.clock_rate):
-            return number if number is not None and number < 128 else None
+    numbers = [each for each in map(read_number, section.fmt) if each is not None and each < 128]
+    wanted = slot.format.payload_type
+    if wanted in numbers and wanted not in section.formats:
+        return wanted
+    # Its own number first, in case that the client named the codec twice.
+    for number in sorted(numbers, key=lambda each: each != wanted):
+        known = section.formats.get(number)
+        if known is not None and (
+            carries(known, slot.format) or (number == wanted and known.codec == slot.format.codec)
+        ):
+            return number
     return None

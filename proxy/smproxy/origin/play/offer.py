@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from smproxy.origin.candidates import HostCandidate
-from smproxy.origin.sdp import Format
+from smproxy.origin.payload_format import PayloadFormat
 from smproxy.signaling.payloads import Kind
 
 #: Retransmission without RTX, key frame requests in both forms, and the client's idea of the bandwidth.
@@ -26,7 +26,7 @@ class Slot:
 
     number: int
     kind: Kind
-    format: Format
+    format: PayloadFormat
     ssrc: int
     track_id: str
 
@@ -46,7 +46,7 @@ class OfferPlan:
     cname: str
 
 
-def plan_offer(formats: Mapping[Kind, Format], *, data: bool, rng: random.Random) -> OfferPlan:
+def plan_offer(formats: Mapping[Kind, PayloadFormat], *, data: bool, rng: random.Random) -> OfferPlan:
     """Plan an offer of these tracks, and of a data channel if the client asked for one.
 
     Raises:

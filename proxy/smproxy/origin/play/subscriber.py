@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from smproxy.origin.effects import Effect, MakeOffer, Muted, Playing, Said, SwitchTo, TakeAnswer, TakeOffer
+from smproxy.origin.payload_format import carries
 from smproxy.origin.play.answer import CodecRefused, InvalidAnswer, read_answer
 from smproxy.origin.play.offer import OfferPlan, Slot, plan_offer
 from smproxy.origin.play.subscriber_signaling import SubscriberConversation
@@ -191,7 +192,7 @@ class Subscription:
         else:
             for slot in peer.senders:
                 other = source.formats.get(slot.kind)
-                if other is not None and (other.codec, other.clock_rate) != (slot.format.codec, slot.format.clock_rate):
+                if other is not None and not carries(slot.format, other):
                     reason = (
                         f"Stream {wanted.stream} has {other.codec}, and this subscription takes {slot.format.codec}."
                     )
