@@ -53,7 +53,8 @@ class Timeline:
         entries = [] if record is None else [_signaling(entry, record) for entry in record.entries()]
         entries += [_fault(injection) for injection in self._faults.log() if injection.session == session]
         entries += await self._hooks(session)
-        entries.sort(key=lambda entry: entry.at)  # stable: of the same millisecond, as they were said
+        # Stable: within a millisecond in the order above, but nothing comes before the session's first hook.
+        entries.sort(key=lambda entry: (entry.at, entry.title != "#1 connecting"))
         return TimelineView(entries[-MAX_ENTRIES:], truncated=len(entries) > MAX_ENTRIES)
 
     async def _hooks(self, session: int) -> list[TimelineEntry]:
