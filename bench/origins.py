@@ -214,7 +214,7 @@ async def serve(port: int) -> None:
     from smproxy.origin.origin import Origin, OriginSettings
     from smproxy.signaling.clock import Clock
 
-    await Origin.start(OriginSettings(port=port), lambda _: None, clock=Clock(), rng=random.Random(1))
+    await Origin.start(OriginSettings(port=port, open_to_all=True), lambda _: None, clock=Clock(), rng=random.Random(1))
     await asyncio.Event().wait()
 
 

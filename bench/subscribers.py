@@ -46,8 +46,8 @@ from smproxy.origin.answer import plan_answer
 from smproxy.origin.offer import read_offer
 from smproxy.origin.play.answer import read_answer
 from smproxy.origin.play.offer import plan_offer
-from smproxy.origin.play.subscriber_transport import SendingPeer
-from smproxy.origin.publisher_transport import Peer as ReceivingPeer
+from smproxy.origin.play.subscriber_transport import SubscriberTransport
+from smproxy.origin.publisher_transport import PublisherTransport
 from smproxy.origin.source import Source
 from smproxy.origin.tasks import Tasks
 from smproxy.signaling.clock import Clock
@@ -72,7 +72,7 @@ class Product:
     def __init__(self) -> None:
         self._clock, self._rng, self._tasks = Clock(), random.Random(1), Tasks()
         self._identity = Identity.generateCertificate()
-        self._peers: list[ReceivingPeer | SendingPeer] = []
+        self._peers: list[PublisherTransport | SubscriberTransport] = []
         self._plans: list[Any] = []
         self._sweeper = asyncio.create_task(self._sweep())
 
@@ -93,7 +93,7 @@ class Product:
 
     async def publish(self, sdp: str, _candidates: list[Candidate]) -> str:
         plan = plan_answer(read_offer(sdp))
-        peer = ReceivingPeer(plan, track_started=lambda _: None, **self._with(Events()))
+        peer = PublisherTransport(plan, track_started=lambda _: None, **self._with(Events()))
         self._peers.append(peer)
         formats = {each.kind: each.format for each in plan.tracks}
         self._source = Source(peer.tracks, formats, self._clock.monotonic)
@@ -102,20 +102,20 @@ class Product:
     async def offer(self) -> str:
         plan = plan_offer(self._source.formats, data=False, rng=self._rng)
         events = Events()
-        peer = SendingPeer(plan, **self._with(events))
+        peer = SubscriberTransport(plan, **self._with(events))
         events.on_up = lambda: self._attach(peer)
         self._peers.append(peer)
         self._plans.append(plan)
         return await peer.open(("127.0.0.1",))
 
-    def _attach(self, peer: SendingPeer) -> None:
+    def _attach(self, peer: SubscriberTransport) -> None:
         for slot, sender in peer.senders.items():
             if (feed := self._source.feed(slot.kind, peer)) is not None:
                 sender.attach(feed)
 
     async def answer(self, sdp: str, _candidates: list[Candidate]) -> None:
         peer = self._peers[-1]
-        assert isinstance(peer, SendingPeer)
+        assert isinstance(peer, SubscriberTransport)
         peer.accept(read_answer(sdp, self._plans[-1]))
 
     async def close(self) -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from smproxy.options import Address
+from smproxy.origin.origin import Origin, OriginSettings
 from smproxy.settings import Settings
+from smproxy.signaling.clock import Clock
 from smproxy.simulator import Simulator
 from smproxy.testing import Publisher, WebhookReceiver
 
@@ -40,6 +45,32 @@ async def start_simulator(tmp_path: Path) -> AsyncIterator[StartSimulator]:
             return await stack.enter_async_context(Simulator(Settings(**settings)))
 
         yield start
+
+
+@dataclass
+class LoneOrigin:
+    """An origin by itself, that a manager knows by its address only."""
+
+    origin: Origin
+
+    @property
+    def address(self) -> Address:
+        """Its address for ``--origin``."""
+        return Address(self.origin.hello.host, self.origin.hello.port)
+
+    @property
+    def url(self) -> str:
+        """The URL of its scope "live"."""
+        return f"ws://{self.address}/live"
+
+
+@pytest.fixture
+async def lone_origin() -> AsyncIterator[LoneOrigin]:
+    """An origin without a manager, which takes everybody."""
+    settings = OriginSettings(open_to_all=True)
+    origin = await Origin.start(settings, lambda _: None, clock=Clock(), rng=random.Random(1))
+    yield LoneOrigin(origin)
+    await origin.stop()
 
 
 async def published(simulator: Simulator, stream: Publisher) -> None:

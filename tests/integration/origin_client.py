@@ -15,7 +15,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack, MediaStreamTrack
 from smproxy.origin.origin import Origin, OriginSettings
 from smproxy.signaling.clock import Clock
-from smproxy.signaling.node import ATTEMPT_HEADER, Load, Report, TrackStatistics
+from smproxy.signaling.node import ATTEMPT_HEADER, Announce, Load, Report, TrackStatistics
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -158,6 +158,8 @@ async def client(
 ) -> AsyncIterator[Client]:
     """Connect a client and greet; close it at the end."""
     headers = {ATTEMPT_HEADER: attempt} if attempt else {}
+    if attempt:
+        origin.command(Announce(attempt))
     url = f"ws://127.0.0.1:{origin.hello.port}/{room}/?id={id}"
     connected = Client(await connect(url, additional_headers=headers, compression=None, proxy=None, **options))
     try:

@@ -11,7 +11,7 @@ from typing import Any
 from aiortc import RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from smproxy.origin.origin import Origin
-from smproxy.signaling.node import ATTEMPT_HEADER
+from smproxy.signaling.node import ATTEMPT_HEADER, Announce
 from websockets.asyncio.client import connect
 
 from tests.helpers import eventually
@@ -90,6 +90,7 @@ async def viewer(
     """Connect a subscriber and greet; close it at the end."""
     url = f"ws://127.0.0.1:{origin.hello.port}/{room}/?id={id}"
     headers = {ATTEMPT_HEADER: attempt}
+    origin.command(Announce(attempt))
     connected = Viewer(await connect(url, additional_headers=headers, compression=None, proxy=None))
     try:
         await connected.hear_code("NetConnection.Connect.Success")

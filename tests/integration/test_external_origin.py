@@ -5,23 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
-from smproxy.options import Address
-from smproxy.simulator import Simulator
 from smproxy.testing import PublishRejected, WebhookReceiver
 from websockets.asyncio.client import connect
 
 from tests.helpers import eventually
-from tests.integration.conftest import MakePublisher, StartSimulator, published
+from tests.integration.conftest import LoneOrigin, MakePublisher, StartSimulator, published
 from tests.integration.lives import last, spell, story
 
 LIFE = ["connecting", "connected", "peer_joined", "peer_leaved", "disconnected"]
-
-
-async def far_origin(start_simulator: StartSimulator) -> tuple[Simulator, Address]:
-    """Start a simulator for the sake of its origin, which another one knows by its address only."""
-    simulator = await start_simulator()
-    (node,) = simulator.manager.registry.nodes
-    return simulator, Address(node.host, node.port)
 
 
 async def ended(receiver: WebhookReceiver) -> None:
@@ -30,11 +21,10 @@ async def ended(receiver: WebhookReceiver) -> None:
 
 
 async def test_switch_is_withheld(
-    receiver: WebhookReceiver, start_simulator: StartSimulator, publisher: MakePublisher
+    receiver: WebhookReceiver, start_simulator: StartSimulator, publisher: MakePublisher, lone_origin: LoneOrigin
 ) -> None:
     """The client is not told of its data channel, so it stays on the socket, and its whole session is seen."""
-    _, address = await far_origin(start_simulator)
-    simulator = await start_simulator(receiver, local_origin=False, origin=(address,))
+    simulator = await start_simulator(receiver, local_origin=False, origin=(lone_origin.address,))
     stream = publisher(simulator, switch_delay=0.05)
     await published(simulator, stream)
     await eventually(lambda: any("IsAvailable" in frame[3] for frame in stream.frames), 10)
@@ -50,10 +40,10 @@ async def test_pass_switch(
     start_simulator: StartSimulator,
     publisher: MakePublisher,
     caplog: pytest.LogCaptureFixture,
+    lone_origin: LoneOrigin,
 ) -> None:
     """With ``--pass-switch`` the client leaves the socket; its hooks end there, which the log says, and the stream goes on."""
-    _, address = await far_origin(start_simulator)
-    simulator = await start_simulator(receiver, local_origin=False, origin=(address,), pass_switch=True)
+    simulator = await start_simulator(receiver, local_origin=False, origin=(lone_origin.address,), pass_switch=True)
     stream = publisher(simulator, switch_delay=0.05)
     await published(simulator, stream)
     await ended(receiver)
@@ -64,12 +54,11 @@ async def test_pass_switch(
 
 
 async def test_name_in_use(
-    receiver: WebhookReceiver, start_simulator: StartSimulator, publisher: MakePublisher
+    receiver: WebhookReceiver, start_simulator: StartSimulator, publisher: MakePublisher, lone_origin: LoneOrigin
 ) -> None:
     """That a name is in use is read from the origin's answer."""
-    far, address = await far_origin(start_simulator)
-    await publisher(far).publish()
-    simulator = await start_simulator(receiver, local_origin=False, origin=(address,))
+    simulator = await start_simulator(receiver, local_origin=False, origin=(lone_origin.address,))
+    await publisher(simulator, url=lone_origin.url).publish()
     with pytest.raises(PublishRejected):
         await publisher(simulator).publish()
     await eventually(lambda: len(receiver.events) == 2)
@@ -78,24 +67,24 @@ async def test_name_in_use(
 
 
 async def test_origin_stops(
-    receiver: WebhookReceiver, start_simulator: StartSimulator, publisher: MakePublisher
+    receiver: WebhookReceiver, start_simulator: StartSimulator, publisher: MakePublisher, lone_origin: LoneOrigin
 ) -> None:
     """When the origin goes away its sessions end with reason 4."""
-    far, address = await far_origin(start_simulator)
-    simulator = await start_simulator(receiver, local_origin=False, origin=(address,))
+    simulator = await start_simulator(receiver, local_origin=False, origin=(lone_origin.address,))
     stream = publisher(simulator)
     await published(simulator, stream)
     await eventually(lambda: receiver.events and "peer_joined" in story(receiver))
-    await far.stop()
+    await lone_origin.origin.stop()
     await ended(receiver)
     assert story(receiver) == LIFE
     assert last(receiver)["reason"] == 4
 
 
-async def test_kick(receiver: WebhookReceiver, start_simulator: StartSimulator, publisher: MakePublisher) -> None:
+async def test_kick(
+    receiver: WebhookReceiver, start_simulator: StartSimulator, publisher: MakePublisher, lone_origin: LoneOrigin
+) -> None:
     """A kicked session of an external origin ends with reason 3, and its socket is closed."""
-    _, address = await far_origin(start_simulator)
-    simulator = await start_simulator(receiver, local_origin=False, origin=(address,))
+    simulator = await start_simulator(receiver, local_origin=False, origin=(lone_origin.address,))
     stream = publisher(simulator)
     await published(simulator, stream)
     (attempt,) = simulator.manager.sessions.attempts

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from smproxy.options import Address
 from smproxy.simulator import Simulator
 from smproxy.testing import PublishError, Subscriber, SubscribeRejected, SubscribeTimeout, WebhookReceiver
 
 from tests.helpers import eventually, scaled
-from tests.integration.conftest import MakePublisher, StartSimulator, published
+from tests.integration.conftest import LoneOrigin, MakePublisher, StartSimulator, published
 from tests.integration.lives import last, spell
 
 AUDIO_ONLY = {"video": False, "data_channel": False}
@@ -146,12 +145,10 @@ async def test_origin_crash(
 
 
 async def test_external_origin_has_no_media_faults(
-    start_simulator: StartSimulator, publisher: MakePublisher, caplog: pytest.LogCaptureFixture
+    start_simulator: StartSimulator, publisher: MakePublisher, caplog: pytest.LogCaptureFixture, lone_origin: LoneOrigin
 ) -> None:
     """A media fault for an origin without a node channel is not carried out, and the log says so."""
-    far = await start_simulator()
-    (node,) = far.manager.registry.nodes
-    simulator = await start_simulator(local_origin=False, origin=(Address(node.host, node.port),))
+    simulator = await start_simulator(local_origin=False, origin=(lone_origin.address,))
     stream = publisher(simulator, params={"simulate": "ice-never-completes"}, **AUDIO_ONLY)
     await published(simulator, stream)
     assert "no node channel to carry it out" in caplog.text

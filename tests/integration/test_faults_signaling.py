@@ -6,14 +6,13 @@ import asyncio
 import json
 
 import pytest
-from smproxy.options import Address
 from smproxy.simulator import Simulator
 from smproxy.testing import Publisher, PublishError, PublishRejected, PublishTimeout, WebhookReceiver
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.helpers import eventually, scaled
-from tests.integration.conftest import MakePublisher, StartSimulator, published
+from tests.integration.conftest import LoneOrigin, MakePublisher, StartSimulator, published
 from tests.integration.lives import check_whole_life, last, stories, story
 
 #: Long enough for what is to come; what never comes is waited for as long.
@@ -277,12 +276,10 @@ async def test_simulate_off(start_simulator: StartSimulator, publisher: MakePubl
     await publisher(simulator, **simulating("publish-denied")).publish()
 
 
-async def test_simulate_does_not_travel(start_simulator: StartSimulator) -> None:
+async def test_simulate_does_not_travel(start_simulator: StartSimulator, lone_origin: LoneOrigin) -> None:
     """The parameter is neither passed on to the origin nor part of the hooks."""
-    simulator = await start_simulator()
     seen: list[str] = []
-    (node,) = simulator.manager.registry.nodes
-    far = await start_simulator(local_origin=False, origin=(Address(node.host, node.port),))
+    far = await start_simulator(local_origin=False, origin=(lone_origin.address,))
     far.manager._relay.open = _watching(far, seen)  # type: ignore[method-assign]
     async with connect(f"{far.url}?id=s&customerScope=acme&simulate=latency%3Ams%3D1&token=t") as socket:
         await socket.recv()
@@ -302,12 +299,10 @@ def _watching(simulator: Simulator, seen: list[str]):
 
 
 async def test_external_origin(
-    receiver: WebhookReceiver, start_simulator: StartSimulator, publisher: MakePublisher
+    receiver: WebhookReceiver, start_simulator: StartSimulator, publisher: MakePublisher, lone_origin: LoneOrigin
 ) -> None:
     """Signaling faults work on an external origin, too, whose switch notice stays withheld."""
-    far = await start_simulator()
-    (node,) = far.manager.registry.nodes
-    simulator = await start_simulator(receiver, local_origin=False, origin=(Address(node.host, node.port),))
+    simulator = await start_simulator(receiver, local_origin=False, origin=(lone_origin.address,))
     stream = publisher(simulator, **simulating("latency:ms=10", switch_delay=0.05))
     await published(simulator, stream)
     await eventually(lambda: any("IsAvailable" in frame.text for frame in stream.frames), 10)

@@ -231,7 +231,7 @@ async def test_what_the_publisher_says_reaches_its_subscribers() -> None:
         await old.watch("s1")
         await new.watch("s1", data=True)
         await new.switch()
-        await eventually(lambda: origin._attempts["b2"].part.talk.switched)
+        await eventually(lambda: origin._attempts["b2"].role.signaling.switched)
         await publisher.say(send={"method": "whateverFunction", "data": {"message": "hi", "list": [1]}})
         await publisher.say(send={"method": "onMetaData", "data": {"deviceOrientation": 90}})
         await publisher.say(mute={"muteVideo": True})

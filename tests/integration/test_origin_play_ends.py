@@ -73,7 +73,7 @@ async def test_a_kick_before_the_switch_closes_the_socket_and_after_it_is_said_o
         await first.watch("s1")
         await second.watch("s1", data=True)
         await second.switch()
-        await eventually(lambda: origin._attempts["b2"].part.talk.switched)
+        await eventually(lambda: origin._attempts["b2"].role.signaling.switched)
         origin.command(Kick("b1"))
         assert reports.of("b1")[-1] == PeerEnded("b1", Reason.KICKED, False)
         await eventually(lambda: first.socket.close_code is not None)
@@ -127,7 +127,7 @@ async def test_a_subscriber_that_reads_nothing_harms_nobody() -> None:
         await other.watch("s1")
         deaf.socket.transport.pause_reading()
         session = origin._attempts["b1"]
-        writing = session._socket.transport
+        writing = session._channel._connection.transport
         with contextlib.suppress(AssertionError):  # how much a system's buffers take is its own affair
             for _ in range(20):
                 for _ in range(40):
@@ -136,7 +136,7 @@ async def test_a_subscriber_that_reads_nothing_harms_nobody() -> None:
                     break
                 await eventually(lambda: False, 0.3)
         assert session._unsent <= 256
-        assert len(origin.tasks) <= 300
+        assert len(origin.services.tasks) <= 300
         await other.more("video")
         deaf.socket.transport.resume_reading()
         assert "PeerEnded" not in reports.kinds("a1")
@@ -162,7 +162,7 @@ async def test_stop_leaves_nothing() -> None:
         for attempt in ("b1", "b2"):
             assert reports.of(attempt)[-1] == PeerEnded(attempt, Reason.NODE_SHUTDOWN, False)
         assert reports.of("b3")[-1] == AttemptFailed("b3", ConnectError.ORIGIN_ERROR)
-        assert len(origin.tasks) == 0
+        assert len(origin.services.tasks) == 0
         assert not [task for task in asyncio.all_tasks() if "/smproxy/origin/" in code_of(task)]
-        assert origin.streams._watchers == {}
+        assert origin.services.streams._watchers == {}
     await eventually(lambda: len(asyncio.all_tasks()) <= before)

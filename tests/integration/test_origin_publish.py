@@ -145,7 +145,7 @@ async def test_a_vanished_client_is_a_gap_and_then_lost() -> None:
         publisher.vanish()
         assert await reports.until("PeerEnded") == PeerEnded("a1", Reason.TIMEOUT, True)
         assert reports.kinds()[-4:] == ["MediaGap", "TrackEnded", "TrackEnded", "PeerEnded"]
-        assert len(origin.streams) == 0
+        assert len(origin.services.streams) == 0
 
 
 async def test_packets_after_a_gap_bring_the_stream_back() -> None:
@@ -210,7 +210,7 @@ async def test_a_kick_before_the_switch_closes_the_socket() -> None:
         await reports.until("TransportUp")
         origin.command(Kick("a1"))
         assert reports.of()[-1] == PeerEnded("a1", Reason.KICKED, False)
-        assert len(origin.streams) == 0
+        assert len(origin.services.streams) == 0
         await eventually(lambda: publisher.socket.close_code is not None)
 
 
@@ -235,7 +235,7 @@ async def test_an_evicted_peer_goes_without_a_word() -> None:
         await publisher.publish("s1")
         await reports.until("TransportUp")
         origin.command(Evict("a1"))
-        assert len(origin.streams) == 0
+        assert len(origin.services.streams) == 0
         await eventually(lambda: publisher.socket.close_code is not None)
         assert not {"PeerEnded", "AttemptFailed"} & set(reports.kinds())
     assert not {"PeerEnded", "AttemptFailed"} & set(reports.kinds())
@@ -266,7 +266,7 @@ async def test_an_offer_without_a_transport_times_out() -> None:
         await publisher.hear_code("NetStream.Publish.Failed")
         assert await reports.until("AttemptFailed") == AttemptFailed("a1", ConnectError.TIMEOUT)
         await eventually(lambda: publisher.socket.close_code is not None)
-        assert len(origin.streams) == 0
+        assert len(origin.services.streams) == 0
 
 
 async def test_publish_may_name_another_stream() -> None:
@@ -289,7 +289,7 @@ async def test_publish_under_a_taken_name_is_a_name_in_use() -> None:
         await second.say(publish="s1", mode="live")
         await second.hear_code("NetStream.Publish.BadName")
         assert await reports.until("AttemptFailed", "a2") == AttemptFailed("a2", ConnectError.NAME_IN_USE)
-        assert len(origin.streams) == 1
+        assert len(origin.services.streams) == 1
         await second.say(unpublish="s1")
         await second.hear_code("NetStream.Unpublish.Success")
     assert reports.kinds("a2") == ["AttemptFailed"]
@@ -320,7 +320,7 @@ async def test_stop_leaves_nothing() -> None:
         assert reports.of("a2")[-1] == PeerEnded("a2", Reason.ORIGIN_LOST, False)
         assert reports.of("a3") == [AttemptFailed("a3", ConnectError.ORIGIN_ERROR)]
         assert reports.of("a4")[-1] == AttemptFailed("a4", ConnectError.ORIGIN_ERROR)
-        assert len(origin.tasks) == 0
+        assert len(origin.services.tasks) == 0
     await eventually(lambda: len(asyncio.all_tasks()) <= before)
     started = {each for each in threading.enumerate() if each not in threads}
     assert all(each.name.startswith("asyncio_") for each in started)  # the client's encoder pool
@@ -369,7 +369,7 @@ async def test_an_h264_publish_is_taken_when_it_is_wished_for() -> None:
 
 async def test_stop_does_not_wait_for_clients_that_do_not_answer() -> None:
     """A connection without an upgrade request and a client that ignores the close do not hold up the stop."""
-    async with running() as (origin, _):
+    async with running(open_to_all=True) as (origin, _):
         _, idle = await asyncio.open_connection("127.0.0.1", origin.hello.port)
         reader, deaf = await asyncio.open_connection("127.0.0.1", origin.hello.port)
         deaf.write(
@@ -395,7 +395,7 @@ async def test_stop_does_not_wait_for_clients_that_have_vanished() -> None:
         deaf.socket.transport.pause_reading()
         asking = asyncio.create_task(ask_without_end(deaf))
         session = next(each for each in origin._sessions if each.attempt == "a2")
-        writing = session._socket.transport
+        writing = session._channel._connection.transport
         # Above this mark the origin waits for its client; how much above depends on the system's socket buffers.
         await eventually(lambda: writing.get_write_buffer_size() > writing.get_write_buffer_limits()[1])
         loop = asyncio.get_running_loop()

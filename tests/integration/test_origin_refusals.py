@@ -7,7 +7,7 @@ import pathlib
 from typing import Any
 
 import pytest
-from smproxy.signaling.node import AttemptFailed
+from smproxy.signaling.node import ATTEMPT_HEADER, Announce, AttemptFailed, Evict, Load
 from smproxy.signaling.payloads import ConnectError
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
@@ -45,7 +45,7 @@ async def test_an_offer_that_cannot_be_answered_is_refused_in_words(sdp: str, mo
         error = await publisher.hear(lambda each: each.get("data", {}).get("type") == "error")
         assert error["data"]["message"]
         assert await reports.until("AttemptFailed") == AttemptFailed("a1", ConnectError.INVALID_SDP)
-        assert len(origin.streams) == 0
+        assert len(origin.services.streams) == 0
         await eventually(lambda: publisher.socket.close_code is not None)
     assert reports.kinds() == ["AttemptFailed"]
 
@@ -160,13 +160,37 @@ async def test_a_path_without_an_application_is_not_found() -> None:
 
 
 async def test_a_direct_client_gets_a_token() -> None:
-    """Without the attempt header, or with one in use, reports carry a fresh token."""
-    async with running() as (origin, reports), client(origin, attempt=None), client(origin), client(origin):
+    """Without the attempt header, or with one in use, an origin that is open to all reports with a fresh token."""
+    async with (
+        running(open_to_all=True) as (origin, reports),
+        client(origin, attempt=None),
+        client(origin),
+        client(origin),
+    ):
         pass
     attempts = [each.attempt for each in reports if isinstance(each, AttemptFailed)]
     assert len(set(attempts)) == 3
     assert "a1" in attempts
     assert sum(each.startswith("direct-") for each in attempts) == 2
+
+
+async def test_only_announced_clients_are_taken() -> None:
+    """A15: a client that no manager announced gets HTTP 403 with the reason; an announcement is good for one connection."""
+    async with running() as (origin, reports):
+        with pytest.raises(InvalidStatus) as refused:
+            async with client(origin, attempt=None):
+                pass
+        assert refused.value.response.status_code == 403
+        assert b"stream manager" in refused.value.response.body
+        async with client(origin):
+            url = f"ws://127.0.0.1:{origin.hello.port}/live/?id=s1"
+            with pytest.raises(InvalidStatus):
+                await connect(url, additional_headers={ATTEMPT_HEADER: "a1"}, proxy=None)
+        origin.command(Announce("a2"))
+        origin.command(Evict("a2"))
+        with pytest.raises(InvalidStatus):
+            await connect(url, additional_headers={ATTEMPT_HEADER: "a2"}, proxy=None)
+        assert [type(each) for each in reports if not isinstance(each, Load)] == [AttemptFailed]
 
 
 async def test_the_json_subprotocol_is_selected_when_it_is_offered() -> None:

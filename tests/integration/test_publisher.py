@@ -39,7 +39,7 @@ class RunningOrigin:
         return [type(report) for report in self.reports]
 
     def switched(self) -> bool:
-        return all(session.part.talk.switched for session in self.origin._sessions)
+        return all(session.role.signaling.switched for session in self.origin._sessions)
 
     def ended(self) -> PeerEnded | None:
         return next((report for report in self.reports if isinstance(report, PeerEnded)), None)
@@ -48,7 +48,7 @@ class RunningOrigin:
 @pytest.fixture
 async def running() -> AsyncIterator[RunningOrigin]:
     reports: list[Report] = []
-    settings = OriginSettings(media_gap=0.6, media_timeout=1.5)
+    settings = OriginSettings(open_to_all=True, media_gap=0.6, media_timeout=1.5)
     origin = await Origin.start(settings, reports.append, clock=Clock(), rng=random.Random(7))
     yield RunningOrigin(origin, reports)
     await origin.stop()

@@ -112,7 +112,7 @@ async def test_without_the_parameter_nothing_is_recorded(
 
 async def test_modes(tmp_path: Path) -> None:
     """The mode ``append`` continues a recording, also right after its end; ``record`` begins a new one and keeps the old."""
-    async with running(recordings=tmp_path) as (origin, reports):
+    async with running(open_to_all=True, recordings=tmp_path) as (origin, reports):
         for mode in ("record", "append", "record"):
             async with publishing(origin, mode=mode, data_channel=False):
                 await passes(0.7)
@@ -132,7 +132,7 @@ async def test_modes(tmp_path: Path) -> None:
 
 async def test_loss_leaves_a_playable_file(tmp_path: Path) -> None:
     """Of a publish that loses packets every frame in the file decodes, and the file is as long as the publish was."""
-    async with running(recordings=tmp_path) as (origin, reports):
+    async with running(open_to_all=True, recordings=tmp_path) as (origin, reports):
         async with publishing(origin, params={"recording": "TRUE"}) as stream:
             lose(stream, 0.04)
             began = time.monotonic()
@@ -163,7 +163,10 @@ def lose(stream: Publisher, rate: float) -> None:
 
 async def test_stopping_the_origin_finishes_the_files(tmp_path: Path) -> None:
     """When an origin stops, open recordings are complete and reported before it has stopped."""
-    async with running(recordings=tmp_path) as (origin, reports), publishing(origin, params={"recording": True}):
+    async with (
+        running(open_to_all=True, recordings=tmp_path) as (origin, reports),
+        publishing(origin, params={"recording": True}),
+    ):
         await passes(0.5)
         await origin.stop()
         (end,) = ends(reports)
@@ -173,7 +176,7 @@ async def test_stopping_the_origin_finishes_the_files(tmp_path: Path) -> None:
 
 async def test_without_a_directory_the_stream_lives_on() -> None:
     """Where nothing is kept on disk the publish succeeds, and the report says why there is no recording."""
-    async with running() as (origin, reports), publishing(origin, params={"recording": True}) as stream:
+    async with running(open_to_all=True) as (origin, reports), publishing(origin, params={"recording": True}) as stream:
         assert "--recordings" in str((await ended(reports)).error)
         assert stream.state == "live"
 
@@ -181,7 +184,7 @@ async def test_without_a_directory_the_stream_lives_on() -> None:
 async def test_the_limit_ends_the_recording_not_the_stream(tmp_path: Path) -> None:
     """At the disk limit the recording ends with an error, its file plays, and the stream goes on."""
     async with (
-        running(recordings=tmp_path, recordings_limit=130_000) as (origin, reports),
+        running(open_to_all=True, recordings=tmp_path, recordings_limit=130_000) as (origin, reports),
         publishing(origin, params={"recording": True}) as stream,
     ):
         end = await ended(reports)
@@ -223,7 +226,7 @@ async def test_a_killed_process_leaves_a_whole_file(tmp_path: Path) -> None:
     assert lasted - scaled(1) < found.duration < lasted + 0.3
     assert min(found.video[-1], found.audio[-1]) > lasted - scaled(1.2)
     assert seek(path, found.duration - 0.2) > 1
-    async with running(recordings=tmp_path / ".smproxy/recordings") as (origin, reports):
+    async with running(open_to_all=True, recordings=tmp_path / ".smproxy/recordings") as (origin, reports):
         async with publishing(origin, mode="append"):
             await passes(0.5)
         await ended(reports)

@@ -29,15 +29,15 @@ class Session:
     def __init__(self, attempt: str = "a", *, up: bool = True) -> None:
         self.attempt = attempt
         self.up = up
-        self.impaired_peer = Peer()
+        self.transport = Peer()
         self.fell: list[Reason] = []
 
-    def fall(self, reason: Reason, error: ConnectError) -> None:
+    def break_connection(self, reason: Reason, error: ConnectError) -> None:
         self.fell.append(reason)
 
     def take(self, *datagrams: bytes) -> int:
         """Have datagrams come; return how many got through."""
-        peer = self.impaired_peer
+        peer = self.transport
         peer.media.clear()
         for datagram in datagrams:
             peer.ice.on_media(datagram)

@@ -32,5 +32,5 @@ def test_a_stall_of_the_loop_is_not_held_against_the_peer() -> None:
     """Time in which nobody looked does not count as silence."""
     liveness = Liveness(2.0, 5.0, 0.0)
     liveness.look(1, 0.0)
-    liveness.forgive(10.0)
+    liveness.discount_stall(10.0)
     assert liveness.look(1, 10.25) is Verdict.FINE

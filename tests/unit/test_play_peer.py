@@ -10,7 +10,7 @@ from smproxy.origin.aiortc_adapter import Identity
 from smproxy.origin.forward import Feed
 from smproxy.origin.play.answer import read_answer
 from smproxy.origin.play.offer import plan_offer
-from smproxy.origin.play.subscriber_transport import MAX_SOURCES, MAX_UNSENT, SendingPeer
+from smproxy.origin.play.subscriber_transport import MAX_UNSENT, SubscriberTransport
 from smproxy.origin.rtcp_receiver import write_nack, write_pli, write_receiver_report
 from smproxy.origin.tasks import Tasks
 from smproxy.origin.track import Track
@@ -65,7 +65,7 @@ class Rig:
         rng = random.Random(1)
         plan = plan_offer({Kind.VIDEO: VP8}, data=False, rng=rng)
         identity = Identity.generateCertificate()
-        self.peer = SendingPeer(plan, Nobody(), identity=identity, monotonic=self.clock, rng=rng, tasks=Tasks())
+        self.peer = SubscriberTransport(plan, Nobody(), identity=identity, monotonic=self.clock, rng=rng, tasks=Tasks())
         self.peer.accept(read_answer(answered(plan), plan))
         self.peer._protect = self.peer._unprotect_rtcp = lambda data: data
         self.peer._transport.ice._send_to = (self.network, ("192.0.2.9", 9))
@@ -91,15 +91,15 @@ def test_feedback_reaches_its_slot() -> None:
     assert len(rig.network.sent) == 2
     last = numbers(rig.network.sent)[-1]
     rig.clock.now += 1
-    rig.peer._incoming(write_nack(1, rig.sender.ssrc ^ 1, [last]))
+    rig.peer._receive_media(write_nack(1, rig.sender.ssrc ^ 1, [last]))
     assert len(rig.network.sent) == 2
-    rig.peer._incoming(write_nack(1, rig.sender.ssrc, [last]))
+    rig.peer._receive_media(write_nack(1, rig.sender.ssrc, [last]))
     assert rig.network.sent[2] == rig.network.sent[1]
     rig.track.wants_key_frame = False
-    rig.peer._incoming(write_pli(1, rig.sender.ssrc))
+    rig.peer._receive_media(write_pli(1, rig.sender.ssrc))
     assert rig.track.wants_key_frame
     block = struct.pack("!IB3sIIII", rig.sender.ssrc, 64, (9).to_bytes(3, "big"), 0, 0, 0, 0)
-    rig.peer._incoming(write_receiver_report(1, [block]))
+    rig.peer._receive_media(write_receiver_report(1, [block]))
     assert (rig.sender.lost, rig.sender.fraction_lost) == (9, 0.25)
 
 
@@ -127,11 +127,11 @@ def test_the_sources_of_a_client_are_counted() -> None:
     opened: list[bytes] = []
     rig.peer._unprotect_rtcp = lambda data: opened.append(data) or data  # type: ignore[func-returns-value]
     for source in range(100):
-        rig.peer._incoming(write_pli(source, rig.sender.ssrc))
-    assert len(opened) == MAX_SOURCES
+        rig.peer._receive_media(write_pli(source, rig.sender.ssrc))
+    assert len(opened) == SubscriberTransport.MAX_SOURCES
     for rubbish in (b"", b"\x80", b"\x80\xce", b"\x80\x60" + bytes(40), bytes(100)):
-        rig.peer._incoming(rubbish)
-    assert len(opened) == MAX_SOURCES
+        rig.peer._receive_media(rubbish)
+    assert len(opened) == SubscriberTransport.MAX_SOURCES
 
 
 def test_a_mute_before_the_answer_is_remembered() -> None:
@@ -139,7 +139,7 @@ def test_a_mute_before_the_answer_is_remembered() -> None:
     rng, clock = random.Random(2), Time()
     plan = plan_offer({Kind.VIDEO: VP8}, data=False, rng=rng)
     identity = Identity.generateCertificate()
-    peer = SendingPeer(plan, Nobody(), identity=identity, monotonic=clock, rng=rng, tasks=Tasks())
+    peer = SubscriberTransport(plan, Nobody(), identity=identity, monotonic=clock, rng=rng, tasks=Tasks())
     peer.pause(Kind.VIDEO, True)
     peer.pause(Kind.AUDIO, True)
     peer.pause(Kind.AUDIO, False)

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from smproxy.manager.attempt import Attempt, Client
 from smproxy.manager.origin_registry import Node
-from smproxy.origin.effects import Subscribes, Via
-from smproxy.origin.play.subscriber_signaling import SubscriberConversation
-from smproxy.origin.publisher_signaling import Conversation
+from smproxy.origin.effects import BecomeSubscriber, Via
+from smproxy.origin.play.subscriber_signaling import SubscriberSignaling
+from smproxy.origin.publisher_signaling import PublisherSignaling
 from smproxy.origin.streams import Streams
 from smproxy.signaling import messages
 from smproxy.signaling.params import ConnectionParams
@@ -35,14 +35,12 @@ MESSAGES: list[dict[str, Any]] = [
 
 def origin_role(said: list[dict[str, Any]], table: Streams) -> Role | None:
     """Return the role that the origin gives to a client, ``None`` while it has not made an offer nor asked for one."""
-    talk: Conversation | SubscriberConversation = Conversation(
-        room="live", client_id="x", streams=table, owner=object()
-    )
+    talk: PublisherSignaling | SubscriberSignaling = PublisherSignaling(scope="live", client_id="x", streams=table)
     for message in said:
         effects = talk.receive(json.dumps(message), Via.SOCKET)
-        if any(isinstance(each, Subscribes) for each in effects):
-            talk = SubscriberConversation(room="live", streams=table)
-    if isinstance(talk, SubscriberConversation):
+        if any(isinstance(each, BecomeSubscriber) for each in effects):
+            talk = SubscriberSignaling(scope="live", streams=table)
+    if isinstance(talk, SubscriberSignaling):
         return Role.SUBSCRIBER
     return Role.PUBLISHER if talk.stream is not None else None
 

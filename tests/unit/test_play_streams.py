@@ -6,7 +6,7 @@ import logging
 
 import msgspec
 import pytest
-from smproxy.origin.effects import Muted, Said
+from smproxy.origin.effects import Mute, PublisherMessage
 from smproxy.origin.payload_format import PayloadFormat
 from smproxy.origin.source import SAID_BURST, Source
 from smproxy.origin.streams import Streams
@@ -41,7 +41,7 @@ class Watching:
         self.heard.append(what)
 
     def published(self, source: Source) -> None:
-        self._note(f"published {source.room}/{source.name}")
+        self._note(f"published {source.scope}/{source.name}")
 
     def unpublished(self, source: Source) -> None:
         self._note(f"unpublished {source.name}")
@@ -49,7 +49,7 @@ class Watching:
     def informed(self) -> None:
         self._note("informed")
 
-    def told(self, said: Said, sender: str) -> None:
+    def told(self, said: PublisherMessage, sender: str) -> None:
         self._note(f"{sender}: {said.method} {bytes(said.data).decode()}")
 
     def broke(self) -> None:
@@ -135,14 +135,14 @@ def test_the_live_streams_of_a_room_are_listed() -> None:
 @pytest.mark.parametrize(
     ("muted", "mode"),
     [
-        (Muted(), "Video/Audio"),
-        (Muted(audio=True), "Video"),
-        (Muted(video=True), "Audio"),
-        (Muted(True, True), "Empty"),
-        (Muted(False, False), "Video/Audio"),
+        (Mute(), "Video/Audio"),
+        (Mute(audio=True), "Video"),
+        (Mute(video=True), "Audio"),
+        (Mute(True, True), "Empty"),
+        (Mute(False, False), "Video/Audio"),
     ],
 )
-def test_mute_shows_in_the_streaming_mode(muted: Muted, mode: str) -> None:
+def test_mute_shows_in_the_streaming_mode(muted: Mute, mode: str) -> None:
     """The mode says what comes; those who watch are told to look."""
     what, watching = source(), Watching()
     what.watchers = {watching: None}
@@ -164,15 +164,15 @@ def test_what_a_publisher_says_is_bounded_in_rate() -> None:
     """A burst is passed on, the rest is dropped until time has passed; nothing is made for nobody."""
     clock = Time()
     what, watching = source(clock), Watching()
-    what.say(Said("m", msgspec.Raw(b"{}")))
+    what.say(PublisherMessage("m", msgspec.Raw(b"{}")))
     what.name = "s1"
     what.watchers = {watching: None}
     for _ in range(1000):
-        what.say(Said("m", msgspec.Raw(b'{"a":1}')))
+        what.say(PublisherMessage("m", msgspec.Raw(b'{"a":1}')))
     assert len(watching.heard) == SAID_BURST - 1
     clock.now += 1
     for _ in range(1000):
-        what.say(Said("m", msgspec.Raw(b"{}")))
+        what.say(PublisherMessage("m", msgspec.Raw(b"{}")))
     assert len(watching.heard) == SAID_BURST - 1 + 50
     assert watching.heard[0] == 's1: m {"a":1}'
 

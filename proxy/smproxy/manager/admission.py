@@ -18,7 +18,7 @@ from smproxy.manager.upgrade import UpgradeRequest
 from smproxy.signaling import messages
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.messages import ServerMessage
-from smproxy.signaling.node import ATTEMPT_HEADER
+from smproxy.signaling.node import ATTEMPT_HEADER, Announce
 from smproxy.signaling.params import ConnectionParams, ParamError
 
 logger = logging.getLogger(__name__)
@@ -107,6 +107,8 @@ class Admission:
         unreachable = plan.find("origin-unreachable")
         if unreachable is not None:
             unreachable.acted(attempt.session, params)
+        if node.command is not None:
+            node.command(Announce(attempt.token))
         origin_filter = None if node.reports or self._rules.pass_switch else keeps_the_socket
         try:
             attempt.relay = self._relay.open(

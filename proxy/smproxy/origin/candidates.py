@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import ifaddr
@@ -16,6 +16,8 @@ import ifaddr
 #: Sockets that one peer may open; a machine with many bridges does not make every publisher cost dozens.
 MAX_ADDRESSES = 6
 LOOPBACK = "127.0.0.1"
+#: Seconds after which the network interfaces are looked at again: laptops change networks.
+_FRESH = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +59,19 @@ def host_addresses() -> tuple[str, ...]:
         for ip in adapter.ips:
             found.append(ip.ip if isinstance(ip.ip, str) else ip.ip[0])
     return choose_addresses(found)
+
+
+class HostAddresses:
+    """The addresses to listen on, looked up again now and then."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._found: tuple[str, ...] = ()
+        self._found_at = float("-inf")
+
+    def __call__(self) -> tuple[str, ...]:
+        """Return the addresses."""
+        now = self._monotonic()
+        if now - self._found_at > _FRESH:
+            self._found, self._found_at = host_addresses(), now
+        return self._found

@@ -1,35 +1,34 @@
-"""One attempt of one client: its socket, its peer's life and its end; what its role does is in its part.
+"""One attempt of one client: its signaling channel, its peer connection's life and its end.
 
 The rule it keeps: each attempt ends with exactly one report, ``AttemptFailed`` before the transport was up or ``PeerEnded``
-after, whatever happens; only an evicted attempt ends without a word, because the manager has taken it over.
+after, whatever happens; only an evicted attempt ends without one, because the manager has taken it over.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
+from collections.abc import Callable
+from typing import Protocol
 
-from websockets.asyncio.server import ServerConnection
-from websockets.exceptions import ConnectionClosed
-
+from smproxy.origin.client_transport import ClientTransport
 from smproxy.origin.effects import (
+    BecomeSubscriber,
     Effect,
-    Logged,
+    LogClientLine,
     MakeOffer,
-    Refused,
+    Refuse,
     Send,
-    Subscribes,
     TakeAnswer,
     TakeOffer,
     Via,
 )
-from smproxy.origin.house import House
 from smproxy.origin.liveness import Liveness, Verdict
-from smproxy.origin.part import ClientPeer, Part
-from smproxy.origin.play.subscriber import Subscription
-from smproxy.origin.publisher import Publication
-from smproxy.origin.publisher_signaling import Conversation
+from smproxy.origin.play.subscriber import SubscriberRole
+from smproxy.origin.play.subscriber_signaling import SubscriberSignaling
+from smproxy.origin.publisher import PublisherRole
+from smproxy.origin.publisher_signaling import PublisherSignaling
+from smproxy.origin.role import ClientRole, OriginServices
 from smproxy.origin.timers import Timers
 from smproxy.signaling import node
 from smproxy.signaling.node import Report, TrackStatistics
@@ -44,228 +43,242 @@ FLUSH = 0.25
 #: Seconds for a kicked client to leave by itself.
 KICK_FLUSH = 0.75
 _STATISTICS_INTERVAL = 1.0
-#: Messages that wait to be sent on a socket whose client does not read; more are dropped.
+#: Messages that wait to be sent on a channel whose client does not read; more are dropped.
 MAX_UNSENT = 256
 #: Characters of a message on the data channel that are reported.
 MAX_REPORTED = 65_536
 
 
-class Session:
-    """One client. ``run`` is the life of its socket; the stream may outlive that.
+class SignalingChannel(Protocol):
+    """What carries a client's signaling. Its end is told to the session by ``channel_closed``."""
 
-    ``part`` is the client's role: a publication, until it asks to watch. ``carries`` names the role that counts as load, from
-    an offer on to the peer's end.
+    async def send(self, text: str) -> None:
+        """Send a text; when the channel is closed it is dropped."""
+
+    async def close(self) -> None:
+        """Close the channel."""
+
+
+class ClientSession:
+    """One client. Its stream may outlive its signaling channel.
+
+    ``role`` is what it does: publish, until it asks to watch. ``load_role`` is the role that it counts as load of, from an
+    offer on to the peer's end. ``changed`` is called after it took an offer, or ended, or is gone.
     """
 
     def __init__(
         self,
-        house: House,
-        socket: ServerConnection,
-        attempt: str,
-        room: str,
-        client_id: str,
+        services: OriginServices,
+        channel: SignalingChannel,
+        signaling: PublisherSignaling | SubscriberSignaling,
+        changed: Callable[[ClientSession], None],
         *,
+        attempt: str,
         recording: bool = False,
     ) -> None:
         self.attempt = attempt
-        self.room = room
-        self.house = house
+        self.scope = signaling.scope
         #: The client's parameters ask for a recording.
         self.recording = recording
-        self.carries: Role | None = None
+        self.load_role: Role | None = None
         #: ICE and DTLS are up, or were.
         self.up = False
         self.ended = False
-        self._socket = socket
-        talk = Conversation(room=room, client_id=client_id, streams=house.streams, owner=self)
-        self.part: Part = Publication(self, talk)
-        self._greeting = talk.opened()
-        self._socket_closed = self._peer_closing = self._silenced = self._warned = False
+        self._services = services
+        self._channel = channel
+        self._changed = changed
+        self.role: ClientRole = self._role_for(signaling)
+        self._channel_closed = self._peer_closing = self._silenced = self._warned = False
         self._unsent = 0
         self._liveness: Liveness | None = None
         self._next_statistics = 0.0
         self._timers = Timers()
         self._connecting: asyncio.TimerHandle | None = None
 
+    def _role_for(self, signaling: PublisherSignaling | SubscriberSignaling) -> ClientRole:
+        if isinstance(signaling, PublisherSignaling):
+            return PublisherRole(self._services, self, signaling)
+        return SubscriberRole(self._services, self, signaling)
+
+    @property
+    def transport(self) -> ClientTransport | None:
+        """The peer connection, once there is one."""
+        return self.role.transport
+
     @property
     def gone(self) -> bool:
-        """Whether nothing of it is left: the attempt ended, the socket is closed and the peer is being closed."""
-        return self.ended and self._socket_closed and (self.part.peer is None or self._peer_closing)
+        """Whether nothing of it is left: the attempt ended, the channel is closed and the peer is being closed."""
+        return self.ended and self._channel_closed and (self.transport is None or self._peer_closing)
 
     def report(self, report: Report) -> None:
-        """Tell the manager, unless it has taken the attempt over."""
+        """Send a report to the manager, unless it has taken the attempt over."""
         if not self._silenced:
-            self.house.report(report)
+            self._services.report(report)
 
-    # the socket -------------------------------------------------------------------------------------------------------
+    # the signaling channel --------------------------------------------------------------------------------------------
 
-    async def run(self) -> None:
-        """Talk with the client until its socket closes."""
-        try:
-            await self.perform(self._greeting)
-            async for frame in self._socket:
-                talk = self.part.talk
-                talk.draining = self.house.draining
-                await self.perform(talk.receive(frame, Via.SOCKET))
-        except ConnectionClosed:
-            pass
-        except Exception:
-            _log.exception("attempt %s: the origin failed", self.attempt)
-            self.broke()
-        finally:
-            self._socket_closed = True
-            # What has ended already closes its peer in its own time; what has switched lives on.
-            if not self.ended and not self.part.talk.switched:
-                lost = self._socket.close_code == 1006
-                self.end(Reason.USER_ACTION, self.part.unfinished, lost=lost)
-                self._close_peer()
-            self.house.changed(self)
+    async def receive(self, frame: str | bytes) -> None:
+        """Take a frame of the client."""
+        signaling = self.role.signaling
+        signaling.draining = self._services.draining
+        await self.perform(signaling.receive(frame, Via.SOCKET))
+
+    def channel_closed(self, *, lost: bool) -> None:
+        """Take note that the channel is closed; ``lost`` when without a close. A client that has switched lives on."""
+        self._channel_closed = True
+        # What has ended already closes its peer in its own time.
+        if not self.ended and not self.role.signaling.switched:
+            self.end(Reason.USER_ACTION, self.role.error_if_client_leaves, lost=lost)
+            self._close_peer()
+        self._changed(self)
 
     async def perform(self, effects: list[Effect]) -> None:
-        """Do what the client's own message asks for."""
+        """Perform what follows from the client's own message."""
         for effect in effects:
             match effect:
                 case Send(text, Via.SOCKET):
-                    await self._socket.send(text)
-                case Subscribes(message, via):
-                    subscription = Subscription(self)
-                    subscription.talk.draining = self.house.draining
-                    self.part = subscription
-                    await self.perform(subscription.talk.take(message, via))
+                    await self._channel.send(text)
+                case BecomeSubscriber(message, via):
+                    signaling = SubscriberSignaling(scope=self.scope, streams=self._services.streams)
+                    signaling.draining = self._services.draining
+                    self.role = self._role_for(signaling)
+                    await self.perform(signaling.take(message, via))
                 case TakeOffer() | MakeOffer() | TakeAnswer():
-                    await self.part.negotiate(effect)
+                    await self.role.negotiate(effect)
                 case _:
-                    self._do(effect)
+                    self._perform(effect)
 
     def perform_now(self, effects: list[Effect]) -> None:
-        """Do what follows from an event outside the socket's task."""
+        """Perform what follows from an event outside the channel's task."""
         for effect in effects:
             if isinstance(effect, Send) and effect.via is Via.SOCKET:
-                if self._socket_closed:
+                if self._channel_closed:
                     continue
                 if self._unsent >= MAX_UNSENT:
                     self._dropped("socket")
                 else:
                     self._unsent += 1
-                    self.house.tasks.spawn(self._say(effect.text))
+                    self._services.tasks.spawn(self._send_later(effect.text))
             else:
-                self._do(effect)
+                self._perform(effect)
 
-    def _dropped(self, transport: str) -> None:
+    def _dropped(self, channel: str) -> None:
         if not self._warned:
             self._warned = True
-            _log.info("attempt %s: its client does not read: messages on the %s are dropped", self.attempt, transport)
+            _log.info("attempt %s: its client does not read: messages on the %s are dropped", self.attempt, channel)
 
-    async def _say(self, text: str) -> None:
+    async def _send_later(self, text: str) -> None:
         try:
-            with contextlib.suppress(ConnectionClosed):
-                await self._socket.send(text)
+            await self._channel.send(text)
         finally:
             self._unsent -= 1
 
-    def _do(self, effect: Effect) -> None:
+    def _perform(self, effect: Effect) -> None:
         match effect:
             case Send(text, _):
-                if self.part.peer is None or not self.part.peer.send(text):
+                if self.transport is None or not self.transport.send(text):
                     self._dropped("data channel")
                 else:
                     self.report(node.ChannelFrame(self.attempt, False, text[:MAX_REPORTED]))
-            case Refused(error):
+            case Refuse(error):
                 self.end(Reason.USER_ACTION, error)
                 self._close_peer()
-                self._close_socket_after(GRACE)
-            case Logged(level, text):
+                self._close_channel_after(GRACE)
+            case LogClientLine(level, text):
                 _log.info("attempt %s: client log %s: %s", self.attempt, level, text)
             case _:
-                self.part.do(effect)
+                self.role.perform(effect)
 
-    def negotiating(self, role: Role) -> None:
-        """Count as load from now on, and give the client so much time to connect."""
-        self.carries = role
-        self._connecting = self._timers.after(self.house.settings.connect_timeout, self._never_up)
-        self.house.changed(self)
-        self.house.impairments.negotiating(self)
+    def count_as(self, role: Role) -> None:
+        """Count as load of this role from now on; ``changed`` is called when negotiation goes on."""
+        self.load_role = role
+
+    def negotiating(self) -> None:
+        """Give the client its time to connect, from now on."""
+        self._connecting = self._timers.after(self._services.settings.connect_timeout, self._connect_failed)
+        self._changed(self)
+        self._services.impairments.negotiating(self)
 
     def leave(self) -> None:
-        """End because the client said so: what it is still told must arrive."""
+        """End because the client asked for it; the last messages to it must arrive."""
         self.end(Reason.USER_ACTION, ConnectError.TIMEOUT)
         self._timers.after(FLUSH, self._close_peer)
-        self._close_socket_after(GRACE)
+        self._close_channel_after(GRACE)
 
-    def _never_up(self) -> None:
+    def _connect_failed(self) -> None:
         if not self.up and not self.ended:
-            self.perform_now(self.part.talk.timed_out())
+            self.perform_now(self.role.signaling.timed_out())
             self.end(Reason.TIMEOUT, ConnectError.TIMEOUT)
             self._close_peer()
-            self._close_socket_after(FLUSH)
+            self._close_channel_after(FLUSH)
 
-    # what the peer tells ----------------------------------------------------------------------------------------------
+    # events of the transport ------------------------------------------------------------------------------------------
 
     def transport_up(self) -> None:
-        """ICE and DTLS are up."""
-        if self.ended or self.part.peer is None:
+        """Take note that ICE and DTLS are up."""
+        if self.ended or self.transport is None:
             return
         self.up = True
         self._forget_connecting()
-        settings, now = self.house.settings, self.house.clock.monotonic()
+        settings, now = self._services.settings, self._services.clock.monotonic()
         self._liveness = Liveness(settings.media_gap, settings.media_timeout, now)
         self._next_statistics = now + _STATISTICS_INTERVAL
         self.report(node.TransportUp(self.attempt))
-        self.house.impairments.up(self)
-        self.part.connected()
+        self._services.impairments.up(self)
+        self.role.connected()
 
     def transport_failed(self) -> None:
-        """The handshake failed: no use to wait for the time-out."""
-        self._never_up()
+        """Give up: the handshake failed, and there is no use in waiting for the time-out."""
+        self._connect_failed()
 
     def channel_opened(self, label: str) -> None:
-        """The data channel is open."""
-        self.perform_now(self.part.talk.channel_opened(label))
+        """Take note that the data channel is open."""
+        self.perform_now(self.role.signaling.channel_opened(label))
 
     def channel_message(self, text: str | bytes) -> None:
-        """A message came on the data channel; nothing may be raised into aiortc."""
+        """Take a message on the data channel; nothing may be raised into aiortc."""
         try:
             if isinstance(text, str):
                 self.report(node.ChannelFrame(self.attempt, True, text[:MAX_REPORTED]))
-            self.perform_now(self.part.talk.receive(text, Via.CHANNEL))
+            self.perform_now(self.role.signaling.receive(text, Via.CHANNEL))
         except Exception:
             _log.exception("attempt %s: the origin failed", self.attempt)
-            self.broke()
+            self.fail()
 
     def peer_left(self) -> None:
-        """The client closed its peer connection."""
+        """End: the client closed its peer connection."""
         self.end(Reason.USER_ACTION, ConnectError.TIMEOUT)
         self._close_peer()
-        self._close_socket_after(GRACE)
+        self._close_channel_after(GRACE)
 
     # the watchdog -----------------------------------------------------------------------------------------------------
 
-    def forgive(self, seconds: float) -> None:
+    def discount_stall(self, seconds: float) -> None:
         """Do not count a stall of the loop as silence."""
         if self._liveness is not None:
-            self._liveness.forgive(seconds)
+            self._liveness.discount_stall(seconds)
 
     def sweep(self, now: float) -> None:
-        """Look whether the client is still there, and do what is due."""
-        peer = self.part.peer
-        if peer is None or self._liveness is None or self.ended:
+        """Check that the client is still there, and do what is due."""
+        transport = self.transport
+        if transport is None or self._liveness is None or self.ended:
             return
-        match self._liveness.look(peer.datagrams, now):
+        match self._liveness.look(transport.datagrams, now):
             case Verdict.PROBE:
-                peer.probe()
+                transport.probe()
             case Verdict.GAP:
-                peer.probe()
+                transport.probe()
                 self.report(node.MediaGap(self.attempt))
             case Verdict.BACK:
                 self.report(node.MediaBack(self.attempt))
             case Verdict.LOST:
                 self.end(Reason.TIMEOUT, ConnectError.TIMEOUT, lost=True)
                 self._close_peer()
-                self._close_socket_after(FLUSH)
+                self._close_channel_after(FLUSH)
                 return
             case Verdict.FINE:
                 pass
-        self.part.sweep(now)
+        self.role.sweep(now)
         if now >= self._next_statistics:
             self._next_statistics = max(self._next_statistics + _STATISTICS_INTERVAL, now)
             for report in self.statistics():
@@ -273,7 +286,7 @@ class Session:
 
     def statistics(self) -> list[TrackStatistics]:
         """Return the counters of all tracks."""
-        return [] if self.ended else self.part.statistics()
+        return [] if self.ended else self.role.statistics()
 
     # the end ----------------------------------------------------------------------------------------------------------
 
@@ -281,83 +294,78 @@ class Session:
         """End the stream so that its client notices."""
         if self.ended:
             return
-        self.perform_now(self.part.talk.kicked())
+        self.perform_now(self.role.signaling.kicked())
         self.end(reason, ConnectError.REJECTED)
-        self._timers.after(KICK_FLUSH if self.part.talk.switched else 0.0, self._close_peer)
-        self._close_socket_after(0.0)
+        self._timers.after(KICK_FLUSH if self.role.signaling.switched else 0.0, self._close_peer)
+        self._close_channel_after(0.0)
 
     def evict(self) -> None:
-        """End the stream without a word to the client or the manager. What has ended is left to its own farewell."""
+        """End the stream without a message to the client or a report. What has ended already closes in its own time."""
         if self.ended:
             return
         self.end(Reason.TIMEOUT, ConnectError.TIMEOUT, silent=True)
         self._close_peer()
-        self._close_socket_after(0.0)
+        self._close_channel_after(0.0)
 
-    def broke(self) -> None:
-        """End because of a mistake of ours, which was logged: the client must not be left waiting."""
+    def fail(self) -> None:
+        """End because of an error of ours, which was logged: the client must not be left waiting."""
         self.end(Reason.ORIGIN_LOST, ConnectError.ORIGIN_ERROR)
         self._close_peer()
-        self._close_socket_after(0.0)
+        self._close_channel_after(0.0)
 
-    def fall(self, reason: Reason, error: ConnectError) -> None:
+    def break_connection(self, reason: Reason, error: ConnectError) -> None:
         """End as when the peer connection broke; the client has its socket for a while."""
         self.end(reason, error)
         self._close_peer()
-        self._close_socket_after(GRACE)
-
-    @property
-    def impaired_peer(self) -> ClientPeer | None:
-        """The peer connection, for the faults."""
-        return self.part.peer
+        self._close_channel_after(GRACE)
 
     async def shut(self, reason: Reason) -> None:
         """End because the node stops; returns when the peer is closed."""
         if not self.ended:
-            self.perform_now(self.part.talk.kicked())
+            self.perform_now(self.role.signaling.kicked())
             self.end(reason, ConnectError.ORIGIN_ERROR)
-            if self.part.talk.switched and self.part.peer is not None:
-                await self.part.peer.flush(FLUSH)
+            if self.role.signaling.switched and self.transport is not None:
+                await self.transport.flush(FLUSH)
         self.cancel_timers()
-        if self.part.peer is not None:
+        if self.transport is not None:
             self._peer_closing = True
-            await self.part.peer.close()
+            await self.transport.close()
 
     def end(self, reason: Reason, error: ConnectError, *, lost: bool = False, silent: bool = False) -> None:
-        """Report the end, once, and leave the stream. Whoever else is concerned hears of it before this returns."""
+        """Report the end, once, and leave the stream."""
         if self.ended:
             return
-        farewell = self.part.farewell() if self.up else []
+        last_reports = self.role.final_reports() if self.up else []
         self.ended = True
         self._silenced = silent
-        self.carries = None
+        self.load_role = None
         self._forget_connecting()
-        self.house.impairments.ended(self.attempt)
-        self.part.talk.over()
-        for report in farewell:
+        self._services.impairments.ended(self.attempt)
+        self.role.signaling.end()
+        for report in last_reports:
             self.report(report)
         try:
-            self.part.release()
+            self.role.release()
         finally:
             if self.up:
                 self.report(node.PeerEnded(self.attempt, reason, lost))
             else:
                 self.report(node.AttemptFailed(self.attempt, error))
-        self.house.changed(self)
+        self._changed(self)
 
     def _close_peer(self) -> None:
-        if self.part.peer is not None and not self._peer_closing:
+        if self.transport is not None and not self._peer_closing:
             self._peer_closing = True
-            self.house.tasks.spawn(self.part.peer.close())
-        self.house.changed(self)
+            self._services.tasks.spawn(self.transport.close())
+        self._changed(self)
 
     def cancel_timers(self) -> None:
         """Let nothing more happen by itself."""
         self._timers.cancel()
 
-    def _close_socket_after(self, delay: float) -> None:
-        if not self._socket_closed:
-            self._timers.after(delay, lambda: self.house.tasks.spawn(self._socket.close()))
+    def _close_channel_after(self, delay: float) -> None:
+        if not self._channel_closed:
+            self._timers.after(delay, lambda: self._services.tasks.spawn(self._channel.close()))
 
     def _forget_connecting(self) -> None:
         """Cancel the time-out of the handshake, which would keep an ended session in memory until it is due."""

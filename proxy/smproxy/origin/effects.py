@@ -1,4 +1,4 @@
-"""What a conversation wants done, and on which transport. Sans-I/O."""
+"""What the signaling of a client wants to be done. Sans-I/O."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ class Via(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Say this to the client."""
+    """Send this to the client."""
 
     text: str
     via: Via
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """The attempt is over before it began; the socket is closed after a grace."""
+class Refuse:
+    """End the attempt before it began; the socket is closed after a grace."""
 
     error: ConnectError
 
 
 @dataclass(frozen=True, slots=True)
-class Logged:
-    """The client's SDK sent a line of its log."""
+class LogClientLine:
+    """Log a line that the client's SDK sent."""
 
     level: str
     text: str
@@ -47,7 +47,7 @@ class Logged:
 
 @dataclass(frozen=True, slots=True)
 class TakeOffer:
-    """Answer this offer, then tell the conversation with ``answered`` or ``refused``."""
+    """Answer this offer, then call ``answered`` or ``refused`` of the signaling."""
 
     sdp: str
     video_encoding: str | None
@@ -55,38 +55,38 @@ class TakeOffer:
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
-    """The client publishes now."""
+class StartStream:
+    """Start the stream: the client publishes now."""
 
     stream: str
     mode: str
 
 
 @dataclass(frozen=True, slots=True)
-class KeyFrameInterval:
-    """The client wants key frames this often, in seconds."""
+class SetKeyFrameInterval:
+    """Ask for key frames this often, in seconds."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class Unpublished:
-    """The client ended its stream."""
+class EndStream:
+    """End the stream, as the client wants."""
 
 
 @dataclass(frozen=True, slots=True)
-class Subscribes:
-    """The client turned out to be a subscriber: another conversation goes on, beginning with this message."""
+class BecomeSubscriber:
+    """Make the client a subscriber; its signaling begins with this message."""
 
     message: ClientMessage
     via: Via
 
 
 @dataclass(frozen=True, slots=True)
-class Muted:
-    """Media of a kind is muted or not; ``None`` leaves it as it is.
+class Mute:
+    """Mute media of a kind, or not; ``None`` leaves it as it is.
 
-    Of a publisher this is for its subscribers to know; to a subscriber nothing more of the kind is sent.
+    Subscribers are to know this of their publisher; to a subscriber nothing more of the kind is sent.
     """
 
     audio: bool | None = None
@@ -94,15 +94,15 @@ class Muted:
 
 
 @dataclass(frozen=True, slots=True)
-class Turned:
-    """The publisher's device was turned; degrees."""
+class SetOrientation:
+    """Set how the publisher holds its device; degrees."""
 
     orientation: int | float
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """The publisher says something to its subscribers."""
+class PublisherMessage:
+    """Send a message of the publisher to its subscribers."""
 
     method: str
     data: msgspec.Raw
@@ -113,7 +113,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class MakeOffer:
-    """Offer this stream, then tell the conversation with ``offered`` or ``refused``."""
+    """Offer this stream, then call ``offered`` or ``refused`` of the signaling."""
 
     stream: str
     channel: bool
@@ -121,23 +121,23 @@ class MakeOffer:
 
 @dataclass(frozen=True, slots=True)
 class TakeAnswer:
-    """Take this answer, then tell the conversation with ``accepted`` or ``refused``."""
+    """Take this answer, then call ``accepted`` or ``refused`` of the signaling."""
 
     sdp: str
 
 
 @dataclass(frozen=True, slots=True)
-class Playing:
-    """The client watches now."""
+class StartPlayback:
+    """Start to show the stream: the client watches now."""
 
     stream: str
 
 
 @dataclass(frozen=True, slots=True)
 class SwitchTo:
-    """Show another stream, then tell the conversation with ``showing`` or ``not_switched``."""
+    """Show another stream, then call ``switched_to`` or ``not_switched`` of the signaling."""
 
-    room: str
+    scope: str
     stream: str
     ticket: str
     via: Via
@@ -145,18 +145,18 @@ class SwitchTo:
 
 Effect: TypeAlias = (
     Send
-    | Refused
-    | Logged
+    | Refuse
+    | LogClientLine
     | TakeOffer
-    | Started
-    | KeyFrameInterval
-    | Unpublished
-    | Subscribes
-    | Muted
-    | Turned
-    | Said
+    | StartStream
+    | SetKeyFrameInterval
+    | EndStream
+    | BecomeSubscriber
+    | Mute
+    | SetOrientation
+    | PublisherMessage
     | MakeOffer
     | TakeAnswer
-    | Playing
+    | StartPlayback
     | SwitchTo
 )

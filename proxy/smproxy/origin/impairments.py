@@ -1,4 +1,4 @@
-"""Media faults carried out: what the manager asks an origin to do to one attempt's media (``smproxy.faults.media``)."""
+"""Carry out media faults on the attempts that the manager names (``smproxy.faults.media``)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Protocol
 
-from smproxy.origin.part import ClientPeer
+from smproxy.origin.client_transport import ClientTransport
 from smproxy.origin.timers import Timers
 from smproxy.signaling.node import Inject, Lift
 from smproxy.signaling.payloads import ConnectError, Reason
@@ -27,14 +27,14 @@ class Impaired(Protocol):
         """Its attempt."""
 
     @property
-    def impaired_peer(self) -> ClientPeer | None:
+    def transport(self) -> ClientTransport | None:
         """Its peer connection, once there is one."""
 
     @property
     def up(self) -> bool:
         """Whether the transport is up, or was."""
 
-    def fall(self, reason: Reason, error: ConnectError) -> None:
+    def break_connection(self, reason: Reason, error: ConnectError) -> None:
         """End as when the peer connection broke; the socket stays for a while."""
 
 
@@ -74,16 +74,16 @@ class Impairments:
         self._faults.setdefault(fault.attempt, {})[fault.fault] = fault
         while len(self._faults) > MAX_ATTEMPTS:
             self.ended(next(iter(self._faults)))
-        if session is not None and session.impaired_peer is not None:
+        if session is not None and session.transport is not None:
             self._begin(fault, session)
 
     def lift(self, fault: Lift, session: Impaired | None) -> None:
         """End a fault; what it has ended stays ended."""
         faults = self._faults.get(fault.attempt, {})
-        if faults.pop(fault.fault, None) is None or session is None or session.impaired_peer is None:
+        if faults.pop(fault.fault, None) is None or session is None or session.transport is None:
             return
-        session.impaired_peer.ice.fall_deaf(False)
-        session.impaired_peer.ice.sift(None)
+        session.transport.ice.fall_deaf(False)
+        session.transport.ice.sift(None)
         if (timers := self._timers.pop(fault.attempt, None)) is not None:
             timers.cancel()
         for other in faults.values():
@@ -113,23 +113,23 @@ class Impairments:
             self.ended(attempt)
 
     def _begin(self, fault: Inject, session: Impaired) -> None:
-        peer = session.impaired_peer
-        if peer is None or (fault.fault not in _AT_ONCE and not session.up):
+        transport = session.transport
+        if transport is None or (fault.fault not in _AT_ONCE and not session.up):
             return
         values = fault.parameters
         match fault.fault:
             case "ice-never-completes":
                 if not session.up:
-                    peer.ice.fall_deaf()
+                    transport.ice.fall_deaf()
             case "packet-loss":
                 rng = random.Random(fault.seed)  # noqa: S311 - to be repeated
-                peer.ice.sift(Loss(float(values["percent"]), int(values["burst"]), rng))
+                transport.ice.sift(Loss(float(values["percent"]), int(values["burst"]), rng))
             case "media-stops" if values["what"] == "rtp":
-                self._after(fault, lambda: peer.ice.sift(_only_rtcp))
+                self._after(fault, lambda: transport.ice.sift(_only_rtcp))
             case "media-stops":
-                self._after(fault, peer.ice.fall_deaf)
+                self._after(fault, transport.ice.fall_deaf)
             case "peer-dies":
-                self._after(fault, lambda: session.fall(Reason.ORIGIN_LOST, ConnectError.ORIGIN_ERROR))
+                self._after(fault, lambda: session.break_connection(Reason.ORIGIN_LOST, ConnectError.ORIGIN_ERROR))
             case name:
                 _log.warning("attempt %s: this origin has no media fault %r", fault.attempt, name)
 

@@ -1,4 +1,4 @@
-"""Who is still there: one sweep over all peers decides, on whatever packets arrived since the last one."""
+"""Notice clients that are gone: one sweep over all, on whatever packets arrived since the last one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _log = logging.getLogger(__name__)
 
 
 class Verdict(Enum):
-    """What a look at a peer showed."""
+    """What a look at a peer's counter showed."""
 
     FINE = "fine"
     PROBE = "probe"
@@ -54,21 +54,21 @@ class Liveness:
             return Verdict.GAP
         return Verdict.PROBE if silence >= self._gap / 2 else Verdict.FINE
 
-    def forgive(self, seconds: float) -> None:
-        """Do not hold a time against the peer in which nobody looked (the loop was stalled)."""
+    def discount_stall(self, seconds: float) -> None:
+        """Do not count a time as silence in which the loop was stalled."""
         self._last += seconds
 
 
 class Swept(Protocol):
-    """What the sweeper looks at."""
+    """A member of the sweep."""
 
     def sweep(self, now: float) -> None:
         """Do what is due."""
 
-    def forgive(self, seconds: float) -> None:
+    def discount_stall(self, seconds: float) -> None:
         """Do not count a stall of the loop as silence."""
 
-    def broke(self) -> None:
+    def fail(self) -> None:
         """End, after ``sweep`` raised."""
 
 
@@ -95,11 +95,11 @@ class Sweeper:
         return stop
 
     def add(self, member: Swept) -> None:
-        """Look at this one from now on."""
+        """Sweep this one from now on."""
         self._members.add(member)
 
     def discard(self, member: Swept) -> None:
-        """Look at it no more."""
+        """Sweep it no more."""
         self._members.discard(member)
 
     def _schedule(self) -> None:
@@ -113,9 +113,9 @@ class Sweeper:
         for member in tuple(self._members):
             try:
                 if stalled > self._interval:
-                    member.forgive(stalled)
+                    member.discount_stall(stalled)
                 member.sweep(now)
             except Exception:
                 _log.exception("the origin failed")
                 self._members.discard(member)
-                member.broke()
+                member.fail()

@@ -1,4 +1,4 @@
-"""What an origin keeps of its streams besides their numbers: recordings on disk, and the last key frame for thumbnails."""
+"""What is kept of streams besides their counters: recordings on disk, and the last key frame for thumbnails."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from smproxy.origin.track import Track
 from smproxy.signaling.payloads import Kind
 
 
-class Keep:
-    """What is kept of one publisher. Made with its tracks, before media flows; then ``started``; ended by ``ended``."""
+class PublisherOutputs:
+    """The outputs of one publisher. Made with its tracks, before media flows; then ``started``; ended by ``ended``."""
 
-    def __init__(self, keeper: Keeper, attempt: str, room: str, tracks: Sequence[Track], *, recording: bool) -> None:
-        self._room = room
-        self._thumbnails = keeper.thumbnails
-        self._take = keeper.recorder.take(attempt, room, tracks, wanted=recording)
+    def __init__(self, outputs: Outputs, attempt: str, scope: str, tracks: Sequence[Track], *, recording: bool) -> None:
+        self._scope = scope
+        self._thumbnails = outputs.thumbnails
+        self._take = outputs.recorder.take(attempt, scope, tracks, wanted=recording)
         video = next((track for track in tracks if track.kind is Kind.VIDEO), None)
         self._key_frames = None if video is None else KeyFrameKeeper(video)
         self._detach: Callable[[], None] | None = None
@@ -27,7 +27,7 @@ class Keep:
         """The client publishes under this name from now on; called after ``StreamStarted`` was reported."""
         self._take.started(stream, mode)
         if self._key_frames is not None:
-            self._thumbnails.show(self._room, stream, self._key_frames)
+            self._thumbnails.show(self._scope, stream, self._key_frames)
 
     def ended(self) -> None:
         """Keep nothing more; a recording's file is closed and reported soon after. Calling it twice is no harm."""
@@ -38,16 +38,16 @@ class Keep:
             self._thumbnails.hide(self._key_frames)
 
 
-class Keeper:
-    """What an origin keeps of all its publishers."""
+class Outputs:
+    """The outputs of all publishers of an origin."""
 
     def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
         self.thumbnails = Thumbnails()
 
-    def keep(self, attempt: str, room: str, tracks: Sequence[Track], *, recording: bool) -> Keep:
-        """Begin with a publisher's tracks; ``recording`` when its parameters ask for that."""
-        return Keep(self, attempt, room, tracks, recording=recording)
+    def of(self, attempt: str, scope: str, tracks: Sequence[Track], *, recording: bool) -> PublisherOutputs:
+        """Begin with the outputs of a publisher; ``recording`` when its parameters ask for that."""
+        return PublisherOutputs(self, attempt, scope, tracks, recording=recording)
 
     async def stop(self) -> None:
         """Close all recordings and report them."""

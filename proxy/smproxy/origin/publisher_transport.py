@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from smproxy.origin.aiortc_adapter import Identity, Link, NotAuthentic
 from smproxy.origin.answer import CODEC_NAMES, AcceptedTrack, Plan, write_answer
-from smproxy.origin.ice import Credentials, IceLite
+from smproxy.origin.client_transport import ClientTransport
+from smproxy.origin.ice import Credentials
 from smproxy.origin.rtcp_receiver import (
     read_sender_reports,
     write_nack,
@@ -17,23 +18,21 @@ from smproxy.origin.rtcp_receiver import (
 )
 from smproxy.origin.tasks import Tasks
 from smproxy.origin.track import Track
-from smproxy.origin.transport import Transport, TransportEvents
+from smproxy.origin.transport import TransportEvents
 
 #: The bitrate that REMB allows, bit/s: enough for 720p, and more where the client's ``b=AS`` asks for more. A local origin
 #: has no reason to be narrow, and a browser climbs to it within seconds.
 DEFAULT_BITRATE = 2_500_000
 _MAX_BITRATE = 50_000_000
-#: Seconds between two receiver reports.
-FEEDBACK_INTERVAL = 1.0
-#: RTP sources of one peer; libsrtp keeps a context for each.
-MAX_SOURCES = 32
 
 
-class Peer:
+class PublisherTransport(ClientTransport):
     """A publisher's connection. Made, then ``open``; ended by ``close``.
 
     ``track_started`` is called at the first packet of a track.
     """
+
+    MAX_SOURCES = 32
 
     def __init__(
         self,
@@ -49,16 +48,10 @@ class Peer:
         self.key_frame_interval = 3.0
         self.tracks: list[Track] = []
         self._plan = plan
-        self._events = events
         self._track_started = track_started
-        self._identity = identity
-        self._monotonic = monotonic
-        self._rng = rng
         self._ssrc = rng.getrandbits(32)
-        self._transport = Transport(events, self._ready, identity=identity, monotonic=monotonic, rng=rng, tasks=tasks)
-        self._next_feedback = 0.0
+        super().__init__(events, identity=identity, monotonic=monotonic, rng=rng, tasks=tasks)
         self._by_payload_type: dict[int, Track] = {}
-        self._sources: set[bytes] = set()
         for accepted in plan.tracks:
             self._add_track(accepted)
         self._remb = any(each.remb for each in plan.tracks)
@@ -73,16 +66,6 @@ class Peer:
         track.on_wanted = self._refresh
         self.tracks.append(track)
         self._by_payload_type[accepted.format.payload_type] = track
-
-    @property
-    def ice(self) -> IceLite:
-        """Its way through the network."""
-        return self._transport.ice
-
-    @property
-    def datagrams(self) -> int:
-        """How many datagrams the client sent, for the watchdog."""
-        return self._transport.ice.datagrams
 
     async def open(self, addresses: tuple[str, ...]) -> str:
         """Bind the sockets and return the answer.
@@ -104,16 +87,12 @@ class Peer:
             session_id=self._rng.getrandbits(62),
         )
 
-    async def _ready(self, link: Link) -> None:
-        """Let media come, now that there are keys."""
-        self._next_feedback = self._monotonic() + FEEDBACK_INTERVAL
-        self._unprotect, self._unprotect_rtcp = link.unprotect()
-        self._events.transport_up()
-        self._transport.ice.take_media(self._media)
+    def _use_keys(self, link: Link) -> None:
+        self._unprotect, _ = link.unprotect()
 
     # media ------------------------------------------------------------------------------------------------------------
 
-    def _media(self, data: bytes) -> None:
+    def _receive_media(self, data: bytes) -> None:
         """Take an SRTP or SRTCP datagram: the hot path, one call for each packet and no task."""
         if len(data) < 12:
             return
@@ -124,7 +103,7 @@ class Peer:
         track = self._by_payload_type.get(second & 0x7F)
         source = data[8:12]
         known = source in self._sources
-        if track is None or not (known or len(self._sources) < MAX_SOURCES):
+        if track is None or not (known or len(self._sources) < self.MAX_SOURCES):
             return
         try:
             packet = self._unprotect(data)
@@ -143,14 +122,9 @@ class Peer:
             self._track_started(track)
 
     def _rtcp(self, data: bytes) -> None:
-        source = data[4:8]
-        if source not in self._sources and len(self._sources) >= MAX_SOURCES:
+        compound = self._open_rtcp(data)
+        if compound is None:
             return
-        try:
-            compound = self._unprotect_rtcp(data)
-        except NotAuthentic:
-            return
-        self._sources.add(source)
         for report in read_sender_reports(compound):
             for track in self.tracks:
                 if track.reception.ssrc == report.ssrc:
@@ -167,39 +141,16 @@ class Peer:
         if track.needs_pli(self._monotonic(), self.key_frame_interval):
             self._transport.send_rtcp(write_pli(self._ssrc, track.reception.ssrc))
 
-    def sweep(self, now: float) -> None:
-        """Send the feedback that is due; called several times a second."""
-        if not self._transport.connected or self._transport.closed:
-            return
+    def _send_feedback(self, now: float) -> None:
         for track in self.tracks:
             if track.started:
                 self._repair(track)
                 if track.needs_pli(now, self.key_frame_interval):
                     self._transport.send_rtcp(write_pli(self._ssrc, track.reception.ssrc))
-        if now >= self._next_feedback:
-            self._next_feedback = max(self._next_feedback + FEEDBACK_INTERVAL, now)
-            self._report(now)
-        self._transport.settle(now)
 
-    def _report(self, now: float) -> None:
+    def _send_reports(self, now: float) -> None:
         started = [track.reception for track in self.tracks if track.started]
         compound = write_receiver_report(self._ssrc, [each.report_block(now) for each in started])
         if self._remb and started:
             compound += write_remb(self._ssrc, self._bitrate, [each.ssrc for each in started])
         self._transport.send_rtcp(compound)
-
-    def probe(self) -> None:
-        """Ask the silent client for a sign of life."""
-        self._transport.ice.probe()
-
-    def send(self, text: str) -> bool:
-        """Say something on the data channel; False when there is none, or its client does not read."""
-        return self._transport.send(text)
-
-    async def flush(self, seconds: float) -> None:
-        """Wait until what was said on the data channel has arrived, at most so long."""
-        await self._transport.flush(seconds)
-
-    async def close(self) -> None:
-        """Say goodbye on DTLS and close the sockets. Does not raise."""
-        await self._transport.close()

@@ -1,6 +1,6 @@
-"""Reading what clients of either role may ask or tell beside their stream: calls, mute, sends, log lines. Sans-I/O.
+"""Read what clients of either role may send beside their stream: calls, mute, sends, log lines. Sans-I/O.
 
-Nothing here raises: what cannot be read is nothing said.
+Nothing here raises: what cannot be read counts as not sent.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import contextlib
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from smproxy.origin.effects import Logged, Muted, Said, Turned
+from smproxy.origin.effects import LogClientLine, Mute, PublisherMessage, SetOrientation
 from smproxy.signaling.messages import ClientMessage
 
 #: Names longer than this are refused: they travel in every report and hook.
@@ -20,8 +20,8 @@ MAX_LOG_LINES = 200
 #: Characters of such a line and of its level.
 MAX_LOG_TEXT = 500
 MAX_LOG_LEVEL = 16
-#: Bytes of what a publisher says to all of its subscribers at once, and of its method's name.
-MAX_SAID = 16_384
+#: Bytes of what a publisher sends to all of its subscribers at once, and of its method's name.
+MAX_MESSAGE = 16_384
 MAX_METHOD = 128
 _MAX_TICKET = 64
 
@@ -29,7 +29,7 @@ UNNAMEABLE = "The stream name is empty or too long."
 
 
 def nameable(name: str) -> bool:
-    """Say whether a stream can have this name."""
+    """Return whether a stream can have this name."""
     return 0 < len(name) <= MAX_NAME
 
 
@@ -39,12 +39,12 @@ class ClientLog:
     def __init__(self) -> None:
         self._lines = 0
 
-    def read(self, level: str, message: ClientMessage) -> Logged | None:
+    def read(self, level: str, message: ClientMessage) -> LogClientLine | None:
         """Take a line; ``None`` when there were too many."""
         self._lines += 1
         if self._lines > MAX_LOG_LINES:
             return None
-        return Logged(_printable(level, MAX_LOG_LEVEL), _printable(_log_text(message.message), MAX_LOG_TEXT))
+        return LogClientLine(_printable(level, MAX_LOG_LEVEL), _printable(_log_text(message.message), MAX_LOG_TEXT))
 
 
 class _Call(msgspec.Struct):
@@ -86,24 +86,24 @@ class _Mute(msgspec.Struct, rename="camel"):
     mute_video: bool | None = None
 
 
-def read_mute(raw: Raw) -> list[Muted]:
+def read_mute(raw: Raw) -> list[Mute]:
     """Read the value of a ``mute``, which has one key or both."""
     with contextlib.suppress(msgspec.DecodeError, RecursionError):
         mute = msgspec.json.decode(raw, type=_Mute)
         if mute.mute_audio is not None or mute.mute_video is not None:
-            return [Muted(mute.mute_audio, mute.mute_video)]
+            return [Mute(mute.mute_audio, mute.mute_video)]
     return []
 
 
-def read_standby(raw: Raw) -> list[Muted]:
+def read_standby(raw: Raw) -> list[Mute]:
     """Read the value of a ``standby``, which is the mute of both kinds of SDK 9 and earlier."""
     with contextlib.suppress(msgspec.DecodeError):
         waiting = msgspec.json.decode(raw, type=bool)
-        return [Muted(waiting, waiting)]
+        return [Mute(waiting, waiting)]
     return []
 
 
-class _Said(msgspec.Struct):
+class _Message(msgspec.Struct):
     method: str
     data: Raw = Raw(b"{}")
 
@@ -112,20 +112,20 @@ class _Orientation(msgspec.Struct, rename="camel"):
     device_orientation: int | float
 
 
-def read_said(raw: Raw) -> list[Said | Turned]:
-    """Read the value of a ``send``. A device's orientation is known for what it is; what is too long is passed over."""
-    if len(bytes(raw)) > MAX_SAID:
+def read_publisher_message(raw: Raw) -> list[PublisherMessage | SetOrientation]:
+    """Read the value of a ``send``. A device's orientation is known for what it is; what is too long is ignored."""
+    if len(bytes(raw)) > MAX_MESSAGE:
         return []
     with contextlib.suppress(msgspec.DecodeError, RecursionError):
-        said = msgspec.json.decode(raw, type=_Said)
-        if not 0 < len(said.method) <= MAX_METHOD:
+        message = msgspec.json.decode(raw, type=_Message)
+        if not 0 < len(message.method) <= MAX_METHOD:
             return []
-        if said.method == "onMetaData":
+        if message.method == "onMetaData":
             with contextlib.suppress(msgspec.DecodeError):
-                turned = msgspec.json.decode(said.data, type=_Orientation).device_orientation
+                turned = msgspec.json.decode(message.data, type=_Orientation).device_orientation
                 if -360 <= turned <= 360:
-                    return [Turned(turned)]
-        return [Said(said.method, said.data.copy())]  # a Raw keeps the whole frame alive
+                    return [SetOrientation(turned)]
+        return [PublisherMessage(message.method, message.data.copy())]  # a Raw keeps the whole frame alive
     return []
 
 

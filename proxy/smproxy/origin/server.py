@@ -1,4 +1,4 @@
-"""The signaling listener: WebSocket upgrades at ``/<app>[/<context>]/?id=…`` become sessions."""
+"""The signaling listener: takes WebSocket upgrades at ``/<app>[/<context>]/?id=…``."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from smproxy.signaling.node import ATTEMPT_HEADER
 _quiet = logging.getLogger("smproxy.origin.websocket")
 _quiet.setLevel(logging.CRITICAL)
 
-_MAX_ROOM = 512
+_MAX_SCOPE = 512
 _MAX_ATTEMPT = 128
+#: What a client is told that no manager announced.
+NOT_ANNOUNCED = "This origin takes only clients that its stream manager sends: connect to the stream manager's port.\n"
 #: Seconds that a client has to answer a close.
 _CLOSE_TIMEOUT = 0.4
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What the upgrade request says: the room (scope), the connection's id, the attempt if the relay named one, and whether
-    the client wants to be recorded.
-    """
+    """What an upgrade request says: scope, connection id, the attempt if there is one, and whether to record."""
 
-    room: str
+    scope: str
     client_id: str
     attempt: str | None
     recording: bool = False
@@ -43,23 +43,23 @@ class Target:
 def read_target(path: str, attempt: str | None) -> Target | None:
     """Read the request target; ``None`` when it names no application."""
     try:
-        scope, _, search = path.partition("?")
-        room = "/".join(segment for segment in unquote(scope).split("/") if segment)
+        where, _, search = path.partition("?")
+        scope = "/".join(segment for segment in unquote(where).split("/") if segment)
         pairs = parse_qsl(search.replace("+", "%2B"), max_num_fields=200)
         query = dict(reversed(pairs))
     except ValueError:
         return None
-    if not room or len(room) > _MAX_ROOM or not room.isprintable():
+    if not scope or len(scope) > _MAX_SCOPE or not scope.isprintable():
         return None
     if attempt is not None and not (0 < len(attempt) <= _MAX_ATTEMPT and attempt.isascii() and attempt.isprintable()):
         attempt = None
     # Of a repeated key the last counts, as for the manager.
     recording = {key.lower(): value for key, value in pairs}.get("recording", "").lower() == "true"
-    return Target(room, query.get("id", ""), attempt, recording)
+    return Target(scope, query.get("id", ""), attempt, recording)
 
 
 def random_attempt(rng: random.Random) -> str:
-    """Make the token of a client that came without the relay."""
+    """Make the token of a client that no manager announced."""
     return f"direct-{rng.getrandbits(64):016x}"
 
 
@@ -72,9 +72,12 @@ class Listener:
 
     @classmethod
     async def start(
-        cls, settings: OriginSettings, take: Callable[[ServerConnection, Target], Awaitable[None]]
+        cls,
+        settings: OriginSettings,
+        admit: Callable[[Target], bool],
+        serve_client: Callable[[ServerConnection, Target], Awaitable[None]],
     ) -> Listener:
-        """Listen; ``take`` is the life of one connection.
+        """Listen. ``admit`` decides on each upgrade request, ``serve_client`` is the life of a connection.
 
         Raises:
             OSError: the port is not to be had.
@@ -82,7 +85,7 @@ class Listener:
         transports: set[asyncio.BaseTransport] = set()
 
         class Connection(ServerConnection):
-            """Known from its first byte on, so that one that never finishes its handshake can be cut off, too."""
+            """A connection that is known from its first byte on, so that one without a handshake can be cut off."""
 
             def connection_made(self, transport: asyncio.BaseTransport) -> None:
                 transports.add(transport)
@@ -95,13 +98,19 @@ class Listener:
         async def handle(connection: ServerConnection) -> None:
             target = _target(connection.request)
             if target is not None:  # checked before the upgrade
-                await take(connection, target)
+                await serve_client(connection, target)
+
+        def check(connection: ServerConnection, request: Request) -> Response | None:
+            target = _target(request)
+            if target is None:
+                return connection.respond(http.HTTPStatus.NOT_FOUND, "No such application.\n")
+            return None if admit(target) else connection.respond(http.HTTPStatus.FORBIDDEN, NOT_ANNOUNCED)
 
         server = await serve(
             handle,
             settings.host,
             settings.port,
-            process_request=_check,
+            process_request=check,
             select_subprotocol=_subprotocol,
             create_connection=Connection,
             logger=_quiet,
@@ -127,12 +136,6 @@ class Listener:
             for transport in tuple(self._transports):
                 cast(asyncio.WriteTransport, transport).abort()
             await closed
-
-
-def _check(connection: ServerConnection, request: Request) -> Response | None:
-    if _target(request) is None:
-        return connection.respond(http.HTTPStatus.NOT_FOUND, "No such application.\n")
-    return None
 
 
 def _target(request: Request | None) -> Target | None:

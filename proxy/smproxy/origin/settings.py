@@ -1,4 +1,4 @@
-"""What an origin can be told."""
+"""The settings of an origin."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ class OriginSettings:
     ``media_gap`` and ``media_timeout`` are how long nothing at all may come from a connected peer, until that is reported and
     until it is given up. ``connect_timeout`` is how long ICE and DTLS may take after an offer. ``recordings`` is the directory
     that recordings go to (``None``: there is none) and ``recordings_limit`` how much may be in it.
+    ``open_to_all`` also takes clients that no manager announced: for benchmarks and tests of the origin by itself.
     """
 
     host: str = "127.0.0.1"
@@ -28,3 +29,4 @@ class OriginSettings:
     ping_timeout: float | None = 20
     recordings: Path | None = None
     recordings_limit: int = 10_000_000_000
+    open_to_all: bool = False

@@ -6,10 +6,10 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
-from smproxy.origin.effects import Muted, Said
+from smproxy.origin.effects import Mute, PublisherMessage
 from smproxy.origin.forward import Feed
 from smproxy.origin.payload_format import PayloadFormat
-from smproxy.origin.token_bucket import Allowance
+from smproxy.origin.token_bucket import TokenBucket
 from smproxy.origin.track import Track
 from smproxy.signaling.payloads import Kind
 
@@ -32,7 +32,7 @@ class Watcher(Protocol):
     def informed(self) -> None:
         """The stream's metadata changed."""
 
-    def told(self, said: Said, sender: str) -> None:
+    def told(self, said: PublisherMessage, sender: str) -> None:
         """The publisher of the stream ``sender`` said something to those who watch."""
 
     def broke(self) -> None:
@@ -48,7 +48,7 @@ class Source:
     def __init__(
         self, tracks: Iterable[Track], formats: Mapping[Kind, PayloadFormat], monotonic: Callable[[], float]
     ) -> None:
-        self.room = ""
+        self.scope = ""
         self.name = ""
         self.tracks = {track.kind: track for track in tracks}
         self.formats = {kind: formats[kind] for kind in self.tracks}
@@ -59,7 +59,7 @@ class Source:
         self._feeds: dict[Kind, Feed] = {}
         self._users: set[object] = set()
         self._muted: dict[Kind, bool] = {}
-        self._may_say = Allowance(SAID_RATE, SAID_BURST, monotonic)
+        self._may_say = TokenBucket(SAID_RATE, SAID_BURST, monotonic)
         self._warned = False
 
     def feed(self, kind: Kind, user: object) -> Feed | None:
@@ -103,7 +103,7 @@ class Source:
 
     # what the publisher says ------------------------------------------------------------------------------------------
 
-    def mute(self, muted: Muted) -> None:
+    def mute(self, muted: Mute) -> None:
         """Take over what the publisher mutes."""
         for kind, value in ((Kind.AUDIO, muted.audio), (Kind.VIDEO, muted.video)):
             if value is not None:
@@ -115,7 +115,7 @@ class Source:
         self.orientation = orientation
         self.tell(lambda watcher: watcher.informed())
 
-    def say(self, said: Said) -> None:
+    def say(self, said: PublisherMessage) -> None:
         """Pass on what the publisher says; what is too much of it is dropped."""
         if not self._may_say.take():
             if not self._warned:

@@ -16,7 +16,7 @@ class _Claim:
 
 
 class Streams:
-    """The name table of one origin. A key is (room, name); an owner is compared by identity."""
+    """The name table of one origin. A key is (scope, name); an owner is compared by identity."""
 
     def __init__(self) -> None:
         self._claims: dict[tuple[str, str], _Claim] = {}
@@ -25,58 +25,58 @@ class Streams:
     def __len__(self) -> int:
         return len(self._claims)
 
-    def claim(self, room: str, name: str, owner: object) -> bool:
+    def claim(self, scope: str, name: str, owner: object) -> bool:
         """Take a name; False when somebody else has it. Taking one's own name again is no harm."""
-        return self._claims.setdefault((room, name), _Claim(owner)).owner is owner
+        return self._claims.setdefault((scope, name), _Claim(owner)).owner is owner
 
-    def go_live(self, room: str, name: str, owner: object, source: Source | None = None) -> None:
+    def go_live(self, scope: str, name: str, owner: object, source: Source | None = None) -> None:
         """Mark an own name as published; those who watch it are told."""
-        claim = self._claims.get((room, name))
+        claim = self._claims.get((scope, name))
         if claim is None or claim.owner is not owner or claim.live:
             return
         claim.live = True
         claim.source = source
         if source is not None:
-            source.room, source.name = room, name
-            watchers = source.watchers = self._watchers.setdefault((room, name), {})
+            source.scope, source.name = scope, name
+            watchers = source.watchers = self._watchers.setdefault((scope, name), {})
             tell_all(watchers, lambda watcher: watcher.published(source))
 
-    def free(self, room: str, name: str, owner: object) -> None:
+    def free(self, scope: str, name: str, owner: object) -> None:
         """Give a name back, and tell those who watch it; somebody else's is left alone."""
-        claim = self._claims.get((room, name))
+        claim = self._claims.get((scope, name))
         if claim is None or claim.owner is not owner:
             return
-        del self._claims[(room, name)]
-        watchers = self._watchers.get((room, name), {})
+        del self._claims[(scope, name)]
+        watchers = self._watchers.get((scope, name), {})
         if not watchers:
-            self._watchers.pop((room, name), None)
+            self._watchers.pop((scope, name), None)
         source = claim.source
         if source is not None:
             source.watchers = {}
             tell_all(watchers, lambda watcher: watcher.unpublished(source))
 
-    def taken_by_another(self, room: str, name: str, owner: object) -> bool:
+    def taken_by_another(self, scope: str, name: str, owner: object) -> bool:
         """Say whether ``owner`` could not have the name."""
-        claim = self._claims.get((room, name))
+        claim = self._claims.get((scope, name))
         return claim is not None and claim.owner is not owner
 
-    def is_live(self, room: str, name: str) -> bool:
+    def is_live(self, scope: str, name: str) -> bool:
         """Say whether the stream can be subscribed to."""
-        claim = self._claims.get((room, name))
+        claim = self._claims.get((scope, name))
         return claim is not None and claim.live
 
-    def live(self, room: str) -> list[str]:
+    def live(self, scope: str) -> list[str]:
         """Return the names of the streams that can be subscribed to, sorted."""
-        return sorted(name for (where, name), claim in self._claims.items() if where == room and claim.live)
+        return sorted(name for (where, name), claim in self._claims.items() if where == scope and claim.live)
 
-    def source(self, room: str, name: str) -> Source | None:
+    def source(self, scope: str, name: str) -> Source | None:
         """Return the live stream of a name."""
-        claim = self._claims.get((room, name))
+        claim = self._claims.get((scope, name))
         return claim.source if claim is not None and claim.live else None
 
-    def watch(self, room: str, name: str, watcher: Watcher) -> Callable[[], None]:
+    def watch(self, scope: str, name: str, watcher: Watcher) -> Callable[[], None]:
         """Let a watcher know what becomes of a name from now on; return what ends it."""
-        key = (room, name)
+        key = (scope, name)
         self._watchers.setdefault(key, {})[watcher] = None
 
         def unwatch() -> None:

@@ -100,33 +100,33 @@ def _assemble(packets: list[bytes], codec: str) -> Frame | None:
 
 @dataclass(frozen=True, slots=True)
 class _Key:
-    room: str
+    scope: str
     stream: str
 
 
 class Thumbnails:
-    """The key frames of an origin's live streams. Keys are (room, stream)."""
+    """The key frames of an origin's live streams. Keys are (scope, stream)."""
 
     def __init__(self) -> None:
         self._keepers: dict[_Key, KeyFrameKeeper] = {}
         self._decoding = asyncio.Semaphore(_AT_ONCE)
 
-    def show(self, room: str, stream: str, keeper: KeyFrameKeeper) -> None:
+    def show(self, scope: str, stream: str, keeper: KeyFrameKeeper) -> None:
         """Let a stream's pictures be had."""
-        self._keepers[_Key(room, stream)] = keeper
+        self._keepers[_Key(scope, stream)] = keeper
 
     def hide(self, keeper: KeyFrameKeeper) -> None:
         """Undo :meth:`show`."""
         for key in [key for key, each in self._keepers.items() if each is keeper]:
             del self._keepers[key]
 
-    async def png(self, room: str, stream: str) -> bytes | None:
+    async def png(self, scope: str, stream: str) -> bytes | None:
         """Return the last key frame of a live stream as PNG; ``None`` when there is no such stream or no picture yet.
 
         Raises:
             ThumbnailError: it cannot be decoded.
         """
-        keeper = self._keepers.get(_Key(room, stream))
+        keeper = self._keepers.get(_Key(scope, stream))
         if keeper is None:
             return None
         async with keeper.lock:  # whoever waited finds the picture made

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 
-class Allowance:
+class TokenBucket:
     """So many at once, and so many a second in the long run. Sans-I/O."""
 
     __slots__ = ("_at", "_burst", "_left", "_monotonic", "_rate")

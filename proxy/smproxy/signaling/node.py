@@ -185,6 +185,12 @@ Report: TypeAlias = (
 )
 
 
+class Announce(_Message, frozen=True, tag="announce"):
+    """Let the client of this attempt connect; the origin refuses clients that were not announced."""
+
+    attempt: str
+
+
 class Kick(_Message, frozen=True, tag="kick"):
     """End this attempt's peer so that its client notices; answered by ``PeerEnded`` with the same reason."""
 
@@ -220,7 +226,7 @@ class Lift(_Message, frozen=True, tag="lift"):
     fault: str
 
 
-Command: TypeAlias = Kick | Evict | Drain | Inject | Lift
+Command: TypeAlias = Announce | Kick | Evict | Drain | Inject | Lift
 
 
 class Hello(_Message, frozen=True, tag="hello"):

@@ -1,25 +1,31 @@
-"""A subscriber's part of a session: its offer, its slots, and which source they show."""
+"""The subscriber's role: its offer, its slots, and which source they show."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
-from smproxy.origin.effects import Effect, MakeOffer, Muted, Playing, Said, SwitchTo, TakeAnswer, TakeOffer
+from smproxy.origin.effects import (
+    Effect,
+    MakeOffer,
+    Mute,
+    PublisherMessage,
+    StartPlayback,
+    SwitchTo,
+    TakeAnswer,
+    TakeOffer,
+)
 from smproxy.origin.payload_format import carries
 from smproxy.origin.play.answer import CodecRefused, InvalidAnswer, read_answer
 from smproxy.origin.play.offer import OfferPlan, Slot, plan_offer
-from smproxy.origin.play.subscriber_signaling import SubscriberConversation
-from smproxy.origin.play.subscriber_transport import SendingPeer
+from smproxy.origin.play.subscriber_signaling import SubscriberSignaling
+from smproxy.origin.play.subscriber_transport import SubscriberTransport
+from smproxy.origin.role import OriginServices, RoleSession
 from smproxy.origin.source import Source
-from smproxy.origin.token_bucket import Allowance
+from smproxy.origin.token_bucket import TokenBucket
 from smproxy.signaling import node
 from smproxy.signaling.node import Report, TrackStatistics
 from smproxy.signaling.payloads import ConnectError, Kind, Role
-
-if TYPE_CHECKING:
-    from smproxy.origin.client_session import Session
 
 _log = logging.getLogger(__name__)
 
@@ -28,28 +34,29 @@ SWITCH_RATE = 2.0
 SWITCH_BURST = 10.0
 
 
-class Subscription:
-    """The part of a client that watches.
+class SubscriberRole:
+    """The role of a client that watches.
 
     It watches a name: when the stream ends its slots show nothing, and when the name is published again they go on. "starting"
-    is said when the transport is up; only then slots are reported and media flows.
+    is sent when the transport is up; only then slots are reported and media flows.
     """
 
-    def __init__(self, session: Session) -> None:
-        self.talk = SubscriberConversation(room=session.room, streams=session.house.streams)
-        self.peer: SendingPeer | None = None
+    def __init__(self, services: OriginServices, session: RoleSession, signaling: SubscriberSignaling) -> None:
+        self.signaling = signaling
+        self.transport: SubscriberTransport | None = None
+        self._services = services
         self._session = session
         self._plan: OfferPlan | None = None
         self._unwatch: Callable[[], None] = _nothing
         self._source: Source | None = None
         self._slotted = False
         self._attached: dict[Slot, str] = {}
-        self._may_switch = Allowance(SWITCH_RATE, SWITCH_BURST, session.house.clock.monotonic)
+        self._may_switch = TokenBucket(SWITCH_RATE, SWITCH_BURST, services.clock.monotonic)
 
     @property
-    def unfinished(self) -> ConnectError:
+    def error_if_client_leaves(self) -> ConnectError:
         """Why the attempt failed when the client leaves before its transport is up."""
-        return ConnectError.TIMEOUT if self.peer is not None else ConnectError.REJECTED
+        return ConnectError.TIMEOUT if self.transport is not None else ConnectError.REJECTED
 
     # the offer and its answer -----------------------------------------------------------------------------------------
 
@@ -64,96 +71,98 @@ class Subscription:
                 pass
 
     async def _offer(self, stream: str, channel: bool) -> None:
-        session, house = self._session, self._session.house
-        source = house.streams.source(session.room, stream)
+        session, services = self._session, self._services
+        source = services.streams.source(session.scope, stream)
         reason = ""
         if source is None:
             reason = f"Stream {stream} ended."
         else:
             try:
-                self._plan = plan_offer(source.formats, data=channel, rng=house.rng)
+                self._plan = plan_offer(source.formats, data=channel, rng=services.rng)
             except ValueError as exc:
                 reason = str(exc)
         if self._plan is None:
-            await session.perform(self.talk.refused(ConnectError.ORIGIN_ERROR, reason))
+            await session.perform(self.signaling.refused(ConnectError.ORIGIN_ERROR, reason))
             return
-        peer = self.peer = SendingPeer(
+        transport = self.transport = SubscriberTransport(
             self._plan,
             session,
-            identity=house.identity,
-            monotonic=house.clock.monotonic,
-            rng=house.rng,
-            tasks=house.tasks,
+            identity=services.identity,
+            monotonic=services.clock.monotonic,
+            rng=services.rng,
+            tasks=services.tasks,
         )
-        session.carries = Role.SUBSCRIBER
+        session.count_as(Role.SUBSCRIBER)
         try:
-            offer = await peer.open(house.addresses())
+            offer = await transport.open(services.addresses())
         except OSError as exc:
             _log.warning("attempt %s: no UDP socket: %s", session.attempt, exc)
-            await session.perform(self.talk.refused(ConnectError.ORIGIN_ERROR, "The origin has no UDP socket left."))
+            await session.perform(
+                self.signaling.refused(ConnectError.ORIGIN_ERROR, "The origin has no UDP socket left.")
+            )
             return
         if session.ended:
             return
-        session.negotiating(Role.SUBSCRIBER)
-        await session.perform(self.talk.offered(offer))
+        session.negotiating()
+        await session.perform(self.signaling.offered(offer))
 
     async def _accept(self, sdp: str) -> None:
         session = self._session
-        if self._plan is None or self.peer is None:
+        if self._plan is None or self.transport is None:
             return
         try:
             answer = read_answer(sdp, self._plan)
         except InvalidAnswer as exc:
-            await session.perform(self.talk.refused(ConnectError.INVALID_SDP, str(exc)))
+            await session.perform(self.signaling.refused(ConnectError.INVALID_SDP, str(exc)))
             return
         except CodecRefused as exc:
-            await session.perform(self.talk.refused(ConnectError.REJECTED, str(exc)))
+            await session.perform(self.signaling.refused(ConnectError.REJECTED, str(exc)))
             return
-        self.peer.accept(answer)
-        await session.perform(self.talk.accepted())
+        self.transport.accept(answer)
+        await session.perform(self.signaling.accepted())
 
-    # what happens -----------------------------------------------------------------------------------------------------
+    # playback ---------------------------------------------------------------------------------------------------------
 
-    def do(self, effect: Effect) -> None:
-        """Do what only a subscriber does."""
+    def perform(self, effect: Effect) -> None:
+        """Perform an effect that only subscribers have."""
         match effect:
-            case Playing(stream):
-                self._session.report(node.PlayStarted(self._session.attempt, stream, self._session.room))
-                self._watch(self._session.room, stream)
-            case Muted(audio, video):
+            case StartPlayback(stream):
+                self._session.report(node.PlayStarted(self._session.attempt, stream, self._session.scope))
+                self._watch(self._session.scope, stream)
+            case Mute(audio, video):
                 for kind, muted in ((Kind.AUDIO, audio), (Kind.VIDEO, video)):
-                    if muted is not None and self.peer is not None:
-                        self.peer.pause(kind, muted)
+                    if muted is not None and self.transport is not None:
+                        self.transport.pause(kind, muted)
             case SwitchTo():
                 self._switch(effect)
             case _:
                 pass
 
     def connected(self) -> None:
-        """The transport is up."""
-        self._session.perform_now(self.talk.connected())
+        """Act on the transport being up."""
+        self._session.perform_now(self.signaling.connected())
 
-    def _watch(self, room: str, stream: str) -> None:
+    def _watch(self, scope: str, stream: str) -> None:
         self._unwatch()
-        streams = self._session.house.streams
-        self._unwatch = streams.watch(room, stream, self)
-        self._source = streams.source(room, stream)
+        streams = self._services.streams
+        self._unwatch = streams.watch(scope, stream, self)
+        self._source = streams.source(scope, stream)
         self._show()
         self.informed()
 
     def _show(self) -> None:
         """Attach every slot that can be to the source, once media may flow."""
-        session, peer = self._session, self.peer
-        if peer is None or session.ended:
+        session, transport = self._session, self.transport
+        if transport is None or session.ended:
             return
         if not self._slotted:
             self._slotted = True
-            for slot in peer.senders:
+            for slot in transport.senders:
                 session.report(node.LocalTrack(session.attempt, slot.number, slot.kind))
         source = self._source
         if source is None:
             return
-        for slot, sender in peer.senders.items():
+        for slot, sender in transport.senders.items():
             feed = source.feed(slot.kind, self)
             if feed is None:
                 continue
@@ -162,14 +171,14 @@ class Subscription:
                 sender.attach(feed)
             except ValueError as exc:
                 _log.warning("attempt %s: stream %s: %s", session.attempt, source.name, exc)
-                session.perform_now(self.talk.unfit(f"Stream {source.name}: {exc}."))
+                session.perform_now(self.signaling.cannot_show(f"Stream {source.name}: {exc}."))
                 continue
             self._attached[slot] = source.name
             session.report(node.LocalTrackAttached(session.attempt, slot.number, source.name, slot.name))
 
     def _detach(self, slot: Slot) -> None:
-        if self.peer is not None:
-            self.peer.senders[slot].detach()
+        if self.transport is not None:
+            self.transport.senders[slot].detach()
         if self._attached.pop(slot, None) is not None:
             self._session.report(node.LocalTrackDetached(self._session.attempt, slot.number))
 
@@ -182,70 +191,70 @@ class Subscription:
 
     def _switch(self, wanted: SwitchTo) -> None:
         session = self._session
-        source = session.house.streams.source(wanted.room, wanted.stream)
-        peer = self.peer
+        source = self._services.streams.source(wanted.scope, wanted.stream)
+        transport = self.transport
         reason = ""
-        if source is None or peer is None:
+        if source is None or transport is None:
             reason = f"Stream {wanted.stream} does not exist."
         elif not self._may_switch.take():
             reason = f"Too many switches: {SWITCH_RATE:g} a second are done, wait a little."
         else:
-            for slot in peer.senders:
+            for slot in transport.senders:
                 other = source.formats.get(slot.kind)
                 if other is not None and not carries(slot.format, other):
                     reason = (
                         f"Stream {wanted.stream} has {other.codec}, and this subscription takes {slot.format.codec}."
                     )
         if reason:
-            session.perform_now(self.talk.not_switched(wanted, reason))
+            session.perform_now(self.signaling.not_switched(wanted, reason))
             return
         self._detach_all()
-        self._watch(wanted.room, wanted.stream)
-        session.perform_now(self.talk.showing(wanted))
+        self._watch(wanted.scope, wanted.stream)
+        session.perform_now(self.signaling.switched_to(wanted))
 
-    # what the stream tells --------------------------------------------------------------------------------------------
+    # events of the stream ---------------------------------------------------------------------------------------------
 
     def published(self, source: Source) -> None:
-        """The name is published again."""
+        """Show the stream: its name is published again."""
         self._source = source
-        self._session.perform_now(self.talk.published())
+        self._session.perform_now(self.signaling.published())
         self._show()
         self.informed()
 
     def unpublished(self, source: Source) -> None:
-        """The stream is gone; its subscribers may stay."""
+        """Show nothing: the stream is gone; its subscribers may stay."""
         if self._source is source:
             self._detach_all()
-            self._session.perform_now(self.talk.unpublished())
+            self._session.perform_now(self.signaling.unpublished())
 
     def informed(self) -> None:
-        """The stream's metadata changed."""
+        """Send the metadata, if it changed."""
         if self._source is not None:
-            self._session.perform_now(self.talk.informed(self._source.metadata()))
+            self._session.perform_now(self.signaling.metadata_changed(self._source.metadata()))
 
-    def told(self, said: Said, sender: str) -> None:
-        """The publisher says something."""
-        self._session.perform_now(self.talk.told(said, sender))
+    def told(self, message: PublisherMessage, sender: str) -> None:
+        """Pass on a message of the publisher."""
+        self._session.perform_now(self.signaling.publisher_sent(message, sender))
 
     def broke(self) -> None:
-        """End because of a mistake of ours, which was logged."""
-        self._session.broke()
+        """End because of an error of ours, which was logged."""
+        self._session.fail()
 
-    # what the session asks --------------------------------------------------------------------------------------------
+    # for the session --------------------------------------------------------------------------------------------------
 
     def sweep(self, now: float) -> None:
         """Send the reports that are due; a picture's size is known from its first key frame only."""
-        if self.peer is not None:
-            self.peer.sweep(now)
+        if self.transport is not None:
+            self.transport.sweep(now)
         self.informed()
 
     def statistics(self) -> list[TrackStatistics]:
         """Return what was sent in each slot."""
-        if self.peer is None or not self._slotted:
+        if self.transport is None or not self._slotted:
             return []
-        return [sender.statistics(self._session.attempt, slot.name) for slot, sender in self.peer.senders.items()]
+        return [sender.statistics(self._session.attempt, slot.name) for slot, sender in self.transport.senders.items()]
 
-    def farewell(self) -> Sequence[Report]:
+    def final_reports(self) -> Sequence[Report]:
         """Return the last counters of each slot, and its detachment."""
         reports: list[Report] = list(self.statistics())
         for slot in self._attached:
@@ -257,8 +266,8 @@ class Subscription:
         """Show and watch nothing any more."""
         self._unwatch()
         self._unwatch = _nothing
-        if self.peer is not None:
-            for sender in self.peer.senders.values():
+        if self.transport is not None:
+            for sender in self.transport.senders.values():
                 sender.detach()
         self._attached.clear()
         self._detach_all()

@@ -5,27 +5,25 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from smproxy.origin.aiortc_adapter import Identity, Link, NotAuthentic
+from smproxy.origin.aiortc_adapter import Identity, Link
 from smproxy.origin.answer import CODEC_NAMES
+from smproxy.origin.client_transport import ClientTransport
 from smproxy.origin.forward import Sender
 from smproxy.origin.forward.feedback import KeyFrameRequest, Nack, ReportBlock, read_feedback
-from smproxy.origin.ice import IceLite
 from smproxy.origin.play.answer import Answer
 from smproxy.origin.play.offer import OfferPlan, Slot, write_offer
 from smproxy.origin.tasks import Tasks
-from smproxy.origin.transport import Transport, TransportEvents
+from smproxy.origin.transport import TransportEvents
 from smproxy.signaling.payloads import Kind
 
-#: Seconds between two sender reports.
-REPORT_INTERVAL = 1.0
-#: Sources of RTCP that one client may have; libsrtp keeps a context for each.
-MAX_SOURCES = 16
 #: Bytes that may wait in the socket of a client whose network does not take them; then media waits, too.
 MAX_UNSENT = 256 << 10
 
 
-class SendingPeer:
+class SubscriberTransport(ClientTransport):
     """A subscriber's connection. Made, then ``open``, then ``accept``; ended by ``close``."""
+
+    MAX_SOURCES = 16
 
     def __init__(
         self,
@@ -40,25 +38,9 @@ class SendingPeer:
         #: The slots that the client takes, known from its answer on.
         self.senders: dict[Slot, Sender] = {}
         self._plan = plan
-        self._events = events
-        self._identity = identity
-        self._monotonic = monotonic
-        self._rng = rng
         self._by_ssrc: dict[int, Sender] = {}
         self._paused: set[Kind] = set()
-        self._sources: set[bytes] = set()
-        self._next_report = 0.0
-        self._transport = Transport(events, self._ready, identity=identity, monotonic=monotonic, rng=rng, tasks=tasks)
-
-    @property
-    def ice(self) -> IceLite:
-        """Its way through the network."""
-        return self._transport.ice
-
-    @property
-    def datagrams(self) -> int:
-        """How many datagrams the client sent, for the watchdog."""
-        return self._transport.ice.datagrams
+        super().__init__(events, identity=identity, monotonic=monotonic, rng=rng, tasks=tasks)
 
     async def open(self, addresses: tuple[str, ...]) -> str:
         """Bind the sockets and return the offer.
@@ -100,12 +82,8 @@ class SendingPeer:
 
     # media ------------------------------------------------------------------------------------------------------------
 
-    async def _ready(self, link: Link) -> None:
+    def _use_keys(self, link: Link) -> None:
         self._protect = link.protect()
-        _, self._unprotect_rtcp = link.unprotect()
-        self._next_report = self._monotonic() + REPORT_INTERVAL
-        self._transport.ice.take_media(self._incoming)
-        self._events.transport_up()
 
     def _write(self, packet: bytes) -> bool:
         """Seal and send a packet: the hot path, once for each packet and subscriber."""
@@ -115,20 +93,15 @@ class SendingPeer:
         ice.send(self._protect(packet))
         return True
 
-    def _incoming(self, data: bytes) -> None:
+    def _receive_media(self, data: bytes) -> None:
         """Take an SRTCP datagram; a subscriber sends no media."""
         if len(data) < 8 or not 191 < data[1] < 224:
             return
-        source = data[4:8]
-        if source not in self._sources and len(self._sources) >= MAX_SOURCES:
+        compound = self._open_rtcp(data)
+        if compound is None:
             return
-        try:
-            compound = self._unprotect_rtcp(data)
-        except NotAuthentic:
-            return
-        self._sources.add(source)
-        for said in read_feedback(compound):
-            match said:
+        for feedback in read_feedback(compound):
+            match feedback:
                 case Nack(media_ssrc, sequences):
                     if sender := self._by_ssrc.get(media_ssrc):
                         sender.nack(sequences)
@@ -136,45 +109,29 @@ class SendingPeer:
                     if sender := self._by_ssrc.get(media_ssrc):
                         sender.pli()
                 case ReportBlock():
-                    if sender := self._by_ssrc.get(said.media_ssrc):
-                        sender.reported(said)
+                    if sender := self._by_ssrc.get(feedback.media_ssrc):
+                        sender.reported(feedback)
                 case _:
-                    pass  # REMB: there is but one quality to choose from. BYE: DTLS says goodbye, or the watchdog
+                    pass  # REMB: there is but one quality to choose from. BYE: DTLS closes, or the watchdog sees it
 
-    def sweep(self, now: float) -> None:
-        """Send what is due; called several times a second."""
-        if not self._transport.connected or self._transport.closed:
-            return
+    def _send_feedback(self, now: float) -> None:
         for sender in self.senders.values():
             sender.tick()
-        if now >= self._next_report:
-            self._next_report = max(self._next_report + REPORT_INTERVAL, now)
-            for sender in self.senders.values():
-                if report := sender.sender_report(now):
-                    self._transport.send_rtcp(report)
-        self._transport.settle(now)
+
+    def _send_reports(self, now: float) -> None:
+        for sender in self.senders.values():
+            if report := sender.sender_report(now):
+                self._transport.send_rtcp(report)
 
     def pause(self, kind: Kind, paused: bool) -> None:
-        """Send nothing of a kind, or go on with it; may be said before the answer."""
+        """Send nothing of a kind, or go on with it; may be called before the answer."""
         (self._paused.add if paused else self._paused.discard)(kind)
         for slot, sender in self.senders.items():
             if slot.kind is kind:
                 (sender.pause if paused else sender.resume)()
 
-    def probe(self) -> None:
-        """Ask the silent client for a sign of life."""
-        self._transport.ice.probe()
-
-    def send(self, text: str) -> bool:
-        """Say something on the data channel; False when there is none, or its client does not read."""
-        return self._transport.send(text)
-
-    async def flush(self, seconds: float) -> None:
-        """Wait until what was said on the data channel has arrived, at most so long."""
-        await self._transport.flush(seconds)
-
     async def close(self) -> None:
-        """Say goodbye on DTLS and close the sockets. Does not raise."""
+        """Detach the slots, close DTLS and the sockets. Does not raise."""
         for sender in self.senders.values():
             sender.detach()
-        await self._transport.close()
+        await super().close()

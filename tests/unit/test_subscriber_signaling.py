@@ -10,21 +10,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from smproxy.origin.effects import (
+    BecomeSubscriber,
     Effect,
-    Logged,
+    LogClientLine,
     MakeOffer,
-    Muted,
-    Playing,
-    Refused,
-    Said,
+    Mute,
+    PublisherMessage,
+    Refuse,
     Send,
-    Subscribes,
+    StartPlayback,
     SwitchTo,
     TakeAnswer,
     Via,
 )
-from smproxy.origin.play.subscriber_signaling import SubscriberConversation
-from smproxy.origin.publisher_signaling import Conversation
+from smproxy.origin.play.subscriber_signaling import SubscriberSignaling
+from smproxy.origin.publisher_signaling import PublisherSignaling
 from smproxy.origin.streams import Streams
 from smproxy.signaling.payloads import ConnectError
 
@@ -46,7 +46,7 @@ class Talk:
     """A conversation and what it said; it has what a session does for it."""
 
     def __init__(self, table: Streams | None = None) -> None:
-        self.core = SubscriberConversation(room="live", streams=streams("s1") if table is None else table)
+        self.core = SubscriberSignaling(scope="live", streams=streams("s1") if table is None else table)
         self.effects: list[Effect] = []
 
     def note(self, new: list[Effect]) -> list[Effect]:
@@ -79,21 +79,21 @@ def codes(effects: list[Effect]) -> list[str]:
 
 def test_what_a_publisher_says_has_the_form_that_the_client_understands() -> None:
     """It is a ``send`` on the transport that the client uses; one of before SDK 8 gets it as metadata with a method."""
-    said = Said("chat", msgspec.Raw(b'{"a":1}'))
-    assert not Talk().core.told(said, "s1")
+    said = PublisherMessage("chat", msgspec.Raw(b'{"a":1}'))
+    assert not Talk().core.publisher_sent(said, "s1")
     for channel, via in ((False, Via.SOCKET), (True, Via.CHANNEL)):
-        effects = Talk().playing(channel=channel).core.told(said, "s1")
+        effects = Talk().playing(channel=channel).core.publisher_sent(said, "s1")
         send = {"method": "chat", "data": {"a": 1}}
         assert texts(effects) == [{"data": {}, "send": send, "senderName": "s1", "dcLabel": "red5pro"}]
         assert [each.via for each in effects if isinstance(each, Send)] == [via]
     early = Talk().playing(request={"requestOffer": "s1", "requestId": "x", "transport": "udp"})
-    assert texts(early.core.told(said, "s1")) == [{"type": "metadata", "method": "chat", "data": {"a": 1}}]
+    assert texts(early.core.publisher_sent(said, "s1")) == [{"type": "metadata", "method": "chat", "data": {"a": 1}}]
 
 
 def test_the_way_to_the_picture() -> None:
     """Offer, one TrickleCompleted after the answer, starting after the transport is up; effects in this order."""
     talk = Talk().playing()
-    assert [type(each) for each in talk.effects] == [MakeOffer, Send, TakeAnswer, Send, Send, Playing]
+    assert [type(each) for each in talk.effects] == [MakeOffer, Send, TakeAnswer, Send, Send, StartPlayback]
     offer, trickle, starting = texts(talk.effects)
     assert offer == {"data": {"sdp": {"type": "offer", "sdp": "v=0 offer"}}}
     assert trickle == {"data": {"type": "status", "code": "NetConnection.ICE.TrickleCompleted"}}
@@ -127,7 +127,7 @@ def test_a_repeated_subscribe_is_answered_and_started_once() -> None:
     """A subscribe said twice gets its reply twice and is one start."""
     talk = Talk().playing()
     assert codes(talk.say(**SUBSCRIBE)) == ["NetStream.Play.Start"]
-    assert talk.effects.count(Playing("s1")) == 1
+    assert talk.effects.count(StartPlayback("s1")) == 1
 
 
 @pytest.mark.parametrize(("name", "live"), [("s1", True), ("s2", False), ("", False)])
@@ -141,7 +141,7 @@ def test_what_is_not_live_is_refused_with_a_reason() -> None:
     talk = Talk()
     effects = talk.say(**{**REQUEST, "requestOffer": "s9"})
     assert texts(effects)[0]["data"]["message"] == "Stream s9 does not exist."
-    assert effects[1] == Refused(ConnectError.REJECTED)
+    assert effects[1] == Refuse(ConnectError.REJECTED)
     again = talk.say(**REQUEST)
     assert texts(again)[0]["data"]["type"] == "error"
     assert not any(isinstance(each, MakeOffer) for each in talk.effects)
@@ -159,7 +159,7 @@ def test_a_stream_that_ended_before_the_start_is_refused() -> None:
     table.free("live", "s1", OWNER)
     effects = talk.say(**SUBSCRIBE)
     assert codes(effects) == ["NetStream.Play.StreamNotFound"]
-    assert effects[-1] == Refused(ConnectError.REJECTED)
+    assert effects[-1] == Refuse(ConnectError.REJECTED)
 
 
 def test_the_data_channel_is_announced_after_starting_only() -> None:
@@ -191,22 +191,22 @@ def test_what_was_lost_in_the_switch_is_said_again() -> None:
     """T-12: the client stops listening on the socket before the origin hears of it."""
     talk = Talk().playing()
     talk.core.channel_opened("red5pro")
-    assert talk.core.informed({"streamingMode": "Audio"})
-    assert talk.core.informed({"streamingMode": "Audio"}) == []
+    assert talk.core.metadata_changed({"streamingMode": "Audio"})
+    assert talk.core.metadata_changed({"streamingMode": "Audio"}) == []
     talk.core.unpublished()
     (again,) = talk.say(switchChannel="red5pro")
     assert again == Send('{"data":{"status":"NetStream.Play.UnpublishNotify"}}', Via.CHANNEL)
     assert talk.say(switchChannel="red5pro") == []
-    (metadata,) = talk.core.informed({"streamingMode": "Audio"})
+    (metadata,) = talk.core.metadata_changed({"streamingMode": "Audio"})
     assert isinstance(metadata, Send)
     assert metadata.via is Via.CHANNEL
 
 
 def test_metadata_is_said_when_it_changes() -> None:
     """The form is lower-case metadata with data; nothing before starting."""
-    assert Talk().core.informed({"streamingMode": "Video"}) == []
+    assert Talk().core.metadata_changed({"streamingMode": "Video"}) == []
     talk = Talk().playing()
-    (told,) = talk.core.informed({"streamingMode": "Video", "resolution": "640,480", "orientation": 90})
+    (told,) = talk.core.metadata_changed({"streamingMode": "Video", "resolution": "640,480", "orientation": 90})
     assert isinstance(told, Send)
     assert json.loads(told.text) == {
         "type": "metadata",
@@ -217,11 +217,11 @@ def test_metadata_is_said_when_it_changes() -> None:
 @pytest.mark.parametrize(
     ("message", "effects"),
     [
-        ({"mute": {"muteAudio": True}}, [Muted(True, None)]),
-        ({"mute": {"muteVideo": False}}, [Muted(None, False)]),
-        ({"mute": {"muteAudio": True, "muteVideo": True}}, [Muted(True, True)]),
-        ({"standby": True}, [Muted(True, True)]),
-        ({"standby": False}, [Muted(False, False)]),
+        ({"mute": {"muteAudio": True}}, [Mute(True, None)]),
+        ({"mute": {"muteVideo": False}}, [Mute(None, False)]),
+        ({"mute": {"muteAudio": True, "muteVideo": True}}, [Mute(True, True)]),
+        ({"standby": True}, [Mute(True, True)]),
+        ({"standby": False}, [Mute(False, False)]),
         ({"standby": "yes"}, []),
         ({"mute": {}}, []),
         ({"mute": 7}, []),
@@ -229,7 +229,7 @@ def test_metadata_is_said_when_it_changes() -> None:
         ({"handleCandidate": "s1", "data": {"candidate": {"candidate": ""}}}, []),
         ({"unpublish": "s1"}, []),
         ({"unheardOf": 1}, []),
-        ({"log": "WARN", "message": "a\nb"}, [Logged("WARN", "a b")]),
+        ({"log": "WARN", "message": "a\nb"}, [LogClientLine("WARN", "a b")]),
     ],
 )
 def test_what_expects_no_reply_gets_none(message: dict[str, Any], effects: list[Effect]) -> None:
@@ -275,7 +275,7 @@ def test_a_switch_is_asked_for_with_a_path(arguments: Any, wanted: tuple[str, st
         return
     switch = SwitchTo(*wanted, "7", Via.SOCKET)
     assert effects == [switch]
-    reply, notice = texts(talk.core.showing(switch))
+    reply, notice = texts(talk.core.switched_to(switch))
     assert (reply["id"], reply["data"]) == ("7", {"path": "live/s2"})
     assert notice == {"data": {"type": "result", "message": "Stream switch: Success"}}
 
@@ -299,7 +299,7 @@ def test_what_comes_out_of_place_is_said_to_be(message: dict[str, Any]) -> None:
     """The SDK would wait without an end; but the connection may go on."""
     effects = Talk().say(**message)
     assert texts(effects)[0]["data"]["message"]
-    assert not any(isinstance(each, Refused) for each in effects)
+    assert not any(isinstance(each, Refuse) for each in effects)
 
 
 def test_an_answer_without_an_answer_is_invalid() -> None:
@@ -307,30 +307,30 @@ def test_an_answer_without_an_answer_is_invalid() -> None:
     talk = Talk()
     talk.say(**REQUEST)
     talk.core.offered("v=0")
-    assert Refused(ConnectError.INVALID_SDP) in talk.say(handleAnswer="s1", data={})
+    assert Refuse(ConnectError.INVALID_SDP) in talk.say(handleAnswer="s1", data={})
 
 
 def test_a_draining_origin_offers_nothing() -> None:
     """The refusal has a message; availability is answered as before."""
     talk = Talk()
     talk.core.draining = True
-    assert Refused(ConnectError.REJECTED) in talk.say(**REQUEST)
+    assert Refuse(ConnectError.REJECTED) in talk.say(**REQUEST)
     assert texts(talk.say(isAvailable="s1")) == [{"isAvailable": True}]
 
 
 @pytest.mark.parametrize("message", [REQUEST, SUBSCRIBE])
 def test_who_asks_for_an_offer_is_a_subscriber(message: dict[str, Any]) -> None:
     """The first telling message decides the role; questions before it do not, nor does an id like the stream's name."""
-    talk = Conversation(room="live", client_id="s1", streams=streams("s1"), owner=object())
+    talk = PublisherSignaling(scope="live", client_id="s1", streams=streams("s1"))
     asked = talk.receive('{"isAvailable":"s1"}', Via.SOCKET)
     assert asked == [Send('{"isAvailable":true}', Via.SOCKET)]
     (handed,) = talk.receive(json.dumps(message), Via.SOCKET)
-    assert isinstance(handed, Subscribes)
+    assert isinstance(handed, BecomeSubscriber)
 
 
 def test_who_publishes_cannot_watch_on_the_same_connection() -> None:
     """After an offer, requestOffer is answered with an error and is no change of role."""
-    talk = Conversation(room="live", client_id="s2", streams=streams("s1"), owner=object())
+    talk = PublisherSignaling(scope="live", client_id="s2", streams=streams("s1"))
     talk.receive(json.dumps({"handleOffer": "s2", "data": {"sdp": {"type": "offer", "sdp": "v=0"}}}), Via.SOCKET)
     (error,) = texts(talk.receive(json.dumps(REQUEST), Via.SOCKET))
     assert error["data"]["type"] == "error"
@@ -366,7 +366,7 @@ def test_any_order_keeps_the_promises(said: list[dict[str, Any]], via: Via) -> N
             elif isinstance(effect, TakeAnswer):
                 talk.note([*talk.core.accepted(), *talk.core.channel_opened("red5pro"), *talk.core.connected()])
     talk.note(talk.core.unpublished())
-    for kind in (Refused, MakeOffer, Playing):
+    for kind in (Refuse, MakeOffer, StartPlayback):
         assert sum(isinstance(each, kind) for each in talk.effects) <= 1
     heard = codes(talk.effects)
     for code in ("NetConnection.ICE.TrickleCompleted", "NetConnection.DataChannel.Available"):

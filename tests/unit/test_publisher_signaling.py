@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from smproxy.origin.publisher_signaling import (
-    Conversation,
+from smproxy.origin.effects import (
     Effect,
-    KeyFrameInterval,
-    Logged,
-    Refused,
+    EndStream,
+    LogClientLine,
+    Refuse,
     Send,
-    Started,
+    SetKeyFrameInterval,
+    StartStream,
     TakeOffer,
-    Unpublished,
     Via,
 )
+from smproxy.origin.publisher_signaling import PublisherSignaling
 from smproxy.origin.server import read_target
 from smproxy.origin.streams import Streams
 from smproxy.signaling.payloads import ConnectError
@@ -32,7 +32,7 @@ class Talk:
 
     def __init__(self, streams: Streams | None = None, client_id: str = "s1") -> None:
         self.streams = Streams() if streams is None else streams
-        self.core = Conversation(room="live", client_id=client_id, streams=self.streams, owner=self)
+        self.core = PublisherSignaling(scope="live", client_id=client_id, streams=self.streams)
         self.effects: list[Effect] = self.core.opened()
 
     def say(self, via: Via = Via.SOCKET, /, **message: Any) -> list[Effect]:
@@ -73,9 +73,9 @@ def test_a_taken_name_is_refused_but_not_ones_own() -> None:
     second = Talk(streams)
     effects = second.say(isAvailable="s1", bundle=False)
     assert texts(effects) == [{"isAvailable": True}]
-    assert Refused(ConnectError.NAME_IN_USE) in effects
+    assert Refuse(ConnectError.NAME_IN_USE) in effects
     assert texts(second.say(isAvailable="s1", bundle=False)) == [{"isAvailable": True}]
-    assert second.effects.count(Refused(ConnectError.NAME_IN_USE)) == 1
+    assert second.effects.count(Refuse(ConnectError.NAME_IN_USE)) == 1
 
 
 def test_a_subscriber_question_has_no_consequences() -> None:
@@ -103,7 +103,7 @@ def test_starting_names_the_stream_alone() -> None:
     talk = Talk().on_air()
     starting = next(each for each in texts(talk.effects) if each["data"].get("code") == "NetStream.Publish.Start")
     assert starting["data"]["message"] == "s1 starting"
-    assert Started("s1", "live") in talk.effects
+    assert StartStream("s1", "live") in talk.effects
 
 
 def test_a_repeated_publish_is_answered_and_started_once() -> None:
@@ -111,7 +111,7 @@ def test_a_repeated_publish_is_answered_and_started_once() -> None:
     talk = Talk().on_air()
     talk.say(publish="s1", mode="live")
     assert codes(talk.effects).count("NetStream.Publish.Start") == 2
-    assert talk.effects.count(Started("s1", "live")) == 1
+    assert talk.effects.count(StartStream("s1", "live")) == 1
 
 
 def test_the_data_channel_is_announced_after_starting_only() -> None:
@@ -156,7 +156,7 @@ def test_unpublish_is_answered_where_it_was_said_and_ends_once(via: Via) -> None
     assert texts(effects)[0]["data"]["message"] == "s1 stopping"
     again = talk.say(via, unpublish="s1")
     assert texts(again)[0]["data"]["message"] == "s1 stopping"
-    assert talk.effects.count(Unpublished()) == 1
+    assert talk.effects.count(EndStream()) == 1
 
 
 @pytest.mark.parametrize(
@@ -186,10 +186,10 @@ def test_a_ticket_is_answered_with_its_own_id() -> None:
 def test_client_logs_are_passed_on_in_bounds() -> None:
     """Log lines lose their line breaks and are limited in length and number."""
     talk = Talk()
-    assert talk.say(log="WARN", message="a\nb") == [Logged("WARN", "a b")]
+    assert talk.say(log="WARN", message="a\nb") == [LogClientLine("WARN", "a b")]
     for _ in range(1000):
         talk.say(log="INFO", message={"x": "y" * 5000})
-    logged = [each for each in talk.effects if isinstance(each, Logged)]
+    logged = [each for each in talk.effects if isinstance(each, LogClientLine)]
     assert len(logged) <= 200
     assert max(len(each.text) for each in logged) <= 500
 
@@ -199,7 +199,7 @@ def test_a_client_cannot_paint_our_log(text: str) -> None:
     """Control characters come neither with the text nor with the level of a log line, nor in a message that is no string."""
     for message in (text, {"key": text}):
         (logged,) = Talk().say(log=text + "L" * 5000, message=message)
-        assert isinstance(logged, Logged)
+        assert isinstance(logged, LogClientLine)
         assert logged.level.isprintable()
         assert logged.text.isprintable()
         assert len(logged.level) == 16
@@ -213,7 +213,7 @@ def test_the_key_frame_rate_is_clamped(wished: float | None, seconds: float) -> 
     talk = Talk()
     talk.say(**OFFER)
     talk.core.answered("v=0")
-    assert KeyFrameInterval(seconds) in talk.say(publish="s1", keyFramerate=wished)
+    assert SetKeyFrameInterval(seconds) in talk.say(publish="s1", keyFramerate=wished)
 
 
 def test_publish_takes_another_name_when_it_is_free() -> None:
@@ -222,7 +222,7 @@ def test_publish_takes_another_name_when_it_is_free() -> None:
     talk = Talk(streams)
     talk.say(**{**OFFER, "handleOffer": "s2"})
     talk.core.answered("v=0")
-    assert Started("s3", "live") in talk.say(publish="s3", mode="strange")
+    assert StartStream("s3", "live") in talk.say(publish="s3", mode="strange")
     assert not streams.taken_by_another("live", "s2", object())
 
 
@@ -239,9 +239,9 @@ def test_a_publish_under_a_name_that_cannot_be_had_ends_the_attempt(name: str, e
     talk.core.answered("v=0")
     refused = talk.say(publish=name)
     assert texts(refused)[0]["data"]["code"] == "NetStream.Publish.BadName"
-    assert refused[1:] == [Refused(error)]
+    assert refused[1:] == [Refuse(error)]
     assert codes(talk.say(unpublish=name)) == ["NetStream.Unpublish.Success"]
-    assert talk.effects.count(Unpublished()) == 0
+    assert talk.effects.count(EndStream()) == 0
 
 
 @pytest.mark.parametrize(
@@ -281,7 +281,7 @@ def test_offers_are_taken_once_and_never_when_draining() -> None:
     assert codes(talk.say(**OFFER)) == ["NetStream.Publish.Failed"]
     draining = Talk()
     draining.core.draining = True
-    assert Refused(ConnectError.REJECTED) in draining.say(**OFFER)
+    assert Refuse(ConnectError.REJECTED) in draining.say(**OFFER)
 
 
 @pytest.mark.parametrize(
@@ -295,7 +295,7 @@ def test_offers_are_taken_once_and_never_when_draining() -> None:
 def test_an_offer_without_an_offer_is_invalid(message: dict[str, Any]) -> None:
     """handleOffer without an SDP offer is refused as invalid SDP."""
     effects = Talk().say(**message)
-    assert Refused(ConnectError.INVALID_SDP) in effects
+    assert Refuse(ConnectError.INVALID_SDP) in effects
     assert texts(effects)[0]["data"]["message"]
 
 
@@ -328,9 +328,9 @@ def test_any_order_keeps_the_promises(said: list[dict[str, Any]], via: Via) -> N
                 talk.effects += talk.core.answered("v=0")
                 talk.effects += talk.core.channel_opened("red5pro")
     talk.effects += talk.core.media_came()
-    ends = [each for each in talk.effects if isinstance(each, Refused | Unpublished)]
+    ends = [each for each in talk.effects if isinstance(each, Refuse | EndStream)]
     assert len(ends) <= 1
-    assert sum(isinstance(each, Started) for each in talk.effects) <= 1
+    assert sum(isinstance(each, StartStream) for each in talk.effects) <= 1
     assert (
         codes(
             [e for e in talk.effects if isinstance(e, Send) and "isAv" not in e.text and "async" not in e.text]
@@ -360,7 +360,7 @@ def test_targets_are_read(path: str, room: str, client_id: str) -> None:
     """Room and id come from the path and the query, a plus stays a plus, the first id counts."""
     target = read_target(path, "a1")
     assert target is not None
-    assert (target.room, target.client_id, target.attempt) == (room, client_id, "a1")
+    assert (target.scope, target.client_id, target.attempt) == (room, client_id, "a1")
 
 
 @pytest.mark.parametrize("attempt", ["", "x" * 129, "a\nb", "ä"])

@@ -1,0 +1,38 @@
+"""The attempts that the manager announced and whose clients have not connected yet. Sans-I/O."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+
+#: Seconds for which an announcement holds; the relay gives up its dial long before.
+LIFETIME = 60.0
+#: Announcements that are kept; the oldest makes room.
+MAX_ANNOUNCED = 10_000
+
+
+class Announcements:
+    """Attempt tokens that may be used, each once."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._until: OrderedDict[str, float] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._until)
+
+    def add(self, attempt: str) -> None:
+        """Let the client of an attempt in, once and for a while."""
+        now = self._monotonic()
+        self._until[attempt] = now + LIFETIME
+        self._until.move_to_end(attempt)
+        while len(self._until) > MAX_ANNOUNCED or next(iter(self._until.values())) < now:
+            self._until.popitem(last=False)
+
+    def take(self, attempt: str | None) -> bool:
+        """Use an announcement up; False when there is none."""
+        return attempt is not None and self._until.pop(attempt, 0.0) >= self._monotonic()
+
+    def discard(self, attempt: str) -> None:
+        """Withdraw an announcement; without one nothing happens."""
+        self._until.pop(attempt, None)

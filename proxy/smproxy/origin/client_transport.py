@@ -1,0 +1,111 @@
+"""What the peer connections of publishers and subscribers have in common."""
+
+from __future__ import annotations
+
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import ClassVar
+
+from smproxy.origin.aiortc_adapter import Identity, Link, NotAuthentic
+from smproxy.origin.ice import IceLite
+from smproxy.origin.tasks import Tasks
+from smproxy.origin.transport import Transport, TransportEvents
+
+
+class ClientTransport(ABC):
+    """One client's peer connection: ICE, DTLS, SRTP and the data channel. Ended by ``close``."""
+
+    #: RTP and RTCP sources of one peer; libsrtp keeps a context for each.
+    MAX_SOURCES: ClassVar[int]
+    #: Seconds between two RTCP reports.
+    REPORT_INTERVAL: ClassVar[float] = 1.0
+
+    def __init__(
+        self,
+        events: TransportEvents,
+        *,
+        identity: Identity,
+        monotonic: Callable[[], float],
+        rng: random.Random,
+        tasks: Tasks,
+    ) -> None:
+        self._events = events
+        self._identity = identity
+        self._monotonic = monotonic
+        self._rng = rng
+        self._sources: set[bytes] = set()
+        self._next_report = 0.0
+        self._transport = Transport(events, self._ready, identity=identity, monotonic=monotonic, rng=rng, tasks=tasks)
+
+    @property
+    def ice(self) -> IceLite:
+        """The ICE agent."""
+        return self._transport.ice
+
+    @property
+    def datagrams(self) -> int:
+        """How many datagrams the client sent, for the watchdog."""
+        return self._transport.ice.datagrams
+
+    async def _ready(self, link: Link) -> None:
+        """Let media flow, now that there are keys."""
+        self._next_report = self._monotonic() + self.REPORT_INTERVAL
+        self._use_keys(link)
+        _, self._unprotect_rtcp = link.unprotect()
+        self._events.transport_up()
+        self._transport.ice.take_media(self._receive_media)
+
+    @abstractmethod
+    def _use_keys(self, link: Link) -> None:
+        """Keep what seals and opens packets."""
+
+    @abstractmethod
+    def _receive_media(self, data: bytes) -> None:
+        """Take an SRTP or SRTCP datagram."""
+
+    def _open_rtcp(self, data: bytes) -> bytes | None:
+        """Open an SRTCP datagram; ``None`` when it is not authentic or of a source too many."""
+        source = data[4:8]
+        if source not in self._sources and len(self._sources) >= self.MAX_SOURCES:
+            return None
+        try:
+            compound = self._unprotect_rtcp(data)
+        except NotAuthentic:
+            return None
+        self._sources.add(source)
+        return compound
+
+    def sweep(self, now: float) -> None:
+        """Send what is due; called several times a second. Seconds, monotonic."""
+        if not self._transport.connected or self._transport.closed:
+            return
+        self._send_feedback(now)
+        if now >= self._next_report:
+            self._next_report = max(self._next_report + self.REPORT_INTERVAL, now)
+            self._send_reports(now)
+        self._transport.settle(now)
+
+    @abstractmethod
+    def _send_feedback(self, now: float) -> None:
+        """Do what is due at each sweep."""
+
+    @abstractmethod
+    def _send_reports(self, now: float) -> None:
+        """Send the RTCP reports that are due once a second."""
+
+    def probe(self) -> None:
+        """Send a STUN check to the silent client; its answer is a sign of life."""
+        self._transport.ice.probe()
+
+    def send(self, text: str) -> bool:
+        """Send a text on the data channel; False when there is none, or its client does not read."""
+        return self._transport.send(text)
+
+    async def flush(self, seconds: float) -> None:
+        """Wait until what was sent on the data channel has arrived, at most so long."""
+        await self._transport.flush(seconds)
+
+    async def close(self) -> None:
+        """Close DTLS and the sockets. Does not raise."""
+        await self._transport.close()

@@ -1,0 +1,108 @@
+"""What a client's role is to its session, and what it may use of its session and its origin."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from smproxy.origin.aiortc_adapter import Identity
+from smproxy.origin.client_transport import ClientTransport
+from smproxy.origin.effects import Effect, MakeOffer, TakeAnswer, TakeOffer
+from smproxy.origin.impairments import Impairments
+from smproxy.origin.outputs import Outputs
+from smproxy.origin.role_signaling import RoleSignaling
+from smproxy.origin.settings import OriginSettings
+from smproxy.origin.streams import Streams
+from smproxy.origin.tasks import Tasks
+from smproxy.origin.transport import TransportEvents
+from smproxy.signaling.clock import Clock
+from smproxy.signaling.node import Report, ReportTo, TrackStatistics
+from smproxy.signaling.payloads import ConnectError, Role
+
+
+@dataclass(slots=True, eq=False)
+class OriginServices:
+    """What all sessions of an origin share."""
+
+    settings: OriginSettings
+    clock: Clock
+    rng: random.Random
+    report: ReportTo
+    identity: Identity
+    streams: Streams
+    outputs: Outputs
+    impairments: Impairments
+    tasks: Tasks
+    #: The addresses that media is taken on.
+    addresses: Callable[[], tuple[str, ...]]
+    #: New streams and subscribers are refused.
+    draining: bool = False
+
+
+class RoleSession(TransportEvents, Protocol):
+    """What a role may use of its session."""
+
+    attempt: str
+    scope: str
+    recording: bool
+    ended: bool
+
+    def report(self, report: Report) -> None:
+        """Send a report to the manager."""
+
+    async def perform(self, effects: list[Effect]) -> None:
+        """Perform what follows from the client's own message."""
+
+    def perform_now(self, effects: list[Effect]) -> None:
+        """Perform what follows from any other event."""
+
+    def count_as(self, role: Role) -> None:
+        """Count as load of this role from now on."""
+
+    def negotiating(self) -> None:
+        """Give the client its time to connect, from now on."""
+
+    def leave(self) -> None:
+        """End because the client asked for it."""
+
+    def fail(self) -> None:
+        """End because of an error of ours, which was logged."""
+
+
+class ClientRole(Protocol):
+    """What a session does as publisher or as subscriber."""
+
+    @property
+    def signaling(self) -> RoleSignaling:
+        """The signaling with the client."""
+
+    @property
+    def transport(self) -> ClientTransport | None:
+        """The client's peer connection, once there is one."""
+
+    @property
+    def error_if_client_leaves(self) -> ConnectError:
+        """Why the attempt failed when the client leaves before its transport is up."""
+
+    async def negotiate(self, effect: TakeOffer | MakeOffer | TakeAnswer) -> None:
+        """Make or take an offer or an answer."""
+
+    def perform(self, effect: Effect) -> None:
+        """Perform an effect that only this role knows."""
+
+    def connected(self) -> None:
+        """Act on the transport being up, which was reported."""
+
+    def sweep(self, now: float) -> None:
+        """Do what is due, several times a second."""
+
+    def statistics(self) -> list[TrackStatistics]:
+        """Return the counters of all tracks."""
+
+    def final_reports(self) -> Sequence[Report]:
+        """Return what is to be reported before the end of the peer."""
+
+    def release(self) -> None:
+        """Leave the stream: keep no name and let no media flow."""

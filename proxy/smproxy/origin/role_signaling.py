@@ -1,0 +1,117 @@
+"""What the signaling of publishers and subscribers has in common: messages in, effects out. Sans-I/O."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from smproxy.origin.effects import Effect, LogClientLine, Refuse, Send, Via
+from smproxy.origin.requests import Call, ClientLog, read_call
+from smproxy.origin.streams import Streams
+from smproxy.signaling import messages
+from smproxy.signaling.messages import ClientMessage
+from smproxy.signaling.payloads import ConnectError
+
+_NO_CONNECTION = "No media connection could be made: ICE or DTLS did not come up in time."
+
+
+class RoleSignaling(ABC):
+    """One client's signaling, on its signaling channel (``Via.SOCKET``) and later on its data channel.
+
+    ``switched``: the client has left the socket for the data channel, so that the socket's end is not the stream's end.
+    ``draining``: new streams and subscribers are refused.
+    """
+
+    #: Codes of errors: the negotiation failed, and the client's SDP cannot be used.
+    FAILED: ClassVar[str]
+    INVALID_SDP: ClassVar[str]
+
+    def __init__(self, *, scope: str, streams: Streams) -> None:
+        self.scope = scope
+        self.stream: str | None = None
+        self.switched = False
+        self.draining = False
+        self._streams = streams
+        #: Nothing more is started; questions are still answered.
+        self._over = False
+        self._channel: str | None = None
+        self._channel_announced = False
+        self._log = ClientLog()
+
+    def receive(self, frame: str | bytes, via: Via) -> list[Effect]:
+        """Take a frame. What cannot be read and what is not known is ignored."""
+        if isinstance(frame, bytes):
+            return []
+        message = messages.read_client(frame)
+        return [] if message is None else self.take(message, via)
+
+    @abstractmethod
+    def take(self, message: ClientMessage, via: Via) -> list[Effect]:
+        """Take a message; of several verbs in it the first one in a fixed order counts."""
+
+    def refused(self, error: ConnectError, reason: str) -> list[Effect]:
+        """Refuse the client: its offer or answer cannot be taken, or none can be made."""
+        code = self.INVALID_SDP if error is ConnectError.INVALID_SDP else self.FAILED
+        return self._refuse(error, code, reason, Via.SOCKET)
+
+    def timed_out(self) -> list[Effect]:
+        """Send an error: no connection came about. The end of the attempt is the caller's to report."""
+        self._over = True
+        return [self._error(self.FAILED, _NO_CONNECTION, self._current)]
+
+    def channel_opened(self, label: str) -> list[Effect]:
+        """Take note that the client's data channel is open."""
+        if self._channel is not None:
+            return []
+        self._channel = label
+        return self._notices()
+
+    def kicked(self) -> list[Effect]:
+        """Close the connection of a client on its data channel; one on the socket learns it from the close."""
+        self._over = True
+        if not self.switched or self._channel is None:
+            return []
+        return [Send(messages.connect_status(messages.CONNECT_CLOSED), Via.CHANNEL)]
+
+    def end(self) -> None:
+        """Start nothing more; questions are still answered."""
+        self._over = True
+
+    @abstractmethod
+    def _notices(self) -> list[Effect]:
+        """Send what the client waits for and what is due now; each notice once."""
+
+    def _announce_channel(self) -> list[Effect]:
+        """Announce the data channel, once, and only to a client that may still switch to it."""
+        if self._channel is None or self._channel_announced or self.switched:
+            return []
+        self._channel_announced = True
+        return [Send(messages.data_channel_available(self._channel), Via.SOCKET)]
+
+    def _answer_call(self, message: ClientMessage, via: Via) -> list[Effect]:
+        """Answer a ``callAdapter`` request; one without a ticket expects no reply."""
+        call = read_call(message)
+        if call is None:
+            return []
+        if call.method == "getLiveStreams":
+            return [Send(messages.adapter_reply(call.ticket, self._streams.live(self.scope)), via)]
+        return self._call(call, via)
+
+    def _call(self, call: Call, via: Via) -> list[Effect]:
+        """Answer a call of a method that only one role has."""
+        return [Send(messages.adapter_error(call.ticket, "This origin has no such method."), via)]
+
+    def _log_line(self, level: str, message: ClientMessage) -> list[LogClientLine]:
+        line = self._log.read(level, message)
+        return [] if line is None else [line]
+
+    def _error(self, code: str, reason: str, via: Via) -> Send:
+        return Send(messages.stream_error(code, reason), via)
+
+    def _refuse(self, error: ConnectError, code: str, reason: str, via: Via) -> list[Effect]:
+        self._over = True
+        return [self._error(code, reason, via), Refuse(error)]
+
+    @property
+    def _current(self) -> Via:
+        return Via.CHANNEL if self.switched else Via.SOCKET

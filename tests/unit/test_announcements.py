@@ -1,0 +1,50 @@
+"""The attempts that may connect to an origin."""
+
+from __future__ import annotations
+
+from smproxy.origin.announcements import LIFETIME, MAX_ANNOUNCED, Announcements
+
+
+class Time:
+    """A clock that stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_each_is_good_once() -> None:
+    """An announced attempt is taken once; others and withdrawn ones are not."""
+    announcements = Announcements(Time())
+    announcements.add("a")
+    announcements.add("b")
+    announcements.discard("b")
+    announcements.discard("c")
+    assert not announcements.take(None)
+    assert not announcements.take("b")
+    assert announcements.take("a")
+    assert not announcements.take("a")
+
+
+def test_they_expire() -> None:
+    """After its lifetime an announcement is worth nothing, and it takes no room for ever."""
+    time = Time()
+    announcements = Announcements(time)
+    announcements.add("a")
+    announcements.add("b")
+    time.now += LIFETIME + 1
+    assert not announcements.take("a")
+    announcements.add("c")
+    assert len(announcements) == 1
+
+
+def test_bounded() -> None:
+    """Attempts that never come do not pile up; the latest are kept."""
+    announcements = Announcements(Time())
+    for number in range(MAX_ANNOUNCED + 10):
+        announcements.add(str(number))
+    assert len(announcements) == MAX_ANNOUNCED
+    assert not announcements.take("0")
+    assert announcements.take(str(MAX_ANNOUNCED))
