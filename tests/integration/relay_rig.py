@@ -16,8 +16,8 @@ import pytest
 import uvloop
 from aiohttp import web
 from smproxy.manager.listener import Front
-from smproxy.manager.relay import OriginFilter, Relay, RelayEnd, RelayLimits, RelaySession
-from smproxy.manager.relay.observer import Recorder
+from smproxy.manager.relay import OriginFilter, Relay, RelayedConnection, RelayEnd, RelayLimits
+from smproxy.manager.relay.observer import TranscriptWriter
 from smproxy.manager.upgrade import UpgradeRequest
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.messages import ClientMessage, ServerMessage
@@ -74,11 +74,11 @@ class Heard:
     def dialed(self) -> None:
         self.events.append("dialed")
 
-    def client_said(self, message: ClientMessage | None) -> None:
+    def client_message(self, message: ClientMessage | None) -> None:
         self.events.append("client")
         self.client.append(message)
 
-    def origin_said(self, message: ServerMessage | None) -> None:
+    def origin_message(self, message: ServerMessage | None) -> None:
         self.events.append("origin")
         self.origin.append(message)
 
@@ -100,7 +100,7 @@ class Rig:
     front: Front
     relay: Relay
     heard: list[Heard] = field(default_factory=list)
-    sessions: list[RelaySession] = field(default_factory=list)
+    connections: list[RelayedConnection] = field(default_factory=list)
     targets: list[str] = field(default_factory=list)
     writers: list[asyncio.StreamWriter] = field(default_factory=list)
 
@@ -144,7 +144,7 @@ async def rig(
     origin_filter: OriginFilter | None = None,
     server_ssl: ssl.SSLContext | None = None,
     observer: Callable[[], Any] = Heard,
-    record: Recorder | None = None,
+    record: TranscriptWriter | None = None,
     upgrade: Callable[[UpgradeRequest], None] | None = None,
     target: str = "/live/?id=s",
     headers: dict[str, str] | None = None,
@@ -158,7 +158,7 @@ async def rig(
         heard = observer()
         running.heard.append(heard)
         running.targets.append(request.target)
-        running.sessions.append(
+        running.connections.append(
             relay.open(
                 request,
                 host=origin_host,
@@ -167,7 +167,7 @@ async def rig(
                 headers=headers or {},
                 observer=heard,
                 origin_filter=origin_filter,
-                record=record,
+                transcript=record,
             )
         )
 
@@ -204,7 +204,7 @@ async def rig(
         await runner.cleanup()
         await eventually(lambda: front.connections == 0, 5, "connections are left")
         await server.wait_closed()
-        assert not relay.sessions
+        assert not relay.connections
 
 
 @contextlib.asynccontextmanager

@@ -170,7 +170,7 @@ async def test_latency_and_the_end(start_simulator: StartSimulator, publisher: M
     relay = simulator.manager._relay
     if by == "simulator":
         await simulator.stop()
-    await eventually(lambda: not relay.sessions, 12)
+    await eventually(lambda: not relay.connections, 12)
 
 
 async def test_candidates_reordered(start_simulator: StartSimulator, publisher: MakePublisher) -> None:
@@ -316,9 +316,9 @@ async def test_a_client_that_leaves_meanwhile(start_simulator: StartSimulator) -
     """Nothing is left of a session whose client goes while a fault waits."""
     simulator = await start_simulator()
     async with connect(f"{simulator.url}?id=s&customerScope=acme&simulate=origin-unreachable:after=60") as socket:
-        await eventually(lambda: simulator.manager._relay.sessions)
+        await eventually(lambda: simulator.manager._relay.connections)
         socket.transport.abort()
-    await eventually(lambda: not simulator.manager._relay.sessions, 10)
+    await eventually(lambda: not simulator.manager._relay.connections, 10)
     with pytest.raises(ConnectionClosed):
         async with connect(f"{simulator.url}?id=s&customerScope=acme&simulate=close:stage=connect:code=3000") as socket:
             await socket.recv()

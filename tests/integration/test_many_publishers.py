@@ -22,7 +22,7 @@ WITH_MEDIA = 20
 #: How many may be shaking hands at a time: more would only wait for the processor.
 AT_A_TIME = 25
 #: What lives as long as a session does.
-PER_SESSION = ("Session", "Attempt", "RelaySession", "Peer", "RTCPeerConnection", "RTCDtlsTransport")
+PER_SESSION = ("Session", "Attempt", "RelayedConnection", "Peer", "RTCPeerConnection", "RTCDtlsTransport")
 
 
 async def publish_all(url: str, count: int, with_media: int) -> list[Publisher]:

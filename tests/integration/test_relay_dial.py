@@ -184,7 +184,7 @@ async def test_unreachable_origin(subprotocols: list[str]) -> None:
         assert "cannot be reached" in reason
         assert running.heard[0].events == ["dial_failed"]
         assert running.heard[0].failure.startswith(reason)
-        assert not running.sessions[0].client_connected
+        assert not running.connections[0].client_connected
 
 
 @on_both_loops
@@ -275,9 +275,9 @@ async def test_what_the_client_says_early_waits_for_the_origin() -> None:
         reader, writer = await running.connect()
         writer.write(handshake() + message * 400)
         await reader.readuntil(b"\r\n\r\n")
-        await eventually(lambda: running.sessions[0]._client.stalled)
+        await eventually(lambda: running.connections[0]._client.read_paused)
         assert running.heard[0].events == []
-        assert running.sessions[0].client_bytes < 400 * len(message)
+        assert running.connections[0].client_bytes < 400 * len(message)
         go.set()
         await eventually(lambda: len(running.heard[0].client) == 400)
         assert running.heard[0].events[0] == "dialed"
@@ -324,7 +324,7 @@ async def test_client_resets_at_once() -> None:
             writer.transport.abort()
         async with connect(running.url):  # the others were seen by now
             await eventually(lambda: running.relay._dials)
-        await eventually(lambda: not running.relay._dials and not running.relay.sessions)
+        await eventually(lambda: not running.relay._dials and not running.relay.connections)
 
 
 @on_both_loops
@@ -332,8 +332,8 @@ async def test_proxy_closes_during_the_dial() -> None:
     """A session that is closed before the origin answered says so to the page, closes with that code, and is told once."""
     async with raw_origin(hang) as port, rig(port) as running, connect(running.url) as client:
         await eventually(lambda: running.relay._dials)
-        running.sessions[0].close(4002, "kicked")
-        running.sessions[0].close(4003, "again")
+        running.connections[0].close(4002, "kicked")
+        running.connections[0].close(4003, "again")
         assert await client.recv() == messages.connect_error(messages.CONNECT_FAILED)
         with pytest.raises(ConnectionClosed):
             await client.recv()

@@ -118,7 +118,7 @@ async def test_close_waits_for_the_end_of_a_frame_on_its_way() -> None:
         reader, writer = await raw_client(running)
         assert await reader.readexactly(100) == frame[:100]
         writer.write(b"\xff\xff")
-        await eventually(lambda: running.sessions[0]._end is not None)
+        await eventually(lambda: running.connections[0]._end is not None)
         go.set()
         rest = await reader.read()
         assert rest[:160] == frame[100:]
@@ -142,7 +142,7 @@ async def test_frame_that_never_ends_does_not_hold_up_the_end() -> None:
     ):
         reader, _ = await raw_client(running)
         assert await reader.readexactly(8) == b"\x81\x7e\x01\x00half"
-        running.sessions[0].close(1001, "stop")
+        running.connections[0].close(1001, "stop")
         assert await reader.read() == b""
         assert await running.end() == RelayEnd("proxy", 1001, False, "stop")
 
@@ -181,13 +181,13 @@ async def test_session_closed_by_the_proxy() -> None:
 
     async with origin(handler) as port, rig(port) as running, connect(running.url) as client:
         await eventually(lambda: running.heard[0].events == ["dialed"])
-        running.sessions[0].close(4003, "kicked")
+        running.connections[0].close(4003, "kicked")
         with pytest.raises(ConnectionClosed):
             await client.recv()
         assert (client.close_code, client.close_reason) == (4003, "kicked")
         await eventually(lambda: seen == [(4003, "kicked")])
         assert await running.end() == RelayEnd("proxy", 4003, False, "kicked")
-        running.sessions[0].close(1000, "too late")
+        running.connections[0].close(1000, "too late")
 
 
 @on_both_loops
@@ -201,7 +201,7 @@ async def test_stop_with_live_sessions() -> None:
         await stubborn_reader.readuntil(b"\r\n\r\n")
         await eventually(lambda: running.heard[5].events == ["dialed"])
         await running.relay.stop(1001, "maintenance", timeout=0.2)
-        assert not running.relay.sessions
+        assert not running.relay.connections
         for client in clients:
             await client.wait_closed()
             assert (client.close_code, client.close_reason) == (1001, "maintenance")
@@ -220,11 +220,11 @@ class Broken(Heard):
         super().dialed()
         raise RuntimeError("dialed")
 
-    def client_said(self, message: object) -> None:
-        raise RuntimeError("client_said")
+    def client_message(self, message: object) -> None:
+        raise RuntimeError("client_message")
 
-    def origin_said(self, message: object) -> None:
-        raise RuntimeError("origin_said")
+    def origin_message(self, message: object) -> None:
+        raise RuntimeError("origin_message")
 
     def ended(self, end: RelayEnd) -> None:
         super().ended(end)
@@ -240,7 +240,7 @@ async def test_broken_observer_hurts_no_traffic() -> None:
                 await client.send(f'{{"log":"{number}"}}')
                 assert await client.recv() == f'{{"log":"{number}"}}'
         assert (await running.end()).code == 1000
-        await eventually(lambda: running.sessions[0].observer_failures == 8)
+        await eventually(lambda: running.connections[0].observer_failures == 8)
 
 
 @on_both_loops
@@ -271,7 +271,7 @@ async def test_broken_record_hurts_no_traffic() -> None:
                 await client.send(f'{{"log":"{number}"}}')
                 assert await client.recv() == f'{{"log":"{number}"}}'
         assert (await running.end()).code == 1000
-        await eventually(lambda: running.sessions[0].observer_failures == 7)
+        await eventually(lambda: running.connections[0].observer_failures == 7)
         assert running.heard[0].events[-1] == "ended"
 
 
@@ -280,8 +280,8 @@ async def test_observer_that_closes_the_session_while_it_is_told() -> None:
     """An observer may end the session from within a call."""
 
     class Closing(Heard):
-        def client_said(self, message: object) -> None:
-            running.sessions[0].close(1008, "that word")
+        def client_message(self, message: object) -> None:
+            running.connections[0].close(1008, "that word")
 
     async with origin(swallow) as port, rig(port, observer=Closing) as running, connect(running.url) as client:
         await client.send("hello")

@@ -26,7 +26,7 @@ async def test_messages_go_both_ways_and_are_heard() -> None:
         for message in ('{"isAvailable":"s","bundle":true}', "no JSON", b"\x00\x01", "", "ä" * 40_000):
             await client.send(message)
             assert await client.recv() == message
-        heard, session = running.heard[0], running.sessions[0]
+        heard, session = running.heard[0], running.connections[0]
         await eventually(lambda: len(heard.origin) == 5)
         assert heard.events[0] == "dialed"
         assert heard.client[0] is not None
@@ -199,7 +199,7 @@ async def test_what_was_said_before_the_socket_closed_reaches_the_origin() -> No
         reader, writer = await running.connect()
         writer.write(handshake())
         await reader.readuntil(b"\r\n\r\n")
-        await eventually(lambda: running.sessions[0].origin_bytes > 0)
+        await eventually(lambda: running.connections[0].origin_bytes > 0)
         writer.write(message + close)
         writer.close()
         end = await running.end()
@@ -278,10 +278,10 @@ async def test_stalled_reader_stops_the_sender(stalled: str) -> None:
         await reader.readuntil(b"\r\n\r\n")
         await eventually(lambda: bool(running.heard and running.heard[0].events))
         mine = asyncio.create_task(pour(writer, masked) if stalled == "origin" else drink(reader))
-        session = running.sessions[0]
+        session = running.connections[0]
         legs = {"client": session._client, "origin": session._origin}
         sender = legs["origin" if stalled == "client" else "client"]
-        await eventually(lambda: sender.stalled, 20)
+        await eventually(lambda: sender.read_paused, 20)
         seen = sender.received
         assert legs[stalled].transport.get_write_buffer_size() <= 64 * 1024 + 256 * 1024
         assert sent["bytes"] < total
@@ -289,7 +289,7 @@ async def test_stalled_reader_stops_the_sender(stalled: str) -> None:
         await eventually(lambda: got["bytes"] >= total, 60)
         await mine
         assert seen < sender.received
-        assert not sender.stalled
+        assert not sender.read_paused
         writer.close()
         await running.end()
 

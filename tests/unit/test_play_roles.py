@@ -51,7 +51,7 @@ def manager_role(said: list[dict[str, Any]]) -> Role:
     node = Node("h", "h", 1)
     attempt = Attempt("t", 1, params, node, Client(remote_ip="h"), report=lambda *_: None, over=lambda _: None)
     for message in said:
-        attempt.client_said(messages.read_client(json.dumps(message)))
+        attempt.client_message(messages.read_client(json.dumps(message)))
     return attempt.role
 
 

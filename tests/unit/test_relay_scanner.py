@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from smproxy.manager.relay.frames import close_frame, frame, ping_frame, text_frame
-from smproxy.manager.relay.message_filter import Gate
-from smproxy.manager.relay.scanner import Scanner
+from smproxy.manager.relay.message_filter import MessageFilter
+from smproxy.manager.relay.scanner import FrameScanner
 from websockets.frames import BINARY, CLOSE, CONT, PING, PONG, TEXT, Close, Frame, Opcode
 
 LIMIT = 1000
 MASK = b"\x01\x80\xff\x10"
 
 
-def feed(scanner: Scanner | Gate, data: bytes, cuts: list[int] | None = None) -> bytes:
+def feed(scanner: FrameScanner | MessageFilter, data: bytes, cuts: list[int] | None = None) -> bytes:
     """Feed in pieces; every piece of output must end where the scanner says."""
     if cuts is None:
         return scanner.feed(data)
@@ -27,8 +27,8 @@ def feed(scanner: Scanner | Gate, data: bytes, cuts: list[int] | None = None) ->
 
 def scan(
     data: bytes, *, masked: bool = False, cuts: list[int] | None = None, limit: int = LIMIT
-) -> tuple[Scanner, bytes]:
-    scanner = Scanner(masked=masked, max_message=limit)
+) -> tuple[FrameScanner, bytes]:
+    scanner = FrameScanner(masked=masked, max_message=limit)
     return scanner, feed(scanner, data, cuts)
 
 
@@ -75,7 +75,13 @@ def test_valid_frames_pass_unchanged(
     data = b"".join(wire(opcode, payload, fin=fin, mask=masked) for opcode, payload, fin in frames)
     for how in (None, cuts, list(range(len(data)))):
         scanner, out = scan(data, masked=masked, cuts=how)
-        assert (out, scanner.said, scanner.fault, scanner.gap, scanner.ended) == (data, said, None, 0, False)
+        assert (out, scanner.messages, scanner.violation, scanner.to_boundary, scanner.ended) == (
+            data,
+            said,
+            None,
+            0,
+            False,
+        )
 
 
 @given(st.binary(max_size=400), st.booleans(), cut_points)
@@ -84,16 +90,21 @@ def test_garbage_byte_by_byte_agrees_with_all_at_once(data: bytes, masked: bool,
     whole, out = scan(data, masked=masked)
     for how in (cuts, list(range(len(data)))):
         parts, piecewise = scan(data, masked=masked, cuts=how)
-        assert (parts.said, parts.fault, parts.close, parts.gap) == (whole.said, whole.fault, whole.close, whole.gap)
+        assert (parts.messages, parts.violation, parts.close_frame, parts.to_boundary) == (
+            whole.messages,
+            whole.violation,
+            whole.close_frame,
+            whole.to_boundary,
+        )
         assert piecewise.startswith(out)
         assert data.startswith(piecewise)
 
 
 @given(conversation(), st.booleans(), cut_points, st.sampled_from(["pass", "drop", "replace"]))
-def test_gate_decides_message_by_message(
+def test_filter_decides_message_by_message(
     made: tuple[list[tuple[Opcode, bytes, bool]], list[bytes | None]], masked: bool, cuts: list[int], verdict: str
 ) -> None:
-    """A gate gives each message to its judge once, lets control frames by, and its output always ends at a boundary."""
+    """A filter decides on each message once, lets control frames by, and its output always ends at a boundary."""
     frames, said = made
     data = b"".join(wire(opcode, payload, fin=fin, mask=masked) for opcode, payload, fin in frames)
     judged: list[bytes | None] = []
@@ -101,17 +112,17 @@ def test_gate_decides_message_by_message(
     def decide(message: bytes | None, raw: bytes) -> bytes:
         judged.append(message)
         inner, _ = scan(raw, masked=masked)
-        assert inner.said == [message]
+        assert inner.messages == [message]
         return {"pass": raw, "drop": b"", "replace": wire(TEXT, b"other", mask=masked)}[verdict]
 
-    gate = Gate(Scanner(masked=masked, max_message=LIMIT), decide, max_message=LIMIT)
-    out = feed(gate, data, cuts)
+    message_filter = MessageFilter(FrameScanner(masked=masked, max_message=LIMIT), decide, max_message=LIMIT)
+    out = feed(message_filter, data, cuts)
     after, again = scan(out, masked=masked)
     assert again == out
-    assert judged == said == gate.said
+    assert judged == said == message_filter.messages
     expected = {"pass": said, "drop": [], "replace": [b"other" for _ in said]}[verdict]
-    assert after.said == expected
-    assert after.gap == gate.gap == 0
+    assert after.messages == expected
+    assert after.to_boundary == message_filter.to_boundary == 0
 
 
 def head(first: int, second: int, rest: bytes = b"") -> bytes:
@@ -141,26 +152,26 @@ def test_bad_header_is_not_let_through(bad: bytes, code: int, bytewise: bool) ->
     good = wire(TEXT, b"hello") + wire(PING, b"x")
     data = good + bad + wire(TEXT, b"never")
     scanner, out = scan(data, cuts=list(range(len(data))) if bytewise else None)
-    assert scanner.fault is not None
-    assert scanner.fault.code == code
+    assert scanner.violation is not None
+    assert scanner.violation.code == code
     assert out == good
-    assert scanner.said == [b"hello"]
+    assert scanner.messages == [b"hello"]
     assert scanner.feed(b"more") == b""
 
 
 def test_unmasked_client_frame_is_a_fault() -> None:
     """A client's frame must be masked."""
     scanner, out = scan(wire(TEXT, b"hello"), masked=True)
-    assert scanner.fault is not None
-    assert (scanner.fault.code, out) == (1002, b"")
+    assert scanner.violation is not None
+    assert (scanner.violation.code, out) == (1002, b"")
 
 
 def test_new_message_within_a_fragmented_one_is_a_fault() -> None:
     """Fragments of two messages cannot be mixed."""
     start = wire(TEXT, b"a", fin=False)
     scanner, out = scan(start + wire(TEXT, b"b"))
-    assert scanner.fault is not None
-    assert (scanner.fault.code, out) == (1002, start)
+    assert scanner.violation is not None
+    assert (scanner.violation.code, out) == (1002, start)
 
 
 def test_message_larger_than_the_limit_is_a_fault_though_its_frames_are_small() -> None:
@@ -168,23 +179,23 @@ def test_message_larger_than_the_limit_is_a_fault_though_its_frames_are_small() 
     for kind in (TEXT, BINARY):
         fits = wire(kind, b"a" * 600, fin=False) + wire(CONT, b"a" * 400, fin=False)
         scanner, out = scan(fits + wire(CONT, b"a"))
-        assert scanner.fault is not None
-        assert (scanner.fault.code, out) == (1009, fits)
+        assert scanner.violation is not None
+        assert (scanner.violation.code, out) == (1009, fits)
 
 
 @pytest.mark.parametrize("masked", [False, True])
 def test_whole_text_larger_than_the_limit_is_a_fault(masked: bool) -> None:
     """A text that comes in one piece is measured too."""
     scanner, out = scan(wire(TEXT, b"a" * (LIMIT + 1), mask=masked), masked=masked)
-    assert scanner.fault is not None
-    assert (scanner.fault.code, out) == (1009, b"")
+    assert scanner.violation is not None
+    assert (scanner.violation.code, out) == (1009, b"")
 
 
 def test_message_of_just_the_limit_passes() -> None:
     """The limit is inclusive, in one frame or more."""
     data = wire(TEXT, b"a" * LIMIT) + wire(TEXT, b"a" * 999, fin=False) + wire(CONT, b"a")
     scanner, out = scan(data)
-    assert (scanner.fault, out, scanner.said) == (None, data, [b"a" * LIMIT, b"a" * LIMIT])
+    assert (scanner.violation, out, scanner.messages) == (None, data, [b"a" * LIMIT, b"a" * LIMIT])
 
 
 @pytest.mark.parametrize("masked", [False, True])
@@ -192,19 +203,19 @@ def test_text_that_is_not_utf8_is_a_fault(masked: bool) -> None:
     """Invalid UTF-8 is withheld when its frame came as a whole; of a frame that was under way the rest goes on."""
     for text in (b"\xc3", b"a longer text \xff", b"\xff" * 300):
         scanner, out = scan(wire(TEXT, text, mask=masked), masked=masked)
-        assert scanner.fault is not None
-        assert (scanner.fault.code, out, scanner.gap) == (1007, b"", 0)
+        assert scanner.violation is not None
+        assert (scanner.violation.code, out, scanner.to_boundary) == (1007, b"", 0)
     longer = wire(TEXT, b"abc\xff", mask=masked)
     scanner, out = scan(longer, masked=masked, cuts=[len(longer) - 1])
-    assert scanner.fault is not None
-    assert (scanner.fault.code, out, scanner.gap) == (1007, longer, 0)
+    assert scanner.violation is not None
+    assert (scanner.violation.code, out, scanner.to_boundary) == (1007, longer, 0)
 
 
 def test_character_split_over_fragments_is_valid() -> None:
     """UTF-8 is checked for the message, not for its fragments."""
     data = wire(TEXT, b"\xc3", fin=False) + wire(CONT, b"\xa4")
     scanner, out = scan(data)
-    assert (scanner.said, out) == (["ä".encode()], data)
+    assert (scanner.messages, out) == (["ä".encode()], data)
 
 
 @pytest.mark.parametrize("masked", [False, True])
@@ -212,7 +223,7 @@ def test_close_frame_ends_the_direction(masked: bool) -> None:
     """A Close frame goes on, its code and reason are known, and what follows it is dropped."""
     close = wire(CLOSE, Close(4001, "bye").serialize(), mask=masked)
     scanner, out = scan(close + wire(TEXT, b"late", mask=masked), masked=masked)
-    assert (out, scanner.close, scanner.ended, scanner.fault, scanner.said) == (
+    assert (out, scanner.close_frame, scanner.ended, scanner.violation, scanner.messages) == (
         close,
         Close(4001, "bye"),
         True,
@@ -224,7 +235,7 @@ def test_close_frame_ends_the_direction(masked: bool) -> None:
 def test_close_frame_without_a_code_counts_as_1005() -> None:
     """An empty Close frame is valid."""
     scanner, out = scan(wire(CLOSE, b""))
-    assert (scanner.close, out) == (Close(1005, ""), b"\x88\x00")
+    assert (scanner.close_frame, out) == (Close(1005, ""), b"\x88\x00")
 
 
 @pytest.mark.parametrize(
@@ -234,38 +245,38 @@ def test_close_frame_without_a_code_counts_as_1005() -> None:
 def test_bad_close_frame_is_a_fault(payload: bytes, code: int) -> None:
     """A Close frame that a browser would not accept does not reach one."""
     scanner, out = scan(frame(CLOSE, payload))
-    assert scanner.fault is not None
-    assert (scanner.fault.code, scanner.close, out) == (code, None, b"")
+    assert scanner.violation is not None
+    assert (scanner.violation.code, scanner.close_frame, out) == (code, None, b"")
 
 
 def test_gap_leads_to_the_next_boundary() -> None:
     """Within a frame the gap says how many bytes are missing; in a header that is held back it is 0."""
     data = wire(TEXT, b"a" * 200)
-    scanner = Scanner(masked=False, max_message=LIMIT)
+    scanner = FrameScanner(masked=False, max_message=LIMIT)
     assert scanner.feed(data[:3]) == b""
-    assert scanner.gap == 0
+    assert scanner.to_boundary == 0
     assert scanner.feed(data[3:54]) == data[:54]
-    assert scanner.gap == 150
+    assert scanner.to_boundary == 150
     assert scanner.feed(data[54:]) == data[54:]
-    assert scanner.gap == 0
+    assert scanner.to_boundary == 0
 
 
-def test_gate_holds_no_endless_row_of_empty_fragments() -> None:
+def test_filter_holds_no_endless_row_of_empty_fragments() -> None:
     """Fragments without payload are not held for ever."""
-    gate = Gate(Scanner(masked=False, max_message=LIMIT), lambda _, raw: raw, max_message=LIMIT)
-    assert gate.feed(wire(TEXT, b"a", fin=False)) == b""
+    message_filter = MessageFilter(FrameScanner(masked=False, max_message=LIMIT), lambda _, raw: raw, max_message=LIMIT)
+    assert message_filter.feed(wire(TEXT, b"a", fin=False)) == b""
     for _ in range(40_000):
-        assert gate.feed(b"\x00\x00") == b""
-    assert gate.fault is not None
-    assert gate.fault.code == 1009
+        assert message_filter.feed(b"\x00\x00") == b""
+    assert message_filter.violation is not None
+    assert message_filter.violation.code == 1009
 
 
-def test_gate_passes_a_close_frame_and_drops_the_message_it_cuts_off() -> None:
+def test_filter_passes_a_close_frame_and_drops_the_message_it_cuts_off() -> None:
     """A Close frame never waits."""
-    gate = Gate(Scanner(masked=False, max_message=LIMIT), lambda _, raw: raw, max_message=LIMIT)
+    message_filter = MessageFilter(FrameScanner(masked=False, max_message=LIMIT), lambda _, raw: raw, max_message=LIMIT)
     close = close_frame(1000, "")
-    assert gate.feed(wire(TEXT, b"a", fin=False) + close) == close
-    assert gate.close == Close(1000, "")
+    assert message_filter.feed(wire(TEXT, b"a", fin=False) + close) == close
+    assert message_filter.close_frame == Close(1000, "")
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 65535, 65536])
@@ -274,10 +285,10 @@ def test_own_frames_are_what_a_scanner_accepts(size: int, mask: bytes | None) ->
     """The frames of the relay are valid at every length encoding, masked or not."""
     data = text_frame("a" * size, mask) + ping_frame(mask) + close_frame(1001, "gone", mask)
     scanner, out = scan(data, masked=mask is not None, limit=65536)
-    assert (out, scanner.said, scanner.close) == (data, [b"a" * size], Close(1001, "gone"))
+    assert (out, scanner.messages, scanner.close_frame) == (data, [b"a" * size], Close(1001, "gone"))
 
 
 def test_close_reason_is_cut_at_a_character() -> None:
     """A reason that is too long for a control frame keeps 123 bytes at most, and stays UTF-8."""
     scanner, _ = scan(close_frame(1014, "ä" * 100))
-    assert scanner.close == Close(1014, "ä" * 61)
+    assert scanner.close_frame == Close(1014, "ä" * 61)

@@ -63,11 +63,11 @@ class Message:
         )
 
 
-class Line(Protocol):
+class SignalingSession(Protocol):
     """What a fault can do beside letting messages pass. Nothing is done once the session is over."""
 
-    def say(self, to: Side, text: str) -> None:
-        """Say something to one side now."""
+    def send(self, to: Side, text: str) -> None:
+        """Send a message to one side now."""
 
     def forward(self, to: Side, messages: Sequence[Message]) -> None:
         """Let messages go on that were kept."""
@@ -88,7 +88,7 @@ class Line(Protocol):
 class SignalingFault:
     """What one fault does to one session. The methods are given each message, and return what goes on in its place."""
 
-    line: Line
+    session: SignalingSession
 
     def opened(self) -> None:
         """Both sides are connected."""

@@ -119,8 +119,8 @@ class Admission:
                 headers={ATTEMPT_HEADER: attempt.token} if node.reports else {},
                 observer=attempt,
                 origin_filter=origin_filter,
-                record=self._records.open(attempt.session, _url(request)),
-                detour=self._interference.detour(plan, attempt, origin_filter),
+                transcript=self._records.open(attempt.session, _url(request)),
+                faults=self._interference.pipeline(plan, attempt, origin_filter),
                 unreachable=None if unreachable is None else float(unreachable.parameters["after"]),
             )
         except ValueError as error:  # what was checked above should not get here, but no session may hang on it

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from msgspec import UNSET
 
 from smproxy.manager.origin_registry import Node
+from smproxy.manager.relay.connection import RelayedConnection
 from smproxy.manager.relay.observer import RelayEnd
-from smproxy.manager.relay.session import RelaySession
 from smproxy.signaling import messages
 from smproxy.signaling.messages import ClientMessage, ServerMessage
 from smproxy.signaling.node import AttemptFailed, PeerEnded, Report, StreamStarted, TransportUp
@@ -64,7 +64,7 @@ class Attempt:
         self.node = node
         self.client = client
         self.role = params.role
-        self.relay: RelaySession | None = None
+        self.relay: RelayedConnection | None = None
         self.relay_ended = False
         self.switched = False
         self.up = False
@@ -86,7 +86,7 @@ class Attempt:
         self._fail(ConnectError.ORIGIN_UNREACHABLE)
         self._over()
 
-    def client_said(self, message: ClientMessage | None) -> None:
+    def client_message(self, message: ClientMessage | None) -> None:
         """Read along with the client."""
         if message is None:
             return  # the relay counts what cannot be read
@@ -107,7 +107,7 @@ class Attempt:
             self._role_told = True
             self.role = role
 
-    def origin_said(self, message: ServerMessage | None) -> None:
+    def origin_message(self, message: ServerMessage | None) -> None:
         """Read along with the origin."""
         if message is not None and not self.node.reports:
             self._conclude(message)

@@ -13,8 +13,8 @@ from smproxy.faults.catalog import Simulated, read_simulate
 from smproxy.faults.fault_registry import MAX_SESSIONS
 from smproxy.faults.signaling_fault import SignalingFault
 from smproxy.manager.attempt import Attempt
-from smproxy.manager.relay.fault_pipeline import Detour
-from smproxy.manager.relay.filter import OriginFilter
+from smproxy.manager.relay.fault_pipeline import FaultPipeline
+from smproxy.manager.relay.origin_filter import OriginFilter
 from smproxy.manager.sessions import Sessions
 from smproxy.signaling.node import AttemptFailed, Evict, Inject, Lift, PeerEnded
 from smproxy.signaling.params import ConnectionParams, ParamError
@@ -82,7 +82,7 @@ class Interference:
             tuple(each for each in asked if each.kind.room is Room.HOOKS),
         )
 
-    def detour(self, plan: Plan, attempt: Attempt, origin_filter: OriginFilter | None) -> Detour | None:
+    def pipeline(self, plan: Plan, attempt: Attempt, origin_filter: OriginFilter | None) -> FaultPipeline | None:
         """Make what the messages of a session pass; ``None`` when no fault wants to see them."""
         faults: list[tuple[SignalingFault, Callable[[str], None]]] = []
         for fault in plan.faults:
@@ -91,7 +91,7 @@ class Interference:
                 faults.append((act, partial(_note, fault, attempt.session, plan.params)))
         if not faults:
             return None
-        return Detour(faults, refused=partial(self._refused, attempt), origin_filter=origin_filter)
+        return FaultPipeline(faults, refused=partial(self._refused, attempt), origin_filter=origin_filter)
 
     def begin(self, plan: Plan, attempt: Attempt) -> None:
         """Begin what is not done on the relay."""

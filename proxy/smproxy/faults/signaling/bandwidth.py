@@ -25,15 +25,15 @@ class Bandwidth(OnSocket):
     def from_origin(self, message: Message) -> Sequence[Message]:
         """Wait for the start."""
         if message.says_starting:
-            self.line.later(self._after, self._tell)
+            self.session.later(self._after, self._tell)
         return super().from_origin(message)
 
     def _tell(self) -> None:
         code = self._codes.pop(0)
-        self.line.acted(code)
-        self.line.say("client", messages.connect_status(code))
+        self.session.acted(code)
+        self.session.send("client", messages.connect_status(code))
         if self._codes:
-            self.line.later(self._every, self._tell)
+            self.session.later(self._every, self._tell)
 
 
 FAULT = FaultKind(

@@ -41,7 +41,7 @@ class CandidatesReordered(SignalingFault):
             return self._mixed(self._of_client)
         if not self._waiting:
             self._waiting = True
-            self.line.later(PATIENCE, lambda: self.line.forward("origin", self._mixed(self._of_client)))
+            self.session.later(PATIENCE, lambda: self.session.forward("origin", self._mixed(self._of_client)))
         return ()
 
     def from_origin(self, message: Message) -> Sequence[Message]:
@@ -64,7 +64,7 @@ class CandidatesReordered(SignalingFault):
         mixed = kept.copy()
         kept.clear()
         if mixed:
-            self.line.acted()
+            self.session.acted()
             self._rng.shuffle(mixed)
         return mixed
 

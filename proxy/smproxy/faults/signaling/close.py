@@ -35,12 +35,12 @@ class CloseAtStage(OnSocket):
         if stage != self._stage and not live:
             return (message,)
         self._due = True
-        self.line.later(self._after, self._close)
+        self.session.later(self._after, self._close)
         return (message,) if live else ()
 
     def _close(self) -> None:
-        self.line.acted(f"at {self._stage} with {self._code}")
-        self.line.close(self._code, self._reason)
+        self.session.acted(f"at {self._stage} with {self._code}")
+        self.session.close(self._code, self._reason)
 
 
 FAULT = FaultKind(

@@ -20,7 +20,7 @@ class Latency(SignalingFault):
             return 0.0
         if not self._told:
             self._told = True
-            self.line.acted()
+            self.session.acted()
         seconds: float = max(0.0, self._mean + self._rng.uniform(-self._jitter, self._jitter))
         return seconds
 

@@ -24,10 +24,10 @@ class NameInUse(SignalingFault):
         """Answer the question; what comes after it waits for nobody."""
         if message.client.is_available is UNSET:
             return (message,)
-        self.line.acted()
-        self.line.say("client", messages.availability(True))
-        self.line.refused(ConnectError.NAME_IN_USE)
-        self.line.later(self._grace, lambda: self.line.close(NORMAL, "the stream name is in use"))
+        self.session.acted()
+        self.session.send("client", messages.availability(True))
+        self.session.refused(ConnectError.NAME_IN_USE)
+        self.session.later(self._grace, lambda: self.session.close(NORMAL, "the stream name is in use"))
         return ()
 
 

@@ -16,7 +16,7 @@ class NoStarting(OnSocket):
     def from_origin(self, message: Message) -> Sequence[Message]:
         """Keep the start back, and the notice that would come after it."""
         if message.says_starting:
-            self.line.acted()
+            self.session.acted()
             return ()
         return super().from_origin(message)
 

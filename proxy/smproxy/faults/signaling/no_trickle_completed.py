@@ -18,7 +18,7 @@ class NoTrickleCompleted(SignalingFault):
         """Keep the end of candidates back."""
         if message.code not in TRICKLE_CODES:
             return (message,)
-        self.line.acted()
+        self.session.acted()
         return ()
 
 

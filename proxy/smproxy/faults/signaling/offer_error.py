@@ -21,9 +21,9 @@ class OfferError(SignalingFault):
         """Refuse the offer."""
         if message.client.handle_offer is UNSET:
             return (message,)
-        self.line.acted()
-        self.line.say("client", self._error)
-        self.line.refused(ConnectError.INVALID_SDP)
+        self.session.acted()
+        self.session.send("client", self._error)
+        self.session.refused(ConnectError.INVALID_SDP)
         return ()
 
 

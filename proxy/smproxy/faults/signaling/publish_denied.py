@@ -21,9 +21,9 @@ class PublishDenied(SignalingFault):
         """Refuse to start the stream."""
         if message.client.publish is UNSET:
             return (message,)
-        self.line.acted()
-        self.line.say("client", self._error)
-        self.line.refused(ConnectError.REJECTED)
+        self.session.acted()
+        self.session.send("client", self._error)
+        self.session.refused(ConnectError.REJECTED)
         return ()
 
 

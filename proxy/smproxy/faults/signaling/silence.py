@@ -28,7 +28,7 @@ class Silence(SignalingFault):
     def _watch(self, message: Message, sender: Side) -> None:
         if not self._silent and stage_of(message, sender) == self._stage:
             self._silent = True
-            self.line.acted(f"from {self._stage} on")
+            self.session.acted(f"from {self._stage} on")
 
 
 FAULT = FaultKind(

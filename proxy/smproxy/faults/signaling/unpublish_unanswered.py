@@ -16,7 +16,7 @@ class UnpublishUnanswered(OnSocket):
     def from_origin(self, message: Message) -> Sequence[Message]:
         """Keep it back, on the socket, which the client does not leave."""
         if message.says_stopping:
-            self.line.acted()
+            self.session.acted()
             return ()
         return super().from_origin(message)
 

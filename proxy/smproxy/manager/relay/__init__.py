@@ -1,9 +1,9 @@
-"""The relay: both legs of a proxied WebSocket, spliced, and the passive tap that reads along."""
+"""The relay: splices both legs of a proxied WebSocket and parses what passes, without changing it."""
 
-from smproxy.manager.relay.filter import OriginFilter
+from smproxy.manager.relay.connection import RelayedConnection
 from smproxy.manager.relay.limits import RelayLimits
 from smproxy.manager.relay.observer import Observer, RelayEnd
+from smproxy.manager.relay.origin_filter import OriginFilter
 from smproxy.manager.relay.relay import Relay
-from smproxy.manager.relay.session import RelaySession
 
-__all__ = ["Observer", "OriginFilter", "Relay", "RelayEnd", "RelayLimits", "RelaySession"]
+__all__ = ["Observer", "OriginFilter", "Relay", "RelayEnd", "RelayLimits", "RelayedConnection"]

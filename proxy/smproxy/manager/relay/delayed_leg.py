@@ -1,4 +1,4 @@
-"""A leg whose data is looked at later than it came: for sessions with a fault that delays."""
+"""A leg that handles its data later than it came, for connections with a fault that delays."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ from collections import deque
 from collections.abc import Callable
 from typing import Literal
 
-from smproxy.manager.relay.leg import Leg, Legs
-from smproxy.manager.relay.scanner import Tap
+from smproxy.manager.relay.leg import Leg, LegOwner
+from smproxy.manager.relay.scanner import FrameReader
 
 #: Bytes that wait before the leg is no longer read.
 MAX_WAITING = 256 * 1024
 
 
-class SlowLeg(Leg):
-    """Keeps what it receives for as long as ``delay`` says, the end of the connection too, and always in order."""
+class DelayedLeg(Leg):
+    """Keeps what it receives for ``delay()`` seconds, the end of the connection too, and always in order."""
 
     __slots__ = ("_aborted", "_delay", "_loss", "_timer", "_waiting", "_waiting_bytes")
 
     def __init__(
         self,
-        session: Legs,
+        owner: LegOwner,
         side: Literal["client", "origin"],
-        tap: Tap,
-        hear: Callable[[bytes | None], None],
+        reader: FrameReader,
+        on_message: Callable[[bytes | None], None],
         delay: Callable[[], float],
     ) -> None:
-        super().__init__(session, side, tap, hear)
+        super().__init__(owner, side, reader, on_message)
         self._delay = delay
         self._waiting: deque[tuple[float, int, Callable[[], object]]] = deque()
         self._waiting_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
         self._aborted = False
-        self._loss = False  # waits to be told
+        self._loss = False  # waits to be reported
 
     def data_received(self, data: bytes) -> None:
         if self._keep(len(data), lambda: Leg.data_received(self, data)):
@@ -56,22 +56,22 @@ class SlowLeg(Leg):
         self._aborted = True
         if self._loss:
             self._loss = False
-            asyncio.get_running_loop().call_soon(self._tell_loss)
+            asyncio.get_running_loop().call_soon(self._report_loss)
         super().abort()
 
     def detach(self) -> None:
-        """Let go of everything."""
+        """Drop everything that refers back to this leg."""
         self._forget()
         self._aborted = True
         super().detach()
 
-    def _tell_loss(self) -> None:
+    def _report_loss(self) -> None:
         if not (self._gone or self.lost):
             Leg.connection_lost(self, None)
 
     def _late_eof(self) -> None:
         if not Leg.eof_received(self):
-            self.shut()
+            self.close()
 
     def _keep(self, size: int, work: Callable[[], object]) -> bool:
         """Do ``work`` later, or say that it is to be done now."""
@@ -96,7 +96,7 @@ class SlowLeg(Leg):
             work()
         if self._waiting:
             self._timer = loop.call_at(self._waiting[0][0], self._work)
-        if not (self.lost or self.eof or self.stalled or self._waiting_bytes > MAX_WAITING):
+        if not (self.lost or self.eof or self.read_paused or self._waiting_bytes > MAX_WAITING):
             self.transport.resume_reading()
 
     def _forget(self) -> None:
@@ -108,5 +108,5 @@ class SlowLeg(Leg):
 
     @property
     def _gone(self) -> bool:
-        """Whether the session has let go of this leg."""
-        return not hasattr(self, "session")
+        """Whether the owner has dropped this leg."""
+        return not hasattr(self, "owner")

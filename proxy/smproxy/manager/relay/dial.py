@@ -1,4 +1,4 @@
-"""Reaching an origin: the connection and the opening handshake."""
+"""Reach an origin: connect and do the opening handshake."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Protocol, cast
 from smproxy.manager.relay.handshake import HandshakeFailed
 
 
-class Dialing(Protocol):
-    """Who wants the connection."""
+class DialOwner(Protocol):
+    """What a dial calls with its outcome."""
 
     def check(self, head: bytes) -> str | None:
         """Check the origin's response; return its subprotocol or raise ``HandshakeFailed``."""
@@ -19,17 +19,17 @@ class Dialing(Protocol):
         """Take the connection; ``rest`` came after the response head."""
 
     def failed(self, why: str) -> None:
-        """Go without."""
+        """Do without a connection."""
 
 
 class Dial(asyncio.Protocol):
-    """One dial: connects, sends the request, checks the answer. Tells one outcome, unless it was given up before.
+    """One dial: connects, sends the request, checks the answer. Reports one outcome, unless it was cancelled before.
 
-    ``done`` is called when nothing is left of it: the connection is somebody else's, or gone.
+    ``done`` is called when nothing is left of it: the connection was handed over, or is gone.
     """
 
-    def __init__(self, owner: Dialing, request: bytes, *, limit: int, done: Callable[[Dial], None]) -> None:
-        self._owner: Dialing | None = owner
+    def __init__(self, owner: DialOwner, request: bytes, *, limit: int, done: Callable[[Dial], None]) -> None:
+        self._owner: DialOwner | None = owner
         self._request = request
         self._limit = limit
         self._done = done
@@ -42,8 +42,8 @@ class Dial(asyncio.Protocol):
         self._task = asyncio.get_running_loop().create_task(self._connect(host, port, unreachable))
         self._task.add_done_callback(self._connected)
 
-    def give_up(self, why: str = "") -> None:
-        """End the dial; with a reason the owner is told."""
+    def cancel(self, why: str = "") -> None:
+        """End the dial; with a reason the owner gets ``failed``."""
         owner, self._owner = self._owner, None
         if owner is None:
             return
@@ -67,13 +67,13 @@ class Dial(asyncio.Protocol):
             why = f"origin {host}:{port} has no usable address: {error}"
         finally:
             if self._transport is None:
-                self.give_up(" ".join(why.split()))
+                self.cancel(" ".join(why.split()))
 
     def _connected(self, task: asyncio.Task[None]) -> None:
         # Not left to the task itself: one that is cancelled before its first step does not even reach its ``finally``.
         self._task = None
         if task.cancelled() and self._transport is not None:
-            self._transport.abort()  # made, and then cancelled: uvloop would keep it, and never tell that it is lost
+            self._transport.abort()  # made, and then cancelled: uvloop would keep it, and never report that it is lost
         if task.cancelled() or self._transport is None:
             self._done(self)
 
@@ -92,19 +92,19 @@ class Dial(asyncio.Protocol):
         end = self._buffer.find(b"\r\n\r\n") + 4
         if not 4 <= end <= self._limit:
             if len(self._buffer) >= self._limit:
-                self.give_up(f"the origin's response head is longer than {self._limit} bytes")
+                self.cancel(f"the origin's response head is longer than {self._limit} bytes")
             elif not b"HTTP/".startswith(self._buffer[:5]):
-                self.give_up("the origin's answer is not HTTP/1.1")
+                self.cancel("the origin's answer is not HTTP/1.1")
             return
         try:
             subprotocol = owner.check(self._buffer[:end])
         except HandshakeFailed as error:
-            self.give_up(str(error))
+            self.cancel(str(error))
             return
         self._owner = None
         self._done(self)
         owner.accepted(transport, subprotocol, self._buffer[end:])
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.give_up("the origin closed the connection during the handshake")
+        self.cancel("the origin closed the connection during the handshake")
         self._done(self)

@@ -1,4 +1,4 @@
-"""The faults of one session: each message passes them, in both directions, before it goes on."""
+"""Pass each message of one connection through its signaling faults, in both directions."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from functools import partial
 from typing import Protocol
 
 from smproxy.faults.signaling_fault import Message, Side, SignalingFault
-from smproxy.manager.relay.filter import OriginFilter, passing
 from smproxy.manager.relay.frames import text_frame
 from smproxy.manager.relay.leg import Leg
-from smproxy.manager.relay.observer import Recorder
+from smproxy.manager.relay.observer import TranscriptWriter
+from smproxy.manager.relay.origin_filter import OriginFilter, let_through
 from smproxy.signaling.payloads import ConnectError
 
 logger = logging.getLogger(__name__)
@@ -23,8 +23,8 @@ logger = logging.getLogger(__name__)
 ABNORMAL = 1006
 
 
-class Relayed(Protocol):
-    """The relayed session, as its faults see it."""
+class Closable(Protocol):
+    """The relayed connection, as its faults end it."""
 
     def close(self, code: int, reason: str) -> None:
         """End both legs with a Close frame."""
@@ -34,52 +34,50 @@ class Relayed(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Joined:
-    """A detour's session, while it lasts."""
+class _Attached:
+    """The connection of a pipeline, while it lasts."""
 
-    session: Relayed
+    connection: Closable
     legs: Mapping[Side, Leg]
     rng: random.Random
-    record: Recorder | None
+    transcript: TranscriptWriter | None
 
 
-class _FaultLine:
-    """What one fault can do; a :class:`smproxy.faults.signaling_fault.Line`."""
+class _PipelineSession:
+    """What one fault can do; a :class:`smproxy.faults.signaling_fault.SignalingSession`."""
 
-    def __init__(self, detour: Detour, acted: Callable[[str], None]) -> None:
-        self._detour = detour
+    def __init__(self, pipeline: FaultPipeline, acted: Callable[[str], None]) -> None:
+        self._pipeline = pipeline
         self._acted = acted
-        self._told = False
+        self._noted = False
 
-    def say(self, to: Side, text: str) -> None:
-        self._detour.say(to, text)
+    def send(self, to: Side, text: str) -> None:
+        self._pipeline.send(to, text)
 
     def forward(self, to: Side, messages: Sequence[Message]) -> None:
-        self._detour.write(to, self._detour.frames(to, messages))
+        self._pipeline.write(to, self._pipeline.frames(to, messages))
 
     def close(self, code: int, reason: str) -> None:
         # Not from within a message: what came before it in the same data is yet to be written.
-        self.later(0, partial(self._close, code, reason))
+        self.later(0, partial(self._pipeline.end, code, reason))
 
     def refused(self, error: ConnectError) -> None:
-        self.later(0, partial(self._detour.refused, error))
+        self.later(0, partial(self._pipeline.refused, error))
 
     def later(self, seconds: float, work: Callable[[], None]) -> None:
-        self._detour.later(seconds, work)
+        self._pipeline.later(seconds, work)
 
     def acted(self, detail: str = "") -> None:
-        if not self._told:
-            self._told = True
+        if not self._noted:
+            self._noted = True
             self._acted(detail)
 
-    def _close(self, code: int, reason: str) -> None:
-        self._detour.end(code, reason)
 
+class FaultPipeline:
+    """The faults of one connection, in their order. :meth:`attach` joins them to the connection.
 
-class Detour:
-    """Made with the faults of a session and what notes that one has acted; :meth:`attach` joins it to the relayed session.
-
-    A fault that raises is logged, and the message goes on as if there were no such fault.
+    Each fault comes with a callable that notes that it has acted. A fault that raises is logged, and the message goes on as if
+    there were no such fault.
     """
 
     def __init__(
@@ -91,15 +89,17 @@ class Detour:
     ) -> None:
         self.refused = refused
         self._faults = [fault for fault, _ in faults]
-        self._passes = None if origin_filter is None else passing(origin_filter)
-        self._joined: _Joined | None = None
+        self._passes = None if origin_filter is None else let_through(origin_filter)
+        self._attached: _Attached | None = None
         self._timers: set[asyncio.TimerHandle] = set()
         for fault, acted in faults:
-            fault.line = _FaultLine(self, acted)
+            fault.session = _PipelineSession(self, acted)
 
-    def attach(self, session: Relayed, client: Leg, origin: Leg, rng: random.Random, record: Recorder | None) -> None:
-        """Belong to a relayed session from now on; ``record`` is given what is said to the client in the faults' own words."""
-        self._joined = _Joined(session, {"client": client, "origin": origin}, rng, record)
+    def attach(
+        self, connection: Closable, client: Leg, origin: Leg, rng: random.Random, transcript: TranscriptWriter | None
+    ) -> None:
+        """Belong to a connection from now on; ``transcript`` gets what the faults themselves send to the client."""
+        self._attached = _Attached(connection, {"client": client, "origin": origin}, rng, transcript)
 
     def opened(self) -> None:
         """Both legs are up."""
@@ -123,46 +123,46 @@ class Detour:
         return self.frames("client", passed)
 
     def delay(self, sender: Side) -> float:
-        """Return for how many seconds what a side has just sent is kept."""
+        """Return for how many seconds the latest data of ``sender`` is kept."""
         return sum(fault.delay(sender) for fault in self._faults)
 
     def frames(self, to: Side, messages: Sequence[Message]) -> bytes:
-        """Write messages: as they came, or those of a fault's own making in a frame each."""
-        joined = self._joined
-        if joined is None:
+        """Return the frames of messages: as they came, or one new frame for each that a fault has made."""
+        attached = self._attached
+        if attached is None:
             return b""
         out = b""
         for message in messages:
             if not message.frames and message.text is not None:
                 # The mask need not be unpredictable: the payload is our own (RFC 6455, 5.3).
-                out += text_frame(message.text, joined.rng.randbytes(4) if to == "origin" else None)
-                if joined.record is not None and to == "client":
-                    # What it answers to is noted when its frames have gone through the gate, at the end of this turn.
-                    asyncio.get_running_loop().call_soon(joined.record.proxy, message.text)
+                out += text_frame(message.text, attached.rng.randbytes(4) if to == "origin" else None)
+                if attached.transcript is not None and to == "client":
+                    # What it answers is noted only when its frames have gone through the filter, at the end of this turn.
+                    asyncio.get_running_loop().call_soon(attached.transcript.proxy, message.text)
             out += message.frames
         return out
 
-    def say(self, to: Side, text: str) -> None:
-        """Say something to one side."""
+    def send(self, to: Side, text: str) -> None:
+        """Send a message to one side."""
         self.write(to, self.frames(to, (Message(text),)))
 
     def write(self, to: Side, frames: bytes) -> None:
         """Write frames to one side."""
-        if self._joined is not None:
-            self._joined.legs[to].inject(frames)
+        if self._attached is not None:
+            self._attached.legs[to].send_frame(frames)
 
     def end(self, code: int, reason: str) -> None:
         """Close both sides; 1006 cuts them off."""
-        if self._joined is None:
+        if self._attached is None:
             return
         if code == ABNORMAL:
-            self._joined.session.abort()
+            self._attached.connection.abort()
         else:
-            self._joined.session.close(code, reason)
+            self._attached.connection.close(code, reason)
 
     def later(self, seconds: float, work: Callable[[], None]) -> None:
-        """Do something later, unless the session is over by then."""
-        if self._joined is None:
+        """Do something later, unless the connection is over by then."""
+        if self._attached is None:
             return
 
         def due() -> None:
@@ -173,8 +173,8 @@ class Detour:
         self._timers.add(timer)
 
     def stop(self) -> None:
-        """The session is over."""
-        self._joined = None
+        """End with the connection."""
+        self._attached = None
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()

@@ -1,4 +1,4 @@
-"""One leg of a relayed session: the protocol that has the connection, and the hot path."""
+"""One leg of a relayed connection: the protocol on one socket, and the hot path."""
 
 from __future__ import annotations
 
@@ -6,157 +6,181 @@ import asyncio
 from collections.abc import Callable
 from typing import Literal, Protocol, cast
 
-from smproxy.manager.relay.scanner import Tap
+from smproxy.manager.deadlines import Deadlines
+from smproxy.manager.relay.scanner import FrameReader
 
 
-class Legs(Protocol):
-    """The session, as its legs see it."""
+class LegOwner(Protocol):
+    """What a leg calls when something happens that is not plain forwarding."""
 
-    def irregular(self, leg: Leg, data: bytes) -> None:
-        """Take data that may not simply flow."""
+    def on_data_unspliced(self, leg: Leg, data: bytes) -> None:
+        """Take data while the leg is not spliced."""
 
-    def tap_ended(self, leg: Leg) -> None:
-        """Act on a Close frame or a fault."""
+    def on_reader_ended(self, leg: Leg) -> None:
+        """Act on a Close frame or a protocol violation."""
 
-    def eof(self, leg: Leg) -> bool:
-        """Act on the end of what ``leg`` sends; return whether it stays open for writing."""
+    def on_eof(self, leg: Leg) -> bool:
+        """Act on a FIN from ``leg``; return whether its socket stays open for writing."""
 
-    def lost(self, leg: Leg) -> None:
+    def on_lost(self, leg: Leg) -> None:
         """Act on the loss of ``leg``."""
 
 
 class Leg(asyncio.Protocol):
-    """The client's or the origin's connection. What it receives goes to its peer.
+    """The client's or the origin's socket. What it receives goes to its peer.
 
-    ``flowing``: data is scanned and goes on, nothing else is to be minded. ``sealed``: a Close frame has been written to this
-    leg, nothing may follow. ``farewell``: a Close frame that waits until what the peer sends is at a frame boundary.
+    ``spliced``: data is scanned and forwarded, nothing else has to be decided. The other flags are facts of the wire, and no
+    flag that is set is cleared again: ``close_sent``: a Close frame was written to this leg, nothing may follow. ``eof``: a FIN
+    came. ``eof_sent``: a FIN was sent. ``lost``: the socket is gone. ``pending_close`` is a Close frame that waits until what
+    the peer sends is at a frame boundary.
     """
 
     __slots__ = (
+        "at_last_sweep",
+        "close_sent",
         "eof",
         "eof_sent",
-        "farewell",
-        "flowing",
-        "hear",
-        "heard",
         "lost",
+        "on_message",
+        "owner",
         "peer",
+        "pending_close",
         "pinged",
-        "quiet",
+        "read_paused",
+        "reader",
         "received",
-        "sealed",
-        "session",
         "side",
-        "stalled",
-        "tap",
+        "silent_sweeps",
+        "spliced",
         "transport",
         "write",
     )
 
     def __init__(
         self,
-        session: Legs,
+        owner: LegOwner,
         side: Literal["client", "origin"],
-        tap: Tap,
-        hear: Callable[[bytes | None], None],
+        reader: FrameReader,
+        on_message: Callable[[bytes | None], None],
     ) -> None:
-        self.session = session
-        self.hear = hear
+        self.owner = owner
+        self.on_message = on_message
         self.side: Literal["client", "origin"] = side
-        self.tap = tap
-        self.peer: Leg = self  # until the session links its legs
+        self.reader = reader
+        self.peer: Leg = self  # until the owner links its legs
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)
         self.write: Callable[[bytes], None] = cast(Callable[[bytes], None], None)  # to the peer
-        self.flowing = False
-        self.heard = -1  # what ``received`` was at the latest sweep
-        self.quiet = 0  # sweeps without a sound
-        self.pinged = False  # since the latest sound
+        self.spliced = False
+        self.at_last_sweep = -1  # ``received`` at the latest sweep
+        self.silent_sweeps = 0
+        self.pinged = False  # since the latest data
         self.received = 0
-        self.stalled = False  # not read from, because the peer's buffer is full
-        self.sealed = False
-        self.farewell = b""
+        self.read_paused = False  # because the peer's write buffer is full
+        self.close_sent = False
+        self.pending_close = b""
         self.eof = False
         self.eof_sent = False
         self.lost = False
 
-    # What the transport says
+    # called by the transport
 
     def data_received(self, data: bytes) -> None:
         self.received += len(data)
-        if not self.flowing:
-            self.session.irregular(self, data)
+        if not self.spliced:
+            self.owner.on_data_unspliced(self, data)
             return
-        text = self.tap.whole(data)
+        text = self.reader.whole_text(data)
         if text is None:
-            self.flow(data)
+            self.forward(data)
         else:
             self.write(data)
-            self.hear(text)
+            self.on_message(text)
 
-    def flow(self, data: bytes) -> None:
-        """Scan ``data``, forward what may go on, then report."""
-        tap = self.tap
-        out = tap.feed(data)
+    def forward(self, data: bytes) -> None:
+        """Scan ``data``, forward what may go on, then report the messages in it."""
+        reader = self.reader
+        out = reader.feed(data)
         if out:
             self.write(out)
-        if tap.said:
-            self.tell()
-        if tap.ended:
-            self.session.tap_ended(self)
+        if reader.messages:
+            self.report_messages()
+        if reader.ended:
+            self.owner.on_reader_ended(self)
 
-    def tell(self) -> None:
-        """Report what the tap has heard."""
-        said = self.tap.said
-        for text in said:
-            self.hear(text)
-        said.clear()
+    def report_messages(self) -> None:
+        """Report the messages that the reader has completed."""
+        messages = self.reader.messages
+        for text in messages:
+            self.on_message(text)
+        messages.clear()
 
     def eof_received(self) -> bool:
-        return self.session.eof(self)
+        return self.owner.on_eof(self)
 
     def pause_writing(self) -> None:
         if self.lost:
             return
         peer = self.peer
         if not (peer.lost or peer.eof) and peer.transport is not None:
-            peer.stalled = True
+            peer.read_paused = True
             peer.transport.pause_reading()
 
     def resume_writing(self) -> None:
         if not self.lost:
-            self.peer.read_on()
+            self.peer.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.session.lost(self)
+        self.owner.on_lost(self)
 
-    # What the session does
+    # called by the owner
 
     def attach(self, transport: asyncio.Transport, high_water: int) -> None:
-        """Have the connection."""
+        """Take over a socket."""
         self.transport = transport
         transport.set_write_buffer_limits(high=high_water)
 
     def detach(self) -> None:
-        """Let go of everything that refers back to this leg: sessions come and go too fast for the cycle collector."""
+        """Drop everything that refers back to this leg: connections end too fast for the cycle collector."""
         self.lost = True
-        del self.session, self.peer, self.hear, self.write
+        del self.owner, self.peer, self.on_message, self.write
 
-    def read_on(self) -> None:
-        """Read again after a stall."""
-        if self.stalled:
-            self.stalled = False
+    def resume_reading(self) -> None:
+        """Read again after a pause."""
+        if self.read_paused:
+            self.read_paused = False
             if not (self.lost or self.eof):
                 self.transport.resume_reading()
 
-    def inject(self, frame: bytes) -> bool:
-        """Write a frame of our own to this leg if it is open and at a frame boundary; tell whether it was."""
-        if self.lost or self.sealed or self.eof_sent or self.peer.tap.gap or self.transport.is_closing():
+    def send_frame(self, frame: bytes) -> bool:
+        """Write a frame of the proxy's own if the leg is open and at a frame boundary; return whether it was."""
+        if self.lost or self.close_sent or self.eof_sent or self.peer.reader.to_boundary or self.transport.is_closing():
             return False
         self.transport.write(frame)
         return True
 
-    def end_output(self) -> None:
-        """Say that nothing follows what was written: with a FIN, or over TLS by closing the connection."""
+    def send_close(self, frame: bytes, boundaries: Deadlines) -> None:
+        """Send a Close frame, at once or at the end of the frame under way; abort when that does not come in time."""
+        if self.lost or self.close_sent or self.eof_sent or self.pending_close:
+            return
+        if self.peer.reader.to_boundary:
+            self.pending_close = frame
+            boundaries.start(self, self.abort)
+        else:
+            self.close_sent = self.send_frame(frame)
+
+    def send_pending_close(self, boundaries: Deadlines) -> None:
+        """Send the Close frame that waited for a frame boundary."""
+        frame = self.pending_close
+        self.drop_pending_close(boundaries)
+        self.close_sent = self.send_frame(frame)
+
+    def drop_pending_close(self, boundaries: Deadlines) -> None:
+        """Forget a Close frame that waits for a frame boundary."""
+        self.pending_close = b""
+        boundaries.stop(self)
+
+    def send_eof(self) -> None:
+        """Send a FIN after what was written; over TLS close the connection."""
         if self.lost or self.eof_sent or self.transport.is_closing():
             return
         self.eof_sent = True
@@ -165,7 +189,7 @@ class Leg(asyncio.Protocol):
         else:
             self.transport.close()
 
-    def shut(self) -> None:
+    def close(self) -> None:
         """Close once everything is written."""
         if not self.lost:
             self.transport.close()

@@ -1,44 +1,42 @@
-"""The two legs of a session, with what reads along or decides on each."""
+"""Make the two legs of a connection, each with its frame reader."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
 
-from smproxy.manager.relay.delayed_leg import SlowLeg
-from smproxy.manager.relay.fault_pipeline import Detour
-from smproxy.manager.relay.filter import OriginFilter, passing
-from smproxy.manager.relay.leg import Leg, Legs
-from smproxy.manager.relay.message_filter import Gate
-from smproxy.manager.relay.scanner import Scanner, Tap
+from smproxy.manager.relay.delayed_leg import DelayedLeg
+from smproxy.manager.relay.fault_pipeline import FaultPipeline
+from smproxy.manager.relay.leg import Leg, LegOwner
+from smproxy.manager.relay.message_filter import MessageFilter
+from smproxy.manager.relay.origin_filter import OriginFilter, let_through
+from smproxy.manager.relay.scanner import FrameReader, FrameScanner
 
-Hear = Callable[[bytes | None], None]
+OnMessage = Callable[[bytes | None], None]
 
 
 def make_legs(
-    session: Legs,
-    hear: tuple[Hear, Hear],
+    owner: LegOwner,
+    on_message: tuple[OnMessage, OnMessage],
     max_message: int,
     origin_filter: OriginFilter | None,
-    detour: Detour | None,
+    faults: FaultPipeline | None,
 ) -> tuple[Leg, Leg]:
-    """Make the client's and the origin's leg; ``hear`` is told what each says. Only what may be changed passes a gate."""
-    client_said, origin_said = hear
-    client_tap, origin_tap = (Scanner(masked=masked, max_message=max_message) for masked in (True, False))
+    """Make the client's and the origin's leg; only what may be changed is filtered. ``on_message`` gets their messages."""
+    from_client, from_origin = on_message
+    client_scanner, origin_scanner = (FrameScanner(masked=masked, max_message=max_message) for masked in (True, False))
     client: Leg
     origin: Leg
-    if detour is not None:
-        gates = (
-            Gate(client_tap, detour.from_client, max_message=max_message),
-            Gate(origin_tap, detour.from_origin, max_message=max_message),
-        )
-        client = SlowLeg(session, "client", gates[0], client_said, partial(detour.delay, "client"))
-        origin = SlowLeg(session, "origin", gates[1], origin_said, partial(detour.delay, "origin"))
+    if faults is not None:
+        client_reader = MessageFilter(client_scanner, faults.from_client, max_message=max_message)
+        origin_reader = MessageFilter(origin_scanner, faults.from_origin, max_message=max_message)
+        client = DelayedLeg(owner, "client", client_reader, from_client, partial(faults.delay, "client"))
+        origin = DelayedLeg(owner, "origin", origin_reader, from_origin, partial(faults.delay, "origin"))
     else:
-        tap: Tap = origin_tap
+        reader: FrameReader = origin_scanner
         if origin_filter is not None:
-            tap = Gate(origin_tap, passing(origin_filter), max_message=max_message)
-        client = Leg(session, "client", client_tap, client_said)
-        origin = Leg(session, "origin", tap, origin_said)
+            reader = MessageFilter(origin_scanner, let_through(origin_filter), max_message=max_message)
+        client = Leg(owner, "client", client_scanner, from_client)
+        origin = Leg(owner, "origin", reader, from_origin)
     client.peer, origin.peer = origin, client
     return client, origin

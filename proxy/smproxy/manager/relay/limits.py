@@ -10,7 +10,7 @@ class RelayLimits:
     """Sizes in bytes, times in seconds."""
 
     max_message: int = 1024 * 1024
-    """Largest frame and largest assembled message, in either direction; above it the session ends with 1009."""
+    """Largest frame and largest assembled message, in either direction; above it the connection ends with 1009."""
     high_water: int = 64 * 1024
     """How much may wait in a leg's write buffer before the other leg is no longer read."""
     held: int = 64 * 1024
@@ -28,4 +28,4 @@ class RelayLimits:
     idle_ping: float = 20.0
     """A leg that has been silent for so long gets a ping."""
     idle_timeout: float = 20.0
-    """A leg that stays silent for so long after the ping is taken for dead; the session ends with 1011."""
+    """A leg that stays silent for so long after the ping is taken for dead; the connection ends with 1011."""

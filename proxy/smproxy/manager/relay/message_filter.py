@@ -1,4 +1,4 @@
-"""A tap that decides: whole messages wait at the gate until someone has said what goes on in their place."""
+"""Hold each message of one direction until it is decided what goes on in its place."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from websockets.frames import CLOSE, Close, CloseCode
 
-from smproxy.manager.relay.scanner import Fault, Scanner
+from smproxy.manager.relay.scanner import FrameScanner, ProtocolViolation
 
 #: What frame headers may add to a message of the largest size; more is an attack with empty fragments.
 HEADERS = 64 * 1024
@@ -16,18 +16,18 @@ HEADERS = 64 * 1024
 Decide = Callable[[bytes | None, bytes], bytes]
 
 
-class Gate:
-    """Lets one direction through message by message.
+class MessageFilter:
+    """Lets one direction through message by message, as ``decide`` says.
 
     Control frames do not wait: between the fragments of a message that is held they go on ahead of it, as RFC 6455, section
     5.4, allows. What comes out always ends at a frame boundary. A message that is cut off by a Close frame is dropped.
     """
 
-    __slots__ = ("_decide", "_held", "_max", "_partial", "_rest", "_scanner", "gap", "said")
+    __slots__ = ("_decide", "_held", "_max", "_partial", "_rest", "_scanner", "messages", "to_boundary")
 
-    def __init__(self, scanner: Scanner, decide: Decide, *, max_message: int) -> None:
-        self.said: list[bytes | None] = scanner.said
-        self.gap = 0
+    def __init__(self, scanner: FrameScanner, decide: Decide, *, max_message: int) -> None:
+        self.messages: list[bytes | None] = scanner.messages
+        self.to_boundary = 0
         self._scanner = scanner
         self._decide = decide
         self._max = max_message + HEADERS
@@ -40,15 +40,15 @@ class Gate:
         return self._scanner.ended
 
     @property
-    def close(self) -> Close | None:
-        return self._scanner.close
+    def close_frame(self) -> Close | None:
+        return self._scanner.close_frame
 
     @property
-    def fault(self) -> Fault | None:
-        return self._scanner.fault
+    def violation(self) -> ProtocolViolation | None:
+        return self._scanner.violation
 
-    def whole(self, data: bytes) -> None:
-        """Take nothing: behind a gate nothing has a fast path."""
+    def whole_text(self, data: bytes) -> None:
+        """Take nothing: what is filtered has no fast path."""
 
     def feed(self, data: bytes) -> bytes:
         """Take what came; return what goes on."""
@@ -61,7 +61,7 @@ class Gate:
         position, size = 0, len(data)
         while position < size:
             end = scanner.step(data, position)
-            if scanner.fault:
+            if scanner.violation:
                 break
             if end == position:
                 self._rest = data[position:]
@@ -75,7 +75,7 @@ class Gate:
     def _pass(self, piece: bytes, out: list[bytes]) -> None:
         """Take a piece of one frame, perhaps the last."""
         scanner = self._scanner
-        complete = not scanner.gap
+        complete = not scanner.to_boundary
         if scanner.opcode >= CLOSE:
             self._partial += piece
             if complete:
@@ -87,4 +87,4 @@ class Gate:
             scanner.fail(CloseCode.MESSAGE_TOO_BIG, "too many fragments")
         elif complete and not scanner.kind:
             frames, self._held = bytes(self._held), bytearray()
-            out.append(self._decide(scanner.said[-1], frames))
+            out.append(self._decide(scanner.messages[-1], frames))

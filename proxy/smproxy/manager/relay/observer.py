@@ -1,4 +1,4 @@
-"""What a relay tells about a session, and to whom."""
+"""What a relay reports about a connection: to an observer, and to a transcript."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 from smproxy.signaling.messages import ClientMessage, ServerMessage
 
-Side: TypeAlias = Literal["client", "origin", "proxy"]
+Party: TypeAlias = Literal["client", "origin", "proxy"]
 
 
 @dataclass(frozen=True, slots=True)
 class RelayEnd:
-    """How a relayed session ended: who was the first to end it, and how.
+    """How a relayed connection ended: who was the first to end it, and how.
 
     ``code`` is that of the first Close frame: 1005 when it had none, ``None`` when there was no Close frame. ``clean`` says
     that a Close frame came from that side; what the proxy ends is never clean.
     """
 
-    by: Side
+    by: Party
     code: int | None
     clean: bool
     detail: str = ""
 
 
-class Recorder(Protocol):
-    """Who keeps what is said, as it came. What it raises hurts no traffic.
+class TranscriptWriter(Protocol):
+    """Keeps the messages of a connection, as they came. What it raises hurts no traffic.
 
     ``from_client`` and ``from_origin`` are called twice for each message: with the time that ``now`` returns, and with the
     text, ``None`` for a binary message.
@@ -34,7 +34,7 @@ class Recorder(Protocol):
 
     @property
     def now(self) -> Callable[[], float]:
-        """The time, in whatever the recorder likes."""
+        """The time, in any unit."""
 
     @property
     def from_client(self) -> Callable[[Any], None]:
@@ -48,26 +48,26 @@ class Recorder(Protocol):
         """Make room, now that so many bytes came on both legs; return after how many this is to be called again."""
 
     def proxy(self, text: str) -> None:
-        """The relay said this itself, to the client."""
+        """Note a message of the relay's own to the client."""
 
-    def closed(self, side: Side, code: int | None, reason: str) -> None:
-        """The end began at ``side``, with the code of a Close frame if there was one."""
+    def closed(self, side: Party, code: int | None, reason: str) -> None:
+        """Note who began the end, with the code of the Close frame if there was one."""
 
 
 class Observer(Protocol):
-    """Who wants to know. Nothing here may raise or block; what is raised is logged and counted, and hurts no traffic.
+    """Gets the messages and the end of a connection. Must not block; what it raises is logged and hurts no traffic.
 
-    The life of a session is ``dialed``, messages, ``ended``; or ``dial_failed`` alone; or ``ended`` alone when the client
-    left, or the proxy ended the session, before the origin had answered. Nothing is called from within ``Relay.open``.
+    The order is ``dialed``, messages, ``ended``; or ``dial_failed`` alone; or ``ended`` alone when the client left, or the
+    proxy ended the connection, before the origin had answered. Nothing is called from within ``Relay.open``.
     """
 
     def dialed(self) -> None:
         """The origin has accepted: both legs are up."""
 
-    def client_said(self, message: ClientMessage | None) -> None:
+    def client_message(self, message: ClientMessage | None) -> None:
         """The client sent a message; ``None`` when it was binary or could not be read."""
 
-    def origin_said(self, message: ServerMessage | None) -> None:
+    def origin_message(self, message: ServerMessage | None) -> None:
         """The origin sent a message; ``None`` when it was binary or could not be read."""
 
     def dial_failed(self, why: str) -> None:

@@ -1,4 +1,4 @@
-"""A refusal in the signaling's own words: the upgrade is accepted, one text says why, a Close frame ends it."""
+"""Refuse a client in signaling messages: accept the upgrade, send one text that says why, close."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 from smproxy.manager.deadlines import Deadlines
 from smproxy.manager.relay.frames import close_frame, text_frame
-from smproxy.manager.relay.scanner import Scanner
+from smproxy.manager.relay.scanner import FrameScanner
 from smproxy.manager.upgrade import UpgradeRequest
 
 
 class Refusal(asyncio.Protocol):
-    """The end of a client that gets no origin: waits for its Close frame, then closes; aborts when none comes in time."""
+    """One refused client: waits for its Close frame, then closes; aborts when none comes in time."""
 
     def __init__(
         self, request: UpgradeRequest, deadlines: Deadlines, *, max_message: int, done: Callable[[Refusal], None]
@@ -20,7 +20,7 @@ class Refusal(asyncio.Protocol):
         self._request = request
         self._transport = request.transport
         self._deadlines = deadlines
-        self._scanner = Scanner(masked=True, max_message=max_message)
+        self._scanner = FrameScanner(masked=True, max_message=max_message)
         self._done = done
 
     def start(self, head: bytes, text: str | None, code: int, reason: str, sent: bytes) -> None:
@@ -33,7 +33,7 @@ class Refusal(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._scanner.feed(data)
-        self._scanner.said.clear()
+        self._scanner.messages.clear()
         if self._scanner.ended:
             self._transport.close()
 

@@ -1,4 +1,4 @@
-"""The relay: starts and stops sessions and refusals, and keeps what they share: time-outs and the sweep."""
+"""Start and stop relayed connections and refusals, and keep what they share: time-outs and the sweep."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from collections.abc import Mapping
 from math import ceil
 
 from smproxy.manager.deadlines import Deadlines
-from smproxy.manager.relay.context import SWEEPS_TO_PING, Common
-from smproxy.manager.relay.dial import Dial, Dialing
-from smproxy.manager.relay.fault_pipeline import Detour
-from smproxy.manager.relay.filter import OriginFilter
+from smproxy.manager.relay.connection import RelayedConnection
+from smproxy.manager.relay.context import SWEEPS_TO_PING, RelayContext
+from smproxy.manager.relay.dial import Dial, DialOwner
+from smproxy.manager.relay.fault_pipeline import FaultPipeline
 from smproxy.manager.relay.handshake import switching
 from smproxy.manager.relay.limits import RelayLimits
-from smproxy.manager.relay.observer import Observer, Recorder
+from smproxy.manager.relay.observer import Observer, TranscriptWriter
+from smproxy.manager.relay.origin_filter import OriginFilter
 from smproxy.manager.relay.refusal import Refusal
-from smproxy.manager.relay.session import RelaySession
 from smproxy.manager.upgrade import UpgradeRequest
 from smproxy.signaling.clock import Clock
 
 
 class Relay:
-    """Splices clients to origins. Owns every session, dial and refusal until it is over; ``stop`` leaves nothing."""
+    """Splices clients to origins. Owns every connection, dial and refusal until it is over; ``stop`` leaves nothing."""
 
     def __init__(self, *, limits: RelayLimits | None = None, clock: Clock, rng: random.Random) -> None:
         self.limits = limits = limits or RelayLimits()
-        self.sessions: set[RelaySession] = set()
+        self.connections: set[RelayedConnection] = set()
         self._clock = clock
         self._dials: set[Dial] = set()
         self._refusals: set[Refusal] = set()
@@ -36,7 +36,7 @@ class Relay:
         self._sweep_every = limits.idle_ping / SWEEPS_TO_PING
         self._sweeper: asyncio.TimerHandle | None = None
         self._refusing = Deadlines(limits.refuse_timeout)
-        self._common = Common(
+        self._context = RelayContext(
             limits=limits,
             rng=rng,
             dials=Deadlines(limits.dial_timeout),
@@ -57,36 +57,35 @@ class Relay:
         headers: Mapping[str, str],
         observer: Observer,
         origin_filter: OriginFilter | None = None,
-        record: Recorder | None = None,
-        detour: Detour | None = None,
+        transcript: TranscriptWriter | None = None,
+        faults: FaultPipeline | None = None,
         unreachable: float | None = None,
-    ) -> RelaySession:
-        """Accept the client and dial the origin; what happens then is told to ``observer``, never before this returns.
+    ) -> RelayedConnection:
+        """Accept the client and dial the origin; what happens then goes to ``observer``, never before this returns.
 
         A client that offers subprotocols is accepted once the origin has chosen. ``headers`` are added to the origin's
-        request. With ``origin_filter`` what the origin says passes message by message, if the filter says so.
-        ``record`` is given all that is said, as it came. With a ``detour`` every message passes its faults, its own
-        ``origin_filter`` too. ``unreachable`` makes the dial fail after so many seconds. After ``stop`` the client gets a
-        plain 503.
+        request. With ``origin_filter`` a message of the origin goes on only if the filter says so. ``transcript`` gets every
+        message as it came. With ``faults`` every message passes them, and the ``origin_filter`` that they were given.
+        ``unreachable`` makes the dial fail after so many seconds. After ``stop`` the client gets a plain 503.
 
         Raises:
             ValueError: ``target`` or ``headers`` have characters that do not belong there.
             RuntimeError: the request has been answered before.
         """
-        session = RelaySession(
-            self._common, request, observer, origin_filter, self._clock.wall_ms(), self._over, record, detour
+        connection = RelayedConnection(
+            self._context, request, observer, origin_filter, self._clock.wall_ms(), self._over, transcript, faults
         )
         if self._stopping:
-            session.turn_away("shutting down")
-            return session
-        session.start(host, port, target, headers, unreachable)
-        self.sessions.add(session)
+            connection.turn_away("shutting down")
+            return connection
+        connection.start(host, port, target, headers, unreachable)
+        self.connections.add(connection)
         if self._sweeper is None:
             self._sweeper = asyncio.get_running_loop().call_later(self._sweep_every, self._sweep)
-        return session
+        return connection
 
     def refuse(self, request: UpgradeRequest, text: str, code: int, reason: str) -> None:
-        """Accept the upgrade, say ``text``, then Close with ``code`` and as much of ``reason`` as fits.
+        """Accept the upgrade, send ``text``, then Close with ``code`` and as much of ``reason`` as fits.
 
         Raises:
             ProtocolError: ``code`` may not appear in a Close frame.
@@ -102,44 +101,44 @@ class Relay:
             refusal.start(switching(request, first), text, code, reason, sent)
 
     async def stop(self, code: int = 1001, reason: str = "shutting down", timeout: float = 5.0) -> None:
-        """Close every session with ``code``; abort what is left after ``timeout`` seconds, and wait until it is gone."""
+        """Close every connection with ``code``; abort what is left after ``timeout`` seconds, and wait until it is gone."""
         self._stopping = True
-        for session in list(self.sessions):
-            session.close(code, reason)
+        for connection in list(self.connections):
+            connection.close(code, reason)
         try:
             async with asyncio.timeout(timeout):
                 await self._until_empty()
         except TimeoutError:
-            for session in list(self.sessions):
-                session.abort()
+            for connection in list(self.connections):
+                connection.abort()
             for refusal in list(self._refusals):
                 refusal.abort()
             for dial in list(self._dials):
-                dial.give_up()
+                dial.cancel()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(timeout):
                     await self._until_empty()
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
-        common = self._common
-        for deadlines in (common.dials, common.boundaries, common.closings, self._refusing):
+        context = self._context
+        for deadlines in (context.dials, context.boundaries, context.closings, self._refusing):
             deadlines.close()
 
     async def _until_empty(self) -> None:
-        while self.sessions or self._refusals or self._dials:
+        while self.connections or self._refusals or self._dials:
             self._changed.clear()
             await self._changed.wait()
 
     def _sweep(self) -> None:
         self._sweeper = None
-        for session in list(self.sessions):
-            session.sweep()
-        if self.sessions:
+        for connection in list(self.connections):
+            connection.sweep()
+        if self.connections:
             self._sweeper = asyncio.get_running_loop().call_later(self._sweep_every, self._sweep)
 
-    def _new_dial(self, session: Dialing, request: bytes) -> Dial:
-        dial = Dial(session, request, limit=self.limits.head, done=self._dial_done)
+    def _new_dial(self, owner: DialOwner, request: bytes) -> Dial:
+        dial = Dial(owner, request, limit=self.limits.head, done=self._dial_done)
         self._dials.add(dial)
         return dial
 
@@ -156,6 +155,6 @@ class Relay:
         self._refusals.discard(refusal)
         self._changed.set()
 
-    def _over(self, session: RelaySession) -> None:
-        self.sessions.discard(session)
+    def _over(self, connection: RelayedConnection) -> None:
+        self.connections.discard(connection)
         self._changed.set()

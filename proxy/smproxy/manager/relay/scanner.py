@@ -1,4 +1,4 @@
-"""The tap's eye: follows the frames in one direction of a WebSocket, without I/O and without changing a byte (RFC 6455, 5).
+"""Follow the frames in one direction of a WebSocket and report whole messages (RFC 6455, 5). No I/O, no byte is changed.
 
 The scanner decides how far a direction may be forwarded. It holds back an incomplete frame header, at most 13 bytes, so that
 what it finds wrong with a frame it finds before the other side has seen any of it. Payload goes on as it comes.
@@ -18,43 +18,43 @@ _KNOWN = frozenset((CONT, TEXT, BINARY, CLOSE, PING, PONG))
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
-    """Why a direction cannot go on, with the close code that says so."""
+class ProtocolViolation:
+    """What a peer did against the protocol, with the close code for it."""
 
     code: int
     text: str
 
 
-class Tap(Protocol):
-    """What reads along one direction: a ``Scanner``, or a ``Gate`` on one."""
+class FrameReader(Protocol):
+    """What parses one direction: a ``FrameScanner``, or a ``MessageFilter`` on one."""
 
-    said: list[bytes | None]
+    messages: list[bytes | None]
     """Complete messages since the list was last taken: a text as bytes, ``None`` for a binary message."""
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more goes through: after a Close frame or a fault."""
+        """Whether nothing more goes through: after a Close frame or a violation."""
 
     @property
-    def close(self) -> Close | None:
+    def close_frame(self) -> Close | None:
         """The Close frame that came; code 1005 when it had none."""
 
     @property
-    def fault(self) -> Fault | None:
-        """What was wrong."""
+    def violation(self) -> ProtocolViolation | None:
+        """What the sender did against the protocol."""
 
     @property
-    def gap(self) -> int:
-        """How many more bytes must be fed until what has been let through ends at a frame boundary; 0: it does."""
+    def to_boundary(self) -> int:
+        """Bytes to feed until what was let through ends at a frame boundary; 0: it does."""
 
-    def whole(self, data: bytes) -> bytes | None:
-        """Return the text if ``data`` is one whole text message, all of which may go on; else take nothing."""
+    def whole_text(self, data: bytes) -> bytes | None:
+        """Return the text if ``data`` is exactly one text message, which may go on; else take nothing."""
 
     def feed(self, data: bytes) -> bytes:
         """Take what came; return what may go on."""
 
 
-class Scanner:
+class FrameScanner:
     """Follows the frames of one direction.
 
     ``masked`` says whether the frames must be (from clients) or must not be (from servers). No frame and no message may be
@@ -74,21 +74,21 @@ class Scanner:
         "_message",
         "_payload",
         "_size",
-        "close",
+        "close_frame",
         "ended",
-        "fault",
-        "gap",
         "kind",
+        "messages",
         "opcode",
-        "said",
+        "to_boundary",
+        "violation",
     )
 
     def __init__(self, *, masked: bool, max_message: int) -> None:
-        self.said: list[bytes | None] = []
+        self.messages: list[bytes | None] = []
         self.ended = False
-        self.close: Close | None = None
-        self.fault: Fault | None = None
-        self.gap = 0
+        self.close_frame: Close | None = None
+        self.violation: ProtocolViolation | None = None
+        self.to_boundary = 0
         self.opcode = 0  # of the latest frame
         self.kind = 0  # TEXT or BINARY while a fragmented message is under way
         self._masked = masked
@@ -99,13 +99,13 @@ class Scanner:
         self._length = 0
         self._mask = b""
         self._keep = False  # whether the payload of this frame is needed
-        # None until they are needed: nearly every text comes in one frame and at once, and idle sessions are many.
+        # None until they are needed: nearly every text comes in one frame and at once, and idle connections are many.
         self._payload: bytearray | None = None  # of a frame whose end has not come
         self._message: bytearray | None = None  # the earlier fragments of a text
         self._size = 0  # of the earlier fragments of any message
 
-    def whole(self, data: bytes) -> bytes | None:
-        """Return the text if ``data`` is one whole text message in one frame, all of which may go on; else take nothing.
+    def whole_text(self, data: bytes) -> bytes | None:
+        """Return the text if ``data`` is exactly one text message in one frame, which may go on; else take nothing.
 
         That is what nearly every chunk is, so it is worth a path of its own.
         """
@@ -133,10 +133,10 @@ class Scanner:
 
     def feed(self, data: bytes) -> bytes:
         """Take what came; return what may go on: ``data`` itself, unless it ends within a header or something is wrong."""
-        text = self.whole(data)
+        text = self.whole_text(data)
         if text is None:
             return self._scan(data)
-        self.said.append(text)
+        self.messages.append(text)
         return data
 
     def _scan(self, data: bytes) -> bytes:
@@ -146,28 +146,28 @@ class Scanner:
             data, self._header = self._header + data, b""
         position, size = 0, len(data)
         while position < size:
-            whole = not self.gap  # nothing of the frame that comes next has gone on yet
+            untouched = not self.to_boundary  # nothing of the frame that comes next has gone on yet
             end = self.step(data, position)
             if self.ended:
-                return data[: position if whole and self.fault else end]
+                return data[: position if untouched and self.violation else end]
             if end == position:
                 self._header = data[position:]
                 break
             position = end
-        self._idle = not (self.gap or self._header or self.kind)
+        self._idle = not (self.to_boundary or self._header or self.kind)
         return data if position == size else data[:position]
 
     def step(self, data: bytes, position: int) -> int:
         """Go from ``position`` to the end of the frame or of the data; stay there when the header is incomplete or wrong."""
         start = position
-        if not self.gap:
+        if not self.to_boundary:
             start = self._open(data, position)
             if start == position:
                 return position
-        take = min(self.gap, len(data) - start)
+        take = min(self.to_boundary, len(data) - start)
         end = start + take
-        self.gap -= take
-        if self.gap:
+        self.to_boundary -= take
+        if self.to_boundary:
             if self._keep:
                 if self._payload is None:
                     self._payload = bytearray()
@@ -185,7 +185,7 @@ class Scanner:
 
     def fail(self, code: int, text: str) -> None:
         """Declare this direction broken."""
-        self.fault = Fault(code, text)
+        self.violation = ProtocolViolation(code, text)
         self.ended = True
         self._idle = False
 
@@ -218,7 +218,7 @@ class Scanner:
             self._mask = data[position + start - 4 : position + start]
         if opcode in (TEXT, BINARY):
             self.kind = opcode
-        self.opcode, self._final, self._length, self.gap = opcode, final, length, length
+        self.opcode, self._final, self._length, self.to_boundary = opcode, final, length, length
         self._keep = opcode == CLOSE or (opcode < CLOSE and self.kind == TEXT)
         return position + start
 
@@ -254,18 +254,18 @@ class Scanner:
         else:
             kind, self.kind, self._size = self.kind, 0, 0
             if kind == BINARY:
-                self.said.append(None)
+                self.messages.append(None)
                 return
             if self._message is not None:
                 payload, self._message = bytes(self._message) + payload, None
             if payload.isascii() or is_utf8(payload):
-                self.said.append(payload)
+                self.messages.append(payload)
             else:
                 self.fail(CloseCode.INVALID_DATA, "text is not UTF-8")
 
     def _closed(self, payload: bytes) -> None:
         try:
-            self.close = Close.parse(payload)
+            self.close_frame = Close.parse(payload)
         except ProtocolError as error:
             self.fail(CloseCode.PROTOCOL_ERROR, f"Close frame: {error}")
         except UnicodeDecodeError:

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 from smproxy.faults.signaling_fault import Message, SignalingFault
-from smproxy.manager.relay.delayed_leg import MAX_WAITING, SlowLeg
-from smproxy.manager.relay.fault_pipeline import Detour
+from smproxy.manager.relay.delayed_leg import MAX_WAITING, DelayedLeg
+from smproxy.manager.relay.fault_pipeline import FaultPipeline
 from smproxy.manager.relay.frames import apply_mask, text_frame
-from smproxy.manager.relay.scanner import Scanner
+from smproxy.manager.relay.scanner import FrameScanner
 from smproxy.signaling.payloads import ConnectError
 
 from tests.helpers import eventually
@@ -25,7 +25,7 @@ class Leg:
     def __init__(self) -> None:
         self.said: list[bytes] = []
 
-    def inject(self, frame: bytes) -> bool:
+    def send_frame(self, frame: bytes) -> bool:
         self.said.append(frame)
         return True
 
@@ -65,10 +65,10 @@ class Failing(SignalingFault):
         raise RuntimeError("message")
 
 
-def detour(*faults: SignalingFault, **options: Any) -> tuple[Detour, Relayed, Leg, Leg, list[Any]]:
-    """Make a detour of some faults, joined to a session."""
+def pipeline(*faults: SignalingFault, **options: Any) -> tuple[FaultPipeline, Relayed, Leg, Leg, list[Any]]:
+    """Make a pipeline of some faults, attached to a connection."""
     noted: list[Any] = []
-    made = Detour([(fault, noted.append) for fault in faults], refused=noted.append, **options)
+    made = FaultPipeline([(fault, noted.append) for fault in faults], refused=noted.append, **options)
     session, client, origin = Relayed(), Leg(), Leg()
     made.attach(session, client, origin, random.Random(1), None)  # type: ignore[arg-type]
     return made, session, client, origin, noted
@@ -76,16 +76,16 @@ def detour(*faults: SignalingFault, **options: Any) -> tuple[Detour, Relayed, Le
 
 def test_faults_in_their_order() -> None:
     """A message passes all faults, one after the other; what is unchanged keeps its very frames."""
-    made, *_ = detour(Adding("a"), Adding("b"))
+    made, *_ = pipeline(Adding("a"), Adding("b"))
     assert made.from_origin(b"x", b"frames") == text_frame("xab")
-    untouched, *_ = detour(SignalingFault())
+    untouched, *_ = pipeline(SignalingFault())
     assert untouched.from_client(b"x", b"frames") == b"frames"
     assert untouched.from_origin(None, b"binary") == b"binary"
 
 
 def test_to_the_origin_in_masked_frames() -> None:
     """What a fault says to the origin is masked, as a client's frames must be."""
-    made, *_ = detour(Adding("a"))
+    made, *_ = pipeline(Adding("a"))
     frame = made.from_client(b"x", b"frames")
     assert frame[1] == 0x80 | 2
     assert apply_mask(frame[6:], frame[2:6]) == b"xa"
@@ -93,7 +93,7 @@ def test_to_the_origin_in_masked_frames() -> None:
 
 def test_a_fault_that_fails(caplog: pytest.LogCaptureFixture) -> None:
     """A fault that raises is logged, and the message goes on as if there were none."""
-    made, *_ = detour(Failing(), SignalingFault())
+    made, *_ = pipeline(Failing(), SignalingFault())
     made.opened()
     assert made.from_origin(b"x", b"frames") == b"frames"
     assert caplog.text.count("a fault failed") == 2
@@ -101,35 +101,35 @@ def test_a_fault_that_fails(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_withheld_by_the_filter() -> None:
     """What an origin filter withholds, no fault sees."""
-    made, *_ = detour(Adding("a"), origin_filter=lambda message: False)
+    made, *_ = pipeline(Adding("a"), origin_filter=lambda message: False)
     assert made.from_origin(b"x", b"frames") == b""
 
 
-def test_line() -> None:
+def test_what_a_fault_can_do() -> None:
     """A fault says, forwards, closes and notes; closing waits until the message in hand has passed."""
 
     async def main() -> None:
         fault = SignalingFault()
-        made, session, client, origin, noted = detour(fault)
-        fault.line.say("client", "hello")
-        fault.line.forward("origin", [Message(b"x", b"kept")])
-        fault.line.acted("once")
-        fault.line.acted("twice")
-        fault.line.close(4000, "enough")
-        fault.line.refused(ConnectError.REJECTED)
+        made, session, client, origin, noted = pipeline(fault)
+        fault.session.send("client", "hello")
+        fault.session.forward("origin", [Message(b"x", b"kept")])
+        fault.session.acted("once")
+        fault.session.acted("twice")
+        fault.session.close(4000, "enough")
+        fault.session.refused(ConnectError.REJECTED)
         assert (client.said, origin.said, session.ended) == ([text_frame("hello")], [b"kept"], [])
         await asyncio.sleep(0.1)
         assert session.ended == [(4000, "enough")]
         assert noted == ["once", ConnectError.REJECTED]
-        fault.line.close(1006, "")
+        fault.session.close(1006, "")
         await asyncio.sleep(0.1)
         assert session.ended[1:] == ["abort"]
-        fault.line.later(5, lambda: noted.append("late"))
+        fault.session.later(5, lambda: noted.append("late"))
         made.stop()
         await asyncio.sleep(10)
-        fault.line.say("client", "after the end")
-        fault.line.later(0, lambda: noted.append("never"))
-        fault.line.close(4000, "again")
+        fault.session.send("client", "after the end")
+        fault.session.later(0, lambda: noted.append("never"))
+        fault.session.close(4000, "again")
         await asyncio.sleep(1)
         assert (len(client.said), len(session.ended), noted[2:]) == (1, 2, [])
 
@@ -164,24 +164,24 @@ class Session:
 
     def __init__(self, seconds: list[float]) -> None:
         self.heard: list[Any] = []
-        tap = Scanner(masked=False, max_message=2**20)
-        self.leg = SlowLeg(self, "origin", tap, self.heard.append, lambda: seconds.pop(0))
+        reader = FrameScanner(masked=False, max_message=2**20)
+        self.leg = DelayedLeg(self, "origin", reader, self.heard.append, lambda: seconds.pop(0))
         self.transport = Transport()
         self.leg.attach(self.transport, 1)  # type: ignore[arg-type]
         self.leg.write = self.heard.append
-        self.leg.flowing = True
+        self.leg.spliced = True
 
-    def irregular(self, leg: Any, data: bytes) -> None:
+    def on_data_unspliced(self, leg: Any, data: bytes) -> None:
         self.heard.append(data)
 
-    def tap_ended(self, leg: Any) -> None:
+    def on_reader_ended(self, leg: Any) -> None:
         self.heard.append("ended")
 
-    def eof(self, leg: Any) -> bool:
+    def on_eof(self, leg: Any) -> bool:
         self.heard.append("eof")
         return False
 
-    def lost(self, leg: Any) -> None:
+    def on_lost(self, leg: Any) -> None:
         self.heard.append("lost")
 
 

@@ -1,4 +1,4 @@
-"""Withholding messages of an origin: a filter as the judge at a gate."""
+"""Withhold messages of an origin from the client."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ logger = logging.getLogger(__name__)
 OriginFilter = Callable[[ServerMessage | None], bool]
 
 
-def passing(origin_filter: OriginFilter) -> Decide:
-    """Make a judge that lets a message through unchanged or not at all; when the filter raises, the message goes on."""
+def let_through(origin_filter: OriginFilter) -> Decide:
+    """Let a message through unchanged or not at all; when the filter raises, it goes on."""
 
     def decide(text: bytes | None, frames: bytes) -> bytes:
         try:
             passes = origin_filter(None if text is None else read_server(text))
         except Exception:
-            logger.exception("the filter of a relayed session failed; the message goes on")
+            logger.exception("the origin filter of a relayed connection failed; the message goes on")
             passes = True
         return frames if passes else b""
 
