@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 from playwright.async_api import Browser
 from smproxy.manager.rest.pages import PAGES
+from smproxy.signaling.redaction import REMOVED, Redactor, is_secret, redact_value
 from smproxy.simulator import Simulator
 from smproxy.testing import Publisher
 
@@ -118,3 +122,37 @@ async def test_publish_by_keyboard(chromium: Browser, simulator: Simulator) -> N
         await tab.page.keyboard.press("Enter")
         await tab.state("idle")
         assert await tab.page.evaluate("document.activeElement.id") == "start"
+
+
+NAMES = [
+    "password",
+    "user_pass",
+    "X-API-Key",
+    "p%61ssword",
+    "ｐａｓｓｗｏｒｄ",
+    "authToken",
+    "authorization",
+    "pin",
+    "cookie",
+]
+NAMES += ["author", "compass", "bypass", "passenger", "secretary", "spin", "ice-pwd", "id", "meta", "key", "p\\u0061ss"]
+
+VALUES: list[Any] = [
+    {"password": [1, {"x": "y"}], "room": "A"},
+    {"deep": [{"auth": {"a": [True]}}], "n": 1, "none": {"token": None, "jwt": "undefined"}},
+    {"text": '{"secret": {"x": 1}, "y": 2}', "list": ["https://ann:pw@x.org/?token=abc&z=1"]},
+]
+
+
+async def test_pages_redact_as_the_server_does(chromium: Browser, simulator: Simulator) -> None:
+    """What a page hides of the messages that it sends itself is what the server would remove of them."""
+    async with open_tab(chromium, f"{simulator.rest_url}/publish") as tab:
+        module = 'import("/web/shared/redact.js")'
+        secret = await tab.page.evaluate(f"(names) => {module}.then((redact) => names.map(redact.isSecret))", NAMES)
+        assert secret == [is_secret(name) for name in NAMES]
+        shown = await tab.page.evaluate(f"(values) => {module}.then((redact) => redact.redacted(values))", VALUES)
+        same = json.loads(json.dumps(shown, ensure_ascii=False).replace("••••••", REMOVED))
+        assert same == redact_value(VALUES)
+        url = "ws://x/?id=s&password=a%26b&meta=%7B%22jwt%22%3A%5B1%5D%7D&host=ann%3Apw%4010.0.0.1&token=undefined"
+        shown = await tab.page.evaluate(f"(url) => {module}.then((redact) => redact.shownUrl(url))", url)
+        assert shown.replace("••••••", REMOVED) == Redactor(url).url

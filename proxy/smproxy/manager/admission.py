@@ -139,10 +139,11 @@ class Admission:
 
     def _refuse(self, request: UpgradeRequest, error: ParamError) -> None:
         hint = f": {error.hint}" if error.hint else ""
-        logger.warning(
-            "refused %s: %s=%s %s%s", request.remote_ip, error.parameter, _shown(error.value), error.problem, hint
-        )
         session = self._sessions.refuse(error.connection, request.remote_ip)
+        redact = self._records.open(session, _url(request)).redactor.text
+        value = "(absent)" if error.value is None else repr(_shortened(redact(error.value)))
+        problem = redact(f"{error.problem}{hint}")
+        logger.warning("refused %s: %s=%s %s", request.remote_ip, error.parameter, value, problem)
         text = messages.connect_status(messages.CONNECT_REJECTED)
         self._turn_away(request, session, text, POLICY_VIOLATION, str(error))
 
@@ -186,7 +187,5 @@ def _url(request: UpgradeRequest) -> str:
     return f"{'wss' if request.secure else 'ws'}://{request.headers.get('host', '')}{request.target}"
 
 
-def _shown(value: str | None) -> str:
-    if value is None:
-        return "(absent)"
-    return repr(value if len(value) <= 100 else value[:100] + "…")
+def _shortened(text: str) -> str:
+    return text if len(text) <= 100 else text[:100] + "…"

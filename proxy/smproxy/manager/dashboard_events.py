@@ -20,6 +20,7 @@ from smproxy.manager.history import History
 from smproxy.manager.session import Session
 from smproxy.manager.sessions import Sessions
 from smproxy.signaling.clock import Clock
+from smproxy.signaling.redaction import redact_json
 
 logger = logging.getLogger(__name__)
 
@@ -187,7 +188,7 @@ class Feed:
         """A hook was told."""
         self._touch(event.session)
         if not event.internal:
-            self._send(frame("hook", event.body))
+            self._send(frame("hook", redact_json(event.body)))
 
     def delivered(self, news: News) -> None:
         """Something became of a hook at a sink."""

@@ -19,6 +19,7 @@ from smproxy.manager.sessions import Sessions
 from smproxy.signaling.node import AttemptFailed, Evict, Inject, Lift, PeerEnded
 from smproxy.signaling.params import ConnectionParams, ParamError
 from smproxy.signaling.payloads import ConnectError, Reason
+from smproxy.signaling.redaction import redact_text
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +105,7 @@ class Interference:
         if params.simulate is None:
             return []
         if not self._simulate:
-            logger.info("simulate=%r is passed over: --simulate off", params.simulate)
+            logger.info("simulate=%r is passed over: --simulate off", redact_text(params.simulate))
             return []
         try:
             return read_simulate(params.simulate)

@@ -20,6 +20,7 @@ from smproxy.signaling.payloads import (
     Role,
     SessionPayload,
 )
+from smproxy.signaling.redaction import redact_value
 from smproxy.signaling.session import Phase
 
 #: Ended sessions that are remembered.
@@ -218,7 +219,7 @@ class History:
             username=connection.username,
             customer_scope=connection.customer_scope,
             recording=connection.recording,
-            meta=connection.meta,
+            meta=redact_value(connection.meta),
             remote_ip=attempt.client.remote_ip if attempt is not None else entry.remote_ip,
             user_agent=attempt.client.user_agent if attempt is not None else None,
             origin=attempt.node.address if attempt is not None else None,

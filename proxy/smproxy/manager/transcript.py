@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
-from smproxy.manager.redaction import Redaction
+from smproxy.signaling.redaction import Redactor
 
 Side: TypeAlias = Literal["client", "origin", "proxy"]
 Via: TypeAlias = Literal["socket", "channel"]
@@ -86,8 +86,8 @@ class Record:
     """
 
     __slots__ = (
-        "_client", "_first", "_latest", "_origin", "_pool", "_previous", "_redaction", "_size", "_url",
-        "from_client", "from_origin", "granted", "now", "omitted", "session",
+        "_client", "_first", "_latest", "_origin", "_pool", "_previous", "_size",
+        "from_client", "from_origin", "granted", "now", "omitted", "redactor", "session",
     )  # fmt: skip
 
     def __init__(self, session: int, url: str, now: Callable[[], float], pool: Pool) -> None:
@@ -105,15 +105,8 @@ class Record:
         self._first: _Frames | None = None
         self._previous: _Frames | None = None
         self._pool = pool
-        self._url = url
-        self._redaction: Redaction | None = None
-
-    @property
-    def redaction(self) -> Redaction:
-        """What takes the secrets of the connection out of a text."""
-        if self._redaction is None:
-            self._redaction = Redaction(self._url)
-        return self._redaction
+        #: What takes the secrets of the connection out of everything that is shown of it.
+        self.redactor = Redactor(url)
 
     def proxy(self, text: str) -> None:
         """The proxy said this itself, to the client."""
@@ -180,14 +173,18 @@ class Record:
             "via": entry.via,
         }
         if entry.close is not None:
-            line["close"] = {"code": entry.close[0], "reason": self.redaction(entry.close[1])}
+            line["close"] = {"code": entry.close[0], "reason": self.redactor.text(entry.close[1])}
         elif entry.text is None:
             line["text"] = None
         else:
-            text = self.redaction(entry.text.decode(errors="replace"))
+            text = entry.text.decode(errors="replace")
+            cut = len(entry.text) == FRAME
             message = json_object(text)
-            line |= {"text": text} if message is None else {"message": message}
-            if len(entry.text) == FRAME:
+            if message is None:
+                line["text"] = self.redactor.text(text, cut=cut)
+            else:
+                line["message"] = self.redactor.value(message)
+            if cut:
                 line["cut"] = True
         return line
 

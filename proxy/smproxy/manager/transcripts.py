@@ -85,13 +85,13 @@ class Records:
         record = self._records.get(view.session)
 
         def shown(text: str | None) -> str | None:
-            return text if text is None or record is None else record.redaction(text)
+            return text if text is None or record is None else record.redactor.text(text)
 
         return msgspec.json.encode(
             {
                 "kind": "session",
                 "session": view.session,
-                "url": record.redaction.url if record is not None else None,
+                "url": record.redactor.url if record is not None else None,
                 "role": view.role,
                 "id": shown(view.id),
                 "stream": shown(view.stream),

@@ -139,7 +139,9 @@ class ClientSession:
                 case Send(text, Via.SOCKET):
                     await self._channel.send(text)
                 case BecomeSubscriber(message, via):
-                    signaling = SubscriberSignaling(scope=self.scope, streams=self._services.streams)
+                    signaling = SubscriberSignaling(
+                        scope=self.scope, streams=self._services.streams, redactor=self.role.signaling.redactor
+                    )
                     signaling.draining = self._services.draining
                     self.role = self._role_for(signaling)
                     await self.perform(signaling.take(message, via))

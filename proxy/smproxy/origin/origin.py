@@ -42,6 +42,7 @@ from smproxy.signaling.node import (
     TrackStatistics,
 )
 from smproxy.signaling.payloads import Reason, Role
+from smproxy.signaling.redaction import Redactor
 
 __all__ = ["Origin", "OriginSettings", "UnfitLibraryError"]
 
@@ -162,7 +163,12 @@ class Origin:
         attempt = target.attempt
         if attempt is None or attempt in self._attempts:
             attempt = random_attempt(self.services.rng)
-        signaling = PublisherSignaling(scope=target.scope, client_id=target.client_id, streams=self.services.streams)
+        signaling = PublisherSignaling(
+            scope=target.scope,
+            client_id=target.client_id,
+            streams=self.services.streams,
+            redactor=Redactor(target.url),
+        )
         session = ClientSession(
             self.services,
             WebSocketChannel(connection),

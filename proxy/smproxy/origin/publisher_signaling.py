@@ -27,6 +27,7 @@ from smproxy.origin.streams import Streams
 from smproxy.signaling import messages
 from smproxy.signaling.messages import ClientMessage
 from smproxy.signaling.payloads import ConnectError
+from smproxy.signaling.redaction import Redactor
 
 DEFAULT_KEY_FRAME_INTERVAL = 3.0
 _KEY_FRAME_RATE = (500, 60_000)
@@ -49,8 +50,8 @@ class PublisherSignaling(RoleSignaling):
     FAILED = PUBLISH_FAILED
     INVALID_SDP = INVALID_OFFER
 
-    def __init__(self, *, scope: str, client_id: str, streams: Streams) -> None:
-        super().__init__(scope=scope, streams=streams)
+    def __init__(self, *, scope: str, client_id: str, streams: Streams, redactor: Redactor | None = None) -> None:
+        super().__init__(scope=scope, streams=streams, redactor=redactor)
         #: The last answer was that there is nothing to watch.
         self.denied = False
         self._client_id = client_id

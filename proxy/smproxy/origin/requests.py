@@ -12,14 +12,16 @@ from msgspec import UNSET, Raw, UnsetType
 
 from smproxy.origin.effects import LogClientLine, Mute, PublisherMessage, SetOrientation
 from smproxy.signaling.messages import ClientMessage
+from smproxy.signaling.redaction import Redactor
 
 #: Names longer than this are refused: they travel in every report and hook.
 MAX_NAME = 512
 #: Lines of an SDK's log that are passed on, for each connection.
 MAX_LOG_LINES = 200
-#: Characters of such a line and of its level.
+#: Characters of such a line and of its level, and those that are looked through for secrets before it is cut.
 MAX_LOG_TEXT = 500
 MAX_LOG_LEVEL = 16
+_MAX_LOG_READ = 16_384
 #: Bytes of what a publisher sends to all of its subscribers at once, and of its method's name.
 MAX_MESSAGE = 16_384
 MAX_METHOD = 128
@@ -34,9 +36,10 @@ def nameable(name: str) -> bool:
 
 
 class ClientLog:
-    """The log lines of one client, as far as they are passed on."""
+    """The log lines of one client, as far as they are passed on, and without its secrets."""
 
-    def __init__(self) -> None:
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
         self._lines = 0
 
     def read(self, level: str, message: ClientMessage) -> LogClientLine | None:
@@ -44,7 +47,11 @@ class ClientLog:
         self._lines += 1
         if self._lines > MAX_LOG_LINES:
             return None
-        return LogClientLine(_printable(level, MAX_LOG_LEVEL), _printable(_log_text(message.message), MAX_LOG_TEXT))
+        return LogClientLine(self._shown(level, MAX_LOG_LEVEL), self._shown(_log_text(message.message), MAX_LOG_TEXT))
+
+    def _shown(self, text: str, limit: int) -> str:
+        cut = len(text) > _MAX_LOG_READ
+        return _printable(self._redactor.text(text[:_MAX_LOG_READ], cut=cut), limit)
 
 
 class _Call(msgspec.Struct):

@@ -11,6 +11,7 @@ from smproxy.origin.streams import Streams
 from smproxy.signaling import messages
 from smproxy.signaling.messages import ClientMessage
 from smproxy.signaling.payloads import ConnectError
+from smproxy.signaling.redaction import Redactor
 
 _NO_CONNECTION = "No media connection could be made: ICE or DTLS did not come up in time."
 
@@ -26,7 +27,7 @@ class RoleSignaling(ABC):
     FAILED: ClassVar[str]
     INVALID_SDP: ClassVar[str]
 
-    def __init__(self, *, scope: str, streams: Streams) -> None:
+    def __init__(self, *, scope: str, streams: Streams, redactor: Redactor | None = None) -> None:
         self.scope = scope
         self.stream: str | None = None
         self.switched = False
@@ -36,7 +37,9 @@ class RoleSignaling(ABC):
         self._over = False
         self._channel: str | None = None
         self._channel_announced = False
-        self._log = ClientLog()
+        #: Knows the secrets of the client's URL.
+        self.redactor = redactor or Redactor()
+        self._log = ClientLog(self.redactor)
 
     def receive(self, frame: str | bytes, via: Via) -> list[Effect]:
         """Take a frame. What cannot be read and what is not known is ignored."""

@@ -7,7 +7,7 @@ import http
 import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 from urllib.parse import parse_qsl, unquote
 
@@ -38,6 +38,8 @@ class Target:
     client_id: str
     attempt: str | None
     recording: bool = False
+    #: All of it, with its secrets.
+    url: str = field(default="", repr=False)
 
 
 def read_target(path: str, attempt: str | None) -> Target | None:
@@ -55,7 +57,7 @@ def read_target(path: str, attempt: str | None) -> Target | None:
         attempt = None
     # Of a repeated key the last counts, as for the manager.
     recording = {key.lower(): value for key, value in pairs}.get("recording", "").lower() == "true"
-    return Target(scope, query.get("id", ""), attempt, recording)
+    return Target(scope, query.get("id", ""), attempt, recording, path)
 
 
 def random_attempt(rng: random.Random) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 import msgspec
@@ -111,11 +111,11 @@ def _signaling(entry: Entry, record: Record) -> TimelineEntry:
     if entry.close is not None:
         code, reason = entry.close
         title = "close" if code is None else f"close {code}"
-        detail = record.redaction(reason)
+        detail = record.redactor.text(reason)
     elif entry.text is None:
         title = "binary message"
     else:
-        title = record.redaction(client_title(entry.text) if entry.side == "client" else server_title(entry.text))
+        title = (client_title if entry.side == "client" else server_title)(entry.text, record.redactor.text)
         detail = f"{entry.via}, {len(entry.text)} bytes"
     return TimelineEntry(at=int(entry.at * 1000), kind="signaling", by=entry.side, to=to, title=title, detail=detail)
 
@@ -128,7 +128,7 @@ _NAMES = (
 _CAMEL = {name: ClientMessage.__struct_encode_fields__[ClientMessage.__struct_fields__.index(name)] for name in _NAMES}
 
 
-def client_title(text: bytes) -> str:
+def client_title(text: bytes, redact: Callable[[str], str] = str) -> str:
     """Name a client's message in a few words: ``handleOffer cam-1``."""
     message = read_client(text)
     if message is None:
@@ -136,11 +136,11 @@ def client_title(text: bytes) -> str:
     for name in _NAMES:
         value = getattr(message, name)
         if value is not UNSET:
-            return f"{_CAMEL[name]} {value[:100]}" if isinstance(value, str) else _CAMEL[name]
+            return f"{_CAMEL[name]} {redact(value)[:100]}" if isinstance(value, str) else _CAMEL[name]
     return "message"
 
 
-def server_title(text: bytes) -> str:
+def server_title(text: bytes, redact: Callable[[str], str] = str) -> str:
     """Name a server's message in a few words: its code, ``answer``, ``isAvailable false``."""
     message = read_server(text)
     if message is None:
@@ -151,9 +151,9 @@ def server_title(text: bytes) -> str:
     if data is UNSET:
         return "message"
     if data.sdp is not UNSET:
-        return data.sdp.type
+        return redact(data.sdp.type)[:100]
     if data.candidate is not UNSET:
         return "candidate"
     if data.code is not UNSET:
-        return data.code[:100]
+        return redact(data.code)[:100]
     return "message"

@@ -24,6 +24,7 @@ from smproxy.origin.streams import Streams
 from smproxy.signaling import messages
 from smproxy.signaling.messages import ClientMessage
 from smproxy.signaling.payloads import ConnectError
+from smproxy.signaling.redaction import Redactor
 
 PLAY_FAILED = "NetStream.Play.Failed"
 PLAY_DENIED = "NetStream.Play.Denied"
@@ -42,8 +43,8 @@ class SubscriberSignaling(RoleSignaling):
     FAILED = PLAY_FAILED
     INVALID_SDP = INVALID_ANSWER
 
-    def __init__(self, *, scope: str, streams: Streams) -> None:
-        super().__init__(scope=scope, streams=streams)
+    def __init__(self, *, scope: str, streams: Streams, redactor: Redactor | None = None) -> None:
+        super().__init__(scope=scope, streams=streams, redactor=redactor)
         #: The stream must not be exchanged for another variant unasked. Nothing here does that; kept for the record.
         self.locked = False
         self._asked = self._offered = self._accepted = self._started = False
