@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import re
 from typing import Any
 
 import pytest
@@ -66,7 +67,7 @@ async def test_offers_of_real_browsers_are_answered(name: str) -> None:
     assert kinds(answer) == kinds(sdp)
     assert answer.count(" 127.0.0.1 ") >= len(kinds(sdp))
     assert "transport-cc" not in answer
-    assert "a=rtcp-fb:96 goog-remb" in answer
+    assert re.search(r"a=rtcp-fb:\d+ goog-remb", answer)
     assert answer.count("a=recvonly") == 2
     assert "a=sendrecv" not in answer
 

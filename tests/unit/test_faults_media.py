@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 
 import pytest
 from smproxy.origin.ice import Credentials, IceLite
@@ -18,7 +19,7 @@ class Peer:
     """A peer connection with a network of its own."""
 
     def __init__(self) -> None:
-        self.ice = IceLite(Credentials("u", "p"), random.Random(1))
+        self.ice = IceLite(Credentials("u", "p"), random.Random(1), time.monotonic)
         self.media: list[bytes] = []
         self.ice.take_media(self.media.append)
 

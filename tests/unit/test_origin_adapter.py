@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
-from aiortc import RTCDtlsTransport
 from smproxy.origin import aiortc_adapter as adapter
+from smproxy.origin.aiortc_dtls import DtlsTransport
 from smproxy.origin.origin import Origin, OriginSettings, UnfitLibraryError
 from smproxy.signaling.clock import Clock
 
@@ -25,11 +26,11 @@ async def test_another_version_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_changed_private_name_keeps_the_origin_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
     """When a private name is gone the origin does not start, and the error names it."""
 
-    class Renamed(RTCDtlsTransport):  # type: ignore[misc]
-        def __init__(self, *args: object) -> None:
+    class Renamed(DtlsTransport):
+        def __init__(self, *args: Any) -> None:
             super().__init__(*args)
             del self._rx_srtp
 
-    monkeypatch.setattr(adapter, "RTCDtlsTransport", Renamed)
+    monkeypatch.setattr(adapter, "DtlsTransport", Renamed)
     with pytest.raises(UnfitLibraryError, match="RTCDtlsTransport has no _rx_srtp"):
         await Origin.start(OriginSettings(), lambda _: None, clock=Clock(), rng=random.Random(1))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -48,13 +49,17 @@ class Sender(asyncio.DatagramProtocol):
         await self.check()
 
 
-def check(agent: IceLite, password: str = "", **attributes: object) -> bytes:
-    """Write a nominating check for the agent as aioice does."""
+def check(
+    agent: IceLite, password: str = "", *, username: str = "", nominate: bool = True, priority: bool = True
+) -> bytes:
+    """Write a check for the agent as aioice does, a nominating one."""
     request = reference.Message(reference.Method.BINDING, reference.Class.REQUEST)
-    request.attributes["USERNAME"] = f"{agent.local.ufrag}:{REMOTE.ufrag}"
-    request.attributes["PRIORITY"] = 1
+    request.attributes["USERNAME"] = username or f"{agent.local.ufrag}:{REMOTE.ufrag}"
+    if priority:
+        request.attributes["PRIORITY"] = 1
     request.attributes["ICE-CONTROLLING"] = 7
-    request.attributes["USE-CANDIDATE"] = None
+    if nominate:
+        request.attributes["USE-CANDIDATE"] = None
     request.add_message_integrity((password or agent.local.password).encode())
     return bytes(request)
 
@@ -65,9 +70,11 @@ def reply(transaction: bytes, kind: reference.Class = reference.Class.RESPONSE) 
 
 
 @asynccontextmanager
-async def agent_and(count: int) -> AsyncIterator[tuple[IceLite, list[Sender], list[bytes]]]:
+async def agent_and(
+    count: int, clock: Callable[[], float] | None = None
+) -> AsyncIterator[tuple[IceLite, list[Sender], list[bytes]]]:
     """Open an agent, ``count`` senders to it, and a list of the media it takes."""
-    agent = IceLite(REMOTE, random.Random(1))
+    agent = IceLite(REMOTE, random.Random(1), clock or time.monotonic)
     await agent.open(["127.0.0.1"])
     media: list[bytes] = []
     agent.take_media(media.append)
@@ -135,7 +142,7 @@ async def test_only_the_answer_to_a_probe_counts(kind: reference.Class) -> None:
 
 async def test_the_known_addresses_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """The address whose last check is the oldest is forgotten; one that goes on checking stays."""
-    monkeypatch.setattr("smproxy.origin.ice.MAX_CHECKED", 3)
+    monkeypatch.setattr("smproxy.origin.ice_paths.MAX_CHECKED", 3)
     async with agent_and(5) as (agent, senders, media):
         first, second, *others = senders
         await first.check()
@@ -143,8 +150,88 @@ async def test_the_known_addresses_are_bounded(monkeypatch: pytest.MonkeyPatch) 
         for other in others:
             await other.check()
             await first.check()
-        assert len(agent.checked) == 3
+        assert len(agent.paths.checked) == 3
         second.send(b"\x80second" + bytes(20))
         first.send(MEDIA)
         await eventually(lambda: media)
         assert media == [MEDIA]
+
+
+async def test_a_copied_check_opens_nothing() -> None:
+    """M7: a stranger that repeats a signed nomination gets no answer, is not listened to, and is sent nothing."""
+    async with agent_and(2) as (agent, (peer, stranger), media):
+        copied = check(agent)
+        peer.send(copied)
+        await eventually(lambda: peer.received)
+        stranger.send(copied)
+        stranger.send(MEDIA)
+        await peer.settle()
+        agent.send(MEDIA)
+        await eventually(lambda: MEDIA in peer.received)
+        assert stranger.received == []
+        assert media == []
+
+
+async def test_a_client_whose_port_changed_is_sent_to() -> None:
+    """M7: checks without a nomination and authentic media from a new address, and silence from the old one, move the client."""
+    now = 0.0
+    async with agent_and(2, lambda: now) as (agent, (old, new), _):
+        agent.take_media(lambda _: True)
+        await old.check()
+        new.send(check(agent, nominate=False))
+        await eventually(lambda: new.received)
+        for _ in range(2):
+            before = agent.datagrams
+            new.send(MEDIA)
+            await eventually(lambda before=before: agent.datagrams > before)  # type: ignore[misc]
+            now += 1
+        agent.send(b"\x80for the client")
+        await eventually(lambda: b"\x80for the client" in new.received)
+        assert b"\x80for the client" not in old.received
+
+
+async def test_media_that_is_not_authentic_moves_nothing() -> None:
+    """M7: what cannot be decrypted is no sign of the client, from whatever address it comes."""
+    now = 0.0
+    async with agent_and(2, lambda: now) as (agent, (old, new), _):
+        agent.take_media(lambda _: False)
+        await old.check()
+        new.send(check(agent, nominate=False))
+        for _ in range(5):
+            before = agent.datagrams
+            new.send(MEDIA)
+            await eventually(lambda before=before: agent.datagrams > before)  # type: ignore[misc]
+            now += 10
+        assert agent.peer == old.transport.get_extra_info("sockname")
+
+
+async def test_a_check_without_a_priority_passes() -> None:
+    """FFmpeg 8 sends none, and a lite agent needs none."""
+    async with agent_and(1) as (agent, (peer,), _):
+        peer.send(check(agent, priority=False))
+        await eventually(lambda: peer.received)
+        assert agent.peer == peer.transport.get_extra_info("sockname")
+
+
+async def test_new_credentials_hold_from_their_first_check_on() -> None:
+    """W11: after a restart old and new credentials pass until the client has used the new ones; the port stays."""
+    async with agent_and(1) as (agent, (peer,), _):
+        await peer.check()
+        old, port = agent.local, agent.candidates[0].port
+        following = Credentials("newu", "n" * 24)
+        local = agent.restart(following)
+        assert local != old
+        await peer.check()
+        assert agent.local == old
+        username = f"{local.ufrag}:{following.ufrag}"
+        before = len(peer.received)
+        peer.send(check(agent, password=local.password, username=username))
+        await eventually(lambda: len(peer.received) > before)
+        assert agent.local == local
+        assert agent.remote == following
+        assert agent.candidates[0].port == port
+        counted = agent.datagrams
+        peer.send(check(agent, password=old.password, username=f"{old.ufrag}:{REMOTE.ufrag}"))
+        peer.send(check(agent, password=local.password, username=username))
+        await eventually(lambda: agent.datagrams > counted)
+        assert agent.datagrams == counted + 1

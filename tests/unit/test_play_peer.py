@@ -6,7 +6,7 @@ import random
 import struct
 from typing import Any
 
-from smproxy.origin.aiortc_adapter import Identity
+from smproxy.origin.aiortc_dtls import Identity
 from smproxy.origin.forward import Feed
 from smproxy.origin.play.answer import read_answer
 from smproxy.origin.play.offer import plan_offer
@@ -68,7 +68,7 @@ class Rig:
         self.peer = SubscriberTransport(plan, Nobody(), identity=identity, monotonic=self.clock, rng=rng, tasks=Tasks())
         self.peer.accept(read_answer(answered(plan), plan))
         self.peer._protect = self.peer._unprotect_rtcp = lambda data: data
-        self.peer._transport.ice._send_to = (self.network, ("192.0.2.9", 9))
+        self.peer._transport.ice._way = (self.network, ("192.0.2.9", 9))
         (self.sender,) = self.peer.senders.values()
         self.sequence = 0
 

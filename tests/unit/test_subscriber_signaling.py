@@ -109,7 +109,7 @@ def test_starting_waits_for_the_transport() -> None:
     talk.say(**ANSWER)
     talk.core.accepted()
     assert talk.say(**SUBSCRIBE) == []
-    (error,) = texts(talk.core.timed_out())
+    (error,) = texts(talk.core.not_connected("why."))
     assert error["data"]["type"] == "error"
     assert error["data"]["message"]
     assert talk.core.connected() == []

@@ -1,8 +1,8 @@
-"""The one module that knows aiortc, private names included. Written against aiortc 1.16; each trick says why.
+"""The module that knows aiortc, private names included. Written against aiortc 1.16; each trick says why.
 
-aiortc gives the DTLS handshake, the SRTP keys and SCTP. Its ICE, its peer connection and its receivers are not used: they
-decode every frame and build what an origin never needs. When :func:`self_test` finds that a private name is not what it was,
-the origin does not start.
+aiortc gives DTLS (see :mod:`aiortc_dtls`), the SRTP keys and SCTP. Its ICE, its peer connection and its receivers are not
+used: they decode every frame and build what an origin never needs. When :func:`self_test` finds that a private name is not
+what it was, the origin does not start.
 """
 
 from __future__ import annotations
@@ -13,22 +13,21 @@ import inspect
 import logging
 from collections.abc import Callable
 from importlib.metadata import version
-from typing import Any, cast
+from typing import cast
 
 import pylibsrtp
 from aiortc import (
-    RTCCertificate,
     RTCDataChannel,
     RTCDtlsFingerprint,
     RTCDtlsParameters,
     RTCDtlsTransport,
-    RTCIceTransport,
     RTCSctpCapabilities,
     RTCSctpTransport,
 )
 from aiortc.rtcdtlstransport import SRTP_PROFILES
 from OpenSSL import SSL
 
+from smproxy.origin.aiortc_dtls import DtlsTransport, Identity
 from smproxy.origin.ice import IceLite
 from smproxy.origin.sdp_section import Section
 
@@ -43,22 +42,6 @@ MAX_SCTP_STREAMS = 64
 MAX_CHANNEL_BUFFER = 1 << 20
 
 
-class Identity(RTCCertificate):
-    """One certificate and TLS context for all peers: a context costs 414 µs and a certificate 157 µs of each handshake."""
-
-    _context: SSL.Context | None = None
-
-    def _create_ssl_context(self, srtp_profiles: list[Any]) -> SSL.Context:
-        if self._context is None:
-            self._context = super()._create_ssl_context(srtp_profiles)
-        return self._context
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 fingerprint as SDP has it."""
-        return next(each.value for each in self.getFingerprints() if each.algorithm == "sha-256")
-
-
 class UnfitLibraryError(RuntimeError):
     """The installed aiortc is not as this module needs it; the text says in what."""
 
@@ -70,10 +53,10 @@ def self_test() -> str | None:
         return f"aiortc {installed} is not 1.16"
     try:
         identity = Identity.generateCertificate()
-        dtls = RTCDtlsTransport(cast(RTCIceTransport, None), [identity])
+        dtls = DtlsTransport(None, [identity])
         if identity._create_ssl_context(SRTP_PROFILES) is not identity._create_ssl_context(SRTP_PROFILES):
             return "the TLS context cannot be shared"
-        for name in ("_rx_srtp", "_tx_srtp", "_task", "_transport", "_data_receiver"):
+        for name in ("_rx_srtp", "_tx_srtp", "_task", "_transport", "_data_receiver", "_ssl", "_state", "encrypted"):
             if not hasattr(dtls, name):
                 return f"RTCDtlsTransport has no {name}"
         if not inspect.iscoroutinefunction(getattr(RTCSctpTransport, "_handle_data", None)):
@@ -81,6 +64,12 @@ def self_test() -> str | None:
         source = inspect.getsource(RTCDtlsTransport)
         if "self.transport._recv()" not in source or "self.transport._send(" not in source:
             return "RTCDtlsTransport does not use _recv and _send of its ICE transport"
+        if "self._do_handshake()" not in source or "self._validate_peer_identity(" not in source:
+            return "RTCDtlsTransport does not shake hands with _do_handshake and _validate_peer_identity"
+        if not {"ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256"} <= set(
+            SSL.Connection(identity._create_ssl_context(SRTP_PROFILES)).get_cipher_list()
+        ):
+            return "OpenSSL has no ECDHE suites for ECDSA and RSA"
         packet = bytes.fromhex("80600001000000010000000b") + b"payload"
         policy = pylibsrtp.Policy(key=bytes(30), ssrc_type=pylibsrtp.Policy.SSRC_ANY_OUTBOUND)
         sealed = pylibsrtp.Session(policy).protect(packet)
@@ -116,17 +105,17 @@ class Link:
         self._ice = ice
         self._on_closed = on_closed
         # IceLite has what RTCDtlsTransport uses of an ICE transport: role, _recv and _send.
-        self._dtls = RTCDtlsTransport(cast(RTCIceTransport, ice), [identity])
+        self._dtls = DtlsTransport(ice, [identity])
         self._dtls._set_role(role)
         self._dtls.on("statechange", self._changed)
         self._sctp: _Sctp | None = None
         self._stopping = False
 
-    async def start(self, fingerprints: list[tuple[str, str]]) -> bool:
-        """Shake hands; False when that failed."""
+    async def start(self, fingerprints: list[tuple[str, str]]) -> str | None:
+        """Shake hands; return why that failed, ``None`` when it did not."""
         wanted = [RTCDtlsFingerprint(algorithm=name, value=value) for name, value in fingerprints]
         await self._dtls.start(RTCDtlsParameters(fingerprints=wanted))
-        return bool(self._dtls.state == "connected")
+        return self._dtls.failure
 
     def _changed(self) -> None:
         if self._dtls.state == "closed" and not self._stopping:

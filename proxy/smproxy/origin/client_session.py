@@ -197,7 +197,7 @@ class ClientSession:
 
     def negotiating(self) -> None:
         """Give the client its time to connect, from now on."""
-        self._connecting = self._timers.after(self._services.settings.connect_timeout, self._connect_failed)
+        self._connecting = self._timers.after(self._services.settings.connect_timeout, self._connect_timed_out)
         self._changed(self)
         self._services.impairments.negotiating(self)
 
@@ -207,10 +207,16 @@ class ClientSession:
         self._timers.after(FLUSH, self._close_peer)
         self._close_channel_after(GRACE)
 
-    def _connect_failed(self) -> None:
+    def _connect_timed_out(self) -> None:
+        missing = "" if self.transport is None else self.transport.ice.missing
+        seconds = self._services.settings.connect_timeout
+        self._connect_failed(ConnectError.TIMEOUT, f"{missing} within {seconds:g} s.")
+
+    def _connect_failed(self, error: ConnectError, reason: str) -> None:
         if not self.up and not self.ended:
-            self.perform_now(self.role.signaling.timed_out())
-            self.end(Reason.TIMEOUT, ConnectError.TIMEOUT)
+            _log.warning("attempt %s: no media connection: %s", self.attempt, reason)
+            self.perform_now(self.role.signaling.not_connected(reason))
+            self.end(Reason.TIMEOUT, error)
             self._close_peer()
             self._close_channel_after(FLUSH)
 
@@ -229,9 +235,9 @@ class ClientSession:
         self._services.impairments.up(self)
         self.role.connected()
 
-    def transport_failed(self) -> None:
+    def transport_failed(self, reason: str) -> None:
         """Give up: the handshake failed, and there is no use in waiting for the time-out."""
-        self._connect_failed()
+        self._connect_failed(ConnectError.DTLS_FAILED, f"the DTLS handshake failed, {reason}.")
 
     def channel_opened(self, label: str) -> None:
         """Take note that the data channel is open."""

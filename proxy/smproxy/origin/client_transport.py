@@ -7,7 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import ClassVar
 
-from smproxy.origin.aiortc_adapter import Identity, Link, NotAuthentic
+from smproxy.origin.aiortc_adapter import Link, NotAuthentic
+from smproxy.origin.aiortc_dtls import Identity
 from smproxy.origin.ice import IceLite
 from smproxy.origin.tasks import Tasks
 from smproxy.origin.transport import Transport, TransportEvents
@@ -61,8 +62,8 @@ class ClientTransport(ABC):
         """Keep what seals and opens packets."""
 
     @abstractmethod
-    def _receive_media(self, data: bytes) -> None:
-        """Take an SRTP or SRTCP datagram."""
+    def _receive_media(self, data: bytes) -> bool:
+        """Take an SRTP or SRTCP datagram; return whether it is authentic."""
 
     def _open_rtcp(self, data: bytes) -> bytes | None:
         """Open an SRTCP datagram; ``None`` when it is not authentic or of a source too many."""

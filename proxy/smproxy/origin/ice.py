@@ -23,6 +23,7 @@ from typing import Any, Protocol, cast
 
 from smproxy.origin import stun
 from smproxy.origin.candidates import HostCandidate
+from smproxy.origin.ice_paths import Address, Paths, Sign
 
 _log = logging.getLogger(__name__)
 
@@ -30,14 +31,10 @@ _log = logging.getLogger(__name__)
 MAX_WAITING = 256
 #: Media datagrams that come before the handshake is done at our side; a first key frame must not be lost.
 MAX_EARLY = 128
-#: Addresses of the client that are known at a time; the one whose last check is the oldest makes room.
-MAX_CHECKED = 64
 #: Probes of ours that wait for an answer.
 _MAX_PROBES = 32
 _RECEIVE_BUFFER = 1 << 20
 _ICE_CHARACTERS = string.ascii_letters + string.digits
-
-Address = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,34 +76,40 @@ class _Socket(asyncio.DatagramProtocol):
         self.transport = cast(_Datagrams, transport)
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
-        # The hot path: one look-up decides whether the sender is our peer.
+        # The hot path: one comparison decides whether it comes from where we send to.
         agent = self._agent
-        if addr not in agent.checked:
-            agent.check(self, data, addr)
-        elif data and 127 < data[0] < 192:
+        if addr == agent.peer and data and 127 < data[0] < 192:
             agent.datagrams += 1
             agent.on_media(data)
-        else:
+        elif addr in agent.paths.checked:
             agent.handle(self, data, addr)
+        else:
+            agent.check(self, data, addr)
 
     def error_received(self, exc: Exception) -> None:
         # A closed port at the other end; whether the peer lives is decided by what still comes.
         _log.debug("UDP error: %s", exc)
 
 
+#: A datagram that waits to be read, and where it came from.
+_Waiting = tuple[bytes, _Socket, Address]
+
+
 class IceLite:
     """ICE lite agent and datagram pipe. ``datagrams`` counts what came from the peer; the watchdog compares it."""
 
-    def __init__(self, remote: Credentials | None, rng: random.Random) -> None:
+    def __init__(self, remote: Credentials | None, rng: random.Random, monotonic: Callable[[], float]) -> None:
         self.local = Credentials.draw(rng)
         #: The client's; ``None`` until its answer has come, which its first checks may overtake (RFC 8445, 7.3).
         self.remote = remote
         self.datagrams = 0
-        #: Where checks signed with our password came from, the latest check last.
-        self.checked: dict[Address, None] = {}
+        self.paths: Paths[_Socket] = Paths(monotonic)
+        #: The address that is sent to, while it is listened to.
+        self.peer: Address | None = None
         self.candidates: tuple[HostCandidate, ...] = ()
         self._early: deque[bytes] = deque(maxlen=MAX_EARLY)
-        #: Takes SRTP and SRTCP datagrams; set by :meth:`take_media`. Until there are keys, the last few wait.
+        #: Takes SRTP and SRTCP datagrams; set by :meth:`take_media`. Until there are keys, the last few wait. True: it is the
+        #: client's for certain.
         self.on_media: Callable[[bytes], object] = self._early.append
         #: Called once, when the client has nominated a pair.
         self.on_nominated: Callable[[], None] = _nothing
@@ -115,8 +118,12 @@ class IceLite:
         self._rng = rng
         self._tie_breaker = rng.getrandbits(64)
         self._sockets: list[_Socket] = []
-        self._send_to: tuple[_Datagrams, Address] | None = None
-        self._waiting: asyncio.Queue[bytes | None] = asyncio.Queue(MAX_WAITING)
+        self._waiting: asyncio.Queue[_Waiting | None] = asyncio.Queue(MAX_WAITING)
+        self._read: _Waiting | None = None
+        #: Where to send to.
+        self._way: tuple[_Datagrams, Address] | None = None
+        #: Credentials of both sides that hold from the first check on that is signed with them.
+        self._next: tuple[Credentials, Credentials] | None = None
         self._probes: deque[bytes] = deque(maxlen=_MAX_PROBES)
         self._closed = False
         self._deaf = False
@@ -156,44 +163,98 @@ class IceLite:
         self.candidates = tuple(candidates)
 
     def handle(self, arrived_at: _Socket, data: bytes, addr: Address) -> None:
-        """Take a datagram of the peer that is no media: DTLS waits to be read, STUN is checked. The rest does not count."""
+        """Take a datagram from an address of the client: DTLS waits to be read, STUN is checked. The rest does not count."""
         if not data:
             return
         if 19 < data[0] < 64:
-            self.datagrams += 1
+            self._count(addr)
             with contextlib.suppress(asyncio.QueueFull):
-                self._waiting.put_nowait(data)
+                self._waiting.put_nowait((data, arrived_at, addr))
+        elif 127 < data[0] < 192:
+            self._count(addr)
+            if self.on_media(data) is True:
+                self._sign(Sign.MEDIA, arrived_at, addr)
         elif (transaction := stun.read_reply(data)) is None:
             self.check(arrived_at, data, addr)
         elif transaction in self._probes:
             self._probes.remove(transaction)
-            self.datagrams += 1
+            self._count(addr)
 
     def check(self, arrived_at: _Socket, data: bytes, addr: Address) -> None:
-        """Answer a connectivity check and remember where it came from; drop what is none, or not signed."""
+        """Answer a connectivity check and remember where it came from; drop what is none, or not signed, or a copy."""
         if self._deaf:
             return
-        remote = None if self.remote is None else self.remote.ufrag
-        request = stun.read_request(data, self.local.ufrag, remote, self.local.password)
+        request = self._read_check(data)
         transport = arrived_at.transport
-        if request is None or transport is None or self._closed:
+        if request is None or transport is None or self._closed or not self.paths.check(request.transaction, addr):
             return
-        self.datagrams += 1
+        self._count(addr)
         peer = (addr[0], addr[1])
         if request.controlled:
             transport.sendto(stun.write_role_conflict(request.transaction, self.local.password), addr)
             return
-        self.checked.pop(addr, None)
-        if len(self.checked) >= MAX_CHECKED:
-            del self.checked[next(iter(self.checked))]
-        self.checked[addr] = None
         transport.sendto(stun.write_response(request.transaction, peer, self.local.password), addr)
+        selected = self.paths.selected
         if request.use_candidate:
-            first = self._send_to is None
-            self._send_to = (transport, addr)
-            arrived_at.used = True
-            if first:
+            self.paths.select(arrived_at, addr)
+            self._send_there(arrived_at, addr)
+            if selected is None:
                 self.on_nominated()
+        elif selected is not None and selected[1] == addr:
+            self.peer = addr
+        else:
+            self._sign(Sign.CHECK, arrived_at, addr)
+
+    def _read_check(self, data: bytes) -> stun.BindingRequest | None:
+        remote = None if self.remote is None else self.remote.ufrag
+        request = stun.read_request(data, self.local.ufrag, remote, self.local.password)
+        if request is None and self._next is not None:
+            local, following = self._next
+            request = stun.read_request(data, local.ufrag, following.ufrag, local.password)
+            if request is not None:
+                self.local, self.remote = self._next
+                self._next = None
+        return request
+
+    def restart(self, remote: Credentials) -> Credentials:
+        """Return new credentials for an ICE restart (RFC 8445, 9); the port stays.
+
+        The old ones, and the address that is sent to, hold until the client makes a check with the new ones.
+        """
+        local = Credentials.draw(self._rng)
+        self._next = (local, remote)
+        return local
+
+    @property
+    def missing(self) -> str:
+        """What a connection that did not come about still waits for."""
+        if not self.datagrams:
+            return "no STUN check came from the client"
+        if self.paths.selected is None:
+            return "the client nominated no candidate pair"
+        return "the DTLS handshake did not finish"
+
+    def _count(self, addr: Address) -> None:
+        self.datagrams += 1
+        if addr != self.peer:
+            self.paths.elsewhere += 1
+
+    def _sign(self, sign: Sign, arrived_at: _Socket, addr: Address) -> None:
+        if addr != self.peer and self.paths.sign(sign, arrived_at, addr, self.datagrams):
+            _log.info("the client moved to another address: its NAT has given it a new port")
+            self._send_there(arrived_at, addr)
+
+    def _send_there(self, local: _Socket, addr: Address) -> None:
+        self.peer = addr
+        local.used = True
+        if local.transport is not None:
+            self._way = (local.transport, addr)
+
+    def confirm(self) -> None:
+        """Take what was read last for the client's own: it was decrypted and understood."""
+        if self._read is not None:
+            _, local, addr = self._read
+            self._sign(Sign.MESSAGE, local, addr)
 
     def take_media(self, taker: Callable[[bytes], object]) -> None:
         """Give media to ``taker`` from now on, beginning with what came early."""
@@ -202,9 +263,10 @@ class IceLite:
         while self._early:
             self.on_media(self._early.popleft())
 
-    def _sifted(self, datagram: bytes) -> None:
+    def _sifted(self, datagram: bytes) -> object:
         if self._taker is not None and self._passes is not None and self._passes(datagram):
-            self._taker(datagram)
+            return self._taker(datagram)
+        return None
 
     # for faults -------------------------------------------------------------------------------------------------------
 
@@ -212,7 +274,8 @@ class IceLite:
         """Hear nothing of the client, not even its checks, or hear it again."""
         self._deaf = deaf
         if deaf:
-            self.checked.clear()
+            self.paths.checked.clear()
+            self.peer = None
 
     def sift(self, passes: Callable[[bytes], bool] | None) -> None:
         """Lose the media, coming and going, that does not pass; ``None``: lose none."""
@@ -224,25 +287,24 @@ class IceLite:
 
     def probe(self) -> None:
         """Ask a silent peer for a sign of life; the answer to it counts, and no answer that was not asked for."""
-        if self._send_to is not None and self.remote is not None:
+        if self.remote is not None and (way := self._way) is not None:
             transaction = self._rng.randbytes(12)
             username = f"{self.remote.ufrag}:{self.local.ufrag}"
             self._probes.append(transaction)
-            transport, addr = self._send_to
-            transport.sendto(stun.write_request(transaction, username, self.remote.password, self._tie_breaker), addr)
+            way[0].sendto(stun.write_request(transaction, username, self.remote.password, self._tie_breaker), way[1])
 
     def send(self, data: bytes) -> None:
-        """Send a datagram to the nominated address; before there is one it is dropped."""
-        if self._send_to is not None and not self._closed:
+        """Send a datagram to the selected address; before there is one it is dropped."""
+        way = self._way
+        if way is not None and not self._closed:
             if self._passes is not None and 127 < data[0] < 192 and not self._passes(data):
                 return
-            transport, addr = self._send_to
-            transport.sendto(data, addr)
+            way[0].sendto(data, way[1])
 
     @property
     def unsent(self) -> int:
         """Bytes that wait because the network did not take them."""
-        return 0 if self._send_to is None else self._send_to[0].get_write_buffer_size()
+        return 0 if self._way is None else self._way[0].get_write_buffer_size()
 
     def close_unused(self) -> None:
         """Close the sockets that the client did not choose; one peer then costs one file descriptor."""
@@ -272,13 +334,14 @@ class IceLite:
     async def _recv(self) -> bytes:
         if self._closed:
             raise ConnectionError("ICE is closed")
-        data = await self._waiting.get()
-        if data is None:
+        waiting = await self._waiting.get()
+        if waiting is None:
             raise ConnectionError("ICE is closed")
-        return data
+        self._read = waiting
+        return waiting[0]
 
     async def _send(self, data: bytes) -> None:
-        if self._closed or self._send_to is None:
+        if self._closed or self._way is None:
             raise ConnectionError("no address to send to")
         self.send(data)
 

@@ -12,7 +12,8 @@ from collections.abc import Callable
 
 from websockets.asyncio.server import ServerConnection
 
-from smproxy.origin.aiortc_adapter import Identity, UnfitLibraryError, self_test
+from smproxy.origin.aiortc_adapter import UnfitLibraryError, self_test
+from smproxy.origin.aiortc_dtls import Identity
 from smproxy.origin.announcements import Announcements
 from smproxy.origin.candidates import HostAddresses
 from smproxy.origin.client_session import ClientSession

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from smproxy.origin.aiortc_adapter import Identity, Link, NotAuthentic
+from smproxy.origin.aiortc_adapter import Link, NotAuthentic
+from smproxy.origin.aiortc_dtls import Identity
 from smproxy.origin.answer import CODEC_NAMES, AcceptedTrack, Plan, write_answer
 from smproxy.origin.client_transport import ClientTransport
 from smproxy.origin.ice import Credentials
@@ -92,43 +93,44 @@ class PublisherTransport(ClientTransport):
 
     # media ------------------------------------------------------------------------------------------------------------
 
-    def _receive_media(self, data: bytes) -> None:
-        """Take an SRTP or SRTCP datagram: the hot path, one call for each packet and no task."""
+    def _receive_media(self, data: bytes) -> bool:
+        """Take an SRTP or SRTCP datagram; return whether it is authentic. The hot path, one call for each packet, no task."""
         if len(data) < 12:
-            return
+            return False
         second = data[1]
         if 191 < second < 224:
-            self._rtcp(data)
-            return
+            return self._rtcp(data)
         track = self._by_payload_type.get(second & 0x7F)
         source = data[8:12]
         known = source in self._sources
         if track is None or not (known or len(self._sources) < self.MAX_SOURCES):
-            return
+            return False
         try:
             packet = self._unprotect(data)
         except NotAuthentic:
-            return
+            return False
         if not known:
             # Only now: a forged packet must not take a place.
             self._sources.add(source)
         track.packet(packet)
         if not track.started:
             self._first(track)
+        return True
 
     def _first(self, track: Track) -> None:
         if not track.started and not self._transport.closed:
             track.started = True
             self._track_started(track)
 
-    def _rtcp(self, data: bytes) -> None:
+    def _rtcp(self, data: bytes) -> bool:
         compound = self._open_rtcp(data)
         if compound is None:
-            return
+            return False
         for report in read_sender_reports(compound):
             for track in self.tracks:
                 if track.reception.ssrc == report.ssrc:
                     track.sender_report(report)
+        return True
 
     # feedback ---------------------------------------------------------------------------------------------------------
 

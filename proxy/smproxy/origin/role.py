@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from smproxy.origin.aiortc_adapter import Identity
+from smproxy.origin.aiortc_dtls import Identity
 from smproxy.origin.client_transport import ClientTransport
 from smproxy.origin.effects import Effect, MakeOffer, TakeAnswer, TakeOffer
 from smproxy.origin.impairments import Impairments

@@ -13,8 +13,6 @@ from smproxy.signaling.messages import ClientMessage
 from smproxy.signaling.payloads import ConnectError
 from smproxy.signaling.redaction import Redactor
 
-_NO_CONNECTION = "No media connection could be made: ICE or DTLS did not come up in time."
-
 
 class RoleSignaling(ABC):
     """One client's signaling, on its signaling channel (``Via.SOCKET``) and later on its data channel.
@@ -57,10 +55,10 @@ class RoleSignaling(ABC):
         code = self.INVALID_SDP if error is ConnectError.INVALID_SDP else self.FAILED
         return self._refuse(error, code, reason, Via.SOCKET)
 
-    def timed_out(self) -> list[Effect]:
+    def not_connected(self, reason: str) -> list[Effect]:
         """Send an error: no connection came about. The end of the attempt is the caller's to report."""
         self._over = True
-        return [self._error(self.FAILED, _NO_CONNECTION, self._current)]
+        return [self._error(self.FAILED, f"No media connection could be made: {reason}", self._current)]
 
     def channel_opened(self, label: str) -> list[Effect]:
         """Take note that the client's data channel is open."""

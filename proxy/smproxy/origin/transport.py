@@ -11,7 +11,8 @@ from typing import Protocol
 
 from aiortc import RTCDataChannel
 
-from smproxy.origin.aiortc_adapter import MAX_CHANNEL_BUFFER, Identity, Link
+from smproxy.origin.aiortc_adapter import MAX_CHANNEL_BUFFER, Link
+from smproxy.origin.aiortc_dtls import Identity
 from smproxy.origin.ice import Credentials, IceLite
 from smproxy.origin.sdp_section import Section
 from smproxy.origin.tasks import Tasks
@@ -30,8 +31,8 @@ class TransportEvents(Protocol):
     def transport_up(self) -> None:
         """ICE and DTLS are up."""
 
-    def transport_failed(self) -> None:
-        """The DTLS handshake failed."""
+    def transport_failed(self, reason: str) -> None:
+        """The DTLS handshake failed; ``reason`` completes a sentence."""
 
     def channel_opened(self, label: str) -> None:
         """The data channel for signaling is open."""
@@ -59,7 +60,7 @@ class Transport:
         rng: random.Random,
         tasks: Tasks,
     ) -> None:
-        self.ice = IceLite(None, rng)
+        self.ice = IceLite(None, rng, monotonic)
         self.link: Link | None = None
         self.closed = False
         #: ICE and DTLS are up.
@@ -94,9 +95,10 @@ class Transport:
             self._starting = self._tasks.spawn(self._start(self.link))
 
     async def _start(self, link: Link) -> None:
-        if not await link.start(self._fingerprints):
+        failure = await link.start(self._fingerprints)
+        if failure is not None:
             if not self.closed:
-                self._events.transport_failed()
+                self._events.transport_failed(failure)
             return
         if self.closed:
             return
@@ -127,8 +129,12 @@ class Transport:
         if self._channel is None and not self.closed:
             # The SDK makes one channel; what else a page opens is not signaling.
             self._channel = channel
-            channel.on("message", self._events.channel_message)
+            channel.on("message", self._channel_message)
             self._events.channel_opened(channel.label)
+
+    def _channel_message(self, text: str | bytes) -> None:
+        self.ice.confirm()
+        self._events.channel_message(text)
 
     def send(self, text: str) -> bool:
         """Say something on the data channel; False when there is none, or its client does not read."""

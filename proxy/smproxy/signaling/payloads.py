@@ -45,6 +45,7 @@ class ConnectError(IntEnum):
     REJECTED = 3
     NAME_IN_USE = 4
     ORIGIN_ERROR = 5
+    DTLS_FAILED = 6
 
 
 class Connection(msgspec.Struct, frozen=True, kw_only=True, rename={"customer_scope": "customerScope"}):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from smproxy.origin.aiortc_adapter import Identity, Link
+from smproxy.origin.aiortc_adapter import Link
+from smproxy.origin.aiortc_dtls import Identity
 from smproxy.origin.answer import CODEC_NAMES
 from smproxy.origin.client_transport import ClientTransport
 from smproxy.origin.forward import Sender
@@ -93,13 +94,13 @@ class SubscriberTransport(ClientTransport):
         ice.send(self._protect(packet))
         return True
 
-    def _receive_media(self, data: bytes) -> None:
-        """Take an SRTCP datagram; a subscriber sends no media."""
+    def _receive_media(self, data: bytes) -> bool:
+        """Take an SRTCP datagram and return whether it is authentic; a subscriber sends no media."""
         if len(data) < 8 or not 191 < data[1] < 224:
-            return
+            return False
         compound = self._open_rtcp(data)
         if compound is None:
-            return
+            return False
         for feedback in read_feedback(compound):
             match feedback:
                 case Nack(media_ssrc, sequences):
@@ -113,6 +114,7 @@ class SubscriberTransport(ClientTransport):
                         sender.reported(feedback)
                 case _:
                     pass  # REMB: there is but one quality to choose from. BYE: DTLS closes, or the watchdog sees it
+        return True
 
     def _send_feedback(self, now: float) -> None:
         for sender in self.senders.values():

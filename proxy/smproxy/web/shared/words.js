@@ -17,11 +17,12 @@ const ERRORS = [
   "rejected",
   "the stream name is in use",
   "the origin failed",
+  "the DTLS handshake failed",
 ];
 
 /* The API names what the hooks number. */
 const REASON_NAMES = ["user_action", "timeout", "node_shutdown", "kicked", "origin_lost"];
-const ERROR_NAMES = ["invalid_sdp", "timeout", "origin_unreachable", "rejected", "name_in_use", "origin_error"];
+const ERROR_NAMES = ["invalid_sdp", "timeout", "origin_unreachable", "rejected", "name_in_use", "origin_error", "dtls_failed"];
 
 function meaning(value, words, names) {
   if (value === null || value === undefined) return "";
