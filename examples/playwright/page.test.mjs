@@ -25,6 +25,7 @@ before(async () => {
       "--use-fake-ui-for-media-stream",
       "--autoplay-policy=no-user-gesture-required",
       "--no-sandbox",
+      "--allow-loopback-in-peer-connection", // for a machine that has no other network
       "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
     ],
   });

@@ -5,7 +5,7 @@ import { createInterface } from "node:readline";
 export class StreamManager {
   static async start(...options) {
     const command = process.env.SMPROXY ?? "smproxy";
-    const arguments_ = ["serve", "--port", "0", "--data-dir", ":memory:", ...options];
+    const arguments_ = ["serve", "--port", "0", "--data-dir", ":memory:", "--exit-with-parent", ...options];
     const child = spawn(command, arguments_, { stdio: ["ignore", "pipe", "inherit"] });
     const exited = new Promise((resolve, reject) => {
       child.on("exit", resolve);
@@ -33,13 +33,13 @@ export class StreamManager {
   async hook(fields, timeout = 10) {
     const response = await fetch(`${this.api}/hooks/wait?${new URLSearchParams({ ...fields, timeout })}`);
     const answer = await response.json();
-    if (!response.ok) throw new Error(answer.error);
+    if (!response.ok) throw new Error(answer.errorMessage);
     return answer;
   }
 
   async fault(fields) {
     const response = await fetch(`${this.api}/faults`, { method: "POST", body: JSON.stringify(fields) });
-    if (!response.ok) throw new Error((await response.json()).error);
+    if (!response.ok) throw new Error((await response.json()).errorMessage);
   }
 
   // A clean slate for the next test.

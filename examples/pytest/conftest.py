@@ -16,12 +16,13 @@ from playwright.sync_api import sync_playwright
 
 PAGE = Path(__file__).parents[1] / "page"
 
-#: Fake cameras, no questions, and no look-up of any name but localhost.
+#: Fake cameras, no questions, media on a machine that has loopback only, and no look-up of any name but localhost.
 FLAGS = [
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
     "--autoplay-policy=no-user-gesture-required",
     "--no-sandbox",
+    "--allow-loopback-in-peer-connection",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
 ]
 

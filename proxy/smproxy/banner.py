@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from smproxy.simulator import Simulator, url_host
+from smproxy.addresses import WILDCARDS, network_names, url_host
+from smproxy.simulator import Simulator
 
 
 def banner(simulator: Simulator) -> str:
@@ -22,6 +23,13 @@ def banner(simulator: Simulator) -> str:
         rows.append(
             ("With TLS", f"https://{host}:{simulator.tls_port} and wss://{host}:{simulator.tls_port}/streammanager")
         )
+    if (
+        others := network_names(settings.host, settings.tls_host)
+        if settings.host in WILDCARDS or settings.tls_host
+        else []
+    ):
+        scheme, port = ("http", simulator.port) if simulator.tls_port is None else ("https", simulator.tls_port)
+        rows.append(("Other machines", " ".join(f"{scheme}://{url_host(name)}:{port}/" for name in others)))
     if simulator.authority is not None:
         rows.append(("Authority", f"{simulator.authority.authority.resolve()} (trust it in browser or system)"))
     origins = [

@@ -10,6 +10,8 @@ import datetime
 import ipaddress
 import os
 import ssl
+import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,8 +56,10 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
     return context
 
 
-def self_signed(directory: Path, host: str, now: datetime.datetime) -> CertificateFiles:
-    """Return the files of a certificate for localhost and ``host``, made when they are missing, old or for another host.
+def self_signed(directory: Path, hosts: Iterable[str], now: datetime.datetime) -> CertificateFiles:
+    """Return the files of a certificate for localhost and ``hosts``, made when they are missing, old or for others.
+
+    An authority that may sign for all of them is kept, so that it has to be trusted only once.
 
     Raises:
         OSError: the directory cannot be written.
@@ -64,7 +68,7 @@ def self_signed(directory: Path, host: str, now: datetime.datetime) -> Certifica
     directory.mkdir(parents=True, exist_ok=True)
     files = CertificateFiles(directory / "authority.pem", directory / "certificate.pem", directory / "key.pem")
     authority_key_file = directory / "authority-key.pem"
-    names = _names(host)
+    names = _names(hosts)
     if not (files.authority.exists() and authority_key_file.exists() and _fits(files.authority, names, now)):
         authority_key = ec.generate_private_key(ec.SECP256R1())
         _write_key(authority_key_file, authority_key)
@@ -85,20 +89,18 @@ def self_signed(directory: Path, host: str, now: datetime.datetime) -> Certifica
     return files
 
 
-def _names(host: str) -> list[x509.GeneralName]:
+def _names(hosts: Iterable[str]) -> list[x509.GeneralName]:
     names: list[x509.GeneralName] = [
         x509.DNSName("localhost"),
         x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
         x509.IPAddress(ipaddress.ip_address("::1")),
     ]
-    try:
-        address = ipaddress.ip_address(host)
-        name: x509.GeneralName = x509.IPAddress(address)
-        if address.is_unspecified:
-            return names
-    except ValueError:
-        name = x509.DNSName(host.encode("idna").decode())
-    return names if name in names else [*names, name]
+    for host in hosts:
+        try:
+            names.append(x509.IPAddress(ipaddress.ip_address(host)))
+        except ValueError:
+            names.append(x509.DNSName(host.encode("idna").decode()))
+    return list(dict.fromkeys(names))
 
 
 def _fits(path: Path, names: list[x509.GeneralName], now: datetime.datetime) -> bool:
@@ -110,7 +112,7 @@ def _fits(path: Path, names: list[x509.GeneralName], now: datetime.datetime) -> 
         return False
     try:
         constraints = certificate.extensions.get_extension_for_class(x509.NameConstraints).value
-        return list(constraints.permitted_subtrees or []) == _constraints(names)
+        return set(constraints.permitted_subtrees or []) >= set(_constraints(names))
     except x509.ExtensionNotFound:
         if certificate.issuer == certificate.subject:
             raise ValueError(f"{path}: not this simulator's authority: move it away and start again") from None
@@ -184,8 +186,8 @@ def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
 
 
 def _write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
-    """Write a private key so that no other user of the machine can read it, not even for a moment."""
+    """Write a private key into a new file that no other user of the machine can read, not even for a moment."""
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:  # mode 0600
         file.write(pem)
+    os.replace(file.name, path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -92,6 +93,21 @@ def _listen_host(text: str) -> str:
     if not text or re.search(r"[\s/]", text):
         raise ValueError("it takes a host name or an IP address of this machine")
     return text
+
+
+def _name(text: str) -> str:
+    text = text.strip("[]")
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        pass
+    try:
+        name = text.encode("idna").decode()
+    except UnicodeError:
+        name = ""
+    if not re.fullmatch(r"(?=.{1,253}$)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*", name):
+        raise ValueError("it takes a host name or an IP address, without scheme and port")
+    return name
 
 
 def _token(text: str) -> str:
@@ -201,7 +217,13 @@ OPTIONS: tuple[Option, ...] = (
         "SECRET",
         True,
     ),
-    Option("--hook-retries", "hook_retries", _choice("fast", "standard"), "for 30 s, or for a day", "fast|standard"),
+    Option(
+        "--hook-retries",
+        "hook_retries",
+        _choice("fast", "standard"),
+        "how long a failed delivery is retried: for 30 s, or for a day",
+        "fast|standard",
+    ),
     Option("--hook-insecure", "hook_insecure", _flag, "do not verify the certificates of https receivers"),
     Option("--hook-keep", "hook_keep", _count, "how many hooks the journal keeps", "N"),
     Option("--hook-keep-days", "hook_keep_days", _days, "for how many days the journal keeps hooks", "DAYS"),
@@ -248,7 +270,16 @@ OPTIONS: tuple[Option, ...] = (
     Option("--tls-cert", "tls_cert", Path, "certificate chain (PEM) for https and wss", "FILE"),
     Option("--tls-key", "tls_key", Path, "private key (PEM) of the certificate", "FILE"),
     Option("--tls-self-signed", "tls_self_signed", _flag, "make an authority and a certificate for localhost, once"),
+    Option(
+        "--tls-host",
+        "tls_host",
+        _name,
+        "another name or address for the certificate that is made",
+        "NAME",
+        True,
+    ),
     Option("--tls-port", "tls_port", _port, "port of https and wss", "PORT"),
+    Option("--exit-with-parent", "exit_with_parent", _flag, "stop when the process that started it has ended"),
     Option("--sdk-file", "sdk_file", Path, "the vendor's red5pro-sdk.min.js, for /publish to use it", "FILE"),
     Option("--log-level", "log_level", _choice("debug", "info", "warning", "error"), "least level logged", "LEVEL"),
     Option("--log-format", "log_format", _choice("text", "json"), "form of the log lines on stderr", "text|json"),

@@ -14,8 +14,11 @@ from typing import Any
 from smproxy.logs import configure_logging
 from smproxy.options import OPTIONS, Option
 from smproxy.settings import Settings, SettingsError, default_of, load_settings
+from smproxy.signals import ending_signals
 
 USAGE_ERROR = 2
+#: Seconds between two looks at whether the process that started this one still lives.
+PARENT_CHECK = 0.2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,12 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run ``smproxy serve`` and return its exit code."""
+    parent = os.getppid()  # before the imports, which take time in which it may end
     try:
         settings = load_settings(vars(arguments), os.environ)
         configure_logging(settings.log_level, settings.log_format)
         _allow_many_sockets()
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_serve(settings))
+            runner.run(_serve(settings, parent))
     except KeyboardInterrupt:  # before the signals were ours
         return 1
     except SettingsError as error:
@@ -49,20 +53,30 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, parent: int) -> None:
     from smproxy.banner import banner
     from smproxy.simulator import Simulator
 
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def stop() -> None:
-        if stopped.is_set():  # the second signal: whoever sends it does not want to wait
+    def stop(number: signal.Signals) -> None:
+        # The second signal: whoever sends it does not want to wait. A terminal that closes sends SIGHUP twice by itself.
+        if stopped.is_set() and number is not signal.SIGHUP:
             os._exit(1)
         stopped.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
+    for number in ending_signals():
+        loop.add_signal_handler(number, stop, number)
+
+    def look_for_parent() -> None:
+        if os.getppid() == parent:
+            loop.call_later(PARENT_CHECK, look_for_parent)
+        else:
+            stopped.set()
+
+    if settings.exit_with_parent:
+        look_for_parent()
     simulator = Simulator(settings)
     await simulator.start()
     try:
@@ -74,10 +88,10 @@ async def _serve(settings: Settings) -> None:
 
 
 def _say(text: str) -> None:
-    """Print, unless nobody reads any more (``serve | head``)."""
+    """Print, unless nobody reads any more (``serve | head``, a closed terminal)."""
     try:
         print(text, flush=True)
-    except BrokenPipeError:
+    except OSError:  # a pipe that was closed, or a terminal
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for the rest of the process
 
 

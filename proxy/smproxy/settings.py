@@ -60,7 +60,9 @@ class Settings:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     tls_self_signed: bool = False
+    tls_host: tuple[str, ...] = ()
     tls_port: int = 5443
+    exit_with_parent: bool = False
     log_level: str = "info"
     log_format: str = "text"
     proxy_enabled: bool = True
@@ -72,6 +74,10 @@ class Settings:
             raise SettingsError("--tls-cert and --tls-key go together: give both, or --tls-self-signed")
         if self.tls_cert is not None and self.tls_self_signed:
             raise SettingsError("--tls-self-signed makes its own certificate: leave out --tls-cert and --tls-key")
+        if self.tls_host and not self.tls_self_signed:
+            raise SettingsError(
+                "--tls-host names what --tls-self-signed makes a certificate for: give that too, or neither"
+            )
         if self.tls_self_signed and self.in_memory:
             raise SettingsError(
                 "--tls-self-signed keeps its authority in --data-dir: give a directory instead of :memory:"

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from smproxy.addresses import network_names, url_host
 from smproxy.certificates import CertificateFiles, self_signed, server_context
 from smproxy.faults import FaultBook
 from smproxy.hooks.broadcast import Interceptor
@@ -314,7 +315,9 @@ class Simulator:
         try:
             if settings.tls_self_signed:
                 now = datetime.datetime.fromtimestamp(self._clock.wall(), datetime.UTC)
-                self._certificates = self_signed(settings.data_dir / "tls", settings.host, now)
+                self._certificates = self_signed(
+                    settings.data_dir / "tls", network_names(settings.host, settings.tls_host), now
+                )
                 certificate, key = self._certificates.certificate, self._certificates.key
             assert certificate is not None
             assert key is not None
@@ -323,15 +326,6 @@ class Simulator:
             raise SettingsError(f"TLS: {error}") from None
         except OSError as error:
             raise SettingsError(f"TLS: {error.filename}: {error.strerror}: give a writable --data-dir") from None
-
-
-def url_host(host: str) -> str:
-    """Return a host as a URL on this machine has it: a wildcard becomes loopback, IPv6 gets brackets."""
-    if host in {"0.0.0.0", "127.0.0.1", "localhost"}:  # noqa: S104 - compared, not bound
-        return "localhost"
-    if host == "::":
-        return "[::1]"
-    return f"[{host}]" if ":" in host else host
 
 
 def _external(address: Address) -> Hello:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -58,6 +59,12 @@ async def run(*command: str | Path, cwd: Path, timeout: float = 90) -> str:
     return output.decode()
 
 
+def _node() -> str:
+    node = shutil.which("node")
+    assert node is not None, "node is missing: install it (Debian, Ubuntu: apt-get install nodejs)"
+    return node
+
+
 @pytest.mark.browser
 async def test_pytest(examples: Path, page: Path) -> None:
     """The example for pytest: a receiver, a page in Chromium, and what they do when something fails."""
@@ -73,11 +80,26 @@ async def test_playwright(examples: Path, page: Path) -> None:
     modules = examples / "playwright" / "node_modules"
     modules.mkdir()
     (modules / "playwright-core").symlink_to(PLAYWRIGHT.directory / "package")
-    node = shutil.which("node")
-    assert node is not None, "node is missing: install it (Debian, Ubuntu: apt-get install nodejs)"
-    output = await run(node, "--test", cwd=examples / "playwright")
+    output = await run(_node(), "--test", cwd=examples / "playwright")
     assert "# fail 0" in output
     assert "# pass 2" in output
+
+
+async def test_the_reason_of_a_refusal(examples: Path) -> None:
+    """The example's ``hook`` and ``fault`` reject with what the stream manager says is wrong."""
+    script = """
+        import { StreamManager } from "./stream_manager.mjs"
+        const manager = await StreamManager.start()
+        await manager.hook({ colour: "blue" }).catch((error) => console.log(error.message))
+        await manager.hook({ id: "cam-1" }, 0).catch((error) => console.log(error.message))
+        await manager.fault({ fault: "publish-denid" }).catch((error) => console.log(error.message))
+        await manager.stop()
+    """
+    output = await run(_node(), "--input-type=module", "--eval", script, cwd=examples / "playwright")
+    unknown, nothing, fault, *_ = [line for line in output.splitlines() if not re.match(r"\d\d:\d\d:\d\d", line)]
+    assert "colour" in unknown
+    assert nothing.startswith("No event with id=cam-1 within 0 s")
+    assert "publish-denied" in fault
 
 
 async def test_curl(stream_manager: EmbeddedSimulator, examples: Path) -> None:

@@ -276,7 +276,7 @@ async def test_the_permissions_in_the_documentation_are_enough(tmp_path: Path) -
 @pytest.mark.parametrize("verify", [True, False])
 async def test_tls_is_verified_unless_told_otherwise(tmp_path: Path, verify: bool, scheme: str) -> None:
     """Neither scheme talks to a server whose certificate nobody vouches for, except on request."""
-    files = self_signed(tmp_path / "tls", "127.0.0.1", datetime.datetime.now(datetime.UTC))
+    files = self_signed(tmp_path / "tls", ["127.0.0.1"], datetime.datetime.now(datetime.UTC))
     options = ("--tls", "--tlscert", str(files.certificate), "--tlskey", str(files.key))
     async with (
         nats_server(tmp_path, *options) as server,

@@ -108,7 +108,7 @@ async def test_a_format_has_its_media_type_and_its_silence() -> None:
 @pytest.mark.parametrize("verify", [True, False])
 async def test_tls_is_verified_unless_told_otherwise(tmp_path: Path, verify: bool) -> None:
     """https does not talk to a receiver whose certificate nobody vouches for, except on request."""
-    files = self_signed(tmp_path, "127.0.0.1", datetime.datetime.now(datetime.UTC))
+    files = self_signed(tmp_path, ["127.0.0.1"], datetime.datetime.now(datetime.UTC))
     context: ssl.SSLContext = server_context(files.certificate, files.key)
     async with WebhookReceiver(ssl=context) as made, started(made.url, verify_tls=verify) as sink:
         outcome = await sink.deliver(encoded())

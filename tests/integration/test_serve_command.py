@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from smproxy.addresses import machine_addresses
 from smproxy.testing import Publisher, WebhookReceiver
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
@@ -90,7 +92,7 @@ async def failing(*arguments: str, cwd: Path, **environ: str) -> tuple[int, str]
     return process.returncode, (cwd / "stderr").read_text()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_signal(tmp_path: Path, receiver: WebhookReceiver, number: signal.Signals) -> None:
     """A signal ends live sessions with reason 2, delivers their hooks, and exits with 0."""
     async with serving("--hook-uri", receiver.url, cwd=tmp_path) as serve:
@@ -113,6 +115,62 @@ async def test_second_signal(tmp_path: Path) -> None:
         async with asyncio.timeout(scaled(5)):
             assert b"Stopping" in await serve.process.stdout.readline()
         assert await serve.stop() == 1
+
+
+async def test_a_terminal_that_closes(tmp_path: Path) -> None:
+    """A terminal that closes may send SIGHUP twice, which is one request to stop; ignored with ``nohup`` it is none."""
+    async with serving(cwd=tmp_path) as serve:
+        serve.process.send_signal(signal.SIGHUP)
+        assert await serve.stop(signal.SIGHUP) == 0
+    ignored = (
+        "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN); os.execv(sys.executable, sys.argv[1:])"
+    )
+    process = await asyncio.create_subprocess_exec(
+        *[sys.executable, "-c", ignored, sys.executable, "-m", "smproxy", "serve", "--port", "0"],
+        cwd=tmp_path,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    async with asyncio.timeout(scaled(20)):
+        assert b"ready" in await process.stdout.readline()
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGTERM)
+        await process.communicate()
+    assert process.returncode == 0
+
+
+async def test_exit_with_parent(tmp_path: Path) -> None:
+    """With ``--exit-with-parent`` the server stops in order when the program that started it has been killed."""
+    starter = (
+        "import subprocess, sys; subprocess.Popen([sys.executable, '-m', 'smproxy', 'serve', '--port', '0', "
+        "'--exit-with-parent']); sys.stdin.read()"
+    )
+    process = await asyncio.create_subprocess_exec(
+        *[sys.executable, "-c", starter], cwd=tmp_path, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    async with asyncio.timeout(scaled(20)):
+        assert b"ready" in await process.stdout.readline()
+        process.kill()
+        # The child holds the other end of the pipe until it has ended.
+        assert b"Stopping" in await process.stdout.read()
+        await process.wait()
+
+
+async def test_addresses_of_the_machine(tmp_path: Path) -> None:
+    """On every interface, banner and certificate have the machine's addresses, and the names of ``--tls-host``."""
+    arguments = ["--host", "0.0.0.0", "--tls-self-signed", "--tls-port", "0", "--tls-host", "desk.local"]
+    async with serving(*arguments, cwd=tmp_path) as serve:
+        (row,) = re.findall(r"Other machines +(.*)", serve.banner)
+        match = re.search(r"https://localhost:(\d+)", serve.banner)
+        assert match
+        names = [*machine_addresses(), "desk.local"]
+        assert row.split() == [f"https://{name}:{match[1]}/" for name in names]
+        trusting = ssl.create_default_context(cafile=str(tmp_path / ".smproxy" / "tls" / "authority.pem"))
+        for name in names:
+            _, writer = await asyncio.open_connection("127.0.0.1", int(match[1]), ssl=trusting, server_hostname=name)
+            writer.close()
+        assert await serve.stop() == 0
 
 
 async def test_banner_and_health(tmp_path: Path) -> None:
@@ -196,6 +254,8 @@ sys.exit(smproxy.__main__.main())
         (["--tls-cert", "missing.pem", "--tls-key", "missing.pem"], "missing.pem: No such file"),
         (["--host", "203.0.113.1"], "cannot listen on 203.0.113.1"),
         (["--media-gap", "9"], "--media-timeout"),
+        (["--tls-host", "desk.local"], "--tls-self-signed"),
+        (["--tls-self-signed", "--tls-host", "https://desk.local"], "without scheme and port"),
         (["--recordings", "bad.properties"], "--recordings bad.properties is not a directory"),
         (["--tls-self-signed", "--data-dir", "/proc/nowhere"], "--data-dir"),
     ],

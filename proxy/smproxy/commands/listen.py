@@ -6,13 +6,13 @@ import argparse
 import asyncio
 import contextlib
 import os
-import signal
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from smproxy.commands.output import FAILED, OK, USAGE, CommandError, ReaderGone, note
+from smproxy.signals import ending_signals
 
 if TYPE_CHECKING:
     from smproxy.commands.printer import Inbox
@@ -108,7 +108,7 @@ def _secret(environ: Mapping[str, str]) -> str | None:
 
 async def _until_done(inbox: Inbox, timeout: float | None) -> None:
     loop = asyncio.get_running_loop()
-    signals = (signal.SIGINT, signal.SIGTERM)
+    signals = ending_signals()
     for number in signals:
         loop.add_signal_handler(number, inbox.done.set)
     try:

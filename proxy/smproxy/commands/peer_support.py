@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import signal
 import ssl
 import sys
 import time
@@ -14,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit, urlunsplit
 
+from smproxy.signals import ending_signals
 from smproxy.testing.errors import Rejected, StreamError
 
 DEFAULT_URL = "ws://localhost:5080/streammanager"
@@ -108,10 +108,10 @@ def explain(error: StreamError, advice: Mapping[str, str]) -> str:
 
 @contextmanager
 def stopped_by_signals() -> Iterator[asyncio.Future[Any]]:
-    """Yield a future that is done on Ctrl-C or SIGTERM."""
+    """Yield a future that is done on Ctrl-C, SIGTERM or SIGHUP."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = ending_signals()
     for number in numbers:
         loop.add_signal_handler(number, stop.set)
     stopping = asyncio.ensure_future(stop.wait())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+import sys
 import uuid
 from collections.abc import Callable, Generator, Iterator
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, cast, get_args
 
 import pytest
 
@@ -18,8 +20,11 @@ if TYPE_CHECKING:
     from smproxy.faults import FaultBook
     from smproxy.testing.clients import Clients
     from smproxy.testing.loop_thread import LoopThread
+    from smproxy.testing.pending_calls import PendingCalls
     from smproxy.testing.remote import Remote
     from smproxy.testing.webhook_receiver import WebhookReceiver
+
+T = TypeVar("T")
 
 MARKER = "stream_manager"
 #: Seconds for the sessions of a test to end when another test uses the same stream manager.
@@ -27,6 +32,8 @@ SETTLE = 1.0
 #: Seconds for which hooks are still delivered after a test; a receiver that hangs on purpose must not cost more.
 FLUSH = 0.2
 Scope: TypeAlias = Literal["function", "module", "session"]
+#: The calls that a test has not awaited yet.
+PENDING: pytest.StashKey[PendingCalls] = pytest.StashKey()
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 
@@ -46,11 +53,16 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[Running.KEY] = []
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for running in item.config.stash[Running.KEY]:
         running.begin_test()
     if wants(item, MARKER):
         _check_markers(item)
+        if "freezegun" in sys.modules:
+            from smproxy.testing.real_datetime import see_real_datetime
+
+            see_real_datetime()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -60,6 +72,31 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         for running in running_in(item):
             report.sections.append(("Stream manager: timeline", running.timeline()))
     return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    return (yield from _all_awaited(pyfuncitem))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    return (yield from _all_awaited(item))
+
+
+def _all_awaited(item: pytest.Item) -> Generator[None, object, object]:
+    """Fail a test that passed without awaiting what it expects."""
+    __tracebackhide__ = True
+    try:
+        result = yield
+    finally:
+        calls = item.stash.get(PENDING, None)
+        forgotten = [] if calls is None else calls.close()
+    if forgotten:
+        pytest.fail(
+            f"never awaited, so nothing was checked: {'; '.join(forgotten)}: write await before it", pytrace=False
+        )
+    return result
 
 
 def _scope(fixture_name: str, config: pytest.Config) -> Scope:
@@ -99,7 +136,7 @@ def stream_manager_settings() -> dict[str, Any]:
 def _stream_manager_thread() -> Iterator[LoopThread]:
     from smproxy.testing.loop_thread import LoopThread
 
-    thread = LoopThread.start()
+    thread = _started(LoopThread.start)
     yield thread
     thread.stop()
 
@@ -110,7 +147,7 @@ def _webhook_server(_stream_manager_thread: LoopThread) -> Iterator[WebhookRecei
 
     thread = _stream_manager_thread
     receiver = thread.call(WebhookReceiver)
-    thread.run(receiver.start())
+    _started(lambda: thread.run(receiver.start()))
     yield receiver
     thread.run(receiver.stop())
 
@@ -125,7 +162,6 @@ def stream_manager(
     thread of its own, so its methods block in every test, and nothing that a test does holds it up.
     """
     from smproxy.embedded import EmbeddedSimulator
-    from smproxy.settings import SettingsError
     from smproxy.simulator import Simulator
 
     settings = {"recordings": _new_directory(request), **stream_manager_settings}
@@ -136,15 +172,13 @@ def stream_manager(
         uris = settings.get("hook_uri", ())
         settings["hook_uri"] = [*([uris] if isinstance(uris, str) else uris), receiver.url]
     thread = _stream_manager_thread
-    try:
+
+    def start() -> EmbeddedSimulator:
         simulator = Simulator(flush=FLUSH, **settings)
         thread.call(lambda: simulator.hook_log)
-        embedded = EmbeddedSimulator.start(simulator, thread)
-    except (SettingsError, TypeError) as error:
-        refused = str(error)
-        embedded = None
-    if embedded is None:  # outside of the handler, so that the report is this line alone
-        pytest.fail(f"the stream manager cannot be started: {refused}", pytrace=False)
+        return EmbeddedSimulator.start(simulator, thread)
+
+    embedded = _started(start)
     running = Running(request.node, embedded)
     request.config.stash[Running.KEY].append(running)
     yield embedded
@@ -222,13 +256,34 @@ def faults(stream_manager: EmbeddedSimulator) -> Iterator[FaultBook]:
     book.clear()
 
 
-def _facade(request: pytest.FixtureRequest) -> type[Remote]:
+def _facade(request: pytest.FixtureRequest) -> Callable[[Any, LoopThread], Remote]:
     """Choose how the test waits: a coroutine awaits, a function blocks."""
+    from smproxy.testing.pending_calls import PendingCalls
     from smproxy.testing.remote import Awaiting, Blocking
 
     function = request.function
     function = getattr(getattr(function, "hypothesis", None), "inner_test", function)
-    return Awaiting if inspect.iscoroutinefunction(inspect.unwrap(function)) else Blocking
+    if not inspect.iscoroutinefunction(inspect.unwrap(function)):
+        return Blocking
+    return functools.partial(Awaiting, calls=request.node.stash.setdefault(PENDING, PendingCalls()))
+
+
+def _started(start: Callable[[], T]) -> T:
+    """Start something for a test; what keeps it from starting is told in one line, without a traceback."""
+    from smproxy.settings import SettingsError
+    from smproxy.testing.errors import CannotRun
+
+    try:
+        return start()
+    except (SettingsError, TypeError) as error:
+        refused = f"the stream manager cannot be started: {error}"
+    except CannotRun as error:
+        refused = str(error)
+    except RuntimeError as error:
+        if not CannotRun.explains(error):
+            raise
+        refused = str(CannotRun.because(error))
+    pytest.fail(refused, pytrace=False)  # outside of the handler, so that the report is this line alone
 
 
 def _new_directory(request: pytest.FixtureRequest) -> Path:

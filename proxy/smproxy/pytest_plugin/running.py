@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -29,7 +28,9 @@ class Running:
 
     def begin_test(self) -> None:
         """Another test begins: what came before is of no interest when it fails."""
-        self._since_ms = int(time.time() * 1000)
+        from smproxy.signaling.clock import Clock
+
+        self._since_ms = Clock().wall_ms()
 
     def posts_to(self, url: str) -> bool:
         """Say whether it was started with this receiver."""

@@ -8,12 +8,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 
+def wall_time() -> float:
+    """Return Unix time in seconds, also in a test that has frozen ``time.time`` (freezegun)."""
+    return time.clock_gettime(time.CLOCK_REALTIME)
+
+
+def monotonic() -> float:
+    """Return seconds for measuring intervals, also in a test that has frozen ``time.monotonic``."""
+    return time.clock_gettime(time.CLOCK_MONOTONIC)
+
+
 @dataclass(frozen=True, slots=True)
 class Clock:
     """Two readings of time, both in seconds: ``wall`` since the Unix epoch, ``monotonic`` for intervals."""
 
-    wall: Callable[[], float] = time.time
-    monotonic: Callable[[], float] = time.monotonic
+    wall: Callable[[], float] = wall_time
+    monotonic: Callable[[], float] = monotonic
 
     def wall_ms(self) -> int:
         """Return Unix time in whole milliseconds."""

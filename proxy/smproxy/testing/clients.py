@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from smproxy.testing.loop_thread import LoopThread
@@ -46,7 +46,7 @@ def make_subscriber(url: str, stream: str, options: Mapping[str, Any]) -> Subscr
 class Clients:
     """Makes publishers and subscribers on a thread, for tests of one kind: ``facade`` is ``Blocking`` or ``Awaiting``."""
 
-    def __init__(self, url: str, thread: LoopThread, facade: type[Remote]) -> None:
+    def __init__(self, url: str, thread: LoopThread, facade: Callable[[Any, LoopThread], Remote]) -> None:
         self._url = url
         self._thread = thread
         self._facade = facade

@@ -44,3 +44,23 @@ class SubscribeRejected(SubscribeError, Rejected):
 
 class SubscribeTimeout(SubscribeError, TimeoutError):
     """The server did not say the next thing in time, or what was waited for did not come."""
+
+
+class CannotRun(RuntimeError):
+    """Something outside keeps a stream manager from running in a test: one line with what to do."""
+
+    @staticmethod
+    def explains(error: Exception) -> bool:
+        """Say whether the error is that of pytest-socket, which forbids sockets."""
+        return type(error).__module__.partition(".")[0] == "pytest_socket"
+
+    @classmethod
+    def because(cls, error: Exception) -> CannotRun:
+        """Explain the error that stopped it."""
+        advice = "this process cannot open sockets"
+        if cls.explains(error):
+            advice = (
+                "it needs sockets of this machine: run pytest with --allow-hosts=127.0.0.1,::1,localhost too, or give the test "
+                "the marker enable_socket"
+            )
+        return cls(f"the stream manager cannot run ({str(error).rstrip('.')}): {advice}")

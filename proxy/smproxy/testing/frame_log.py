@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from typing import Literal, NamedTuple
 
+from smproxy.signaling.clock import monotonic
 from smproxy.testing.dialogue import Channel
 
 #: How many frames a log keeps.
@@ -30,12 +30,12 @@ class FrameLog(deque[Frame]):
 
     def restart(self) -> None:
         """Count time from now."""
-        self._t0 = time.monotonic()
+        self._t0 = monotonic()
 
     @property
     def elapsed_ms(self) -> float:
         """Milliseconds since the start."""
-        return round((time.monotonic() - self._t0) * 1000, 1)
+        return round((monotonic() - self._t0) * 1000, 1)
 
     def add(self, channel: Channel, sender: Literal["client", "server"], text: str) -> None:
         """Note a frame."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from smproxy.hooks.event import EncodedEvent
+from smproxy.signaling.clock import monotonic
 
 #: Hooks that are kept.
 KEPT: Final = 10_000
@@ -21,7 +21,7 @@ ABSENT: Final = "(absent)"
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """One hook. ``number`` counts 1, 2, 3 … in the order of arrival, ``arrived`` is ``time.monotonic()`` then."""
+    """One hook. ``number`` counts 1, 2, 3 … in the order of arrival, ``arrived`` is seconds of the monotonic clock then."""
 
     number: int
     event: Mapping[str, Any]
@@ -96,7 +96,7 @@ class HookLog:
             assert isinstance(event, dict)
         if "specversion" in event and isinstance(event.get("data"), Mapping):
             event = event["data"]
-        hook = Hook(self.count, event, body, time.monotonic())
+        hook = Hook(self.count, event, body, monotonic())
         self._hooks.append(hook)
         self._changed.set()
         self._changed = asyncio.Event()

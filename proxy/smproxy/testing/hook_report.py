@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Any, Final
 
+from smproxy.signaling.clock import monotonic
 from smproxy.testing.expectation import Expectation, shown
 from smproxy.testing.hook_log import ABSENT, Hook
 
@@ -39,7 +39,7 @@ def table(hooks: Sequence[Hook], expected: Expectation | None = None) -> list[st
     columns = list(_COLUMNS)
     if expected is not None:
         columns += [name for name in expected.fields if name not in columns]
-    now = time.monotonic()
+    now = monotonic()
     rows = [["n", *columns, "came"]]
     for hook in hooks:
         wrong = set(expected.differing(hook)) if expected is not None else set()

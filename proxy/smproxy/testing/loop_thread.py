@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from smproxy.signaling.clock import monotonic
+from smproxy.testing.errors import CannotRun
+
 T = TypeVar("T")
+
+
+class UnfrozenLoop(asyncio.SelectorEventLoop):
+    """An event loop whose time goes on when a test has frozen ``time.monotonic``."""
+
+    def time(self) -> float:
+        return monotonic()
 
 
 class LoopThread:
@@ -18,15 +29,22 @@ class LoopThread:
         self._started = threading.Event()
         self._stopping = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._error: Exception | None = None
         # A daemon, so that an interpreter whose test run was torn down by force can still exit.
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     @classmethod
     def start(cls, name: str = "stream manager") -> LoopThread:
-        """Start the thread and return when its loop runs."""
+        """Start the thread and return when its loop runs.
+
+        Raises:
+            CannotRun: The loop cannot be made, for instance because sockets are forbidden.
+        """
         thread = cls(name)
         thread._thread.start()
         thread._started.wait()
+        if thread._error is not None:
+            raise CannotRun.because(thread._error) from None
         return thread
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -72,7 +90,14 @@ class LoopThread:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def _run(self) -> None:
-        with asyncio.Runner() as runner:
+        try:
+            for end in socket.socketpair():  # which the loop needs; without them it would be left half made
+                end.close()
+        except Exception as error:
+            self._error = error
+            self._started.set()
+            return
+        with asyncio.Runner(loop_factory=UnfrozenLoop) as runner:
             self._loop = runner.get_loop()
             self._loop.call_soon(self._started.set)
             runner.run(self._until_stopped())

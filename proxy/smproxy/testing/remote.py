@@ -11,6 +11,7 @@ from typing import Any, Never, Self
 
 from smproxy.testing.errors import StreamError
 from smproxy.testing.loop_thread import LoopThread
+from smproxy.testing.pending_calls import PendingCalls
 
 #: Errors that say what went wrong in their message: where inside the tool they were raised is of no interest.
 _TOLD = (AssertionError, StreamError, TimeoutError, ValueError, TypeError)
@@ -43,7 +44,10 @@ class Remote:
         setattr(self._inner, name, value)
 
     def _here(self, value: Any) -> Any:
-        return type(self)(value, self._thread, self._alive) if isinstance(value, self._alive) else value
+        return self._like(value) if isinstance(value, self._alive) else value
+
+    def _like(self, value: Any) -> Self:
+        return type(self)(value, self._thread, self._alive)
 
     def _call(self, what: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         __tracebackhide__ = True
@@ -86,9 +90,32 @@ class Blocking(Remote):
 
 
 class Awaiting(Remote):
-    """For asynchronous tests: the same methods as there, awaited on the loop of the test."""
+    """For asynchronous tests: the same methods as there, awaited on the loop of the test.
 
-    async def _run(self, what: Callable[..., Coroutine[Any, Any, Any]], *arguments: Any, **options: Any) -> Any:
+    ``calls`` keeps those that the test has not awaited yet.
+    """
+
+    def __init__(
+        self,
+        inner: Any,
+        thread: LoopThread,
+        alive: tuple[type, ...] = (asyncio.Event,),
+        calls: PendingCalls | None = None,
+    ) -> None:
+        super().__init__(inner, thread, alive)
+        self.__dict__.update(_calls=calls)
+
+    def _like(self, value: Any) -> Self:
+        return type(self)(value, self._thread, self._alive, self._calls)
+
+    def _run(self, what: Callable[..., Coroutine[Any, Any, Any]], *arguments: Any, **options: Any) -> Any:
+        __tracebackhide__ = True
+        call = self._awaited(what, *arguments, **options)
+        if self._calls is not None:
+            self._calls.add(call, what.__qualname__)
+        return call
+
+    async def _awaited(self, what: Callable[..., Coroutine[Any, Any, Any]], *arguments: Any, **options: Any) -> Any:
         __tracebackhide__ = True
         try:
             return await self._thread.arun(what(*arguments, **options))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl as tls
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import Any, Final, Literal, Self, TypeAlias
 from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from smproxy.signaling.clock import monotonic
 from smproxy.testing.hook_log import HookLog
 from smproxy.testing.hooks import Expectations
 
@@ -28,7 +28,7 @@ class ReceivedHook:
     body: bytes
     event: Event
     headers: CIMultiDictProxy[str] = field(repr=False)
-    #: ``time.monotonic()`` when the body was complete.
+    #: seconds of the monotonic clock when the body was complete.
     arrived: float
 
     @property
@@ -211,7 +211,7 @@ class WebhookReceiver(Expectations):
             self.malformed.append(body)
             return web.Response(status=400)
         headers = CIMultiDictProxy(CIMultiDict(request.headers))
-        hook = ReceivedHook(body, event, headers, time.monotonic())
+        hook = ReceivedHook(body, event, headers, monotonic())
         self.hooks.append(hook)
         self._log.add(body, event)
         self._changed.set()

@@ -15,6 +15,7 @@ from smproxy.hooks.event import Stored
 from smproxy.hooks.journal.store import BATCH, Store
 from smproxy.hooks.journal.types import Mark
 from smproxy.hooks.throttle import ThrottledLog
+from smproxy.signaling.clock import monotonic
 
 logger = logging.getLogger(__name__)
 
@@ -66,8 +67,8 @@ class Writer(threading.Thread):
         self._busy = False
         self._retry_at = 0.0
         self._compact_at = 0.0
-        self._troubles = ThrottledLog(logger, time.monotonic)
-        self._losses = ThrottledLog(logger, time.monotonic)
+        self._troubles = ThrottledLog(logger, monotonic)
+        self._losses = ThrottledLog(logger, monotonic)
         self.healthy = True
         self.committed = self.failures = self.lost = self.forced = 0
         self.size = store.size()
@@ -153,7 +154,7 @@ class Writer(threading.Thread):
 
     def _cycle(self, *, final: bool) -> None:
         """Write all that was there when it began, then delete a little of what is too old."""
-        now = time.monotonic()
+        now = monotonic()
         if not self.healthy:
             self._pass_on()
             if now < self._retry_at and not final:
@@ -214,7 +215,7 @@ class Writer(threading.Thread):
         self.healthy = False
         self.failures += 1
         self.last_error = self._explain(error)
-        self._retry_at = time.monotonic() + RETRY
+        self._retry_at = monotonic() + RETRY
         if self._store.connection.in_transaction:
             self._store.connection.rollback()
         self._troubles.warning(
