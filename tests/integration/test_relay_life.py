@@ -244,10 +244,10 @@ async def test_broken_observer_hurts_no_traffic() -> None:
 
 
 @on_both_loops
-async def test_broken_record_hurts_no_traffic() -> None:
-    """What a record raises is counted, and the messages pass and are told to the observer."""
+async def test_broken_transcript_hurts_no_traffic() -> None:
+    """What a transcript raises is counted, and the messages pass and are passed to the observer."""
 
-    class BrokenRecord:
+    class BrokenTranscript:
         now = staticmethod(lambda: 0.0)
 
         def from_client(self, noted: object) -> None:
@@ -256,16 +256,16 @@ async def test_broken_record_hurts_no_traffic() -> None:
         def from_origin(self, noted: object) -> None:
             raise RuntimeError("from_origin")
 
-        def tidy(self, came: int) -> int:
-            raise RuntimeError("tidy")
+        def trim(self, came: int) -> int:
+            raise RuntimeError("trim")
 
-        def proxy(self, text: str) -> None:
-            raise RuntimeError("proxy")
+        def add_proxy_message(self, text: str) -> None:
+            raise RuntimeError("add_proxy_message")
 
-        def closed(self, *how: object) -> None:
-            raise RuntimeError("closed")
+        def add_close(self, *how: object) -> None:
+            raise RuntimeError("add_close")
 
-    async with origin(echo) as port, rig(port, record=BrokenRecord()) as running:
+    async with origin(echo) as port, rig(port, record=BrokenTranscript()) as running:
         async with connect(running.url) as client:
             for number in range(3):
                 await client.send(f'{{"log":"{number}"}}')

@@ -13,7 +13,7 @@ from smproxy.manager.fault_injection import REFUSALS, Interference, Plan
 from smproxy.manager.origin_registry import Node, OriginChoiceError, Registry
 from smproxy.manager.relay.relay import Relay
 from smproxy.manager.sessions import Sessions
-from smproxy.manager.transcripts import Records
+from smproxy.manager.transcripts import Transcripts
 from smproxy.manager.upgrade import UpgradeRequest
 from smproxy.signaling import messages
 from smproxy.signaling.clock import Clock
@@ -52,7 +52,7 @@ class Admission:
         registry: Registry,
         sessions: Sessions,
         relay: Relay,
-        records: Records,
+        transcripts: Transcripts,
         interference: Interference,
         clock: Clock,
     ) -> None:
@@ -60,7 +60,7 @@ class Admission:
         self._registry = registry
         self._sessions = sessions
         self._relay = relay
-        self._records = records
+        self._transcripts = transcripts
         self._interference = interference
         self._clock = clock
 
@@ -119,7 +119,7 @@ class Admission:
                 headers={ATTEMPT_HEADER: attempt.token} if node.reports else {},
                 observer=attempt,
                 origin_filter=origin_filter,
-                transcript=self._records.open(attempt.session, _url(request)),
+                transcript=self._transcripts.open(attempt.session, _url(request)),
                 faults=self._interference.pipeline(plan, attempt, origin_filter),
                 unreachable=None if unreachable is None else float(unreachable.parameters["after"]),
             )
@@ -140,7 +140,7 @@ class Admission:
     def _refuse(self, request: UpgradeRequest, error: ParamError) -> None:
         hint = f": {error.hint}" if error.hint else ""
         session = self._sessions.refuse(error.connection, request.remote_ip)
-        redact = self._records.open(session, _url(request)).redactor.text
+        redact = self._transcripts.open(session, _url(request)).redactor.text
         value = "(absent)" if error.value is None else repr(_shortened(redact(error.value)))
         problem = redact(f"{error.problem}{hint}")
         logger.warning("refused %s: %s=%s %s", request.remote_ip, error.parameter, value, problem)
@@ -148,10 +148,10 @@ class Admission:
         self._turn_away(request, session, text, POLICY_VIOLATION, str(error))
 
     def _turn_away(self, request: UpgradeRequest, session: int, text: str, code: int, reason: str) -> None:
-        record = self._records.open(session, _url(request))
-        record.proxy(text)
-        record.closed("proxy", code, reason)
-        self._records.ended(session)
+        transcript = self._transcripts.open(session, _url(request))
+        transcript.add_proxy_message(text)
+        transcript.add_close("proxy", code, reason)
+        self._transcripts.ended(session)
         self._relay.refuse(request, text, code, reason)
 
     def _strike(self, request: UpgradeRequest, plan: Plan, fault: Fault) -> None:

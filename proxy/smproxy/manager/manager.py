@@ -36,7 +36,7 @@ from smproxy.manager.rest.pages import PageRoutes
 from smproxy.manager.rest.recordings import RecordingRoutes
 from smproxy.manager.rest.webhook_socket import webhook_socket
 from smproxy.manager.sessions import Sessions
-from smproxy.manager.transcripts import Records
+from smproxy.manager.transcripts import Transcripts
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.payloads import Connection, Payload, Reason
 
@@ -89,8 +89,8 @@ class Manager:
         self.registry = Registry(allow_hosts=settings.allow_hosts, any_host=settings.any_host)
 
         self.history = history = History(clock, faults_of=faults.names_for)
-        self.records = records = Records(clock)
-        history.on_forgotten(records.forget)
+        self.transcripts = transcripts = Transcripts(clock)
+        history.on_forgotten(transcripts.forget)
 
         def publish(payload: Payload, sequence: int, connection: Connection, context: Context) -> None:
             history.told(payload, connection)
@@ -98,8 +98,8 @@ class Manager:
 
         self.sessions = Sessions(publish, clock=clock, rng=rng, reconnect_window=settings.reconnect_window)
         self.sessions.watch(history.seen)
-        self.sessions.watch(records.seen)
-        self.sessions.overheard = records.overheard
+        self.sessions.watch(transcripts.session_changed)
+        self.sessions.overheard = transcripts.add_channel_message
         self.faults = faults
         self._interference = Interference(faults, self.sessions, simulate=settings.simulate)
         # Its masks are drawn at the pace of the traffic, which must not decide on the next session's number.
@@ -109,7 +109,7 @@ class Manager:
             registry=self.registry,
             sessions=self.sessions,
             relay=self._relay,
-            records=records,
+            transcripts=transcripts,
             interference=self._interference,
             clock=clock,
         )

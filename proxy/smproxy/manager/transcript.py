@@ -1,6 +1,6 @@
-"""The record of one session: what was said on its signaling channel, as the bytes came.
+"""The transcript of one session: its signaling messages, as the bytes came.
 
-Noting a frame is on the relay's hot path and does next to nothing; parsing and removing passwords waits for a reader. The
+Adding a frame is on the relay's hot path and does next to nothing; parsing and removing secrets waits for a reader. The
 first and the last frames are kept, and those between are counted.
 """
 
@@ -16,7 +16,7 @@ from smproxy.signaling.redaction import Redactor
 Side: TypeAlias = Literal["client", "origin", "proxy"]
 Via: TypeAlias = Literal["socket", "channel"]
 
-#: Bytes that a record may grow by at a time, and that the first frames may take; the last ones take one chunk or two.
+#: Bytes that a transcript may grow by at a time, and that the first frames may take; the last ones take one chunk or two.
 CHUNK = 16 * 1024
 FIRST = 64 * 1024
 
@@ -28,7 +28,7 @@ _OVERHEAD = 150
 
 
 class Entry(NamedTuple):
-    """Something that was said: a frame (``None`` when it was binary), or how a connection ended. ``at``: Unix seconds."""
+    """One frame (``None`` when it was binary), or how a connection ended. ``at``: Unix seconds."""
 
     at: float
     side: Side
@@ -38,7 +38,7 @@ class Entry(NamedTuple):
 
 
 class _Frames:
-    """What was said in some time. Of client and origin the lists have time and text in turns."""
+    """The frames of some time. Those of client and origin are lists with time and text in turns."""
 
     __slots__ = ("client", "origin", "others")
 
@@ -51,7 +51,7 @@ class _Frames:
         return (len(self.client) + len(self.origin)) // 2 + len(self.others)
 
     def move(self) -> _Frames:
-        """Return what is here and be empty; the lists stay the same, since the relay knows them."""
+        """Return the frames and remove them; the lists stay the same objects, since the relay holds them."""
         moved = _Frames()
         for name in self.__slots__:
             own = getattr(self, name)
@@ -60,29 +60,29 @@ class _Frames:
         return moved
 
     def entries(self) -> list[Entry]:
-        """Return it in the order of time."""
+        """Return the frames in the order of time."""
         sides: tuple[tuple[Side, list[Any]], ...] = ("client", self.client), ("origin", self.origin)
-        said = [
+        frames = [
             _cut(Entry(at, side, text))
             for side, noted in sides
             for at, text in zip(noted[::2], noted[1::2], strict=True)
         ]
-        return sorted((*said, *self.others), key=lambda entry: entry.at)
+        return sorted((*frames, *self.others), key=lambda entry: entry.at)
 
 
 class Pool(Protocol):
-    """Who says how much a record may hold."""
+    """Decides how much a transcript may hold."""
 
-    def grant(self, record: Record) -> bool:
-        """Say whether ``record`` may grow by ``CHUNK``."""
+    def grant(self, transcript: Transcript) -> bool:
+        """Return whether ``transcript`` may grow by ``CHUNK``."""
         ...
 
 
-class Record:
-    """What was said in one session, whose client dialed ``url``. ``now`` returns Unix time in seconds.
+class Transcript:
+    """The messages of one session, whose client dialed ``url``. ``now`` returns Unix time in seconds.
 
     The relay calls ``from_client`` and ``from_origin`` twice for each frame, with the time and with the text: they are the bare
-    ``append`` of a list, since anything more is felt on the way of a message. Now and then it calls ``tidy``.
+    ``append`` of a list, since anything more adds to the latency of a message. Now and then it calls ``trim``.
     """
 
     __slots__ = (
@@ -105,23 +105,23 @@ class Record:
         self._first: _Frames | None = None
         self._previous: _Frames | None = None
         self._pool = pool
-        #: What takes the secrets of the connection out of everything that is shown of it.
+        #: Removes the secrets of the connection from everything that is shown of it.
         self.redactor = Redactor(url)
 
-    def proxy(self, text: str) -> None:
-        """The proxy said this itself, to the client."""
+    def add_proxy_message(self, text: str) -> None:
+        """Add what the proxy itself sent to the client."""
         self._add(Entry(self.now(), "proxy", text.encode()))
 
-    def channel(self, side: Side, text: str) -> None:
-        """This was said on the data channel."""
+    def add_channel_message(self, side: Side, text: str) -> None:
+        """Add a message on the data channel."""
         self._add(Entry(self.now(), side, text.encode(errors="replace"), "channel"))
 
-    def closed(self, side: Side, code: int | None, reason: str) -> None:
-        """The socket's end began at ``side``; ``code`` is that of the Close frame, ``None`` when there was none."""
+    def add_close(self, side: Side, code: int | None, reason: str) -> None:
+        """Add the socket's end, which ``side`` began; ``code`` is that of the Close frame, ``None`` without one."""
         self._add(Entry(self.now(), side, None, "socket", (code, reason)))
 
     def entries(self) -> list[Entry]:
-        """Return what is kept, the oldest first."""
+        """Return the entries that are kept, the oldest first."""
         return [entry for frames in (self._first, self._previous, self._latest) if frames for entry in frames.entries()]
 
     def lines(self) -> Iterator[bytes]:
@@ -138,7 +138,7 @@ class Record:
         for entry in last:
             yield _encode(self._shown(entry))
 
-    def tidy(self, came: int) -> int:
+    def trim(self, came: int) -> int:
         """Keep within bounds, now that so many bytes came; return how many may come before the next call."""
         if came > FRAME:
             _cut_all(self._client)
@@ -163,7 +163,7 @@ class Record:
     def _add(self, entry: Entry) -> None:
         entry = _cut(entry)
         self._latest.others.append(entry)
-        self.tidy(len(entry.text or b""))
+        self.trim(len(entry.text or b""))
 
     def _shown(self, entry: Entry) -> dict[str, Any]:
         line: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""The records of all sessions, and how much they may hold together."""
+"""The transcripts of all sessions, and how much they may hold together."""
 
 from __future__ import annotations
 
@@ -8,90 +8,90 @@ import msgspec
 
 import smproxy
 from smproxy.manager.session import Session
-from smproxy.manager.transcript import CHUNK, Record
+from smproxy.manager.transcript import CHUNK, Transcript
 from smproxy.manager.views import SessionView
 from smproxy.signaling.clock import Clock
 
-#: Bytes of all records together.
+#: Bytes of all transcripts together.
 BUDGET = 64 * 1024 * 1024
 
 
-class Records:
-    """Opens a record for each session and keeps it until its session is forgotten.
+class Transcripts:
+    """Opens a transcript for each session and keeps it until its session is forgotten.
 
-    When ``budget`` bytes are in use, records give way, the oldest first: those of sessions that have ended before others.
+    When ``budget`` bytes are in use, transcripts give way, the oldest first: those of sessions that have ended before others.
     """
 
     def __init__(self, clock: Clock, *, budget: int = BUDGET) -> None:
         self._clock = clock
         self._budget = budget
-        self._records: dict[int, Record] = {}
+        self._transcripts: dict[int, Transcript] = {}
         self._ended: dict[int, None] = {}
         self._held = 0
 
     def __len__(self) -> int:
-        return len(self._records)
+        return len(self._transcripts)
 
     @property
     def held(self) -> int:
-        """Bytes that the records may hold at the moment."""
+        """Bytes that the transcripts may hold at the moment."""
         return self._held
 
-    def open(self, session: int, url: str) -> Record:
-        """Return the record of a session, a new one when there is none. ``url`` is what its client dialed."""
-        known = self._records.get(session)
+    def open(self, session: int, url: str) -> Transcript:
+        """Return the transcript of a session, a new one when there is none. ``url`` is what its client dialed."""
+        known = self._transcripts.get(session)
         if known is not None:
             return known
         self._free(CHUNK, None)
-        record = Record(session, url, self._clock.wall, self)
-        self._records[session] = record
-        self._held += record.granted
-        return record
+        transcript = Transcript(session, url, self._clock.wall, self)
+        self._transcripts[session] = transcript
+        self._held += transcript.granted
+        return transcript
 
-    def get(self, session: int) -> Record | None:
-        """Return the record of a session."""
-        return self._records.get(session)
+    def get(self, session: int) -> Transcript | None:
+        """Return the transcript of a session."""
+        return self._transcripts.get(session)
 
-    def overheard(self, session: int, by_client: bool, text: str) -> None:
-        """Something was said on the data channel of a session."""
-        if (record := self._records.get(session)) is not None:
-            record.channel("client" if by_client else "origin", text)
+    def add_channel_message(self, session: int, by_client: bool, text: str) -> None:
+        """Add a message on the data channel of a session."""
+        if (transcript := self._transcripts.get(session)) is not None:
+            transcript.add_channel_message("client" if by_client else "origin", text)
 
-    def seen(self, session: Session) -> None:
-        """There is news of a session: that it is over is what matters here."""
+    def session_changed(self, session: Session) -> None:
+        """Take notice of a session that is over."""
         if session.over:
             self.ended(session.number)
 
     def ended(self, session: int) -> None:
-        """The session is over: when there is no room, its record goes before those of sessions that live."""
-        if session in self._records:
+        """Let the transcript of a session go before those of live sessions when there is no room."""
+        if session in self._transcripts:
             self._ended[session] = None
 
     def forget(self, session: int) -> None:
-        """Drop the record of a session."""
+        """Drop the transcript of a session."""
         self._ended.pop(session, None)
-        if (record := self._records.pop(session, None)) is not None:
-            self._held -= record.granted
+        if (transcript := self._transcripts.pop(session, None)) is not None:
+            self._held -= transcript.granted
 
-    def grant(self, record: Record) -> bool:
-        """Say whether ``record`` may grow by ``CHUNK``."""
-        if self._records.get(record.session) is not record or not self._free(CHUNK, record.session):
+    def grant(self, transcript: Transcript) -> bool:
+        """Return whether ``transcript`` may grow by ``CHUNK``."""
+        if self._transcripts.get(transcript.session) is not transcript or not self._free(CHUNK, transcript.session):
             return False
         self._held += CHUNK
         return True
 
     def header(self, view: SessionView) -> bytes:
-        """Return the first line of an export: whose record it is."""
-        record = self._records.get(view.session)
+        """Return the first line of an export: the session's facts."""
+        transcript = self._transcripts.get(view.session)
 
         def shown(text: str | None) -> str | None:
-            return text if text is None or record is None else record.redactor.text(text)
+            return text if text is None or transcript is None else transcript.redactor.text(text)
 
         return msgspec.json.encode(
             {
                 "kind": "session",
                 "session": view.session,
-                "url": record.redactor.url if record is not None else None,
+                "url": transcript.redactor.url if transcript is not None else None,
                 "role": view.role,
                 "id": shown(view.id),
                 "stream": shown(view.stream),
@@ -108,9 +108,9 @@ class Records:
         )
 
     def _free(self, size: int, spared: int | None) -> bool:
-        """Make room for ``size`` bytes, at the cost of other records than that of the session ``spared``."""
+        """Make room for ``size`` bytes, at the cost of other transcripts than that of the session ``spared``."""
         while self._held + size > self._budget:
-            victim = next((each for each in chain(self._ended, self._records) if each != spared), None)
+            victim = next((each for each in chain(self._ended, self._transcripts) if each != spared), None)
             if victim is None:
                 return False
             self.forget(victim)

@@ -79,13 +79,13 @@ class MessageDispatcher:
     def refused(self, text: str, code: int, reason: str) -> None:
         """The relay sent ``text`` to the client, and closes."""
         if self._transcript is not None:
-            self._report(self._transcript.proxy, text)
-            self._report(self._transcript.closed, "proxy", code, reason)
+            self._report(self._transcript.add_proxy_message, text)
+            self._report(self._transcript.add_close, "proxy", code, reason)
 
     def ended(self, end: RelayEnd) -> None:
         """Both legs are gone."""
         if self._transcript is not None:
-            self._report(self._transcript.closed, end.by, end.code, end.detail)
+            self._report(self._transcript.add_close, end.by, end.code, end.detail)
         self._report(self._observer.ended, end)
 
     def turned_away(self, end: RelayEnd) -> None:
@@ -99,7 +99,7 @@ class MessageDispatcher:
             if text is not None:
                 self._came += len(text)
                 if self._came > self._tidy_at:
-                    self._tidy_at = self._came + transcript.tidy(self._came - self._tidied)
+                    self._tidy_at = self._came + transcript.trim(self._came - self._tidied)
                     self._tidied = self._came
         except Exception:
             self._failed()

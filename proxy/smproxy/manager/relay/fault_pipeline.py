@@ -138,7 +138,7 @@ class FaultPipeline:
                 out += text_frame(message.text, attached.rng.randbytes(4) if to == "origin" else None)
                 if attached.transcript is not None and to == "client":
                     # What it answers is noted only when its frames have gone through the filter, at the end of this turn.
-                    asyncio.get_running_loop().call_soon(attached.transcript.proxy, message.text)
+                    asyncio.get_running_loop().call_soon(attached.transcript.add_proxy_message, message.text)
             out += message.frames
         return out
 

@@ -44,13 +44,13 @@ class TranscriptWriter(Protocol):
     def from_origin(self) -> Callable[[Any], None]:
         """Notes time and text of the origin."""
 
-    def tidy(self, came: int) -> int:
+    def trim(self, came: int) -> int:
         """Make room, now that so many bytes came on both legs; return after how many this is to be called again."""
 
-    def proxy(self, text: str) -> None:
+    def add_proxy_message(self, text: str) -> None:
         """Note a message of the relay's own to the client."""
 
-    def closed(self, side: Party, code: int | None, reason: str) -> None:
+    def add_close(self, side: Party, code: int | None, reason: str) -> None:
         """Note who began the end, with the code of the Close frame if there was one."""
 
 

@@ -20,7 +20,7 @@ from smproxy.manager.rest.streams import StreamRoutes
 from smproxy.manager.rest.timeline import Timeline
 from smproxy.manager.rest.wait import WaitRoutes
 from smproxy.manager.sessions import Sessions
-from smproxy.manager.transcripts import Records
+from smproxy.manager.transcripts import Transcripts
 from smproxy.signaling.clock import Clock
 
 
@@ -30,7 +30,7 @@ class Managed(Protocol):
     registry: Registry
     sessions: Sessions
     history: History
-    records: Records
+    transcripts: Transcripts
     faults: FaultBook
     feed: Feed
 
@@ -40,7 +40,7 @@ def routes(
 ) -> list[web.RouteDef]:
     """Return the routes of the control API, the more special first."""
     faults = manager.faults
-    timeline = Timeline(manager.records, hub.journal, faults)
+    timeline = Timeline(manager.transcripts, hub.journal, faults)
     sessions, history = manager.sessions, manager.history
     wait = WaitRoutes(interceptor, hub.journal, token, clock=clock)
 
@@ -53,7 +53,7 @@ def routes(
         *wait.routes(),
         *reset.routes(),
         *OpenApiRoutes(token).routes(),
-        *SessionRoutes(sessions, history, manager.records, timeline, token).routes(),
+        *SessionRoutes(sessions, history, manager.transcripts, timeline, token).routes(),
         *StreamRoutes(sessions, history, token).routes(),
         *OriginRoutes(manager.registry, history, token).routes(),
     ]

@@ -12,7 +12,7 @@ from smproxy.manager.rest.errors import ApiError, json_response, require_token
 from smproxy.manager.rest.query import Parameters, whole_number
 from smproxy.manager.rest.timeline import Timeline
 from smproxy.manager.sessions import Sessions
-from smproxy.manager.transcripts import Records
+from smproxy.manager.transcripts import Transcripts
 from smproxy.manager.views import Kicked, SessionList, SessionView, State
 from smproxy.signaling.clock import MAX_SESSION_NUMBER
 
@@ -31,11 +31,11 @@ class SessionRoutes:
     """The routes of the sessions. With a ``token``, every one of them needs it."""
 
     def __init__(
-        self, sessions: Sessions, history: History, records: Records, timeline: Timeline, token: str | None
+        self, sessions: Sessions, history: History, transcripts: Transcripts, timeline: Timeline, token: str | None
     ) -> None:
         self._sessions = sessions
         self._history = history
-        self._records = records
+        self._transcripts = transcripts
         self._timeline = timeline
         self._token = token
 
@@ -72,10 +72,10 @@ class SessionRoutes:
     async def frames(self, request: web.Request) -> web.StreamResponse:
         """Return what was said in a session, one JSON object a line, the oldest first."""
         view = self._known(request, ("header",))
-        record = self._records.get(view.session)
-        lines = list(record.lines()) if record is not None else []
+        transcript = self._transcripts.get(view.session)
+        lines = list(transcript.lines()) if transcript is not None else []
         if Parameters(request.query, ("header",)).switch("header"):
-            lines.insert(0, self._records.header(view))
+            lines.insert(0, self._transcripts.header(view))
         body = b"".join(line + b"\n" for line in lines)
         return web.Response(body=body, content_type="application/jsonl", charset="utf-8")
 

@@ -1,4 +1,4 @@
-"""One session in the order of time: what was said, which hooks were told and how delivered, which faults acted on it."""
+"""One session in the order of time: signaling messages, hooks and their deliveries, and faults."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from msgspec import UNSET
 
 from smproxy.faults import FaultBook, Injection
 from smproxy.hooks.journal import DeliveryRecord, Journal, JournalError, Query, Stored
-from smproxy.manager.transcript import Entry, Record
-from smproxy.manager.transcripts import Records
+from smproxy.manager.transcript import Entry, Transcript
+from smproxy.manager.transcripts import Transcripts
 from smproxy.signaling.messages import ClientMessage, read_client, read_server
 
 #: Hooks of one session that are looked up, and entries of one timeline: the latest of each.
@@ -22,7 +22,7 @@ Kind = Literal["signaling", "hook", "delivery", "fault"]
 
 
 class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True, rename={"by": "from"}):
-    """One thing that happened, at ``at`` (Unix milliseconds). ``from`` and ``to`` say who told whom."""
+    """One thing that happened, at ``at`` (Unix milliseconds). ``from`` and ``to`` are sender and receiver."""
 
     at: int
     kind: Kind
@@ -33,24 +33,24 @@ class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True, rename={"by": "fr
 
 
 class TimelineView(msgspec.Struct, frozen=True):
-    """What happened to a session, the first first. ``truncated`` says that only the latest entries are here."""
+    """The entries of one session, the oldest first. ``truncated``: only the latest are here."""
 
     entries: list[TimelineEntry]
     truncated: bool = False
 
 
 class Timeline:
-    """Merges the record of a session, the journal of hooks and the log of faults."""
+    """Merges the transcript of a session, the journal of hooks and the log of faults."""
 
-    def __init__(self, records: Records, journal: Journal | None, faults: FaultBook) -> None:
-        self._records = records
+    def __init__(self, transcripts: Transcripts, journal: Journal | None, faults: FaultBook) -> None:
+        self._transcripts = transcripts
         self._journal = journal
         self._faults = faults
 
     async def of(self, session: int) -> TimelineView:
         """Return the timeline of a session. A journal that cannot be read leaves its part out."""
-        record = self._records.get(session)
-        entries = [] if record is None else [_signaling(entry, record) for entry in record.entries()]
+        transcript = self._transcripts.get(session)
+        entries = [] if transcript is None else [_signaling(entry, transcript) for entry in transcript.entries()]
         entries += [_fault(injection) for injection in self._faults.log() if injection.session == session]
         entries += await self._hooks(session)
         # Stable: within a millisecond in the order above, but nothing comes before the session's first hook.
@@ -105,17 +105,17 @@ def _fault(injection: Injection) -> TimelineEntry:
     )
 
 
-def _signaling(entry: Entry, record: Record) -> TimelineEntry:
+def _signaling(entry: Entry, transcript: Transcript) -> TimelineEntry:
     to = {"client": "origin", "origin": "client", "proxy": "client"}[entry.side]
     detail: str = entry.via
     if entry.close is not None:
         code, reason = entry.close
         title = "close" if code is None else f"close {code}"
-        detail = record.redactor.text(reason)
+        detail = transcript.redactor.text(reason)
     elif entry.text is None:
         title = "binary message"
     else:
-        title = (client_title if entry.side == "client" else server_title)(entry.text, record.redactor.text)
+        title = (client_title if entry.side == "client" else server_title)(entry.text, transcript.redactor.text)
         detail = f"{entry.via}, {len(entry.text)} bytes"
     return TimelineEntry(at=int(entry.at * 1000), kind="signaling", by=entry.side, to=to, title=title, detail=detail)
 
