@@ -1,0 +1,109 @@
+"""One HTTP exchange with an origin, on behalf of a WHIP or WHEP client."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from yarl import URL
+
+#: Bytes of an offer, an answer or a fragment; a session description has some 10 kB.
+MAX_BODY = 256 * 1024
+
+#: Seconds until an origin must have taken the connection, and have answered.
+CONNECT_TIMEOUT = 5.0
+ANSWER_TIMEOUT = 15.0
+
+#: What a client's request tells an origin.
+REQUEST_HEADERS = (
+    "Content-Type",
+    "If-Match",
+    "If-None-Match",
+    "Accept",
+    "Authorization",
+    "User-Agent",
+    "Last-Event-ID",
+)
+
+#: What an origin's answer tells a client; ``Location`` and ``Link`` are rewritten besides.
+RESPONSE_HEADERS = (
+    "Content-Type", "ETag", "Accept-Post", "Accept-Patch", "Allow", "Retry-After", "WWW-Authenticate", "Cache-Control", "Expires",
+)  # fmt: skip
+
+
+class ExchangeFailed(Exception):
+    """The origin cannot be reached, or gives no usable answer; the message says why in a few words."""
+
+
+class Origins:
+    """HTTP connections to origins. ``close`` ends them."""
+
+    def __init__(self) -> None:
+        self._client: ClientSession | None = None
+
+    @asynccontextmanager
+    async def exchange(
+        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None
+    ) -> AsyncIterator[ClientResponse]:
+        """Send a request and give the response, whose body is not read yet.
+
+        Raises:
+            ExchangeFailed: there is no response.
+        """
+        if self._client is None:
+            # A connection of its own for each exchange: an origin that restarts leaves no stale one behind.
+            self._client = ClientSession(
+                connector=TCPConnector(force_close=True, limit=0),
+                cookie_jar=DummyCookieJar(),
+                auto_decompress=False,
+                trust_env=False,
+                skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+            )
+        timeout = ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=None)
+        request = self._client.request(
+            method, url, headers=headers, data=body, allow_redirects=False, timeout=timeout, raise_for_status=False
+        )
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT):
+                response = await request
+        except TimeoutError:
+            raise ExchangeFailed(f"no answer within {ANSWER_TIMEOUT:g} s") from None
+        except (ClientError, OSError, ValueError) as error:
+            raise ExchangeFailed(_reason(error)) from None
+        try:
+            yield response
+        finally:
+            response.close()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._client is not None:
+            await self._client.close()
+
+
+async def read_body(response: ClientResponse) -> bytes:
+    """Read the body of a response.
+
+    Raises:
+        ExchangeFailed: it is too large, broken, or takes too long.
+    """
+    try:
+        async with asyncio.timeout(ANSWER_TIMEOUT):
+            body = await response.content.read(MAX_BODY + 1)
+            while not response.content.at_eof() and len(body) <= MAX_BODY:
+                body += await response.content.read(MAX_BODY + 1 - len(body))
+    except TimeoutError:
+        raise ExchangeFailed(f"its answer was not complete within {ANSWER_TIMEOUT:g} s") from None
+    except (ClientError, OSError, ValueError) as error:
+        raise ExchangeFailed(_reason(error)) from None
+    if len(body) > MAX_BODY:
+        raise ExchangeFailed(f"its answer is larger than {MAX_BODY} bytes")
+    return body
+
+
+def _reason(error: Exception) -> str:
+    """Return one line for an error of the HTTP library or the system."""
+    text = " ".join(str(getattr(error, "strerror", None) or error).split())
+    return text[:200] or type(error).__name__
