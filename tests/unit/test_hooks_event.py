@@ -58,6 +58,7 @@ def test_keys_come_in_the_documented_order() -> None:
         ("meta", [("room", "A")]),
         ("app", "live"),
         ("role", "publisher"),
+        ("transport", "websocket"),
     ]
 
 
@@ -116,7 +117,8 @@ def test_a_connection_that_says_nothing_is_all_nulls() -> None:
         SessionPayload(session=MAX_SESSION_NUMBER, state="connecting"),
         id=None, username=None, customer_scope=None, recording=False, meta=None, app=None, role=Role.SUBSCRIBER,
     )  # fmt: skip
-    assert [value for _, value in dict(message)["connection"]] == [None, None, None, False, None, None, "subscriber"]
+    values = [value for _, value in dict(message)["connection"]]
+    assert values == [None, None, None, False, None, None, "subscriber", "websocket"]
     assert dict(dict(message)["payload"])["session"] == 2**53 - 1
 
 

@@ -16,7 +16,7 @@ from smproxy.signaling import messages
 from smproxy.signaling.messages import ClientMessage, ServerMessage
 from smproxy.signaling.node import AttemptFailed, PeerEnded, Report, StreamStarted, TransportUp
 from smproxy.signaling.params import ConnectionParams
-from smproxy.signaling.payloads import ConnectError, Reason, Role
+from smproxy.signaling.payloads import ConnectError, Reason, Role, Transport
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +31,7 @@ class Client:
     remote_ip: str
     user_agent: str = ""
     secure: bool = False
+    transport: Transport = "websocket"
     since_ms: int = 0
 
 
@@ -133,6 +134,10 @@ class Attempt:
                 self._end(Reason.ORIGIN_LOST)
             else:
                 self._end(Reason.TIMEOUT if end.code == _KEEP_ALIVE_CODE else Reason.USER_ACTION)
+        self._over()
+
+    def exchange_over(self) -> None:
+        """Note that the client spoke over HTTP, so that there is no relay to wait for."""
         self._over()
 
     def _over(self) -> None:

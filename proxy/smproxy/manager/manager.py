@@ -37,6 +37,7 @@ from smproxy.manager.rest.recordings import RecordingRoutes
 from smproxy.manager.rest.webhook_socket import webhook_socket
 from smproxy.manager.sessions import Sessions
 from smproxy.manager.transcripts import Transcripts
+from smproxy.manager.whip.routes import WhipRoutes
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.payloads import Connection, Payload, Reason
 
@@ -141,6 +142,8 @@ class Manager:
         )
         application.add_routes(FeedRoutes(self.feed, settings.admin_token).routes())
         application.add_routes(PageRoutes(app=settings.rules.default_app, sdk_file=settings.sdk_file).routes())
+        self._whip = WhipRoutes(settings.rules, registry=self.registry, sessions=self.sessions, clock=clock)
+        application.add_routes(self._whip.routes())
         application.add_routes([web.get("/{app:.+}/webhook", webhook_socket(interceptor, hub.journal))])
         # The limits of the front, so that a request which it lets in is not refused behind it.
         self._runner = web.AppRunner(
@@ -197,6 +200,7 @@ class Manager:
             )  # listeners are told once an event is journalled: let them have the last ones
         self.feed.close()
         await self._interceptor.close()
+        await self._whip.close()
         await self._front.stop()
         await self._runner.cleanup()
 

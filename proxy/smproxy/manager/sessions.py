@@ -284,6 +284,8 @@ class Sessions:
 
     def _tell_socket(self, session: Session, event: str) -> None:
         """Tell of the client's socket, to the formats that know sockets; it takes no number of the session's sequence."""
+        if session.params.transport != "websocket":
+            return
         payload = WebSocketPayload(session=session.number, event=event)
         self._publish(payload, session.hooks, session.connection, session.context)
 

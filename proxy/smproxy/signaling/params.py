@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 import msgspec
 from yarl import URL
 
-from smproxy.signaling.payloads import Connection, Role
+from smproxy.signaling.payloads import Connection, Role, Transport
 
 #: What JavaScript makes of a value that a page did not have.
 NOT_SUPPLIED = frozenset({"", "undefined", "null", "[object Object]"})
@@ -63,6 +63,7 @@ class ConnectionParams:
     recording: bool = False
     meta: dict[str, Any] | None = None
     role: Role = Role.PUBLISHER
+    transport: Transport = "websocket"
     simulate: str | None = None
     origin_query: str = field(default="", repr=False)
 
@@ -129,6 +130,7 @@ class ConnectionParams:
             meta=self.meta,
             app=self.app,
             role=self.role,
+            transport=self.transport,
         )
 
     @property

@@ -7,9 +7,12 @@ The first four payload shapes and the values of ``Reason`` 0 to 3 and ``ConnectE
 from __future__ import annotations
 
 from enum import IntEnum, StrEnum
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
+
+#: How a client speaks: over the vendor's WebSocket protocol, or over HTTP as a publisher or a subscriber.
+Transport: TypeAlias = Literal["websocket", "whip", "whep"]
 
 
 class Role(StrEnum):
@@ -58,6 +61,7 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True, rename={"customer_sc
     meta: dict[str, Any] | None
     app: str | None
     role: Role
+    transport: Transport = "websocket"
 
 
 class SessionPayload(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,8 +1,8 @@
 """URLs of WHIP and WHEP endpoints, in the shapes that clients are configured with.
 
-Sources: RFC 9725, section 4.1 (endpoint and session are two resources); Red5, "WHIP and WHEP" (``/{scope}/whip/endpoint/{name}``,
-``/as/v1/proxy/whip/{scope}/{name}``); and the paths of mediamtx, broadcast-box and SRS, so that a client's configuration can be
-moved here as it is.
+Sources: RFC 9725, section 4.1 (endpoint and session are two resources); Red5, "WHIP and WHEP"
+(``/{scope}/whip/endpoint/{name}``, ``/as/v1/proxy/whip/{scope}/{name}``); and the paths of mediamtx, broadcast-box and SRS, so
+that a client's configuration can be moved here as it is.
 """
 
 from __future__ import annotations

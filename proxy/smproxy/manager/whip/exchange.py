@@ -29,7 +29,7 @@ REQUEST_HEADERS = (
 
 #: What an origin's answer tells a client; ``Location`` and ``Link`` are rewritten besides.
 RESPONSE_HEADERS = (
-    "Content-Type", "ETag", "Accept-Post", "Accept-Patch", "Allow", "Retry-After", "WWW-Authenticate", "Cache-Control", "Expires",
+    "Content-Type", "ETag", "Accept-Post", "Accept-Patch", "Allow", "Retry-After", "WWW-Authenticate", "Cache-Control",
 )  # fmt: skip
 
 

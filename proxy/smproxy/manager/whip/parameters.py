@@ -65,7 +65,8 @@ def read_request(
     params = ConnectionParams.from_url(
         URL(f"/?{'&'.join(kept)}", encoded=True), default_app=default_app, scope_required=scope_required
     )
-    return Request(dataclasses.replace(params, role=Role.PUBLISHER if publishes else Role.SUBSCRIBER), name)
+    role = Role.PUBLISHER if publishes else Role.SUBSCRIBER
+    return Request(dataclasses.replace(params, role=role, transport=endpoint.door), name)
 
 
 def read_bearer(authorization: str) -> str | None:

@@ -1,18 +1,19 @@
 """WHIP and WHEP on the manager's port: who asks for what, at which origin, and what is passed on.
 
-Sources: RFC 9725 (WHIP), draft-ietf-wish-whep, and Red5's dialect of both. The manager decides which origin serves a session and
-keeps the books; the exchange itself (answers, entity tags, fragments) is the origin's, and passes unchanged.
+Sources: RFC 9725 (WHIP), draft-ietf-wish-whep, and Red5's dialect of both. The manager decides which origin serves a session
+and keeps the books; the exchange itself (answers, entity tags, fragments) is the origin's, and passes unchanged.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 from collections.abc import Callable
 from urllib.parse import urljoin
 
-from aiohttp import ClientResponse, web
+from aiohttp import ClientError, ClientResponse, web
 from yarl import URL
 
 from smproxy.manager.admission import AdmissionRules
@@ -45,7 +46,7 @@ PATHS = r"/{whip:(?:.+/)?(?:whip|whep)(?:/.*)?}"
 
 SDP = "application/sdp"
 
-#: Which error a refusal of an origin without a node channel stands for; others are ``REJECTED``, or from 500 on ``ORIGIN_ERROR``.
+#: Which error a refusal stands for; other statuses are ``REJECTED``, or from 500 on ``ORIGIN_ERROR``.
 _ERROR_OF_STATUS = {400: ConnectError.INVALID_SDP, 409: ConnectError.NAME_IN_USE, 422: ConnectError.INVALID_SDP}
 
 
@@ -111,11 +112,9 @@ class WhipRoutes:
 
     def _options(self, request: web.Request) -> web.Response:
         headers = {"Accept-Post": SDP, "Allow": "GET, HEAD, OPTIONS, POST"}
-        try:
+        with contextlib.suppress(OriginChoiceError):  # the POST will say so
             # The vendor's SDK sends what follows to the node that is named here, by ``host=``.
             headers["Session-Host"] = self._registry.choose(request.query.get("host") or None).address
-        except OriginChoiceError:
-            pass  # the POST will say so
         return web.Response(status=200, headers=headers)
 
     async def _open(self, request: web.Request, endpoint: Endpoint) -> web.StreamResponse:
@@ -147,6 +146,7 @@ class WhipRoutes:
             remote_ip=remote_ip,
             user_agent=request.headers.get("User-Agent", "")[:500],
             secure=request.secure,
+            transport=endpoint.door,
             since_ms=self._clock.wall_ms(),
         )
         attempt = self._sessions.open(asked.params, node, client)
@@ -231,7 +231,8 @@ class WhipRoutes:
         except ExchangeFailed as error:
             raise Problem(502, f"The origin {session.attempt.node.address} cannot be reached: {error}.") from None
         if request.method == "DELETE" and not tail and (response.status < 300 or response.status in (404, 410)):
-            self._sessions.report(session.attempt.node, PeerEnded(session.attempt.token, Reason.USER_ACTION))
+            if not session.attempt.node.reports:
+                self._sessions.report(session.attempt.node, PeerEnded(session.attempt.token, Reason.USER_ACTION))
             self._table.remove(session)
         location = response.headers.get("Location")
         own = None if location is None else session.to_client(URL(urljoin(str(url), location), encoded=True))
@@ -245,7 +246,7 @@ class WhipRoutes:
         try:
             async for chunk in response.content.iter_any():
                 await out.write(chunk)
-        except (OSError, ValueError, ExchangeFailed) as error:
+        except (ClientError, OSError) as error:
             logger.debug("an event stream ended: %s", error)
         finally:
             session.closers.discard(response.close)
