@@ -119,8 +119,7 @@ async def test_a_publisher_whose_port_changes_goes_on_and_can_unpublish() -> Non
         await eventually(lambda: _rtcp(box.outer.received), 10)
         lost = len(old.received)
         publisher.channel.send(json.dumps({"unpublish": "s1"}))
-        await eventually(lambda: publisher.heard_on_channel)
-        assert publisher.heard_on_channel[-1]["data"]["message"] == "s1 stopping"
+        await eventually(lambda: "s1 stopping" in said_on_channel(publisher))
         assert len(old.received) == lost
         await reports.until("PeerEnded")
     assert "PeerEnded" in reports.kinds()
@@ -143,8 +142,7 @@ async def test_unpublish_right_after_the_change_is_answered() -> None:
         box.check(answer, offer)
         await eventually(lambda: box.outer.received)  # the check was answered
         publisher.channel.send(json.dumps({"unpublish": "s1"}))
-        await eventually(lambda: publisher.heard_on_channel)
-        assert publisher.heard_on_channel[-1]["data"]["message"] == "s1 stopping"
+        await eventually(lambda: "s1 stopping" in said_on_channel(publisher))
         await reports.until("PeerEnded")
 
 
@@ -189,6 +187,10 @@ async def test_a_subscriber_whose_port_changes_sees_the_stream_go_on() -> None:
             await box.change_port()
             box.check(offer, answer)
             await eventually(lambda: _rtp(box.outer.received), 15)
+
+
+def said_on_channel(peer: Client) -> list[str]:
+    return [str(each.get("data", {}).get("message")) for each in peer.heard_on_channel]
 
 
 def _rtcp(datagrams: list[bytes]) -> list[bytes]:
