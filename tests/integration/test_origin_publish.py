@@ -24,6 +24,7 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.helpers import eventually, scaled
 from tests.integration.origin_client import Client, client, running
+from tests.integration.origin_viewer import viewer
 
 
 def code_of(task: asyncio.Task[Any]) -> str:
@@ -412,3 +413,36 @@ async def ask_without_end(deaf: Client) -> None:
     with contextlib.suppress(ConnectionClosed):
         while True:
             await deaf.say(unpublish="x" * 100_000)
+
+
+async def test_a_stream_named_by_a_number_is_published_and_watched() -> None:
+    """S1: numbers as names and numeric text as numbers, from the offer to unpublish on the data channel."""
+    async with running() as (origin, reports), client(origin, id="4711") as publisher:
+        await publisher.say(isAvailable=4711, bundle="true")
+        await publisher.hear(lambda each: each.get("isAvailable") is False)
+        await publisher.offer(4711, audio=False, data=True)  # type: ignore[arg-type]
+        await publisher.accept()
+        await publisher.say(publish=4711, mode="live", keyFramerate="3000")
+        await publisher.hear(lambda each: each.get("data", {}).get("message") == "4711 starting")
+        await reports.until("TrackStarted")
+        async with viewer(origin) as watching:
+            await watching.say(isAvailable=4711)
+            await watching.hear(lambda each: each.get("isAvailable") is True)
+            await watching.watch(4711)  # type: ignore[arg-type]
+            await watching.more("video")
+        await publisher.switch()
+        publisher.channel.send(json.dumps({"mute": {"muteVideo": "true"}}))
+        publisher.channel.send(json.dumps({"unpublish": 4711}))
+        await eventually(lambda: any("4711 stopping" in str(each) for each in publisher.heard_on_channel))
+        await reports.until("PeerEnded")
+
+
+async def test_a_name_that_is_no_name_is_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """S1: an object as a name is answered with an error, the attempt is rejected, and the socket closed after a grace."""
+    monkeypatch.setattr("smproxy.origin.client_session.GRACE", 0.1)
+    async with running() as (origin, reports), client(origin) as publisher:
+        await publisher.say(isAvailable={"name": "s1"}, bundle=True)
+        error = await publisher.hear(lambda each: each.get("data", {}).get("type") == "error")
+        assert error["data"]["message"] == 'isAvailable: "isAvailable" must be text, not an object.'
+        assert await reports.until("AttemptFailed") == AttemptFailed("a1", ConnectError.REJECTED)
+        await eventually(lambda: publisher.socket.close_code is not None)

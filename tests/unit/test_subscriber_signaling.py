@@ -13,6 +13,7 @@ from smproxy.origin.effects import (
     BecomeSubscriber,
     Effect,
     LogClientLine,
+    LogProblem,
     MakeOffer,
     Mute,
     PublisherMessage,
@@ -214,6 +215,10 @@ def test_metadata_is_said_when_it_changes() -> None:
     }
 
 
+def unusable(verb: str) -> LogProblem:
+    return LogProblem(f"the message {verb} cannot be used: its value is of another form, or too long")
+
+
 @pytest.mark.parametrize(
     ("message", "effects"),
     [
@@ -222,9 +227,9 @@ def test_metadata_is_said_when_it_changes() -> None:
         ({"mute": {"muteAudio": True, "muteVideo": True}}, [Mute(True, True)]),
         ({"standby": True}, [Mute(True, True)]),
         ({"standby": False}, [Mute(False, False)]),
-        ({"standby": "yes"}, []),
-        ({"mute": {}}, []),
-        ({"mute": 7}, []),
+        ({"standby": "yes"}, [unusable("standby")]),
+        ({"mute": {}}, [unusable("mute")]),
+        ({"mute": 7}, [unusable("mute")]),
         ({"send": {"method": "m", "data": {}}}, []),
         ({"handleCandidate": "s1", "data": {"candidate": {"candidate": ""}}}, []),
         ({"unpublish": "s1"}, []),

@@ -16,6 +16,7 @@ from smproxy.origin.effects import (
     BecomeSubscriber,
     Effect,
     LogClientLine,
+    LogProblem,
     MakeOffer,
     Refuse,
     Send,
@@ -188,6 +189,8 @@ class ClientSession:
                 self._close_channel_after(GRACE)
             case LogClientLine(level, text):
                 _log.info("attempt %s: client log %s: %s", self.attempt, level, text)
+            case LogProblem(text):
+                _log.warning("attempt %s: %s", self.attempt, text)
             case _:
                 self.role.perform(effect)
 

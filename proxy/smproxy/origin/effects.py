@@ -42,6 +42,13 @@ class LogClientLine:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class LogProblem:
+    """Log what of the client's messages could not be taken."""
+
+    text: str
+
+
 # of a publisher -------------------------------------------------------------------------------------------------------
 
 
@@ -147,6 +154,7 @@ Effect: TypeAlias = (
     Send
     | Refuse
     | LogClientLine
+    | LogProblem
     | TakeOffer
     | StartStream
     | SetKeyFrameInterval

@@ -55,7 +55,7 @@ class PublisherSignaling(RoleSignaling):
         #: The last answer was that there is nothing to watch.
         self.denied = False
         self._client_id = client_id
-        self._offered = self._answered = self._started = False
+        self._offered = self._answered = False
         self._media = self._available_sent = False
         self._source: Source | None = None
 
@@ -117,9 +117,9 @@ class PublisherSignaling(RoleSignaling):
             return []
         # What comes before the stream is live is for those who will watch it, too. No reply is expected to either.
         if message.mute is not UNSET:
-            return [*read_mute(message.mute)]
+            return self._understood("mute", read_mute(message.mute))
         if message.send is not UNSET:
-            return [*read_publisher_message(message.send)]
+            return self._understood("send", read_publisher_message(message.send))
         # handleCandidate too: an ICE lite agent does not need the client's candidates.
         return []
 
@@ -187,7 +187,7 @@ class PublisherSignaling(RoleSignaling):
         return effects + self._notices()
 
     def _unpublish(self, name: str, via: Via) -> list[Effect]:
-        effects: list[Effect] = [Send(messages.unpublish_stopping(name), via)]
+        effects: list[Effect] = [Send(messages.unpublish_stopping(name or self.stream or ""), via)]
         if not self._over:
             self._over = True
             effects.append(EndStream())

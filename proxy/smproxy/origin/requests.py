@@ -96,7 +96,7 @@ class _Mute(msgspec.Struct, rename="camel"):
 def read_mute(raw: Raw) -> list[Mute]:
     """Read the value of a ``mute``, which has one key or both."""
     with contextlib.suppress(msgspec.DecodeError, RecursionError):
-        mute = msgspec.json.decode(raw, type=_Mute)
+        mute = msgspec.json.decode(raw, type=_Mute, strict=False)
         if mute.mute_audio is not None or mute.mute_video is not None:
             return [Mute(mute.mute_audio, mute.mute_video)]
     return []
@@ -105,7 +105,7 @@ def read_mute(raw: Raw) -> list[Mute]:
 def read_standby(raw: Raw) -> list[Mute]:
     """Read the value of a ``standby``, which is the mute of both kinds of SDK 9 and earlier."""
     with contextlib.suppress(msgspec.DecodeError):
-        waiting = msgspec.json.decode(raw, type=bool)
+        waiting = msgspec.json.decode(raw, type=bool, strict=False)
         return [Mute(waiting, waiting)]
     return []
 
@@ -129,7 +129,7 @@ def read_publisher_message(raw: Raw) -> list[PublisherMessage | SetOrientation]:
             return []
         if message.method == "onMetaData":
             with contextlib.suppress(msgspec.DecodeError):
-                turned = msgspec.json.decode(message.data, type=_Orientation).device_orientation
+                turned = msgspec.json.decode(message.data, type=_Orientation, strict=False).device_orientation
                 if -360 <= turned <= 360:
                     return [SetOrientation(turned)]
         return [PublisherMessage(message.method, message.data.copy())]  # a Raw keeps the whole frame alive

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar
 
-from smproxy.origin.effects import Effect, LogClientLine, Refuse, Send, Via
+from smproxy.origin.effects import Effect, LogClientLine, LogProblem, Refuse, Send, Via
 from smproxy.origin.requests import Call, ClientLog, read_call
 from smproxy.origin.streams import Streams
 from smproxy.signaling import messages
-from smproxy.signaling.messages import ClientMessage
+from smproxy.signaling.messages import ClientMessage, UnusableMessage
 from smproxy.signaling.payloads import ConnectError
 from smproxy.signaling.redaction import Redactor
 
@@ -33,18 +34,46 @@ class RoleSignaling(ABC):
         self._streams = streams
         #: Nothing more is started; questions are still answered.
         self._over = False
+        #: The stream, or the watching of it, has started.
+        self._started = False
         self._channel: str | None = None
         self._channel_announced = False
         #: Knows the secrets of the client's URL.
         self.redactor = redactor or Redactor()
         self._log = ClientLog(self.redactor)
+        self._problems: set[str] = set()
 
     def receive(self, frame: str | bytes, via: Via) -> list[Effect]:
-        """Take a frame. What cannot be read and what is not known is ignored."""
+        """Take a frame. What is no JSON object is logged once, and what is not known is ignored."""
         if isinstance(frame, bytes):
             return []
         message = messages.read_client(frame)
-        return [] if message is None else self.take(message, via)
+        if message is None:
+            return self._problem("", "a message that is no JSON object was ignored")
+        return self._unusable(message, via) if isinstance(message, UnusableMessage) else self.take(message, via)
+
+    def _unusable(self, message: UnusableMessage, via: Via) -> list[Effect]:
+        """Answer a message with a value that cannot be taken with an error; what is live goes on."""
+        effects = self._problem(message.key, f"the message {message.verb} cannot be used: {message.reason}")
+        text = f"{message.verb}: {message.reason}"
+        if self._over or self._started:
+            return [*effects, self._error(self.FAILED, text, via)]
+        if message.key == "data":
+            return [*effects, *self._refuse(ConnectError.INVALID_SDP, self.INVALID_SDP, text, via)]
+        return [*effects, *self._refuse(ConnectError.REJECTED, self.FAILED, text, via)]
+
+    def _problem(self, key: str, text: str) -> list[Effect]:
+        """Log a problem with the values of a key, once for each key."""
+        if key in self._problems:
+            return []
+        self._problems.add(key)
+        return [LogProblem(self.redactor.text(text))]
+
+    def _understood(self, key: str, effects: Sequence[Effect]) -> list[Effect]:
+        """Return the effects of a message that expects no answer; log that there are none."""
+        return [*effects] or self._problem(
+            key, f"the message {key} cannot be used: its value is of another form, or too long"
+        )
 
     @abstractmethod
     def take(self, message: ClientMessage, via: Via) -> list[Effect]:

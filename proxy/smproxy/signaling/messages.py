@@ -1,4 +1,4 @@
-"""What clients and origins say to each other on the signaling channel, one JSON object per text frame.
+"""What origins send on the signaling channel, one JSON object per text frame; :mod:`client_messages` has what clients send.
 
 Reading is tolerant: a message that cannot be parsed, or that nobody knows, is ``None`` or an empty message, never an
 exception; real pages send both. Writing is strict, because the vendor SDK waits without a time-out for most replies and a
@@ -10,58 +10,12 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-
-class SessionDescription(msgspec.Struct, frozen=True):
-    """An SDP offer or answer as ``RTCSessionDescription`` has it."""
-
-    type: str
-    sdp: str
-
-
-class Candidate(msgspec.Struct, frozen=True, rename={"sdp_mid": "sdpMid", "sdp_mline_index": "sdpMLineIndex"}):
-    """An ICE candidate in the browser's JSON form; an empty ``candidate`` means the end of candidates."""
-
-    candidate: str = ""
-    sdp_mid: str | None = None
-    sdp_mline_index: int | None = None
-
-
-class ClientData(msgspec.Struct, frozen=True):
-    """The ``data`` of a client message."""
-
-    sdp: SessionDescription | UnsetType = UNSET
-    candidate: Candidate | UnsetType = UNSET
-
-
-class ClientMessage(msgspec.Struct, frozen=True, rename="camel"):
-    """Every message a publisher or subscriber of SDK 5.0.0 to 14.3.0 may send; the key that is set names the message."""
-
-    is_available: str | UnsetType = UNSET
-    bundle: bool | UnsetType = UNSET
-    handle_offer: str | UnsetType = UNSET
-    handle_answer: str | UnsetType = UNSET
-    handle_candidate: str | UnsetType = UNSET
-    publish: str | UnsetType = UNSET
-    unpublish: str | UnsetType = UNSET
-    request_offer: str | UnsetType = UNSET
-    subscribe: str | UnsetType = UNSET
-    switch_channel: str | UnsetType = UNSET
-    request_id: str | UnsetType = UNSET
-    transport: str | UnsetType = UNSET
-    datachannel: bool | UnsetType = UNSET
-    do_not_switch: bool | UnsetType = UNSET
-    mode: str | UnsetType = UNSET
-    key_framerate: int | float | UnsetType | None = UNSET
-    video_encoding: str | UnsetType = UNSET
-    audio_encoding: str | UnsetType = UNSET
-    data: ClientData | UnsetType = UNSET
-    mute: Raw | UnsetType = UNSET
-    standby: Raw | UnsetType = UNSET
-    send: Raw | UnsetType = UNSET
-    log: str | UnsetType = UNSET
-    message: Raw | UnsetType = UNSET
-    call_adapter: Raw | UnsetType = UNSET
-    id: str | UnsetType = UNSET
+from smproxy.signaling.client_messages import Candidate as Candidate
+from smproxy.signaling.client_messages import ClientData as ClientData
+from smproxy.signaling.client_messages import ClientMessage as ClientMessage
+from smproxy.signaling.client_messages import SessionDescription as SessionDescription
+from smproxy.signaling.client_messages import UnusableMessage as UnusableMessage
+from smproxy.signaling.client_messages import read_client as read_client
 
 
 class ServerData(msgspec.Struct, frozen=True):
@@ -90,17 +44,8 @@ class _Reply(msgspec.Struct, frozen=True, rename={"async_": "async"}):
 
 _NOTHING_SAID = ServerMessage()
 _reply_decoder = msgspec.json.Decoder(_Reply)
-_client_decoder = msgspec.json.Decoder(ClientMessage)
 _server_decoder = msgspec.json.Decoder(ServerMessage)
 _encoder = msgspec.json.Encoder()
-
-
-def read_client(frame: bytes | str) -> ClientMessage | None:
-    """Parse a client's frame; ``None`` when it is not a message."""
-    try:
-        return _client_decoder.decode(frame)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return None
 
 
 def read_server(frame: bytes | str) -> ServerMessage | None:

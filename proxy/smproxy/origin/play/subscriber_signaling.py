@@ -47,7 +47,7 @@ class SubscriberSignaling(RoleSignaling):
         super().__init__(scope=scope, streams=streams, redactor=redactor)
         #: The stream must not be exchanged for another variant unasked. Nothing here does that; kept for the record.
         self.locked = False
-        self._asked = self._offered = self._accepted = self._started = False
+        self._asked = self._offered = self._accepted = False
         self._up = self._unpublished = False
         #: The client's SDK is from before 8: it does not say whether it wants a data channel.
         self._early = False
@@ -148,9 +148,9 @@ class SubscriberSignaling(RoleSignaling):
         if self._over:
             return []
         if message.mute is not UNSET:
-            return [*read_mute(message.mute)]
+            return self._understood("mute", read_mute(message.mute))
         if message.standby is not UNSET:
-            return [*read_standby(message.standby)]
+            return self._understood("standby", read_standby(message.standby))
         # handleCandidate too: an ICE lite agent does not need the client's candidates. send: nobody is to have it.
         return []
 
