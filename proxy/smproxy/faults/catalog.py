@@ -1,31 +1,41 @@
-"""All kinds of faults, and the words in which ``simulate`` asks for them."""
+"""All kinds of faults, and the syntax in which ``simulate`` names them."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+import importlib
+import pkgutil
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType, ModuleType
 
 from smproxy.faults import hooks, media, origin, signaling
-from smproxy.faults.kind import FaultError, FaultKind, Parameter, Value
+from smproxy.faults.kind import FaultKind
+from smproxy.faults.parameter import FaultError, Parameter, Values
 
 #: Faults that one connection may ask for.
 MAX_SIMULATED = 10
 
-_PROBABILITY = Parameter("probability", 1.0, "", most=1)
-_SEED = Parameter("seed", 0, "", most=2**53)
+_PROBABILITY = Parameter(1.0, "", most=1, name="probability")
+_SEED = Parameter(0, "", most=2**53, name="seed")
 
 
-def _kinds(*rooms: ModuleType) -> dict[str, FaultKind]:
-    return {kind.name: kind for room in rooms for kind in room.FAULTS}
+def _kinds(package: ModuleType) -> Iterator[type[FaultKind]]:
+    """Yield the kinds of a package: those that its modules define, in the order of the modules' names."""
+    for found in pkgutil.iter_modules(package.__path__):
+        module = importlib.import_module(f"{package.__name__}.{found.name}")
+        for value in vars(module).values():
+            if isinstance(value, type) and issubclass(value, FaultKind) and value.__module__ == module.__name__:
+                yield value
 
 
-#: The kinds by name, in the order of the documentation.
-KINDS: Mapping[str, FaultKind] = MappingProxyType(_kinds(signaling, media, origin, hooks))
+#: The kinds by name: every class of a fault in the four packages.
+KINDS: Mapping[str, type[FaultKind]] = MappingProxyType(
+    {kind.name: kind for package in (signaling, media, origin, hooks) for kind in _kinds(package)}
+)
 
 
-def find(name: str) -> FaultKind:
+def find(name: str) -> type[FaultKind]:
     """Return the kind of this name.
 
     Raises:
@@ -43,8 +53,8 @@ def find(name: str) -> FaultKind:
 class Simulated:
     """A fault that a connection asked for itself."""
 
-    kind: FaultKind
-    parameters: Mapping[str, Value]
+    kind: type[FaultKind]
+    parameters: Values
     probability: float = 1.0
     seed: int | None = None
 

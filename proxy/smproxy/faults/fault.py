@@ -1,27 +1,27 @@
-"""One fault that is switched on: whom it is for, how often, and what it has done."""
+"""One fault that is switched on: which connections it is for, how often it is used, and what it has done."""
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping
 from typing import Protocol
 
-from smproxy.faults.kind import FaultKind, Value
+from smproxy.faults.kind import FaultKind
 from smproxy.faults.match import Match, Subject
+from smproxy.faults.parameter import Values
 
 
-class Book(Protocol):
-    """The book that a fault is in."""
+class Registry(Protocol):
+    """The registry that a fault is in."""
 
     def now(self) -> float:
         """Return the monotonic time, in seconds."""
 
     def forget(self, fault: Fault) -> None:
-        """Take a fault out."""
+        """Remove a fault."""
 
     def note(self, fault: Fault, session: int | None, subject: Subject, detail: str) -> None:
-        """Write down that a fault has acted."""
+        """Log that a fault has acted."""
 
 
 class Fault:
@@ -29,10 +29,10 @@ class Fault:
 
     def __init__(
         self,
-        book: Book,
+        registry: Registry,
         id: str,
-        kind: FaultKind,
-        parameters: Mapping[str, Value],
+        kind: type[FaultKind],
+        parameters: Values,
         match: Match,
         *,
         count: int | None,
@@ -57,7 +57,7 @@ class Fault:
         self.injected = 0
         #: How often it was used: a session may end before it comes to that.
         self.used = 0
-        self._book = book
+        self._registry = registry
         self._ends = math.inf if ttl is None else now + ttl
         self._removed = False
         self._rng = random.Random(f"{seed}/use")  # noqa: S311 - to be repeated
@@ -78,25 +78,25 @@ class Fault:
     @property
     def over(self) -> bool:
         """Whether it was removed, or its time is over: what it does to those that it is used on ends then, too."""
-        return self._removed or self._book.now() >= self._ends
+        return self._removed or self._registry.now() >= self._ends
 
     def remove(self) -> None:
         """Switch it off. Does nothing when it is off."""
-        self._book.forget(self)
+        self._registry.forget(self)
         self._removed = True
 
     def wants(self, subject: Subject, session: int | None) -> bool:
-        """Say whether it is for this connection, and take note of its use: a matter of count and probability, once each."""
+        """Decide whether it is used on a connection, by match, count and probability, and count that use."""
         if not self.active or not self.is_for(subject, session):
             return False
         return self.draw()
 
     def is_for(self, subject: Subject, session: int | None) -> bool:
-        """Say whether a connection is meant."""
+        """Return whether a connection is meant."""
         return self.match.matches(subject) if self.session is None else self.session == session
 
     def draw(self) -> bool:
-        """Say whether it is to be used now, and take note of that."""
+        """Decide by count and probability whether it is used now, and count that use."""
         if not self.active or (self.probability < 1 and self._rng.random() >= self.probability):
             return False
         self.used += 1
@@ -106,7 +106,11 @@ class Fault:
         """Return the random numbers of its latest use."""
         return random.Random(f"{self.seed}/{self.used}")  # noqa: S311 - to be repeated
 
+    def behaviour(self) -> FaultKind:
+        """Make what it does on its latest use."""
+        return self.kind(self.parameters, self.rng())
+
     def acted(self, session: int | None, subject: Subject, detail: str = "") -> None:
         """Note that it has acted."""
         self.injected += 1
-        self._book.note(self, session, subject, detail)
+        self._registry.note(self, session, subject, detail)

@@ -1,4 +1,4 @@
-"""The faults that are switched on, whom they are for, and what they have done."""
+"""The faults that are switched on, and the log of what they have done."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from smproxy.faults.catalog import Simulated, find
+from smproxy.faults.catalog import KINDS, Simulated, find
 from smproxy.faults.fault import Fault
-from smproxy.faults.kind import FaultError, FaultKind, Room, Value
+from smproxy.faults.kind import FaultKind, Layer
 from smproxy.faults.match import Match, Subject
+from smproxy.faults.parameter import FaultError, Value, Values
 from smproxy.signaling.clock import Clock
 
 #: Faults that are switched on at a time, entries of the log, and sessions whose faults are remembered.
@@ -39,7 +40,7 @@ class Injection:
     detail: str
 
 
-class FaultBook:
+class FaultRegistry:
     """The faults of one simulator. Belongs to the event loop; does no I/O. See :mod:`smproxy.faults` for its use."""
 
     def __init__(self, *, clock: Clock | None = None, rng: random.Random | None = None) -> None:
@@ -58,7 +59,7 @@ class FaultBook:
 
     def add(
         self,
-        name: str,
+        kind: str | type[FaultKind],
         *,
         id: str | None = None,
         customer_scope: str | None = None,
@@ -78,7 +79,7 @@ class FaultBook:
         if customer_scope is None and "customerScope" in parameters:  # its name everywhere else
             customer_scope = str(parameters.pop("customerScope"))
         return self.switch_on(
-            name,
+            kind,
             parameters,
             id=id,
             customer_scope=customer_scope,
@@ -92,7 +93,7 @@ class FaultBook:
 
     def switch_on(
         self,
-        name: str,
+        kind: str | type[FaultKind],
         parameters: Mapping[str, object],
         *,
         id: str | None = None,
@@ -109,7 +110,10 @@ class FaultBook:
         Raises:
             FaultError: as :meth:`add`.
         """
-        kind = find(name)
+        if isinstance(kind, str):
+            kind = find(kind)
+        elif kind.layer is Layer.MEDIA and kind is not KINDS.get(kind.name):
+            raise FaultError(f"{kind.name} cannot be carried out: origins know only the media faults of the catalog")
         values = kind.read(parameters)
         if role not in {None, "publisher", "subscriber"}:
             raise FaultError(f"role={role!r} is neither publisher nor subscriber")
@@ -139,7 +143,7 @@ class FaultBook:
         return self._faults.get(id)
 
     def remove(self, id: str) -> bool:
-        """Switch a fault off; say whether it was there."""
+        """Switch a fault off; return whether it was there."""
         fault = self.get(id)
         if fault is not None:
             fault.remove()
@@ -175,7 +179,7 @@ class FaultBook:
         self._watchers.append(watcher)
         return lambda: self._watchers.remove(watcher)
 
-    # for those that carry faults out ----------------------------------------------------------------------------------
+    # for what carries faults out ----------------------------------------------------------------------------------
 
     def simulate(self, asked: Iterable[Simulated], session: int | None) -> list[Fault]:
         """Switch on, for one session only, what its connection asked for."""
@@ -183,16 +187,16 @@ class FaultBook:
             self._make(SIMULATED, each.kind, each.parameters, Match(), None, each.probability, each.seed, None, session)
             for each in asked
         ]
-        if session is not None and any(fault.kind.room is Room.HOOKS for fault in faults):
-            self._simulated[session] = [fault for fault in faults if fault.kind.room is Room.HOOKS]
+        if session is not None and any(fault.kind.layer is Layer.HOOKS for fault in faults):
+            self._simulated[session] = [fault for fault in faults if fault.kind.layer is Layer.HOOKS]
             while len(self._simulated) > MAX_SESSIONS:
                 self._simulated.popitem(last=False)
         return faults
 
-    def of_room(self, *rooms: Room) -> list[Fault]:
-        """Return the faults of some rooms that are on."""
+    def connection_faults(self) -> list[Fault]:
+        """Return the faults that are on and may be for a new connection."""
         self._purge()
-        return [fault for fault in self._faults.values() if fault.kind.room in rooms]
+        return [fault for fault in self._faults.values() if fault.kind.layer is not Layer.HOOKS]
 
     @property
     def has_hook_faults(self) -> bool:
@@ -201,14 +205,16 @@ class FaultBook:
 
     def hook_faults(self, session: int) -> list[Fault]:
         """Return the faults that may be for the hooks of a session."""
-        return [*self._simulated.get(session, ()), *self.of_room(Room.HOOKS)]
+        self._purge()
+        known = (fault for fault in self._faults.values() if fault.kind.layer is Layer.HOOKS)
+        return [*self._simulated.get(session, ()), *known]
 
     def forget_session(self, session: int) -> None:
         """Forget what a session's connection has asked for: it is over."""
         self._simulated.pop(session, None)
 
     def forget(self, fault: Fault) -> None:
-        """Take a fault out of the book."""
+        """Remove a fault."""
         known = self._faults.pop(fault.id, None) is fault
         if fault.session is not None:
             own = self._simulated.pop(fault.session, [])
@@ -220,7 +226,7 @@ class FaultBook:
                 watcher(fault, False)
 
     def note(self, fault: Fault, session: int | None, subject: Subject, detail: str) -> None:
-        """Write down that a fault has acted."""
+        """Log that a fault has acted."""
         entry = Injection(
             self._clock.wall_ms(), fault.id, fault.name, session, subject.id, subject.customer_scope, detail
         )
@@ -236,8 +242,8 @@ class FaultBook:
     def _make(
         self,
         id: str,
-        kind: FaultKind,
-        parameters: Mapping[str, Value],
+        kind: type[FaultKind],
+        parameters: Values,
         match: Match,
         count: int | None,
         probability: float,

@@ -1,6 +1,6 @@
-"""The hooks of the sessions as a fault sees them: each event before it is delivered, and what may be done to it.
+"""Faults of the hooks: each event before it is delivered, and what may be done to it.
 
-The journal keeps the truth: only the delivery is disturbed.
+The journal keeps every event: only the delivery is disturbed.
 """
 
 from __future__ import annotations
@@ -10,19 +10,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from smproxy.faults.kind import Parameter
+from smproxy.faults.kind import FaultKind, Layer
+from smproxy.faults.parameter import Parameter
 
 #: Sessions, streams and events that a fault keeps in mind.
 MAX_KEPT = 10_000
 
-#: What tells that a stream is published, and what that it is no more.
+#: The state that says that a stream is published, and those that say that it no longer is.
 PUBLISHED = "peer_joined"
 UNPUBLISHED = frozenset({"peer_leaved", "disconnected"})
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """An event that is to be delivered, and the connection that it belongs to. ``stream`` is the name with its room."""
+class HookEventView:
+    """An event that is to be delivered, and the connection that it belongs to. ``stream`` is the name with its scope."""
 
     uuid: str
     session: int
@@ -41,32 +42,34 @@ class Told:
         return self.customer_scope, self.stream
 
 
-class HookLine(Protocol):
-    """What a fault can do beside keeping or repeating an event."""
+class HookDelivery(Protocol):
+    """The delivery of hooks, as a fault acts on it beside keeping or repeating an event."""
 
     def draw(self) -> bool:
-        """Say whether the fault is to be used now, and take note of that: a matter of count and probability."""
+        """Decide by count and probability whether the fault is used now, and count it."""
 
-    def acted(self, event: Told, detail: str = "") -> None:
+    def acted(self, event: HookEventView, detail: str = "") -> None:
         """Note that the fault has acted on an event."""
 
-    def deliver(self, events: Sequence[Told]) -> None:
+    def deliver(self, events: Sequence[HookEventView]) -> None:
         """Deliver events, kept ones or once more, after all that was let through so far."""
 
     def later(self, seconds: float, work: Callable[[], None]) -> None:
         """Do something later."""
 
 
-class HookFault:
+class HookFault(FaultKind):
     """What one fault does to the hooks of all sessions that it is for."""
 
-    line: HookLine
+    layer = Layer.HOOKS
+    live = True
+    delivery: HookDelivery
 
-    def take(self, event: Told) -> int:
-        """Take an event of such a session; return how often it is delivered now."""
+    def take(self, event: HookEventView) -> int:
+        """Take an event of such a session; return how often it is delivered now, 0 if it is kept or lost."""
         return 1
 
-    def see(self, event: Told) -> None:
+    def observe(self, event: HookEventView) -> None:
         """Note an event of another session, which is delivered as it is."""
 
     def end(self) -> None:
@@ -78,17 +81,17 @@ class HookFault:
         return False
 
 
-class Chosen:
-    """Which sessions a scenario is used on: drawn once for each."""
+class SessionChoice:
+    """On which sessions a fault is used: drawn once for each."""
 
     def __init__(self) -> None:
         self._drawn: OrderedDict[int, bool] = OrderedDict()
 
-    def __call__(self, line: HookLine, event: Told) -> bool:
-        """Say whether the session of an event is one of them."""
+    def __call__(self, delivery: HookDelivery, event: HookEventView) -> bool:
+        """Return whether the session of an event is one of them."""
         drawn = self._drawn.get(event.session)
         if drawn is None:
-            drawn = self._drawn[event.session] = line.draw()
+            drawn = self._drawn[event.session] = delivery.draw()
             bounded(self._drawn)
         return drawn
 
@@ -99,11 +102,11 @@ def bounded(kept: OrderedDict[int, bool]) -> None:
         kept.popitem(last=False)
 
 
-def event_parameter() -> Parameter:
+def event_parameter() -> Parameter[str]:
     """Make the parameter that says which events are meant."""
-    return Parameter("event", "", "only events of this name or state, such as `peer_joined`; empty: all")
+    return Parameter("", "only events of this name or state, such as `peer_joined`; empty: all")
 
 
-def is_meant(event: Told, wanted: str) -> bool:
-    """Say whether an event is one of those; what only other formats tell must be asked for by name."""
+def is_meant(event: HookEventView, wanted: str) -> bool:
+    """Return whether an event is meant; one that only other formats send must be asked for by name."""
     return wanted in {event.event, event.state} if wanted else not event.internal

@@ -1,26 +1,17 @@
-"""What a fault is: its name, the room in which it acts, its parameters, and what they do."""
+"""What a fault is: its name, the layer on which it acts, its parameters, and what they do, in one class."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from enum import StrEnum
 from random import Random
-from typing import Any, TypeAlias
+from typing import Any, ClassVar
 
-Value: TypeAlias = bool | int | float | str
-Values: TypeAlias = Mapping[str, Any]
-
-#: Characters of a text parameter.
-TEXT_LIMIT = 200
+from smproxy.faults.parameter import AnyParameter, FaultError, Parameter, Value, Values
 
 
-class FaultError(ValueError):
-    """A fault that cannot be switched on; the text says what was given and what there is."""
-
-
-class Room(StrEnum):
-    """Where a fault acts."""
+class Layer(StrEnum):
+    """Where a fault acts, as people choose it."""
 
     SIGNALING = "signaling"
     MEDIA = "media"
@@ -28,114 +19,47 @@ class Room(StrEnum):
     HOOKS = "hooks"
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """One parameter of a fault. The default gives the type; ``least`` and ``most`` hold for numbers, ``choices`` for words.
-
-    Of a number with ``spans`` only what is in one of them is allowed, both ends included.
-    """
-
-    name: str
-    default: Value
-    help: str
-    least: float = 0
-    most: float = 3600
-    choices: tuple[str, ...] = ()
-    spans: tuple[tuple[int, int], ...] = ()
-
-    @property
-    def allowed(self) -> str:
-        """What may be given, in words."""
-        if self.choices:
-            return ", ".join(self.choices)
-        if isinstance(self.default, bool):
-            return "true, false"
-        if isinstance(self.default, str):
-            return "text"
-        if self.spans:
-            return ", ".join(f"{low} to {high}" if low != high else str(low) for low, high in self.spans)
-        number = "a whole number" if isinstance(self.default, int) else "a number"
-        return f"{number} from {self.least:g} to {self.most:g}"
-
-    def read(self, value: object) -> Value:
-        """Return a value, which may come as text, as what it should be.
-
-        Raises:
-            FaultError: it cannot be.
-        """
-        read = self._text(value) if isinstance(self.default, str) else self._number(value)
-        if read is None:
-            shown = repr(value)
-            shown = shown if len(shown) <= 100 else f"{shown[:100]}…"
-            raise FaultError(f"{self.name}={shown} is not usable: it takes {self.allowed}")
-        return read
-
-    def _text(self, value: object) -> str | None:
-        if not isinstance(value, str) or len(value) > TEXT_LIMIT or not value.isprintable():
-            return None
-        return value if not self.choices or value in self.choices else None
-
-    def _number(self, value: object) -> Value | None:
-        if isinstance(self.default, bool):
-            if isinstance(value, str):
-                return {"true": True, "false": False}.get(value.lower())
-            return value if isinstance(value, bool) else None
-        if isinstance(value, str):
-            try:
-                value = float(value) if len(value) <= 30 else None
-            except ValueError:
-                return None
-        if isinstance(value, bool) or not isinstance(value, int | float) or not self.least <= value <= self.most:
-            return None
-        if isinstance(self.default, float):
-            return float(value)
-        if value != int(value) or (self.spans and not any(low <= value <= high for low, high in self.spans)):
-            return None
-        return int(value)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class FaultKind:
-    """One kind of fault.
+    """One kind of fault. Its instances are what it does: one for each connection, origin or attempt that it is used on.
 
-    ``effect`` says what it does, ``publish`` what ``publish()`` of SDK 11 makes of it. ``make`` gives what acts on one
-    session's signaling or on the hooks; media and origin faults have none: those are carried out by their name. ``live``: it
-    acts on sessions, too, that were there before it was switched on.
+    A kind is a subclass of what acts on its layer (``SignalingFault``, ``AdmissionFault``, ``MediaFault``, ``OriginFault``,
+    ``HookFault``). ``effect`` says what it does, ``publish`` what ``publish()`` of SDK 11 makes of it. ``live``: it acts on
+    sessions, too, that were there before it was switched on. Its :class:`Parameter` attributes are its parameters.
     """
 
-    name: str
-    room: Room
-    effect: str
-    publish: str
-    parameters: tuple[Parameter, ...] = ()
-    make: Callable[[Values, Random], Any] | None = None
-    live: bool = False
+    name: ClassVar[str]
+    layer: ClassVar[Layer]
+    effect: ClassVar[str]
+    publish: ClassVar[str]
+    live: ClassVar[bool] = False
+    parameters: ClassVar[tuple[AnyParameter, ...]] = ()
 
-    def read(self, given: Mapping[str, object]) -> dict[str, Value]:
-        """Return all parameters, those given and the defaults of the others.
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        classes = reversed(cls.__mro__)
+        cls.parameters = tuple(each for one in classes for each in vars(one).values() if isinstance(each, Parameter))
+
+    def __init__(self, values: Values, rng: Random) -> None:
+        """Begin one use, with the values that :meth:`read` gave and random numbers of its own."""
+        vars(self).update(values)
+        self.rng = rng
+
+    @classmethod
+    def read(cls, given: Mapping[str, object]) -> dict[str, Value]:
+        """Return the values of all parameters, those given and the defaults of the others.
 
         Raises:
             FaultError: one is unknown or unusable.
         """
-        known = {parameter.name: parameter for parameter in self.parameters}
+        known = {parameter.name: parameter for parameter in cls.parameters}
         for name in given:
             if name not in known:
-                raise FaultError(f"{self.name} has no parameter {name[:100]!r}: {_listed(list(known))}")
+                listed = f"those are {', '.join(known)}" if known else "it has none"
+                raise FaultError(f"{cls.name} has no parameter {name[:100]!r}: {listed}")
         try:
             return {
                 name: parameter.read(given[name]) if name in given else parameter.default
                 for name, parameter in known.items()
             }
         except FaultError as error:
-            raise FaultError(f"{self.name}: {error}") from None
-
-
-def _listed(names: list[str]) -> str:
-    return f"those are {', '.join(names)}" if names else "it has none"
-
-
-def close_code(default: int, *, cut: bool = False) -> Parameter:
-    """Make the parameter for the code of a Close frame (RFC 6455, 7.4); ``cut`` allows 1006, which stands for none."""
-    spans = ((1000, 1003), (1006, 1014), (3000, 4999)) if cut else ((1000, 1003), (1007, 1014), (3000, 4999))
-    help_text = "close code; 1006 cuts the connection without a Close frame" if cut else "close code"
-    return Parameter("code", default, help_text, 1000, 4999, spans=spans)
+            raise FaultError(f"{cls.name}: {error}") from None

@@ -1,4 +1,4 @@
-"""Whom a fault is for."""
+"""Which connections a fault is for."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Match:
     app: str | None = None
 
     def matches(self, subject: Subject) -> bool:
-        """Say whether a connection is meant."""
+        """Return whether a connection is meant."""
         return (
             _is(self.id, subject.id)
             and _is(self.customer_scope, subject.customer_scope)

@@ -1,4 +1,4 @@
-"""A session's signaling as a fault sees it: messages that pass, in both directions, and what may be done to them."""
+"""Faults of one connection's signaling: the messages that pass, in both directions, and what may be done to them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from msgspec import UNSET
 
+from smproxy.faults.kind import FaultKind, Layer
 from smproxy.signaling import messages
 from smproxy.signaling.messages import ClientMessage, ServerMessage
 from smproxy.signaling.payloads import ConnectError
@@ -19,7 +20,7 @@ _NO_SERVER_MESSAGE = ServerMessage()
 
 
 class Message:
-    """One message on its way. ``text`` is ``None`` for a binary one; ``frames`` are its frames as they came, if they came."""
+    """One message. ``text`` is ``None`` for a binary one; ``frames`` are its frames as they came, none of one that a fault made."""
 
     def __init__(self, text: bytes | str | None, frames: bytes = b"") -> None:
         self.raw = text
@@ -32,12 +33,12 @@ class Message:
 
     @cached_property
     def client(self) -> ClientMessage:
-        """What it says when a client says it; empty when it cannot be read."""
+        """It, read as a message of a client; empty when it cannot be read."""
         return (None if self.raw is None else messages.read_client(self.raw)) or _NO_CLIENT_MESSAGE
 
     @cached_property
     def server(self) -> ServerMessage:
-        """What it says when an origin says it; empty when it cannot be read."""
+        """It, read as a message of an origin; empty when it cannot be read."""
         return (None if self.raw is None else messages.read_server(self.raw)) or _NO_SERVER_MESSAGE
 
     @property
@@ -64,30 +65,31 @@ class Message:
 
 
 class SignalingSession(Protocol):
-    """What a fault can do beside letting messages pass. Nothing is done once the session is over."""
+    """The session, as a fault acts on it beside letting messages pass. Nothing is done once the session is over."""
 
     def send(self, to: Side, text: str) -> None:
         """Send a message to one side now."""
 
     def forward(self, to: Side, messages: Sequence[Message]) -> None:
-        """Let messages go on that were kept."""
+        """Send messages on that were kept."""
 
     def close(self, code: int, reason: str) -> None:
         """Close both sides, soon; code 1006 cuts them off without a Close frame."""
 
-    def refused(self, error: ConnectError) -> None:
-        """The hooks are to tell of a refusal, as when the origin had refused the client."""
+    def report_refusal(self, error: ConnectError) -> None:
+        """Emit the hooks of a refusal, as if the origin had refused the client."""
 
     def later(self, seconds: float, work: Callable[[], None]) -> None:
         """Do something later, unless the session is over by then."""
 
     def acted(self, detail: str = "") -> None:
-        """Note that the fault has acted, which is told once for each session."""
+        """Note that the fault has acted, which counts once for each session."""
 
 
-class SignalingFault:
-    """What one fault does to one session. The methods are given each message, and return what goes on in its place."""
+class SignalingFault(FaultKind):
+    """What one fault does to one session. The methods get each message, and return what goes on in its place."""
 
+    layer = Layer.SIGNALING
     session: SignalingSession
 
     def opened(self) -> None:
@@ -106,9 +108,9 @@ class SignalingFault:
         return 0.0
 
 
-class OnSocket(SignalingFault):
+class SocketFault(SignalingFault):
     """A fault that needs the client on its socket: the notice on which an SDK leaves it is withheld."""
 
     def from_origin(self, message: Message) -> Sequence[Message]:
-        """Keep the notice back."""
+        """Withhold the notice."""
         return () if message.code == messages.DATA_CHANNEL_AVAILABLE else (message,)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
-from smproxy.faults.kind import Parameter
+from smproxy.faults.parameter import Parameter
 from smproxy.faults.signaling_fault import Message, Side
 from smproxy.signaling import messages
 
-#: In their order; those of the client are what it says, the others what it is told.
+#: In their order; those of the client are what it sends, the others what it gets.
 STAGES = ("connect", "available", "offer", "answer", "trickle", "publish", "starting")
 
 #: The end of candidates, and as some builds of the real server misspell it.
@@ -23,9 +23,9 @@ def stage_of(message: Message, sender: Side) -> str | None:
     return _of_client(message) if sender == "client" else _of_origin(message)
 
 
-def stage_parameter(default: str, choices: tuple[str, ...], help: str) -> Parameter:
+def stage_parameter(default: str, choices: tuple[str, ...], help: str) -> Parameter[str]:
     """Make the parameter that names a stage."""
-    return Parameter("stage", default, help, choices=choices)
+    return Parameter(default, help, choices=choices)
 
 
 def _of_client(message: Message) -> str | None:

@@ -3,24 +3,31 @@
 from functools import partial
 from random import Random
 
-from smproxy.faults.hook_fault import MAX_KEPT, HookFault, Told, event_parameter, is_meant
-from smproxy.faults.kind import FaultKind, Parameter, Room, Values
+from smproxy.faults.hook_fault import MAX_KEPT, HookEventView, HookFault, event_parameter, is_meant
+from smproxy.faults.parameter import Parameter, Values
 
 
-class Delay(HookFault):
-    """Keeps each event for a while."""
+class HookDelay(HookFault):
+    """Keep each event for a while."""
+
+    name = "hook-delay"
+    effect = "An event is delivered later. Events that are not meant overtake it."
+    publish = "resolves"
+
+    seconds = Parameter(1.0, "by how much")
+    event = event_parameter()
 
     def __init__(self, values: Values, rng: Random) -> None:
-        self._seconds, self._wanted = values["seconds"], values["event"]
-        self._kept: dict[str, Told] = {}
+        super().__init__(values, rng)
+        self._kept: dict[str, HookEventView] = {}
 
-    def take(self, event: Told) -> int:
+    def take(self, event: HookEventView) -> int:
         """Keep it."""
-        if not is_meant(event, self._wanted) or len(self._kept) >= MAX_KEPT or not self.line.draw():
+        if not is_meant(event, self.event) or len(self._kept) >= MAX_KEPT or not self.delivery.draw():
             return 1
-        self.line.acted(event, f"{event.state} by {self._seconds:g} s")
+        self.delivery.acted(event, f"{event.state} by {self.seconds:g} s")
         self._kept[event.uuid] = event
-        self.line.later(self._seconds, partial(self._due, event.uuid))
+        self.delivery.later(self.seconds, partial(self._due, event.uuid))
         return 0
 
     @property
@@ -29,21 +36,10 @@ class Delay(HookFault):
         return bool(self._kept)
 
     def end(self) -> None:
-        """Let go of what is kept."""
+        """Deliver what is kept."""
         for uuid in list(self._kept):
             self._due(uuid)
 
     def _due(self, uuid: str) -> None:
         if event := self._kept.pop(uuid, None):
-            self.line.deliver((event,))
-
-
-FAULT = FaultKind(
-    name="hook-delay",
-    room=Room.HOOKS,
-    effect="An event is delivered later. Events that are not meant overtake it.",
-    publish="resolves",
-    parameters=(Parameter("seconds", 1.0, "by how much"), event_parameter()),
-    make=Delay,
-    live=True,
-)
+            self.delivery.deliver((event,))

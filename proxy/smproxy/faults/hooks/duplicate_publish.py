@@ -1,31 +1,21 @@
 """``duplicate-publish``: a stream begins more than once."""
 
-from random import Random
-
-from smproxy.faults.hook_fault import PUBLISHED, HookFault, Told
-from smproxy.faults.kind import FaultKind, Parameter, Room, Values
+from smproxy.faults.hook_fault import PUBLISHED, HookEventView, HookFault
+from smproxy.faults.parameter import Parameter
 
 
 class DuplicatePublish(HookFault):
-    """Repeats the beginning."""
+    """Repeat the beginning."""
 
-    def __init__(self, values: Values, rng: Random) -> None:
-        self._times = values["times"]
+    name = "duplicate-publish"
+    effect = "`peer_joined` is delivered several times in a row, with the same `uuid`."
+    publish = "resolves"
 
-    def take(self, event: Told) -> int:
+    times = Parameter(2, "how often it comes", 2, 10)
+
+    def take(self, event: HookEventView) -> int:
         """Deliver it several times if it is the beginning."""
-        if event.state != PUBLISHED or not self.line.draw():
+        if event.state != PUBLISHED or not self.delivery.draw():
             return 1
-        self.line.acted(event)
-        return int(self._times)
-
-
-FAULT = FaultKind(
-    name="duplicate-publish",
-    room=Room.HOOKS,
-    effect="`peer_joined` is delivered several times in a row, with the same `uuid`.",
-    publish="resolves",
-    parameters=(Parameter("times", 2, "how often it comes", 2, 10),),
-    make=DuplicatePublish,
-    live=True,
-)
+        self.delivery.acted(event)
+        return self.times

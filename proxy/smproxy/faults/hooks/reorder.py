@@ -3,29 +3,36 @@
 from functools import partial
 from random import Random
 
-from smproxy.faults.hook_fault import MAX_KEPT, HookFault, Told, event_parameter, is_meant
-from smproxy.faults.kind import FaultKind, Parameter, Room, Values
+from smproxy.faults.hook_fault import MAX_KEPT, HookEventView, HookFault, event_parameter, is_meant
+from smproxy.faults.parameter import Parameter, Values
 
 
-class Reorder(HookFault):
-    """Collects some events of a session, then delivers them in another order."""
+class HookReorder(HookFault):
+    """Collect some events of a session, then deliver them in another order."""
+
+    name = "hook-reorder"
+    effect = "So many events of a session are collected, at most for the patience, and delivered in another order."
+    publish = "resolves"
+
+    window = Parameter(3, "how many", 2, 100)
+    patience = Parameter(2.0, "seconds after which fewer will do")
+    event = event_parameter()
 
     def __init__(self, values: Values, rng: Random) -> None:
-        self._wanted, self._window, self._patience = values["event"], values["window"], values["patience"]
-        self._rng = rng
-        self._kept: dict[int, list[Told]] = {}
+        super().__init__(values, rng)
+        self._kept: dict[int, list[HookEventView]] = {}
 
-    def take(self, event: Told) -> int:
+    def take(self, event: HookEventView) -> int:
         """Collect it."""
-        if not is_meant(event, self._wanted) or len(self._kept) >= MAX_KEPT or not self.line.draw():
+        if not is_meant(event, self.event) or len(self._kept) >= MAX_KEPT or not self.delivery.draw():
             return 1
-        self.line.acted(event, event.state)
+        self.delivery.acted(event, event.state)
         kept = self._kept.setdefault(event.session, [])
         kept.append(event)
-        if len(kept) >= self._window:
+        if len(kept) >= self.window:
             self._deliver(event.session, kept)
         elif len(kept) == 1:
-            self.line.later(self._patience, partial(self._deliver, event.session, kept))
+            self.delivery.later(self.patience, partial(self._deliver, event.session, kept))
         return 0
 
     @property
@@ -34,30 +41,15 @@ class Reorder(HookFault):
         return bool(self._kept)
 
     def end(self) -> None:
-        """Let go of what is kept."""
+        """Deliver what is kept."""
         for session, kept in list(self._kept.items()):
             self._deliver(session, kept)
 
-    def _deliver(self, session: int, kept: list[Told]) -> None:
+    def _deliver(self, session: int, kept: list[HookEventView]) -> None:
         if self._kept.get(session) is not kept:
             return
         del self._kept[session]
         mixed = kept.copy()
         while len(mixed) > 1 and mixed == kept:
-            self._rng.shuffle(mixed)
-        self.line.deliver(mixed)
-
-
-FAULT = FaultKind(
-    name="hook-reorder",
-    room=Room.HOOKS,
-    effect="So many events of a session are collected, at most for the patience, and delivered in another order.",
-    publish="resolves",
-    parameters=(
-        Parameter("window", 3, "how many", 2, 100),
-        Parameter("patience", 2.0, "seconds after which fewer will do"),
-        event_parameter(),
-    ),
-    make=Reorder,
-    live=True,
-)
+            self.rng.shuffle(mixed)
+        self.delivery.deliver(mixed)

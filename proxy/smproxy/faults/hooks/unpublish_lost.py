@@ -1,30 +1,25 @@
-"""``unpublish-lost``: nobody hears that a stream has ended."""
+"""``unpublish-lost``: the end of a stream is never heard of."""
 
 from random import Random
 
-from smproxy.faults.hook_fault import UNPUBLISHED, Chosen, HookFault, Told
-from smproxy.faults.kind import FaultKind, Room, Values
+from smproxy.faults.hook_fault import UNPUBLISHED, HookEventView, HookFault, SessionChoice
+from smproxy.faults.parameter import Values
 
 
 class UnpublishLost(HookFault):
-    """Loses the end."""
+    """Lose the end."""
+
+    name = "unpublish-lost"
+    effect = "`peer_leaved` and `disconnected` are never delivered."
+    publish = "resolves"
 
     def __init__(self, values: Values, rng: Random) -> None:
-        self._chosen = Chosen()
+        super().__init__(values, rng)
+        self._chosen = SessionChoice()
 
-    def take(self, event: Told) -> int:
+    def take(self, event: HookEventView) -> int:
         """Lose it if it is the end."""
-        if event.state not in UNPUBLISHED or not self._chosen(self.line, event):
+        if event.state not in UNPUBLISHED or not self._chosen(self.delivery, event):
             return 1
-        self.line.acted(event, event.state)
+        self.delivery.acted(event, event.state)
         return 0
-
-
-FAULT = FaultKind(
-    name="unpublish-lost",
-    room=Room.HOOKS,
-    effect="`peer_leaved` and `disconnected` are never delivered.",
-    publish="resolves",
-    make=UnpublishLost,
-    live=True,
-)

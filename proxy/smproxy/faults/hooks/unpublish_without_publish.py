@@ -1,30 +1,18 @@
-"""``unpublish-without-publish``: a stream ends that nobody heard of."""
+"""``unpublish-without-publish``: a stream ends whose beginning was never heard of."""
 
-from random import Random
-
-from smproxy.faults.hook_fault import PUBLISHED, HookFault, Told
-from smproxy.faults.kind import FaultKind, Room, Values
+from smproxy.faults.hook_fault import PUBLISHED, HookEventView, HookFault
 
 
 class UnpublishWithoutPublish(HookFault):
-    """Loses the beginning."""
+    """Lose the beginning."""
 
-    def __init__(self, values: Values, rng: Random) -> None:
-        pass
+    name = "unpublish-without-publish"
+    effect = "`peer_joined` is never delivered; the end of the stream is."
+    publish = "resolves"
 
-    def take(self, event: Told) -> int:
+    def take(self, event: HookEventView) -> int:
         """Lose it if it is the beginning."""
-        if event.state != PUBLISHED or not self.line.draw():
+        if event.state != PUBLISHED or not self.delivery.draw():
             return 1
-        self.line.acted(event)
+        self.delivery.acted(event)
         return 0
-
-
-FAULT = FaultKind(
-    name="unpublish-without-publish",
-    room=Room.HOOKS,
-    effect="`peer_joined` is never delivered; the end of the stream is.",
-    publish="resolves",
-    make=UnpublishWithoutPublish,
-    live=True,
-)

@@ -1,17 +1,30 @@
 """``media-stops``: nothing more comes, and nobody says why."""
 
-from smproxy.faults.kind import FaultKind, Parameter, Room
+from smproxy.faults.media_fault import MediaFault, is_rtcp
+from smproxy.faults.parameter import Parameter
 
-FAULT = FaultKind(
-    name="media-stops",
-    room=Room.MEDIA,
-    effect="The origin hears nothing more of the client, whose socket stays. With `what=all`: `reconnect` after the "
-    "media gap, `disconnected`, reason 1, after the media timeout. With `what=rtp` the connection lives on "
-    "without packets, and no hook tells.",
-    publish="resolves",
-    parameters=(
-        Parameter("after", 1.0, "seconds from the transport being up"),
-        Parameter("what", "all", "everything, or RTP only", choices=("all", "rtp")),
-    ),
-    live=True,
-)
+
+class MediaStops(MediaFault):
+    """Receive nothing more, or no more media."""
+
+    name = "media-stops"
+    effect = (
+        "The origin hears nothing more of the client, whose socket stays. With `what=all`: `reconnect` after the "
+        "media gap, `disconnected`, reason 1, after the media timeout. With `what=rtp` the connection lives on "
+        "without packets, and no hook tells."
+    )
+    publish = "resolves"
+    live = True
+
+    after = Parameter(1.0, "seconds from the transport being up")
+    what = Parameter("all", "everything, or RTP only", choices=("all", "rtp"))
+
+    def connected(self) -> None:
+        """Wait, then stop it."""
+        self.peer.later(self.after, self._stop)
+
+    def _stop(self) -> None:
+        if self.what == "rtp":
+            self.peer.filter_packets(is_rtcp)
+        else:
+            self.peer.drop_inbound()

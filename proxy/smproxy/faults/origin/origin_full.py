@@ -1,12 +1,27 @@
 """``origin-full``: no origin has room."""
 
-from smproxy.faults.kind import FaultKind, Parameter, Room
+from smproxy.faults.admission_fault import AdmissionFault, Rejected
+from smproxy.faults.kind import Layer
+from smproxy.faults.parameter import Parameter
+from smproxy.signaling import messages
 
-FAULT = FaultKind(
-    name="origin-full",
-    room=Room.ORIGIN,
-    effect="The connection is refused as when no origin has capacity: `NetConnection.Connect.Rejected`, close code "
-    "1013. Hook: `connect_error`, error 3.",
-    publish="rejects with `NetConnection.Connect.Rejected`",
-    parameters=(Parameter("reason", "no origin has capacity", "reason in the Close frame"),),
-)
+#: Registered with IANA as the close code of a server that has no room now.
+TRY_AGAIN_LATER = 1013
+
+
+class OriginFull(AdmissionFault):
+    """Refuse the connection as when every origin is full."""
+
+    name = "origin-full"
+    layer = Layer.ORIGIN
+    effect = (
+        "The connection is refused as when no origin has capacity: `NetConnection.Connect.Rejected`, close code "
+        "1013. Hook: `connect_error`, error 3."
+    )
+    publish = "rejects with `NetConnection.Connect.Rejected`"
+
+    reason = Parameter("no origin has capacity", "reason in the Close frame")
+
+    def refuse(self) -> Rejected:
+        """Refuse it before it has an origin."""
+        return Rejected(messages.connect_status(messages.CONNECT_REJECTED), TRY_AGAIN_LATER, self.reason)

@@ -1,12 +1,23 @@
 """``origin-unreachable``: the origin cannot be dialled."""
 
-from smproxy.faults.kind import FaultKind, Parameter, Room
+from smproxy.faults.admission_fault import AdmissionFault, DialFails
+from smproxy.faults.kind import Layer
+from smproxy.faults.parameter import Parameter
 
-FAULT = FaultKind(
-    name="origin-unreachable",
-    room=Room.ORIGIN,
-    effect="The dial to the origin fails: `NetConnection.Connect.Failed`, close code 1014. Hooks: `connecting`, "
-    "`connect_error`, error 2.",
-    publish="rejects with `NetConnection.Connect.Failed`",
-    parameters=(Parameter("after", 0.0, "seconds that the dial takes to fail", most=60),),
-)
+
+class OriginUnreachable(AdmissionFault):
+    """Have the dial fail."""
+
+    name = "origin-unreachable"
+    layer = Layer.ORIGIN
+    effect = (
+        "The dial to the origin fails: `NetConnection.Connect.Failed`, close code 1014. Hooks: `connecting`, "
+        "`connect_error`, error 2."
+    )
+    publish = "rejects with `NetConnection.Connect.Failed`"
+
+    after = Parameter(0.0, "seconds that the dial takes to fail", most=60)
+
+    def refuse(self) -> DialFails:
+        """Refuse it when the dial has failed."""
+        return DialFails(self.after)

@@ -1,10 +1,9 @@
 """``bandwidth``: notices that the uplink is too narrow."""
 
 from collections.abc import Sequence
-from random import Random
 
-from smproxy.faults.kind import FaultKind, Parameter, Room, Values
-from smproxy.faults.signaling_fault import Message, OnSocket
+from smproxy.faults.parameter import Parameter
+from smproxy.faults.signaling_fault import Message, SocketFault
 from smproxy.signaling import messages
 
 CODES = {
@@ -14,38 +13,27 @@ CODES = {
 }
 
 
-class Bandwidth(OnSocket):
-    """Adds notices after the start."""
+class Bandwidth(SocketFault):
+    """Add notices after the start."""
 
-    def __init__(self, values: Values, rng: Random) -> None:
-        wanted = values["notice"]
-        self._codes = list(CODES.values()) if wanted == "all" else [CODES[wanted]]
-        self._after, self._every = values["after"], values["every"]
+    name = "bandwidth"
+    effect = "After the start the client, which is kept on its socket, gets notices of its bandwidth; media is not touched."
+    publish = "resolves; the events `Publish.InsufficientBW`, `.RecoveringBW`, `.SufficientBW` follow"
+
+    notice = Parameter("all", "which; `all`: one after the other", choices=("all", *CODES))
+    after = Parameter(1.0, "seconds from the start to the first")
+    every = Parameter(1.0, "seconds between two")
 
     def from_origin(self, message: Message) -> Sequence[Message]:
         """Wait for the start."""
         if message.says_starting:
-            self.session.later(self._after, self._tell)
+            codes = list(CODES.values()) if self.notice == "all" else [CODES[self.notice]]
+            self.session.later(self.after, lambda: self._send(codes))
         return super().from_origin(message)
 
-    def _tell(self) -> None:
-        code = self._codes.pop(0)
+    def _send(self, codes: list[str]) -> None:
+        code, *more = codes
         self.session.acted(code)
         self.session.send("client", messages.connect_status(code))
-        if self._codes:
-            self.session.later(self._every, self._tell)
-
-
-FAULT = FaultKind(
-    name="bandwidth",
-    room=Room.SIGNALING,
-    effect="After the start the client, which is kept on its socket, gets notices of its bandwidth; media is not "
-    "touched.",
-    publish="resolves; the events `Publish.InsufficientBW`, `.RecoveringBW`, `.SufficientBW` follow",
-    parameters=(
-        Parameter("notice", "all", "which; `all`: one after the other", choices=("all", *CODES)),
-        Parameter("after", 1.0, "seconds from the start to the first"),
-        Parameter("every", 1.0, "seconds between two"),
-    ),
-    make=Bandwidth,
-)
+        if more:
+            self.session.later(self.every, lambda: self._send(more))

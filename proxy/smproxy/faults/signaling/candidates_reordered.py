@@ -7,7 +7,7 @@ from random import Random
 import msgspec
 from msgspec import UNSET
 
-from smproxy.faults.kind import FaultKind, Parameter, Room, Values
+from smproxy.faults.parameter import Parameter, Values
 from smproxy.faults.signaling_fault import Message, SignalingFault
 from smproxy.faults.stage import TRICKLE_CODES
 from smproxy.signaling import messages
@@ -22,11 +22,18 @@ PATIENCE = 2.0
 
 
 class CandidatesReordered(SignalingFault):
-    """Trickles the candidates of an answer, and mixes those of both sides."""
+    """Trickle the candidates of an answer, and mix those of both sides."""
+
+    name = "candidates-reordered"
+    effect = (
+        "The candidates of the answer are sent one by one after the end of candidates, in any order; so are the client's."
+    )
+    publish = "resolves; with `early` no media connection comes about"
+
+    early = Parameter(False, "send those of the answer before it")
 
     def __init__(self, values: Values, rng: Random) -> None:
-        self._rng = rng
-        self._early = values["early"]
+        super().__init__(values, rng)
         self._of_client: list[Message] = []
         self._of_origin: list[Message] = []
         self._waiting = False
@@ -52,8 +59,8 @@ class CandidatesReordered(SignalingFault):
         if data.sdp is not UNSET and data.sdp.type == "answer":
             sdp, self._of_origin = _without_candidates(data.sdp.sdp)
             answer = Message(messages.answer(sdp))
-            return (*self._mixed(self._of_origin), answer) if self._early else (answer,)
-        if data.candidate is not UNSET and len(self._of_origin) < MAX_KEPT and not self._early:
+            return (*self._mixed(self._of_origin), answer) if self.early else (answer,)
+        if data.candidate is not UNSET and len(self._of_origin) < MAX_KEPT and not self.early:
             self._of_origin.append(message)
             return ()
         if message.code in TRICKLE_CODES:
@@ -65,7 +72,7 @@ class CandidatesReordered(SignalingFault):
         kept.clear()
         if mixed:
             self.session.acted()
-            self._rng.shuffle(mixed)
+            self.rng.shuffle(mixed)
         return mixed
 
 
@@ -79,14 +86,3 @@ def _without_candidates(sdp: str) -> tuple[str, list[Message]]:
             text = msgspec.json.encode({"data": {"type": "candidate", "candidate": candidate}})
             taken.append(Message(text))
     return _END.sub("", _CANDIDATE.sub("", sdp)), taken
-
-
-FAULT = FaultKind(
-    name="candidates-reordered",
-    room=Room.SIGNALING,
-    effect="The candidates of the answer are sent one by one after the end of candidates, in any order; so are the "
-    "client's.",
-    publish="resolves; with `early` no media connection comes about",
-    parameters=(Parameter("early", False, "send those of the answer before it"),),
-    make=CandidatesReordered,
-)

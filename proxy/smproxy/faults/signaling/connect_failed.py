@@ -1,15 +1,25 @@
-"""``connect-failed``: no origin can be had."""
+"""``connect-failed``: no origin can be reached."""
 
-from smproxy.faults.kind import FaultKind, Parameter, Room, close_code
+from smproxy.faults.admission_fault import AdmissionFault, Failed
+from smproxy.faults.kind import Layer
+from smproxy.faults.parameter import Parameter, close_code
+from smproxy.signaling import messages
 
-FAULT = FaultKind(
-    name="connect-failed",
-    room=Room.SIGNALING,
-    effect="The upgrade is accepted, then refused with `NetConnection.Connect.Failed` and a Close frame; no origin is "
-    "dialled. Hooks: `connecting`, `connect_error`, error 2.",
-    publish="rejects with `NetConnection.Connect.Failed`",
-    parameters=(
-        close_code(1014),
-        Parameter("reason", "failed by a fault", "reason in the Close frame"),
-    ),
-)
+
+class ConnectFailed(AdmissionFault):
+    """Refuse the connection once it has an origin."""
+
+    name = "connect-failed"
+    layer = Layer.SIGNALING
+    effect = (
+        "The upgrade is accepted, then refused with `NetConnection.Connect.Failed` and a Close frame; no origin is "
+        "dialled. Hooks: `connecting`, `connect_error`, error 2."
+    )
+    publish = "rejects with `NetConnection.Connect.Failed`"
+
+    code = close_code(1014)
+    reason = Parameter("failed by a fault", "reason in the Close frame")
+
+    def refuse(self) -> Failed:
+        """Refuse it in place of the dial."""
+        return Failed(messages.connect_error(messages.CONNECT_FAILED), self.code, self.reason)

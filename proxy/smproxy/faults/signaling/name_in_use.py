@@ -1,11 +1,10 @@
 """``name-in-use``: somebody else has the name."""
 
 from collections.abc import Sequence
-from random import Random
 
 from msgspec import UNSET
 
-from smproxy.faults.kind import FaultKind, Parameter, Room, Values
+from smproxy.faults.parameter import Parameter
 from smproxy.faults.signaling_fault import Message, SignalingFault
 from smproxy.signaling import messages
 from smproxy.signaling.payloads import ConnectError
@@ -15,28 +14,23 @@ NORMAL = 1000
 
 
 class NameInUse(SignalingFault):
-    """Answers for the origin."""
+    """Answer the question for the name in place of the origin."""
 
-    def __init__(self, values: Values, rng: Random) -> None:
-        self._grace = values["grace"]
+    name = "name-in-use"
+    effect = (
+        "`isAvailable` is answered with `true`, and the socket is closed after a grace. Hook: `connect_error`, "
+        "error 4. A client that does not ask is not touched."
+    )
+    publish = "rejects with `Stream with name … already has a broadcast session.`"
+
+    grace = Parameter(5.0, "seconds until the socket is closed")
 
     def from_client(self, message: Message) -> Sequence[Message]:
-        """Answer the question; what comes after it waits for nobody."""
+        """Answer the question; what comes after it goes on."""
         if message.client.is_available is UNSET:
             return (message,)
         self.session.acted()
         self.session.send("client", messages.availability(True))
-        self.session.refused(ConnectError.NAME_IN_USE)
-        self.session.later(self._grace, lambda: self.session.close(NORMAL, "the stream name is in use"))
+        self.session.report_refusal(ConnectError.NAME_IN_USE)
+        self.session.later(self.grace, lambda: self.session.close(NORMAL, "the stream name is in use"))
         return ()
-
-
-FAULT = FaultKind(
-    name="name-in-use",
-    room=Room.SIGNALING,
-    effect="`isAvailable` is answered with `true`, and the socket is closed after a grace. Hook: `connect_error`, "
-    "error 4. A client that does not ask is not touched.",
-    publish="rejects with `Stream with name … already has a broadcast session.`",
-    parameters=(Parameter("grace", 5.0, "seconds until the socket is closed"),),
-    make=NameInUse,
-)

@@ -61,8 +61,8 @@ class _PipelineSession:
         # Not from within a message: what came before it in the same data is yet to be written.
         self.later(0, partial(self._pipeline.end, code, reason))
 
-    def refused(self, error: ConnectError) -> None:
-        self.later(0, partial(self._pipeline.refused, error))
+    def report_refusal(self, error: ConnectError) -> None:
+        self.later(0, partial(self._pipeline.report_refusal, error))
 
     def later(self, seconds: float, work: Callable[[], None]) -> None:
         self._pipeline.later(seconds, work)
@@ -84,10 +84,10 @@ class FaultPipeline:
         self,
         faults: Sequence[tuple[SignalingFault, Callable[[str], None]]],
         *,
-        refused: Callable[[ConnectError], None],
+        report_refusal: Callable[[ConnectError], None],
         origin_filter: OriginFilter | None = None,
     ) -> None:
-        self.refused = refused
+        self.report_refusal = report_refusal
         self._faults = [fault for fault, _ in faults]
         self._passes = None if origin_filter is None else let_through(origin_filter)
         self._attached: _Attached | None = None

@@ -1,0 +1,52 @@
+"""Faults that refuse a connection: what a new connection gets in place of an origin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from smproxy.faults.kind import FaultKind
+
+
+@dataclass(frozen=True, slots=True)
+class HttpError:
+    """The upgrade is answered with an HTTP error; there is no session."""
+
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The upgrade is accepted, then ``message`` is sent and the socket closed; no origin is chosen."""
+
+    message: str
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """As :class:`Rejected`, once an origin is chosen and the session has begun; the origin is not dialled."""
+
+    message: str
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DialFails:
+    """The dial to the origin fails after so many seconds."""
+
+    after: float
+
+
+#: How a connection is refused, what comes first in its life first.
+Refused: TypeAlias = HttpError | Rejected | Failed | DialFails
+
+
+class AdmissionFault(FaultKind):
+    """A fault that refuses a connection."""
+
+    def refuse(self) -> Refused:
+        """Return how the connection is refused."""
+        raise NotImplementedError

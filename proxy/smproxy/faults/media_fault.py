@@ -1,0 +1,46 @@
+"""Faults of one client's media: the origin carries them out on its peer connection with that client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from smproxy.faults.kind import FaultKind, Layer
+
+
+class MediaPeer(Protocol):
+    """The peer connection with one client, as a fault acts on it. Nothing is done once the fault or the peer has ended."""
+
+    @property
+    def up(self) -> bool:
+        """Whether ICE and DTLS are up, or were."""
+
+    def drop_inbound(self) -> None:
+        """Receive nothing of the client any more, not even its connectivity checks."""
+
+    def filter_packets(self, passes: Callable[[bytes], bool]) -> None:
+        """Lose the RTP and RTCP packets, in both directions, for which ``passes`` returns False."""
+
+    def fail(self) -> None:
+        """End the peer connection as if it had broken; the client keeps its socket for a while."""
+
+    def later(self, seconds: float, work: Callable[[], None]) -> None:
+        """Do something later."""
+
+
+class MediaFault(FaultKind):
+    """What one fault does to one client's media. All that it did to the peer ends with it, except a peer that it has ended."""
+
+    layer = Layer.MEDIA
+    peer: MediaPeer
+
+    def negotiating(self) -> None:
+        """The peer connection is made, and the client about to get its description; or the fault came later."""
+
+    def connected(self) -> None:
+        """The transport is up; or the fault came later."""
+
+
+def is_rtcp(datagram: bytes) -> bool:
+    """Tell RTCP from RTP: its packet type is where RTP has the payload type (RFC 5761, 4)."""
+    return 191 < datagram[1] < 224

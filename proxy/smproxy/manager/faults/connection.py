@@ -1,0 +1,67 @@
+"""The faults of one connection, drawn when it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Generic, TypeVar
+
+from smproxy.faults import Fault, FaultKind
+from smproxy.faults.admission_fault import AdmissionFault, DialFails, Failed, HttpError, Rejected
+from smproxy.faults.catalog import Simulated
+from smproxy.faults.signaling_fault import SignalingFault
+from smproxy.manager.relay.fault_pipeline import FaultPipeline
+from smproxy.manager.relay.origin_filter import OriginFilter
+from smproxy.signaling.params import ConnectionParams
+from smproxy.signaling.payloads import ConnectError
+
+R = TypeVar("R", HttpError, Rejected, Failed, DialFails)
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One use of a fault: the fault that was switched on, and what it does this time."""
+
+    fault: Fault
+    behaviour: FaultKind
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal(Generic[R]):
+    """How a fault refuses a connection."""
+
+    fault: Fault
+    how: R
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionFaults:
+    """What is done to one connection. ``hooks``: the faults of hooks that it asked for itself."""
+
+    params: ConnectionParams
+    uses: tuple[Use, ...] = ()
+    hooks: tuple[Simulated, ...] = ()
+
+    def refusal(self, how: type[R]) -> Refusal[R] | None:
+        """Return the first refusal of this form."""
+        for use in self.uses:
+            if isinstance(use.behaviour, AdmissionFault) and isinstance(refused := use.behaviour.refuse(), how):
+                return Refusal(use.fault, refused)
+        return None
+
+    def pipeline(
+        self, session: int, report_refusal: Callable[[ConnectError], None], origin_filter: OriginFilter | None
+    ) -> FaultPipeline | None:
+        """Make what the messages of the connection pass; ``None`` when no fault acts on them."""
+        faults = [
+            (use.behaviour, partial(self._acted, use.fault, session))
+            for use in self.uses
+            if isinstance(use.behaviour, SignalingFault)
+        ]
+        if not faults:
+            return None
+        return FaultPipeline(faults, report_refusal=report_refusal, origin_filter=origin_filter)
+
+    def _acted(self, fault: Fault, session: int, detail: str) -> None:
+        fault.acted(session, self.params, detail)

@@ -1,0 +1,79 @@
+"""Carry out the faults of whole origins on the sessions that they have."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from smproxy.faults import Fault
+from smproxy.faults.origin_fault import OriginFault
+from smproxy.manager.attempt import Attempt
+from smproxy.manager.sessions import Sessions
+from smproxy.signaling.node import Evict, PeerEnded
+from smproxy.signaling.payloads import Reason
+
+logger = logging.getLogger(__name__)
+
+
+class OriginFaults:
+    """The faults of all origins. A use of one begins with a session and ends when the sessions since then are lost."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self.sessions = sessions
+        self._uses: dict[tuple[Fault, str], _OriginUse] = {}
+
+    def join(self, fault: Fault, behaviour: OriginFault, attempt: Attempt) -> None:
+        """Have a fault act on an attempt's origin, for this attempt among others."""
+        key = fault, attempt.node.address
+        use = self._uses.get(key)
+        if use is None:
+            use = self._uses[key] = _OriginUse(self, fault, attempt.node.address)
+            behaviour.origin = use
+            behaviour.first_session()
+        use.tokens.append(attempt.token)
+
+    def forget(self, fault: Fault, address: str) -> None:
+        """End a use; the next session begins another."""
+        self._uses.pop((fault, address), None)
+
+    def stop(self) -> None:
+        """Do nothing more."""
+        for use in self._uses.values():
+            use.stop()
+        self._uses.clear()
+
+
+class _OriginUse:
+    """One use of a fault on one origin; a :class:`smproxy.faults.origin_fault.FaultyOrigin`."""
+
+    def __init__(self, owner: OriginFaults, fault: Fault, address: str) -> None:
+        self.tokens: list[str] = []
+        self._owner = owner
+        self._fault = fault
+        self._address = address
+        self._timers: list[asyncio.TimerHandle] = []
+
+    def later(self, seconds: float, work: Callable[[], None]) -> None:
+        self._timers.append(asyncio.get_running_loop().call_later(seconds, work))
+
+    def lose_sessions(self) -> None:
+        self._owner.forget(self._fault, self._address)
+        if self._fault.over:
+            return
+        logger.warning("fault %s: origin %s loses %d sessions", self._fault.name, self._address, len(self.tokens))
+        for token in self.tokens:
+            if (attempt := self._owner.sessions.attempt(token)) is not None:
+                self._fault.acted(attempt.session, attempt.params)
+                self._lose(attempt)
+
+    def _lose(self, attempt: Attempt) -> None:
+        if attempt.relay is not None and not attempt.relay_ended:
+            attempt.relay.abort()
+        self._owner.sessions.report(attempt.node, PeerEnded(attempt.token, Reason.ORIGIN_LOST))
+        if attempt.node.command is not None:
+            attempt.node.command(Evict(attempt.token))
+
+    def stop(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
