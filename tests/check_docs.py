@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smproxy.cli import make_parser
-from smproxy.faults import Parameter
 from smproxy.faults.catalog import KINDS
+from smproxy.faults.parameter import AnyParameter
 from smproxy.options import OPTIONS, Option
 from smproxy.settings import default_of
 from smproxy.signaling.session import TABLE, Phase, Step
@@ -77,11 +77,11 @@ def fault_table() -> str:
     lines = ["| fault | acts on | parameters | effect | `publish()` |", "| --- | --- | --- | --- | --- |"]
     for kind in KINDS.values():
         parameters = "<br>".join(_fault_parameter(each) for each in kind.parameters)
-        lines.append(f"| `{kind.name}` | {kind.room} | {parameters} | {kind.effect} | {kind.publish} |")
+        lines.append(f"| `{kind.name}` | {kind.layer} | {parameters} | {kind.effect} | {kind.publish} |")
     return "\n".join(lines)
 
 
-def _fault_parameter(parameter: Parameter) -> str:
+def _fault_parameter(parameter: AnyParameter) -> str:
     default = str(parameter.default).lower() if isinstance(parameter.default, bool) else f"{parameter.default}"
     default = f"{parameter.default:g}" if isinstance(parameter.default, float) else default
     return f"`{parameter.name}={default}` {parameter.help} ({parameter.allowed})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol, cast
 
-from smproxy.faults import Fault, FaultBook
+from smproxy.faults import Fault, FaultRegistry
 from smproxy.settings import Settings
 from smproxy.testing.blocking import SyncHooks, SyncPublisher, SyncSubscriber
 from smproxy.testing.clients import Clients
@@ -30,7 +30,7 @@ class Running(Protocol):
     @property
     def hook_log(self) -> HookLog: ...
     @property
-    def faults(self) -> FaultBook: ...
+    def faults(self) -> FaultRegistry: ...
     async def start(self) -> None: ...
     async def stop(self) -> None: ...
 
@@ -84,9 +84,9 @@ class EmbeddedSimulator:
         return cast(SyncHooks, Blocking(Hooks(self.inner.hook_log), self.thread))
 
     @property
-    def faults(self) -> FaultBook:
+    def faults(self) -> FaultRegistry:
         """What goes wrong on purpose: ``faults.add("publish-denied", id="s1")``."""
-        return cast(FaultBook, Blocking(self.inner.faults, self.thread, (Fault,)))
+        return cast(FaultRegistry, Blocking(self.inner.faults, self.thread, (Fault,)))
 
     def publisher(self, stream: str | None = None, **options: Any) -> SyncPublisher:
         """Make a headless publisher: ``with simulator.publisher("s1"):``. See :class:`smproxy.testing.Publisher`."""

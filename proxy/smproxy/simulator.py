@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from smproxy.addresses import network_names, url_host
 from smproxy.certificates import CertificateFiles, self_signed, server_context
-from smproxy.faults import FaultBook
+from smproxy.faults import FaultRegistry
 from smproxy.hooks.broadcast import Interceptor
 from smproxy.hooks.dispatcher import Hub
 from smproxy.hooks.event import EventFactory
@@ -21,7 +21,7 @@ from smproxy.hooks.journal.recovery import end_unfinished
 from smproxy.hooks.retry import PROFILES
 from smproxy.hooks.sinks.uris import parse_hook_uri
 from smproxy.manager.admission import AdmissionRules
-from smproxy.manager.hook_faults import HookFaults
+from smproxy.manager.faults.hooks import HookFaults
 from smproxy.manager.manager import Manager, ManagerSettings
 from smproxy.manager.origin_registry import Node
 from smproxy.options import Address
@@ -71,7 +71,7 @@ class Simulator:
         self._clock = clock or Clock()
         self._rng = rng
         #: What goes wrong on purpose: see :mod:`smproxy.faults`.
-        self.faults = FaultBook(clock=self._clock, rng=self._stream("faults"))
+        self.faults = FaultRegistry(clock=self._clock, rng=self._stream("faults"))
         self._flush = flush
         self._running = AsyncExitStack()
         self._manager: Manager | None = None

@@ -70,7 +70,7 @@ async def test_life_of_a_fault(start_simulator: StartSimulator, publisher: MakeP
 
 
 BAD = [
-    ({"fault": "publish-denid"}, "did you mean publish-denied? those are upgrade-refused, "),
+    ({"fault": "publish-denid"}, "did you mean publish-denied? those are bandwidth, "),
     ({"fault": "latency", "parameters": {"seconds": 1}}, "those are ms, jitter, sender"),
     ({"fault": "latency", "parameters": {"ms": "fast"}}, "a whole number from 0 to 60000"),
     ({"fault": "latency", "parameters": {"ms": True}}, "a whole number from 0 to 60000"),
@@ -105,7 +105,7 @@ async def test_kinds(start_simulator: StartSimulator) -> None:
         kinds = (await response.json())["kinds"]
     assert [kind["fault"] for kind in kinds] == list(KINDS)
     (close,) = (kind for kind in kinds if kind["fault"] == "close")
-    assert close["room"] == "signaling"
+    assert close["layer"] == "signaling"
     assert close["parameters"][1] == {
         "name": "code",
         "default": 1011,

@@ -218,7 +218,7 @@ async def test_unmatched_beside_matched(
     assert outcomes[0] is None
     (spliced,) = (each.relay for each in simulator.manager.sessions.attempts if each.params.id == "good")
     assert spliced is not None
-    assert spliced._detour is None
+    assert spliced._faults is None
     assert all(isinstance(outcome, PublishError) for outcome in outcomes[1:])
     await eventually(lambda: len([e for e in receiver.events if e["event"] == "remote_track"]) == 2, 10)
     await good.unpublish()

@@ -6,10 +6,13 @@ import random
 import time
 
 import pytest
+from smproxy.faults.media.packet_loss import BurstLoss
 from smproxy.origin.ice import Credentials, IceLite
-from smproxy.origin.impairments import MAX_ATTEMPTS, Impairments, Loss
+from smproxy.origin.injected_faults import MAX_ATTEMPTS, InjectedFaults
 from smproxy.signaling.node import Inject, Lift
 from smproxy.signaling.payloads import ConnectError, Reason
+
+from tests.helpers import eventually
 
 RTP = bytes([0x80, 111]) + bytes(20)
 RTCP = bytes([0x80, 200]) + bytes(20)
@@ -47,7 +50,7 @@ class Session:
 
 def loss(percent: float = 100.0, burst: int = 1, attempt: str = "a") -> Inject:
     """Ask for packet loss."""
-    return Inject(attempt, "packet-loss", {"percent": percent, "burst": burst}, 7)
+    return Inject(attempt, "f1", "packet-loss", {"percent": percent, "burst": burst}, 7)
 
 
 @pytest.mark.parametrize(("percent", "burst"), [(0, 1), (10, 1), (30, 5), (90, 3), (100, 1)])
@@ -55,7 +58,7 @@ def test_loss(percent: float, burst: int) -> None:
     """About the wished part is lost, in bursts of the wished length, the same packets for the same seed, and never RTCP."""
 
     def passed() -> list[bool]:
-        sieve = Loss(percent, burst, random.Random(3))
+        sieve = BurstLoss(percent, burst, random.Random(3))
         return [sieve(RTP) for _ in range(4000)]
 
     outcome = passed()
@@ -65,55 +68,67 @@ def test_loss(percent: float, burst: int) -> None:
     runs = "".join("x" if not each else " " for each in outcome).split()
     if 0 < percent < 100:
         assert all(len(run) % burst == 0 for run in runs[:-1])
-    assert all(Loss(100, 1, random.Random(1))(RTCP) for _ in range(100))
+    assert all(BurstLoss(100, 1, random.Random(1))(RTCP) for _ in range(100))
 
 
 def test_fault_waits_for_its_attempt() -> None:
     """A fault that comes before the origin knows the attempt acts when it does, and on no other."""
-    impairments = Impairments()
-    impairments.inject(loss(), None)
+    faults = InjectedFaults()
+    faults.inject(loss(), None)
     other, session = Session("b"), Session("a")
-    impairments.negotiating(other)
-    impairments.negotiating(session)
+    faults.negotiating(other)
+    faults.negotiating(session)
     assert other.take(RTP, RTCP) == 2
     assert session.take(RTP, RTCP) == 1
 
 
 def test_lift() -> None:
     """A fault that is lifted acts no more; another one on the same attempt goes on."""
-    impairments, session = Impairments(), Session()
-    impairments.inject(loss(), session)
-    impairments.inject(Inject("a", "ice-never-completes", {}, 1), session)
+    faults, session = InjectedFaults(), Session()
+    faults.inject(loss(), session)
+    faults.inject(Inject("a", "f2", "ice-never-completes", {}, 1), session)
     assert session.take(RTP) == 0
-    impairments.lift(Lift("a", "ice-never-completes"), session)
+    faults.lift(Lift("a", "f2"), session)
     assert session.take(RTP) == 0
-    impairments.lift(Lift("a", "packet-loss"), session)
+    faults.lift(Lift("a", "f1"), session)
     assert session.take(RTP) == 1
-    impairments.lift(Lift("x", "packet-loss"), None)
+    faults.lift(Lift("x", "f1"), None)
+
+
+async def test_faults_act_together() -> None:
+    """Each fault of an attempt acts whatever the others do, and takes with it only what it did itself."""
+    faults, session = InjectedFaults(), Session()
+    faults.inject(Inject("a", "f1", "packet-loss", {"percent": 0.0}, 1), session)
+    faults.inject(Inject("a", "f2", "media-stops", {"after": 0.0, "what": "rtp"}, 1), session)
+    await eventually(lambda: session.take(RTP, RTCP) == 1)
+    faults.lift(Lift("a", "f1"), session)
+    assert session.take(RTP, RTCP) == 1
+    faults.lift(Lift("a", "f2"), session)
+    assert session.take(RTP, RTCP) == 2
 
 
 async def test_end_of_an_attempt() -> None:
     """Nothing happens any more to an attempt that is over, and nothing is kept of it."""
-    impairments, session = Impairments(), Session()
-    impairments.inject(Inject("a", "peer-dies", {"after": 0.0}, 1), session)
-    impairments.ended("a")
-    impairments.stop()
-    assert not impairments._faults
-    assert not impairments._timers
+    faults, session = InjectedFaults(), Session()
+    faults.inject(Inject("a", "f1", "peer-dies", {"after": 0.0}, 1), session)
+    faults.ended("a")
+    faults.stop()
+    assert not faults._attempts
     assert session.fell == []
 
 
 def test_bounded() -> None:
     """Faults for attempts that never come do not pile up."""
-    impairments = Impairments()
+    faults = InjectedFaults()
     for number in range(MAX_ATTEMPTS + 10):
-        impairments.inject(loss(attempt=str(number)), None)
-    assert len(impairments._faults) == MAX_ATTEMPTS
+        faults.inject(loss(attempt=str(number)), None)
+    assert len(faults._attempts) == MAX_ATTEMPTS
 
 
 def test_unknown_fault(caplog: pytest.LogCaptureFixture) -> None:
-    """A fault that the origin does not know is logged and does nothing."""
+    """A fault or a value that the origin does not know is logged and does nothing."""
     session = Session()
-    Impairments().inject(Inject("a", "flood", {}, 1), session)
+    for fault, parameters in (("flood", {}), ("latency", {}), ("packet-loss", {"percent": 101})):
+        InjectedFaults().inject(Inject("a", "f1", fault, parameters, 1), session)
+        assert fault in caplog.text
     assert session.take(RTP) == 1
-    assert "flood" in caplog.text

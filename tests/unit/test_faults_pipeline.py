@@ -43,10 +43,16 @@ class Relayed:
         self.ended.append("abort")
 
 
+def idle() -> SignalingFault:
+    """Make a fault that does nothing."""
+    return SignalingFault({}, random.Random(1))
+
+
 class Adding(SignalingFault):
     """Adds a letter to all that passes."""
 
     def __init__(self, letter: str) -> None:
+        super().__init__({}, random.Random(1))
         self.letter = letter
 
     def from_client(self, message: Message) -> Sequence[Message]:
@@ -68,7 +74,7 @@ class Failing(SignalingFault):
 def pipeline(*faults: SignalingFault, **options: Any) -> tuple[FaultPipeline, Relayed, Leg, Leg, list[Any]]:
     """Make a pipeline of some faults, attached to a connection."""
     noted: list[Any] = []
-    made = FaultPipeline([(fault, noted.append) for fault in faults], refused=noted.append, **options)
+    made = FaultPipeline([(fault, noted.append) for fault in faults], report_refusal=noted.append, **options)
     session, client, origin = Relayed(), Leg(), Leg()
     made.attach(session, client, origin, random.Random(1), None)  # type: ignore[arg-type]
     return made, session, client, origin, noted
@@ -78,7 +84,7 @@ def test_faults_in_their_order() -> None:
     """A message passes all faults, one after the other; what is unchanged keeps its very frames."""
     made, *_ = pipeline(Adding("a"), Adding("b"))
     assert made.from_origin(b"x", b"frames") == text_frame("xab")
-    untouched, *_ = pipeline(SignalingFault())
+    untouched, *_ = pipeline(idle())
     assert untouched.from_client(b"x", b"frames") == b"frames"
     assert untouched.from_origin(None, b"binary") == b"binary"
 
@@ -93,7 +99,7 @@ def test_to_the_origin_in_masked_frames() -> None:
 
 def test_a_fault_that_fails(caplog: pytest.LogCaptureFixture) -> None:
     """A fault that raises is logged, and the message goes on as if there were none."""
-    made, *_ = pipeline(Failing(), SignalingFault())
+    made, *_ = pipeline(Failing({}, random.Random(1)), idle())
     made.opened()
     assert made.from_origin(b"x", b"frames") == b"frames"
     assert caplog.text.count("a fault failed") == 2
@@ -109,14 +115,14 @@ def test_what_a_fault_can_do() -> None:
     """A fault says, forwards, closes and notes; closing waits until the message in hand has passed."""
 
     async def main() -> None:
-        fault = SignalingFault()
+        fault = idle()
         made, session, client, origin, noted = pipeline(fault)
         fault.session.send("client", "hello")
         fault.session.forward("origin", [Message(b"x", b"kept")])
         fault.session.acted("once")
         fault.session.acted("twice")
         fault.session.close(4000, "enough")
-        fault.session.refused(ConnectError.REJECTED)
+        fault.session.report_refusal(ConnectError.REJECTED)
         assert (client.said, origin.said, session.ended) == ([text_frame("hello")], [b"kept"], [])
         await asyncio.sleep(0.1)
         assert session.ended == [(4000, "enough")]

@@ -9,12 +9,12 @@ A fault is switched on by REST (``POST /api/v1/faults``), by the connection para
     assert fault.injected == 1      # how often it has acted
     fault.remove()                  # may be called again; a fault that has run out is no error
 
-``add`` takes the fault's name, or its class if it is one of your own (``docs/add-a-fault.md``), its parameters, and these, all
-optional: ``id``, ``customer_scope`` (or ``customerScope``), ``role`` (``publisher`` or ``subscriber``) and ``app`` choose the
-connections that it is for (a ``*`` in one stands for anything; one that is not given matches everything); ``count`` how often it
-is used (on sessions; the faults of hooks on events); ``probability`` from 0 to 1; ``seed`` of its random numbers; ``ttl`` in
-seconds. It returns a :class:`Fault` with ``id``, ``name``, ``parameters``, ``injected``, ``active`` and ``remove()``, and raises
-:class:`FaultError`, a ``ValueError`` whose text lists what there is.
+``add`` takes the fault's name, or its class if it is one of your own (``docs/add-a-fault.md``), its parameters, and these,
+all optional: ``id``, ``customer_scope`` (or ``customerScope``), ``role`` (``publisher`` or ``subscriber``) and ``app`` choose
+the connections that it is for (a ``*`` in one stands for anything; one that is not given matches everything); ``count`` how
+often it is used (on sessions; the faults of hooks on events); ``probability`` from 0 to 1; ``seed`` of its random numbers;
+``ttl`` in seconds. It returns a :class:`Fault` with ``id``, ``name``, ``parameters``, ``injected``, ``active`` and
+``remove()``, and raises :class:`FaultError`, a ``ValueError`` whose text lists what there is.
 
 :class:`FaultRegistry` also has ``remove(id)``, ``clear()``, ``active()``, ``log()`` (the latest :class:`Injection` last), and
 ``names_for(session_number)``, the names of the faults that have acted on a session. All kinds:

@@ -37,7 +37,7 @@ class Parameter(Generic[T]):
         name: str = "",
     ) -> None:
         self.name = name
-        self.default = default
+        self.default: T = default
         self.help = help
         self.least = least
         self.most = most

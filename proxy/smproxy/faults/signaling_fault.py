@@ -20,7 +20,7 @@ _NO_SERVER_MESSAGE = ServerMessage()
 
 
 class Message:
-    """One message. ``text`` is ``None`` for a binary one; ``frames`` are its frames as they came, none of one that a fault made."""
+    """One message. ``text`` is ``None`` for a binary one; ``frames`` are its frames as they came, if they came."""
 
     def __init__(self, text: bytes | str | None, frames: bytes = b"") -> None:
         self.raw = text

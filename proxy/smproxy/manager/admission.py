@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from yarl import URL
 
-from smproxy.faults import Fault
+from smproxy.faults.admission_fault import DialFails, Failed, HttpError, Rejected
 from smproxy.manager.attempt import Attempt, Client
-from smproxy.manager.fault_injection import REFUSALS, Interference, Plan
+from smproxy.manager.faults.connection import ConnectionFaults, Refusal
+from smproxy.manager.faults.injection import FaultInjection
 from smproxy.manager.origin_registry import Node, OriginChoiceError, Registry
 from smproxy.manager.relay.relay import Relay
 from smproxy.manager.sessions import Sessions
@@ -24,8 +25,7 @@ from smproxy.signaling.params import ConnectionParams, ParamError
 logger = logging.getLogger(__name__)
 
 POLICY_VIOLATION = 1008  # RFC 6455, 7.4.1
-TRY_AGAIN_LATER = 1013  # registered with IANA, as is the next
-BAD_GATEWAY = 1014
+BAD_GATEWAY = 1014  # registered with IANA
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ class Admission:
         sessions: Sessions,
         relay: Relay,
         transcripts: Transcripts,
-        interference: Interference,
+        faults: FaultInjection,
         clock: Clock,
     ) -> None:
         self._rules = rules
@@ -61,7 +61,7 @@ class Admission:
         self._sessions = sessions
         self._relay = relay
         self._transcripts = transcripts
-        self._interference = interference
+        self._faults = faults
         self._clock = clock
 
     def __call__(self, request: UpgradeRequest) -> None:
@@ -76,9 +76,8 @@ class Admission:
                 default_app=self._rules.default_app,
                 scope_required=self._rules.scope_required,
             )
-            plan = self._interference.plan(params)
-            if (fault := plan.find(*REFUSALS)) is not None:
-                self._strike(request, plan, fault)
+            faults = self._faults.choose(params)
+            if self._refused_by_fault(request, faults):
                 return
             node = self._choose(params)
         except ParamError as error:
@@ -100,13 +99,13 @@ class Admission:
             request.remote_ip,
             node.address,
         )
-        self._interference.begin(plan, attempt)
-        if (fault := plan.find("connect-failed")) is not None:
-            self._fail(request, plan, fault, attempt)
+        failed, dial_fails = faults.refusal(Failed), faults.refusal(DialFails)
+        self._faults.begin(faults, attempt, dialled=failed is None and dial_fails is None)
+        if failed is not None:
+            self._fail(request, failed, attempt)
             return
-        unreachable = plan.find("origin-unreachable")
-        if unreachable is not None:
-            unreachable.acted(attempt.session, params)
+        if dial_fails is not None:
+            dial_fails.fault.acted(attempt.session, params)
         if node.command is not None:
             node.command(Announce(attempt.token))
         origin_filter = None if node.reports or self._rules.pass_switch else keeps_the_socket
@@ -120,8 +119,8 @@ class Admission:
                 observer=attempt,
                 origin_filter=origin_filter,
                 transcript=self._transcripts.open(attempt.session, _url(request)),
-                faults=self._interference.pipeline(plan, attempt, origin_filter),
-                unreachable=None if unreachable is None else float(unreachable.parameters["after"]),
+                faults=self._faults.pipeline(faults, attempt, origin_filter),
+                unreachable=None if dial_fails is None else dial_fails.how.after,
             )
         except ValueError as error:  # what was checked above should not get here, but no session may hang on it
             attempt.dial_failed(str(error))
@@ -154,27 +153,27 @@ class Admission:
         self._transcripts.ended(session)
         self._relay.refuse(request, text, code, reason)
 
-    def _strike(self, request: UpgradeRequest, plan: Plan, fault: Fault) -> None:
-        """Refuse on purpose."""
-        params, values = plan.params, fault.parameters
-        logger.warning("refused %s: fault %s", request.remote_ip, fault.name)
-        if fault.name == "upgrade-refused":
-            fault.acted(None, params)
-            request.reject(int(values["status"]), f"Refused by the fault {fault.name}.")
-            return
-        session = self._sessions.refuse(params.connection, request.remote_ip)
-        fault.acted(session, params)
-        write = messages.connect_error if values.get("type") == "error" else messages.connect_status
-        code = int(values.get("code", TRY_AGAIN_LATER))
-        self._turn_away(request, session, write(messages.CONNECT_REJECTED), code, str(values["reason"]))
+    def _refused_by_fault(self, request: UpgradeRequest, faults: ConnectionFaults) -> bool:
+        """Refuse the connection before it has an origin, if a fault says so; return whether it was refused."""
+        params = faults.params
+        if (error := faults.refusal(HttpError)) is not None:
+            logger.warning("refused %s: fault %s", request.remote_ip, error.fault.name)
+            error.fault.acted(None, params)
+            request.reject(error.how.status, f"Refused by the fault {error.fault.name}.")
+            return True
+        if (rejected := faults.refusal(Rejected)) is not None:
+            logger.warning("refused %s: fault %s", request.remote_ip, rejected.fault.name)
+            session = self._sessions.refuse(params.connection, request.remote_ip)
+            rejected.fault.acted(session, params)
+            self._turn_away(request, session, rejected.how.message, rejected.how.code, rejected.how.reason)
+            return True
+        return False
 
-    def _fail(self, request: UpgradeRequest, plan: Plan, fault: Fault, attempt: Attempt) -> None:
-        """Refuse on purpose as when no origin can be had."""
-        reason = str(fault.parameters["reason"])
-        fault.acted(attempt.session, plan.params)
-        attempt.dial_failed(reason)
-        text = messages.connect_error(messages.CONNECT_FAILED)
-        self._turn_away(request, attempt.session, text, int(fault.parameters["code"]), reason)
+    def _fail(self, request: UpgradeRequest, failed: Refusal[Failed], attempt: Attempt) -> None:
+        """Refuse the connection in place of the dial, as a fault says."""
+        failed.fault.acted(attempt.session, attempt.params)
+        attempt.dial_failed(failed.how.reason)
+        self._turn_away(request, attempt.session, failed.how.message, failed.how.code, failed.how.reason)
 
 
 def keeps_the_socket(message: ServerMessage | None) -> bool:

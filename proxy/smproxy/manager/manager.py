@@ -15,14 +15,14 @@ import msgspec
 from aiohttp import web
 
 import smproxy
-from smproxy.faults import FaultBook
+from smproxy.faults import FaultRegistry
 from smproxy.hooks.broadcast import Interceptor
 from smproxy.hooks.dispatcher import Hub
 from smproxy.hooks.event import Context, EventFactory
 from smproxy.hooks.trigger import Trigger
 from smproxy.manager.admission import Admission, AdmissionRules
 from smproxy.manager.dashboard_events import Feed
-from smproxy.manager.fault_injection import Interference
+from smproxy.manager.faults.injection import FaultInjection
 from smproxy.manager.history import History
 from smproxy.manager.listener import Front
 from smproxy.manager.origin_registry import Registry
@@ -82,7 +82,7 @@ class Manager:
         events: EventFactory,
         clock: Clock,
         rng: random.Random,
-        faults: FaultBook,
+        faults: FaultRegistry,
     ) -> None:
         self._settings = settings
         self._hub = hub
@@ -102,7 +102,7 @@ class Manager:
         self.sessions.watch(transcripts.session_changed)
         self.sessions.overheard = transcripts.add_channel_message
         self.faults = faults
-        self._interference = Interference(faults, self.sessions, simulate=settings.simulate)
+        self._fault_injection = FaultInjection(faults, self.sessions, simulate=settings.simulate)
         # Its masks are drawn at the pace of the traffic, which must not decide on the next session's number.
         self._relay = Relay(limits=RelayLimits(), clock=clock, rng=random.Random(rng.getrandbits(64)))  # noqa: S311
         admission = Admission(
@@ -111,7 +111,7 @@ class Manager:
             sessions=self.sessions,
             relay=self._relay,
             transcripts=transcripts,
-            interference=self._interference,
+            faults=self._fault_injection,
             clock=clock,
         )
         application = web.Application(middlewares=[errors.make_middleware(clock)], client_max_size=2**20)
@@ -177,7 +177,7 @@ class Manager:
             OSError: a port cannot be opened.
         """
         await self._runner.setup()
-        self._interference.start()
+        self._fault_injection.start()
         self.port = await self._listen(self._settings.port, None)
         if self._settings.tls_context is not None:
             self.tls_port = await self._listen(self._settings.tls_port, self._settings.tls_context)
@@ -193,7 +193,7 @@ class Manager:
         await self.refuse_new()
         self.sessions.stop(reason)
         await self._relay.stop(timeout=CLOSE_TIMEOUT)
-        self._interference.stop()
+        self._fault_injection.stop()
         if self._hub.journal is not None:
             await (
                 self._hub.journal.flush()
@@ -229,7 +229,7 @@ class Manager:
         return self._front.takeover(request)
 
 
-def _count_faults(book: FaultBook) -> dict[str, int]:
+def _count_faults(book: FaultRegistry) -> dict[str, int]:
     """Say how many faults are on and what they did, so that who looks sees that it has changed."""
     log = book.log()
     return {"active": len(book.active()), "logged": len(log), "last": log[-1].at if log else 0}

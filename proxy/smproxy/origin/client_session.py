@@ -202,7 +202,7 @@ class ClientSession:
         """Give the client its time to connect, from now on."""
         self._connecting = self._timers.after(self._services.settings.connect_timeout, self._connect_timed_out)
         self._changed(self)
-        self._services.impairments.negotiating(self)
+        self._services.faults.negotiating(self)
 
     def leave(self) -> None:
         """End because the client asked for it; the last messages to it must arrive."""
@@ -235,7 +235,7 @@ class ClientSession:
         self._liveness = Liveness(settings.media_gap, settings.media_timeout, now)
         self._next_statistics = now + _STATISTICS_INTERVAL
         self.report(node.TransportUp(self.attempt))
-        self._services.impairments.up(self)
+        self._services.faults.up(self)
         self.role.connected()
 
     def transport_failed(self, reason: str) -> None:
@@ -351,7 +351,7 @@ class ClientSession:
         self._silenced = silent
         self.load_role = None
         self._forget_connecting()
-        self._services.impairments.ended(self.attempt)
+        self._services.faults.ended(self.attempt)
         self.role.signaling.end()
         for report in last_reports:
             self.report(report)

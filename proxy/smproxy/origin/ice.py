@@ -126,7 +126,7 @@ class IceLite:
         self._next: tuple[Credentials, Credentials] | None = None
         self._probes: deque[bytes] = deque(maxlen=_MAX_PROBES)
         self._closed = False
-        self._deaf = False
+        self._drops_inbound = False
         self._taker: Callable[[bytes], object] | None = None
         self._passes: Callable[[bytes], bool] | None = None
 
@@ -182,7 +182,7 @@ class IceLite:
 
     def check(self, arrived_at: _Socket, data: bytes, addr: Address) -> None:
         """Answer a connectivity check and remember where it came from; drop what is none, or not signed, or a copy."""
-        if self._deaf:
+        if self._drops_inbound:
             return
         request = self._read_check(data)
         transport = arrived_at.transport
@@ -259,29 +259,29 @@ class IceLite:
     def take_media(self, taker: Callable[[bytes], object]) -> None:
         """Give media to ``taker`` from now on, beginning with what came early."""
         self._taker = taker
-        self.on_media = taker if self._passes is None else self._sifted
+        self.on_media = taker if self._passes is None else self._filtered
         while self._early:
             self.on_media(self._early.popleft())
 
-    def _sifted(self, datagram: bytes) -> object:
+    def _filtered(self, datagram: bytes) -> object:
         if self._taker is not None and self._passes is not None and self._passes(datagram):
             return self._taker(datagram)
         return None
 
     # for faults -------------------------------------------------------------------------------------------------------
 
-    def fall_deaf(self, deaf: bool = True) -> None:
+    def drop_inbound(self, drop: bool = True) -> None:
         """Hear nothing of the client, not even its checks, or hear it again."""
-        self._deaf = deaf
-        if deaf:
+        self._drops_inbound = drop
+        if drop:
             self.paths.checked.clear()
             self.peer = None
 
-    def sift(self, passes: Callable[[bytes], bool] | None) -> None:
+    def set_packet_filter(self, passes: Callable[[bytes], bool] | None) -> None:
         """Lose the media, coming and going, that does not pass; ``None``: lose none."""
         self._passes = passes
         if self._taker is not None and not self._closed:
-            self.on_media = self._taker if passes is None else self._sifted
+            self.on_media = self._taker if passes is None else self._filtered
 
     # the other direction ----------------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from smproxy.origin.aiortc_dtls import Identity
 from smproxy.origin.announcements import Announcements
 from smproxy.origin.candidates import HostAddresses
 from smproxy.origin.client_session import ClientSession
-from smproxy.origin.impairments import Impairments
+from smproxy.origin.injected_faults import InjectedFaults
 from smproxy.origin.liveness import Sweeper
 from smproxy.origin.outputs import Outputs
 from smproxy.origin.publisher_signaling import PublisherSignaling
@@ -66,7 +66,7 @@ class Origin:
             identity=Identity.generateCertificate(),
             streams=Streams(),
             outputs=Outputs(recorder),
-            impairments=Impairments(),
+            faults=InjectedFaults(),
             tasks=Tasks(),
             addresses=HostAddresses(clock.monotonic),
         )
@@ -120,9 +120,9 @@ class Origin:
                 if session := self._attempts.get(attempt):
                     session.evict()
             case Inject(attempt=attempt):
-                self.services.impairments.inject(command, self._attempts.get(attempt))
+                self.services.faults.inject(command, self._attempts.get(attempt))
             case Lift(attempt=attempt):
-                self.services.impairments.lift(command, self._attempts.get(attempt))
+                self.services.faults.lift(command, self._attempts.get(attempt))
 
     def statistics(self) -> list[TrackStatistics]:
         """Return the counters of all live tracks."""
@@ -140,7 +140,7 @@ class Origin:
         for session in tuple(self._sessions):
             await session.shut(reason)
         await self.services.outputs.stop()
-        self.services.impairments.stop()
+        self.services.faults.stop()
         await self.services.tasks.drain(0.3)
 
     async def thumbnail(self, scope: str, stream: str) -> bytes | None:

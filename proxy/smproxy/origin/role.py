@@ -10,7 +10,7 @@ from typing import Protocol
 from smproxy.origin.aiortc_dtls import Identity
 from smproxy.origin.client_transport import ClientTransport
 from smproxy.origin.effects import Effect, MakeOffer, TakeAnswer, TakeOffer
-from smproxy.origin.impairments import Impairments
+from smproxy.origin.injected_faults import InjectedFaults
 from smproxy.origin.outputs import Outputs
 from smproxy.origin.role_signaling import RoleSignaling
 from smproxy.origin.settings import OriginSettings
@@ -33,7 +33,7 @@ class OriginServices:
     identity: Identity
     streams: Streams
     outputs: Outputs
-    impairments: Impairments
+    faults: InjectedFaults
     tasks: Tasks
     #: The addresses that media is taken on.
     addresses: Callable[[], tuple[str, ...]]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from smproxy.embedded import EmbeddedSimulator
-    from smproxy.faults import FaultBook
+    from smproxy.faults import FaultRegistry
     from smproxy.testing.clients import Clients
     from smproxy.testing.loop_thread import LoopThread
     from smproxy.testing.pending_calls import PendingCalls
@@ -246,7 +246,7 @@ def webhook_receiver(request: pytest.FixtureRequest, _webhook_server: WebhookRec
 
 
 @pytest.fixture
-def faults(stream_manager: EmbeddedSimulator) -> Iterator[FaultBook]:
+def faults(stream_manager: EmbeddedSimulator) -> Iterator[FaultRegistry]:
     """What goes wrong on purpose: ``faults.add("publish-denied", id="s1")``. All are switched off after the test.
 
     See :mod:`smproxy.faults`.

@@ -211,9 +211,13 @@ class Drain(_Message, frozen=True, tag="drain"):
 
 
 class Inject(_Message, frozen=True, tag="inject"):
-    """Carry out a media fault (:mod:`smproxy.faults.media`) on this attempt, which the origin may not know yet."""
+    """Carry out a media fault (:mod:`smproxy.faults.media`) on this attempt, which the origin may not know yet.
+
+    ``id`` tells it from the other faults of the attempt, ``fault`` is the name of its kind.
+    """
 
     attempt: str
+    id: str
     fault: str
     parameters: dict[str, bool | int | float | str]
     seed: int
@@ -223,7 +227,7 @@ class Lift(_Message, frozen=True, tag="lift"):
     """End a media fault on this attempt; what it has ended stays ended."""
 
     attempt: str
-    fault: str
+    id: str
 
 
 Command: TypeAlias = Announce | Kick | Evict | Drain | Inject | Lift

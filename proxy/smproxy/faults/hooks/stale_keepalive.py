@@ -15,9 +15,7 @@ class StaleKeepalive(HookFault):
     """Deliver a sign of life again, after the end."""
 
     name = "stale-keepalive"
-    effect = (
-        "After `disconnected` the session's latest `connected` or `reconnected` is delivered again, with its old `uuid`."
-    )
+    effect = "After `disconnected` the session's latest `connected` or `reconnected` is delivered again, with its old `uuid`."
     publish = "resolves"
 
     after = Parameter(0.2, "seconds after the end")

@@ -17,7 +17,9 @@ class Bandwidth(SocketFault):
     """Add notices after the start."""
 
     name = "bandwidth"
-    effect = "After the start the client, which is kept on its socket, gets notices of its bandwidth; media is not touched."
+    effect = (
+        "After the start the client, which is kept on its socket, gets notices of its bandwidth; media is not touched."
+    )
     publish = "resolves; the events `Publish.InsufficientBW`, `.RecoveringBW`, `.SufficientBW` follow"
 
     notice = Parameter("all", "which; `all`: one after the other", choices=("all", *CODES))

@@ -25,9 +25,7 @@ class CandidatesReordered(SignalingFault):
     """Trickle the candidates of an answer, and mix those of both sides."""
 
     name = "candidates-reordered"
-    effect = (
-        "The candidates of the answer are sent one by one after the end of candidates, in any order; so are the client's."
-    )
+    effect = "The candidates of the answer are sent one by one after the end of candidates, in any order; so are the client's."
     publish = "resolves; with `early` no media connection comes about"
 
     early = Parameter(False, "send those of the answer before it")

@@ -9,9 +9,7 @@ class UnpublishUnanswered(SocketFault):
     """Withhold the confirmation."""
 
     name = "unpublish-unanswered"
-    effect = (
-        '"NAME stopping" is withheld, and the client kept on its socket; the stream ends at the origin and in the hooks.'
-    )
+    effect = '"NAME stopping" is withheld, and the client kept on its socket; the stream ends at the origin and in the hooks.'
     publish = "resolves; `unpublish()` stays pending"
 
     def from_origin(self, message: Message) -> Sequence[Message]:

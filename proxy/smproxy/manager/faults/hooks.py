@@ -15,8 +15,8 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from smproxy.faults import Fault, FaultBook, Room
-from smproxy.faults.hook_fault import HookFault, Told
+from smproxy.faults import Fault, FaultRegistry, Layer
+from smproxy.faults.hook_fault import HookEventView, HookFault
 from smproxy.hooks.event import EncodedEvent
 from smproxy.hooks.sink import Sink, Tap
 from smproxy.hooks.throttle import ThrottledLog
@@ -46,8 +46,8 @@ _decoder = msgspec.json.Decoder(_Head)
 class HookFaults:
     """All hook faults of one simulator. ``tap`` and ``sink`` go around what the hub is given; ``stop`` undoes ``start``."""
 
-    def __init__(self, book: FaultBook) -> None:
-        self._book = book
+    def __init__(self, registry: FaultRegistry) -> None:
+        self._registry = registry
         self._taps: tuple[Tap, ...] = ()
         self._events: OrderedDict[str, EncodedEvent] = OrderedDict()
         self._kept: OrderedDict[str, None] = OrderedDict()
@@ -72,7 +72,7 @@ class HookFaults:
     def start(self, resend: Resend) -> None:
         """Act on faults; ``resend`` is the hub's."""
         self._resend = resend
-        self._unwatch = self._book.watch(self._changed)
+        self._unwatch = self._registry.watch(self._changed)
 
     async def stop(self) -> None:
         """Let go of all that is kept, and disturb nothing more."""
@@ -94,7 +94,7 @@ class HookFaults:
     def offer(self, event: EncodedEvent) -> None:
         """Decide what becomes of an event; then tell the taps."""
         copies = 1
-        if self._resend is not None and (self._book.has_hook_faults or self._states):
+        if self._resend is not None and (self._registry.has_hook_faults or self._states):
             try:
                 copies = self._pass(event)
             except Exception as error:
@@ -119,20 +119,20 @@ class HookFaults:
         told = _told(event)
         self._remember(event)
         copies = 1
-        for fault in self._book.hook_faults(event.session):
+        for fault in self._registry.hook_faults(event.session):
             state = self._state(fault)
             if not fault.is_for(told, event.session):
-                state.see(told)
+                state.observe(told)
             elif copies:
                 copies = state.take(told) * copies
         for fault, state in list(self._states.items()):
             # The fault of a connection's own asking: the next session of the stream may bring what it waits for.
             if fault.session is not None and fault.session != event.session:
-                state.see(told)
-                if not state.keeps and fault not in self._book.hook_faults(fault.session):
+                state.observe(told)
+                if not state.keeps and fault not in self._registry.hook_faults(fault.session):
                     del self._states[fault]
         if event.state in _OVER and event.session != 0:
-            self._book.forget_session(event.session)
+            self._registry.forget_session(event.session)
             self._drop_idle(event.session)
         if copies == 0:
             self._kept[event.uuid] = None
@@ -149,9 +149,10 @@ class HookFaults:
     def _state(self, fault: Fault) -> HookFault:
         state = self._states.get(fault)
         if state is None:
-            assert fault.kind.make is not None
-            state = self._states[fault] = fault.kind.make(fault.parameters, random.Random(f"{fault.seed}/hooks"))  # noqa: S311
-            state.line = _FaultLine(self, fault)
+            made = fault.kind(fault.parameters, random.Random(f"{fault.seed}/hooks"))  # noqa: S311
+            assert isinstance(made, HookFault)
+            state = self._states[fault] = made
+            state.delivery = _FaultDelivery(self, fault)
         return state
 
     def _drop_idle(self, session: int) -> None:
@@ -161,7 +162,7 @@ class HookFaults:
                 del self._states[fault]
 
     def _changed(self, fault: Fault, on: bool) -> None:
-        if fault.kind.room is Room.HOOKS and not on and (state := self._states.pop(fault, None)) is not None:
+        if fault.kind.layer is Layer.HOOKS and not on and (state := self._states.pop(fault, None)) is not None:
             state.end()
 
     # what they do -----------------------------------------------------------------------------------------------------
@@ -179,7 +180,7 @@ class HookFaults:
         timer = asyncio.get_running_loop().call_later(seconds, due)
         self._timers.add(timer)
 
-    def deliver(self, events: Sequence[Told]) -> None:
+    def deliver(self, events: Sequence[HookEventView]) -> None:
         """Deliver events that were kept, or once more."""
         # Not from within the telling of another event, which these are to follow, or of one of these.
         asyncio.get_running_loop().call_soon(self._tell_again, [told.uuid for told in events])
@@ -200,8 +201,8 @@ class HookFaults:
                 self._errors.warning("%r failed at hook event %s", tap, event.uuid, error=error)
 
 
-class _FaultLine:
-    """What one fault can do; a :class:`smproxy.faults.hook_fault.HookLine`."""
+class _FaultDelivery:
+    """What one fault can do; a :class:`smproxy.faults.hook_fault.HookDelivery`."""
 
     def __init__(self, owner: HookFaults, fault: Fault) -> None:
         self.draw = fault.draw
@@ -209,13 +210,13 @@ class _FaultLine:
         self.deliver = owner.deliver
         self._fault = fault
 
-    def acted(self, event: Told, detail: str = "") -> None:
+    def acted(self, event: HookEventView, detail: str = "") -> None:
         self._fault.acted(event.session, event, detail)
 
 
-def _told(event: EncodedEvent) -> Told:
+def _told(event: EncodedEvent) -> HookEventView:
     connection = _decoder.decode(event.body).connection
-    return Told(
+    return HookEventView(
         uuid=event.uuid,
         session=event.session,
         event=event.event,

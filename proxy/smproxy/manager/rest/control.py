@@ -6,7 +6,7 @@ from typing import Protocol
 
 from aiohttp import web
 
-from smproxy.faults import FaultBook
+from smproxy.faults import FaultRegistry
 from smproxy.hooks.broadcast import Interceptor
 from smproxy.hooks.dispatcher import Hub
 from smproxy.manager.dashboard_events import Feed
@@ -31,7 +31,7 @@ class Managed(Protocol):
     sessions: Sessions
     history: History
     transcripts: Transcripts
-    faults: FaultBook
+    faults: FaultRegistry
     feed: Feed
 
 

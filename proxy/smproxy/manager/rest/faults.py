@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from smproxy.faults import Fault, FaultBook, FaultError, FaultKind, Injection
+from smproxy.faults import Fault, FaultError, FaultKind, FaultRegistry, Injection
 from smproxy.faults.catalog import KINDS
 from smproxy.manager.rest.errors import ApiError, json_response, require_token
 
@@ -35,8 +35,8 @@ class _Asked(msgspec.Struct, forbid_unknown_fields=True):
 class FaultRoutes:
     """The routes of the faults. With a ``token``, every one of them needs it."""
 
-    def __init__(self, book: FaultBook, token: str | None) -> None:
-        self._book = book
+    def __init__(self, registry: FaultRegistry, token: str | None) -> None:
+        self._registry = registry
         self._token = token
 
     def routes(self) -> list[web.RouteDef]:
@@ -52,7 +52,7 @@ class FaultRoutes:
 
     async def list(self, request: web.Request) -> web.StreamResponse:
         """List the faults that are on."""
-        return json_response({"faults": [_fault(fault) for fault in self._book.active()]})
+        return json_response({"faults": [_fault(fault) for fault in self._registry.active()]})
 
     async def add(self, request: web.Request) -> web.StreamResponse:
         """Switch a fault on."""
@@ -65,20 +65,22 @@ class FaultRoutes:
         options = {"match", "fault", "parameters"}
         given = {name: value for name, value in msgspec.structs.asdict(asked).items() if name not in options}
         try:
-            fault = self._book.switch_on(asked.fault, asked.parameters, **msgspec.structs.asdict(asked.match), **given)
+            fault = self._registry.switch_on(
+                asked.fault, asked.parameters, **msgspec.structs.asdict(asked.match), **given
+            )
         except FaultError as error:
             raise ApiError(400, f"Not switched on: {error}") from None
         return json_response(_fault(fault), status=201)
 
     async def clear(self, request: web.Request) -> web.StreamResponse:
         """Switch all faults off."""
-        return json_response({"removed": self._book.clear()})
+        return json_response({"removed": self._registry.clear()})
 
     async def remove(self, request: web.Request) -> web.StreamResponse:
         """Switch a fault off."""
         id = request.match_info["id"]
-        if not self._book.remove(id):
-            known = ", ".join(fault.id for fault in self._book.active())
+        if not self._registry.remove(id):
+            known = ", ".join(fault.id for fault in self._registry.active())
             raise ApiError(404, f"There is no fault {id[:100]}: those are {known or 'none'}")
         return json_response({"removed": 1})
 
@@ -88,7 +90,7 @@ class FaultRoutes:
 
     async def log(self, request: web.Request) -> web.StreamResponse:
         """List what faults have done, the latest last."""
-        return json_response({"log": [_injection(entry) for entry in self._book.log()]})
+        return json_response({"log": [_injection(entry) for entry in self._registry.log()]})
 
     def _guarded(self, handler: Handler) -> Handler:
         async def guarded(request: web.Request) -> web.StreamResponse:
@@ -115,10 +117,10 @@ def _fault(fault: Fault) -> dict[str, Any]:
     }
 
 
-def _kind(kind: FaultKind) -> dict[str, Any]:
+def _kind(kind: type[FaultKind]) -> dict[str, Any]:
     return {
         "fault": kind.name,
-        "room": kind.room,
+        "layer": kind.layer,
         "effect": kind.effect,
         "publish": kind.publish,
         "live": kind.live,

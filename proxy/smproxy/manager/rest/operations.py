@@ -199,8 +199,8 @@ _FAULT: Schema = {
 }
 _FAULT_KIND: Schema = {
     "type": "object",
-    "required": ["fault", "room", "effect", "parameters"],
-    "properties": {"fault": TEXT, "room": TEXT, "effect": TEXT, "parameters": array(_ANY)},
+    "required": ["fault", "layer", "effect", "parameters"],
+    "properties": {"fault": TEXT, "layer": TEXT, "effect": TEXT, "parameters": array(_ANY)},
 }
 _INJECTION: Schema = {
     "type": "object",

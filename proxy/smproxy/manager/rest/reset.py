@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from aiohttp import web
 
-from smproxy.faults import FaultBook
+from smproxy.faults import FaultRegistry
 from smproxy.hooks.dispatcher import Hub
 from smproxy.hooks.journal import JournalError
 from smproxy.manager.attempt import Attempt
@@ -66,7 +66,7 @@ class ResetRoutes:
         *,
         clock: Clock,
         begin: Callable[[], Awaitable[None]],
-        faults: FaultBook,
+        faults: FaultRegistry,
     ) -> None:
         self._sessions = sessions
         self._history = history

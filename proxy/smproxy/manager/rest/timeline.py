@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET
 
-from smproxy.faults import FaultBook, Injection
+from smproxy.faults import FaultRegistry, Injection
 from smproxy.hooks.journal import DeliveryRecord, Journal, JournalError, Query, Stored
 from smproxy.manager.transcript import Entry, Transcript
 from smproxy.manager.transcripts import Transcripts
@@ -42,7 +42,7 @@ class TimelineView(msgspec.Struct, frozen=True):
 class Timeline:
     """Merges the transcript of a session, the journal of hooks and the log of faults."""
 
-    def __init__(self, transcripts: Transcripts, journal: Journal | None, faults: FaultBook) -> None:
+    def __init__(self, transcripts: Transcripts, journal: Journal | None, faults: FaultRegistry) -> None:
         self._transcripts = transcripts
         self._journal = journal
         self._faults = faults

@@ -74,9 +74,9 @@ export class FaultForm {
     try {
       const { kinds } = await json("/api/v1/faults/kinds");
       this.#kinds = kinds;
-      const rooms = Map.groupBy ? [...Map.groupBy(kinds, ({ room }) => room)] : [["Faults", kinds]];
-      const groups = rooms.map(([room, group]) =>
-        h("optgroup", { label: room }, ...group.map(({ fault }) => h("option", { value: fault }, fault))),
+      const layers = Map.groupBy ? [...Map.groupBy(kinds, ({ layer }) => layer)] : [["Faults", kinds]];
+      const groups = layers.map(([layer, group]) =>
+        h("optgroup", { label: layer }, ...group.map(({ fault }) => h("option", { value: fault }, fault))),
       );
       this.#kind.replaceChildren(...groups);
       this.#choose();

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from pkgutil import iter_modules
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from smproxy.faults import FaultBook, FaultError, Match
+from smproxy.faults import FaultError, FaultRegistry, Match, hooks, media, origin, signaling
 from smproxy.faults.catalog import KINDS, MAX_SIMULATED, read_simulate
 from smproxy.faults.fault_registry import MAX_FAULTS, MAX_LOG, MAX_SESSIONS
-from smproxy.faults.kind import Room
+from smproxy.faults.kind import Layer
 from smproxy.signaling.clock import Clock
 
 
@@ -33,9 +34,9 @@ class Time:
         self.clock = Clock(wall=lambda: self.now, monotonic=lambda: self.now)
 
 
-def book(time: Time | None = None, seed: int = 1) -> FaultBook:
+def book(time: Time | None = None, seed: int = 1) -> FaultRegistry:
     """Make a book of a known future."""
-    return FaultBook(clock=(time or Time()).clock, rng=random.Random(seed))
+    return FaultRegistry(clock=(time or Time()).clock, rng=random.Random(seed))
 
 
 @pytest.mark.parametrize(
@@ -226,18 +227,17 @@ def test_simulated_faults_are_for_one_session() -> None:
 
 
 def test_every_kind_is_whole() -> None:
-    """Every kind can be made with its defaults, and says what it does."""
+    """Every kind can be made with its defaults, says what it does, and its parameters hide nothing else of it."""
     for kind in KINDS.values():
         values = kind.read({})
+        assert kind.layer in Layer
         assert kind.effect.endswith(".")
         assert kind.publish
-        by_name = kind.room in {Room.MEDIA, Room.ORIGIN} or kind.name.startswith(("connect-", "upgrade-"))
-        assert (kind.make is None) is by_name
-        if kind.make is not None:
-            kind.make(values, random.Random(1))
+        behaviour = kind(values, random.Random(1))
         for parameter in kind.parameters:
-            assert parameter.read(parameter.default) == parameter.default
+            assert parameter.read(parameter.default) == parameter.default == getattr(behaviour, parameter.name)
             assert parameter.help
+            assert not any(hasattr(base, parameter.name) for base in kind.__bases__)
             assert parameter.name not in {
                 "id",
                 "customer_scope",
@@ -247,5 +247,13 @@ def test_every_kind_is_whole() -> None:
                 "probability",
                 "seed",
                 "ttl",
-                "name",
+                "kind",
             }
+
+
+def test_modules_and_kinds_belong_together() -> None:
+    """Each module of a layer's package defines the one fault that it is named after, which is found by that alone."""
+    modules = {module.name for each in (signaling, media, origin, hooks) for module in iter_modules(each.__path__)}
+    assert len(modules) == len(KINDS)
+    for name, kind in KINDS.items():
+        assert kind.__module__ == f"smproxy.faults.{kind.layer}.{name.replace('-', '_')}"
