@@ -142,7 +142,9 @@ class Manager:
         )
         application.add_routes(FeedRoutes(self.feed, settings.admin_token).routes())
         application.add_routes(PageRoutes(app=settings.rules.default_app, sdk_file=settings.sdk_file).routes())
-        self._whip = WhipRoutes(settings.rules, registry=self.registry, sessions=self.sessions, clock=clock)
+        self._whip = WhipRoutes(
+            settings.rules, registry=self.registry, sessions=self.sessions, transcripts=transcripts, clock=clock
+        )
         application.add_routes(self._whip.routes())
         application.add_routes([web.get("/{app:.+}/webhook", webhook_socket(interceptor, hub.journal))])
         # The limits of the front, so that a request which it lets in is not refused behind it.

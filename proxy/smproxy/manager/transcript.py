@@ -14,7 +14,7 @@ import msgspec
 from smproxy.signaling.redaction import Redactor
 
 Side: TypeAlias = Literal["client", "origin", "proxy"]
-Via: TypeAlias = Literal["socket", "channel"]
+Via: TypeAlias = Literal["socket", "channel", "http"]
 
 #: Bytes that a transcript may grow by at a time, and that the first frames may take; the last ones take one chunk or two.
 CHUNK = 16 * 1024
@@ -115,6 +115,10 @@ class Transcript:
     def add_channel_message(self, side: Side, text: str) -> None:
         """Add a message on the data channel."""
         self._add(Entry(self.now(), side, text.encode(errors="replace"), "channel"))
+
+    def add_exchange(self, side: Side, message: dict[str, Any]) -> None:
+        """Add an HTTP request or response, as a JSON object."""
+        self._add(Entry(self.now(), side, msgspec.json.encode(message), "http"))
 
     def add_close(self, side: Side, code: int | None, reason: str) -> None:
         """Add the socket's end, which ``side`` began; ``code`` is that of the Close frame, ``None`` without one."""

@@ -10,7 +10,7 @@ from msgspec import UNSET
 
 from smproxy.faults import FaultRegistry, Injection
 from smproxy.hooks.journal import DeliveryRecord, Journal, JournalError, Query, Stored
-from smproxy.manager.transcript import Entry, Transcript
+from smproxy.manager.transcript import Entry, Transcript, json_object
 from smproxy.manager.transcripts import Transcripts
 from smproxy.signaling.messages import ClientMessage, read_client, read_server
 
@@ -114,6 +114,9 @@ def _signaling(entry: Entry, transcript: Transcript) -> TimelineEntry:
         detail = transcript.redactor.text(reason)
     elif entry.text is None:
         title = "binary message"
+    elif entry.via == "http":
+        title = transcript.redactor.text(exchange_title(entry.text))
+        detail = f"http, {len(entry.text)} bytes"
     else:
         title = (client_title if entry.side == "client" else server_title)(entry.text, transcript.redactor.text)
         detail = f"{entry.via}, {len(entry.text)} bytes"
@@ -126,6 +129,12 @@ _NAMES = (
     "switch_channel", "mute", "send", "call_adapter", "message", "log",
 )  # fmt: skip
 _CAMEL = {name: ClientMessage.__struct_encode_fields__[ClientMessage.__struct_fields__.index(name)] for name in _NAMES}
+
+
+def exchange_title(text: bytes) -> str:
+    """Name an HTTP request by its method and path, a response by its status."""
+    message = json_object(text.decode(errors="replace")) or {}
+    return str(message.get("request", "")).partition("?")[0][:100] or str(message.get("status", "HTTP"))
 
 
 def client_title(text: bytes, redact: Callable[[str], str] = str) -> str:

@@ -16,22 +16,6 @@ MAX_BODY = 256 * 1024
 CONNECT_TIMEOUT = 5.0
 ANSWER_TIMEOUT = 15.0
 
-#: What a client's request tells an origin.
-REQUEST_HEADERS = (
-    "Content-Type",
-    "If-Match",
-    "If-None-Match",
-    "Accept",
-    "Authorization",
-    "User-Agent",
-    "Last-Event-ID",
-)
-
-#: What an origin's answer tells a client; ``Location`` and ``Link`` are rewritten besides.
-RESPONSE_HEADERS = (
-    "Content-Type", "ETag", "Accept-Post", "Accept-Patch", "Allow", "Retry-After", "WWW-Authenticate", "Cache-Control",
-)  # fmt: skip
-
 
 class ExchangeFailed(Exception):
     """The origin cannot be reached, or gives no usable answer; the message says why in a few words."""

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from http import HTTPStatus
 
 import msgspec
-from aiohttp import web
+
+from smproxy.manager.whip.reply import Reply
 
 CONTENT_TYPE = "application/problem+json"
 
@@ -20,12 +21,10 @@ class Problem(Exception):
         self.headers = dict(headers or {})
         super().__init__(detail)
 
-    def response(self) -> web.Response:
-        """Return it as a response."""
+    def reply(self) -> Reply:
+        """Return it as what is answered."""
         body = {"type": "about:blank", "title": title_of(self.status), "status": self.status, "detail": self.detail}
-        return web.Response(
-            body=msgspec.json.encode(body), status=self.status, content_type=CONTENT_TYPE, headers=self.headers
-        )
+        return Reply(self.status, self.headers | {"Content-Type": CONTENT_TYPE}, msgspec.json.encode(body))
 
 
 def title_of(status: int) -> str:

@@ -1,0 +1,34 @@
+"""HTTP requests and responses as they stand in a session's transcript."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+#: Characters of a body that are kept.
+MAX_BODY = 24_000
+
+#: Headers that are kept, in the transcript's own spelling. ``Authorization`` is not among them.
+_HEADERS = {
+    "Content-Type": "contentType",
+    "If-Match": "ifMatch",
+    "ETag": "etag",
+    "Location": "location",
+    "Link": "link",
+    "Retry-After": "retryAfter",
+}
+
+
+def request_note(method: str, target: str, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
+    """Return what is kept of a request."""
+    return {"request": f"{method} {target}"} | _kept(headers, body)
+
+
+def response_note(status: int, headers: Mapping[str, str], body: bytes | None) -> dict[str, Any]:
+    """Return what is kept of a response."""
+    return {"status": status} | _kept(headers, body or b"")
+
+
+def _kept(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
+    kept: dict[str, Any] = {key: headers[name] for name, key in _HEADERS.items() if name in headers}
+    return kept | ({"body": body.decode(errors="replace")[:MAX_BODY]} if body else {})
