@@ -184,3 +184,27 @@ async def test_too_large(client: aiohttp.ClientSession, receiver: WebhookReceive
     async with client.post("/live/whip/endpoint/cam?customerScope=acme", data="x" * 300_000, headers=SDP) as response:
         assert response.status == 413
     assert receiver.events == []
+
+
+async def test_is_shown_as_any_session(
+    simulator: Simulator, client: aiohttp.ClientSession, receiver: WebhookReceiver
+) -> None:
+    """Lists, the timeline and the export have the session with its exchanges, without its secrets."""
+    path = "/live/whip/endpoint/cam?customerScope=acme&password=hunter2-secret"
+    async with client.post(path, data=OFFER, headers=SDP | {"Authorization": "Bearer hunter2-secret"}) as response:
+        session = response.headers["Location"]
+    async with client.patch(session + "?password=hunter2-secret", data="fragment") as response:
+        assert response.status == 204
+    async with client.get("/api/v1/sessions") as response:
+        (view,) = (await response.json())["sessions"]
+    assert (view["transport"], view["stream"], view["state"]) == ("whip", "cam", "connected")
+    async with client.get("/api/v1/streams") as response:
+        assert [stream["name"] for stream in (await response.json())["streams"]] == ["cam"]
+    async with client.get(f"/api/v1/sessions/{view['session']}/timeline") as response:
+        shown = await response.text()
+    for title in ("POST /live/whip/endpoint/cam", '"201"', f"PATCH {session}", '"204"', "#2 connected"):
+        assert title in shown
+    async with client.get(f"/api/v1/sessions/{view['session']}/frames") as response:
+        exported = await response.text()
+    assert "an offer" in exported
+    assert "hunter2" not in shown + exported

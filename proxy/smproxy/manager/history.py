@@ -212,6 +212,7 @@ class History:
             session=entry.number,
             state=state,
             role="subscriber" if subscriber else "publisher",
+            transport=connection.transport,
             id=connection.id,
             stream=stream,
             app=connection.app,

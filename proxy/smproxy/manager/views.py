@@ -6,6 +6,8 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from smproxy.signaling.payloads import Transport
+
 State: TypeAlias = Literal["connecting", "connected", "reconnecting", "disconnected", "failed"]
 Direction: TypeAlias = Literal["remote", "local"]
 TrackKind: TypeAlias = Literal["audio", "video"]
@@ -46,6 +48,7 @@ class SessionView(_View, frozen=True):
     session: int
     state: State
     role: Literal["publisher", "subscriber"]
+    transport: Transport
     id: str | None
     stream: str | None
     app: str | None

@@ -14,7 +14,7 @@ from smproxy.manager.admission import AdmissionRules
 from smproxy.manager.attempt import Attempt, Client
 from smproxy.manager.origin_registry import Node, OriginChoiceError, Registry
 from smproxy.manager.sessions import Sessions
-from smproxy.manager.transcript import Transcript
+from smproxy.manager.transcript import Side, Transcript
 from smproxy.manager.transcripts import Transcripts
 from smproxy.manager.whip.exchange import ExchangeFailed, Origins, read_body
 from smproxy.manager.whip.notes import request_note, response_note
@@ -83,20 +83,17 @@ class Offers:
             attempt.session, asked.params.role, asked.stream, asked.params.room, client.remote_ip, endpoint.door, node.address,
         )  # fmt: skip
         transcript = self._note_request(request, attempt.session, body)
-        side = "proxy"
+        answered_by: Side = "origin"
         try:
             reply = await self._exchange(request, endpoint, asked, attempt, body)
-            side = "origin"
         except Problem as problem:
-            reply = problem.reply()
+            reply, answered_by = problem.reply(), "proxy"
         except asyncio.CancelledError:
             self._sessions.report(node, AttemptFailed(attempt.token, ConnectError.TIMEOUT))
             raise
         finally:
             attempt.exchange_over()
-        transcript.add_exchange(
-            "origin" if side == "origin" else "proxy", response_note(reply.status, reply.headers, reply.body)
-        )
+        transcript.add_exchange(answered_by, response_note(reply.status, reply.headers, reply.body))
         return reply
 
     def _admit(self, request: web.Request, endpoint: Endpoint, body: bytes) -> tuple[Request, Node]:
