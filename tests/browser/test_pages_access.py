@@ -108,6 +108,42 @@ async def test_skip_link_is_first(chromium: Browser, simulator: Simulator, view:
         assert box["width"] > 50
 
 
+#: Whether an element can be seen and clicked where the page is scrolled to, and nothing lies over it.
+REACHABLE = """(id) => {
+  const element = document.getElementById(id);
+  const { left, top, right, bottom } = element.getBoundingClientRect();
+  const inside = left >= 0 && top >= 0 && right <= innerWidth && bottom <= innerHeight;
+  return inside && element.contains(document.elementFromPoint((left + right) / 2, (top + bottom) / 2));
+}"""
+
+
+@pytest.mark.parametrize("viewport", [{"width": 1280, "height": 800}, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize("path", ["/publish", "/subscribe"])
+async def test_buttons_without_scrolling(
+    chromium: Browser, simulator: Simulator, path: str, viewport: dict[str, int]
+) -> None:
+    """Start is reachable without scrolling, and so are Stop and the state while the stream runs, wherever the form is."""
+    publisher = Publisher(simulator.url, stream="cam-1", params={"customerScope": "acme"})
+    async with (
+        publisher,
+        open_tab(chromium, f"{simulator.rest_url}{path}?source=pattern", viewport=viewport) as tab,
+    ):
+        if path == "/subscribe":
+            await tab.fill(stream="cam-1")
+        assert await tab.page.evaluate(REACHABLE, "start")
+        await tab.page.evaluate("scrollTo(0, 150)")
+        assert await tab.page.evaluate(REACHABLE, "start")
+        await tab.page.evaluate("scrollTo(0, 0)")
+        await tab.page.click("#start")
+        await tab.state("live")
+        for each in ("stop", "state", "video"):
+            assert await tab.page.evaluate(REACHABLE, each), each
+        assert await tab.page.evaluate("document.activeElement.id") == "stop"
+        assert await tab.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        await tab.page.click("#stop")
+        await tab.state("idle")
+
+
 async def test_publish_by_keyboard(chromium: Browser, simulator: Simulator) -> None:
     """The form is sent with Enter, and Stop is reached and pressed without a mouse; what has the focus can be seen."""
     async with open_tab(chromium, f"{simulator.rest_url}/publish?source=pattern") as tab:

@@ -172,7 +172,7 @@ async def test_markup_stays_text(chromium: Browser, simulator: Simulator) -> Non
         await tab.fill(stream=name, meta=json.dumps({"<b>": "<script>1</script>"}))
         await tab.page.click("#start")
         await tab.state("live")
-        await tab.sees("#hooks .words", name)
+        await tab.sees("#hooks .summary", name)
         await tab.page.locator("#hooks summary").first.click()
         assert await tab.page.locator("#hooks img, #hooks script, #hooks b").count() == 0
         assert "broken" not in await tab.page.title()

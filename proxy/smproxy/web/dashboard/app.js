@@ -1,11 +1,11 @@
-/* The dashboard: the feed goes into the store, the address says which view shows it. */
+/* The dashboard: events of the feed go into the store, the address chooses the view. */
 
 import { json } from "../shared/api.js";
-import { by, h, setText } from "../shared/dom.js";
+import { byId, h, setText } from "../shared/dom.js";
 import { count } from "../shared/format.js";
 import { FaultsView } from "./faults.js";
-import { follow } from "./feed.js";
-import { DeadView, HooksView } from "./hooks.js";
+import { followFeed } from "./feed.js";
+import { DeadLettersView, HooksView } from "./hooks.js";
 import { OriginsView } from "./origins.js";
 import { RecordingsView } from "./recordings.js";
 import { SessionsView } from "./sessions.js";
@@ -17,13 +17,13 @@ const HOOKS_AT_START = 500;
 const VIEWS = {
   sessions: { title: "Sessions", make: (store) => new SessionsView(store), number: (store) => store.sessions.size },
   hooks: { title: "Hooks", make: (store) => new HooksView(store), number: (store) => store.hooks.size },
-  dead: { title: "Dead letters", make: (store) => new DeadView(store), number: (store) => store.dead.length },
+  dead: { title: "Dead letters", make: (store) => new DeadLettersView(store), number: (store) => store.dead.length },
   origins: { title: "Origins", make: (store) => new OriginsView(store), number: (store) => store.origins.length },
   faults: { title: "Faults", make: (store) => new FaultsView(store), number: (store) => store.faults?.active ?? 0 },
   recordings: { title: "Recordings", make: (store) => new RecordingsView(store) },
 };
 
-const LINK = {
+const CONNECTION = {
   connecting: "Connecting…",
   live: "Live",
   lost: "Connection lost, trying again…",
@@ -42,7 +42,7 @@ function showTabs() {
     tabs.set(key, { link, number });
     return link;
   });
-  by("tabs").append(...links);
+  byId("tabs").append(...links);
 }
 
 function countTabs() {
@@ -57,7 +57,7 @@ function countTabs() {
 
 /* On a phone not all tabs have room. `scrollIntoView` would also move the point from which the Tab key goes on, in some browsers. */
 function centerTab(link) {
-  const strip = by("tabs");
+  const strip = byId("tabs");
   strip.scrollLeft = link.offsetLeft - strip.offsetLeft - (strip.clientWidth - link.offsetWidth) / 2;
 }
 
@@ -69,7 +69,7 @@ function route() {
     view?.destroy?.();
     name = key;
     view = VIEWS[key].make(store);
-    by("view").replaceChildren(view.element);
+    byId("view").replaceChildren(view.element);
     for (const [each, { link }] of tabs) {
       if (each === key) {
         link.setAttribute("aria-current", "page");
@@ -88,12 +88,12 @@ async function fetchHooks() {
   for (const hook of lists.flat().reverse()) store.addHook(hook);
 }
 
-const TAKE = {
+const HANDLERS = {
   hello: (facts) => store.hello(facts),
   sessions: (views) => store.addSessions(views),
   ready: () => {
     token.hide();
-    by("view").hidden = false;
+    byId("view").hidden = false;
     store.ready();
     fetchHooks().catch(() => {});
   },
@@ -105,25 +105,25 @@ const TAKE = {
   faults: (faults) => store.set("faults", faults),
 };
 
-const token = new TokenForm(() => again());
-by("view").before(token.element);
+const token = new TokenForm(() => reconnect());
+byId("view").before(token.element);
 showTabs();
 store.watch((topics) => {
-  setText(by("link-state"), LINK[store.link]);
-  by("link-state").dataset.state = store.link;
+  setText(byId("link-state"), CONNECTION[store.connection]);
+  byId("link-state").dataset.state = store.connection;
   countTabs();
   view?.update(topics);
 });
 window.addEventListener("hashchange", route);
-/* What only the time changes. */
+/* Durations change with time alone. */
 setInterval(() => store.touch("second"), 1000);
 
-const again = follow({
-  take: (event, data) => TAKE[event]?.(data),
-  state: (state) => {
-    store.setLink(state);
+const reconnect = followFeed({
+  onEvent: (event, data) => HANDLERS[event]?.(data),
+  onState: (state) => {
+    store.setConnection(state);
     if (state !== "refused") return;
-    by("view").hidden = true; // what was known before a restart, too
+    byId("view").hidden = true; // also what was known before a restart
     token.show();
   },
 });

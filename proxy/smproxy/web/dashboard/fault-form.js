@@ -1,9 +1,9 @@
-/* Switching a fault on: its kind, its parameters, and whom it is for. */
+/* The form that switches a fault on: its kind, its parameters, and the sessions that it matches. */
 
 import { json } from "../shared/api.js";
 import { h, setText } from "../shared/dom.js";
 
-/* Whom it is for, and how often. */
+/* Which sessions it matches, and how often. */
 const MATCH = { id: "Id (* for anything)", customerScope: "Customer scope" };
 const NUMBERS = { count: "At most so often", probability: "Probability, 0 to 1" };
 
@@ -26,7 +26,7 @@ function control({ name, default: value, allowed, help }) {
 }
 
 /* Text with `code` in it. */
-function prose(text) {
+function withCode(text) {
   return text.split("`").map((part, index) => (index % 2 ? h("code", {}, part) : part));
 }
 
@@ -36,7 +36,7 @@ export class FaultForm {
   #kind = h("select");
   #effect = h("p", { class: "muted effect" });
   #parameters = new Map();
-  #whom = new Map();
+  #match = new Map();
   #fields = h("div", { class: "fault-form" });
   #problem = h("p", { class: "problem", role: "alert", hidden: true });
   #onChange;
@@ -44,10 +44,10 @@ export class FaultForm {
 
   constructor(onChange) {
     this.#onChange = onChange;
-    this.#kind.addEventListener("change", () => this.#choose());
+    this.#kind.addEventListener("change", () => this.#showKind());
     const submit = (event) => {
       event.preventDefault();
-      this.#switchOn();
+      this.#submit();
     };
     const button = h("button", { type: "submit", class: "primary" }, "Switch on");
     this.element = h(
@@ -60,12 +60,12 @@ export class FaultForm {
       this.#problem,
     );
     for (const [name, label] of Object.entries({ ...MATCH, ...NUMBERS })) {
-      this.#whom.set(name, field(label, h("input", { type: "text", autocomplete: "off", placeholder: "any" })));
+      this.#match.set(name, field(label, h("input", { type: "text", autocomplete: "off", placeholder: "any" })));
     }
     this.#load();
   }
 
-  /** Ask for the kinds of faults, if they are not known: without the token the server did not tell. */
+  /** Load the kinds of faults unless they are known: without the token the server refused. */
   refresh() {
     if (this.#kinds.length === 0) this.#load();
   }
@@ -79,41 +79,41 @@ export class FaultForm {
         h("optgroup", { label: layer }, ...group.map(({ fault }) => h("option", { value: fault }, fault))),
       );
       this.#kind.replaceChildren(...groups);
-      this.#choose();
-      this.#say("");
+      this.#showKind();
+      this.#showProblem("");
     } catch (error) {
-      this.#say(error.message);
+      this.#showProblem(error.message);
     }
   }
 
-  #choose() {
+  #showKind() {
     const kind = this.#kinds.find(({ fault }) => fault === this.#kind.value);
     if (!kind) return;
-    this.#effect.replaceChildren(...prose(kind.publish ? `${kind.effect} publish() ${kind.publish}.` : kind.effect));
+    this.#effect.replaceChildren(...withCode(kind.publish ? `${kind.effect} publish() ${kind.publish}.` : kind.effect));
     this.#parameters = new Map(kind.parameters.map((parameter) => [parameter.name, control(parameter)]));
     const own = [...this.#parameters].map(([name, element]) => field(name.replaceAll("_", " "), element));
-    this.#fields.replaceChildren(...own, ...this.#whom.values());
+    this.#fields.replaceChildren(...own, ...this.#match.values());
   }
 
-  #say(text) {
+  #showProblem(text) {
     this.#problem.hidden = !text;
     setText(this.#problem, text);
   }
 
-  async #switchOn() {
+  async #submit() {
     const body = { fault: this.#kind.value, parameters: {}, match: {} };
     for (const [name, element] of this.#parameters) body.parameters[name] = element.value;
-    for (const [name, element] of this.#whom) {
+    for (const [name, element] of this.#match) {
       const value = element.querySelector("input").value.trim();
       if (value && name in NUMBERS) body[name] = Number(value);
       else if (value) body.match[name] = value;
     }
     try {
       await json("/api/v1/faults", { method: "POST", body });
-      this.#say("");
+      this.#showProblem("");
       this.#onChange();
     } catch (error) {
-      this.#say(error.message);
+      this.#showProblem(error.message);
     }
   }
 }

@@ -1,14 +1,14 @@
-/* `#/faults`: what goes wrong on purpose: switched on, switched off, and what it did. */
+/* `#/faults`: faults that are on, a form to switch one on, and the log of what faults did. */
 
 import { json } from "../shared/api.js";
 import { h, setText } from "../shared/dom.js";
 import { clock, count } from "../shared/format.js";
-import { chip } from "./chips.js";
+import { stateTag } from "./state-tags.js";
 import { FaultForm } from "./fault-form.js";
-import { later } from "./later.js";
-import { Rows } from "./rows.js";
+import { throttle } from "./throttle.js";
+import { KeyedList } from "./keyed-list.js";
 
-const LOOK_MS = 700;
+const REFRESH_MS = 700;
 const SHOWN = 200;
 
 function table(label, columns, body) {
@@ -20,7 +20,7 @@ function table(label, columns, body) {
   return h("div", { class: "scroll" }, h("table", { class: "cards", "aria-label": label }, h("thead", {}, header), body));
 }
 
-function words(values) {
+function keyValues(values) {
   return Object.entries(values ?? {})
     .filter(([, value]) => value !== null && value !== undefined)
     .map(([key, value]) => `${key}=${value}`)
@@ -33,18 +33,18 @@ export class FaultsView {
   #on;
   #log;
   #none = h("p", { class: "empty-line" }, "No fault is on: everything goes as it should.");
-  #quiet = h("p", { class: "empty-line" }, "No fault has done anything yet.");
+  #noneLogged = h("p", { class: "empty-line" }, "No fault has done anything yet.");
   #problem = h("p", { class: "problem", role: "alert", hidden: true });
-  #look = later(() => this.#load(), LOOK_MS);
-  #form = new FaultForm(() => this.#look.run());
+  #refresh = throttle(() => this.#load(), REFRESH_MS);
+  #form = new FaultForm(() => this.#refresh.run());
   #tables;
   element;
 
   constructor(store) {
     this.#store = store;
     const [on, log] = [h("tbody"), h("tbody")];
-    this.#on = new Rows(on, { make: (fault) => this.#row(fault), key: ({ id }) => id });
-    this.#log = new Rows(log, { make: (entry) => this.#entry(entry), key: ({ at, number }) => `${at} ${number}` });
+    this.#on = new KeyedList(on, { make: (fault) => this.#row(fault), key: ({ id }) => id });
+    this.#log = new KeyedList(log, { make: (entry) => this.#entry(entry), key: ({ at, number }) => `${at} ${number}` });
     this.#tables = [
       table("Faults that are on", ["Fault", "Parameters", "For", "Acted", "State", ""], on),
       table("What faults did", ["Time", "Fault", "Session", "Customer scope", "What it did"], log),
@@ -66,25 +66,25 @@ export class FaultsView {
         this.#tables[0],
         this.#none,
       ),
-      h("section", { class: "panel" }, h("h2", {}, "What they did"), this.#tables[1], this.#quiet),
+      h("section", { class: "panel" }, h("h2", {}, "What they did"), this.#tables[1], this.#noneLogged),
     );
-    this.#look.run();
+    this.#refresh.run();
   }
 
   update(topics) {
-    if (topics.has("faults") || topics.has("ready")) this.#look.run();
+    if (topics.has("faults") || topics.has("ready")) this.#refresh.run();
     if (topics.has("ready")) this.#form.refresh();
   }
 
   destroy() {
-    this.#look.stop();
+    this.#refresh.stop();
   }
 
   async #load() {
     try {
       const [{ faults }, { log }] = await Promise.all([json("/api/v1/faults"), json("/api/v1/faults/log")]);
       this.#on.set(faults);
-      // The same may be done twice in a millisecond: what came before it tells two entries apart.
+      // Two equal entries of one millisecond differ in their number.
       const skipped = Math.max(0, log.length - SHOWN);
       this.#log.set(
         log
@@ -94,14 +94,14 @@ export class FaultsView {
       );
       [faults, log].forEach((rows, index) => (this.#tables[index].hidden = rows.length === 0));
       this.#none.hidden = faults.length > 0;
-      this.#quiet.hidden = log.length > 0;
-      this.#say("");
+      this.#noneLogged.hidden = log.length > 0;
+      this.#showProblem("");
     } catch (error) {
-      this.#say(error.message);
+      this.#showProblem(error.message);
     }
   }
 
-  #say(text) {
+  #showProblem(text) {
     this.#problem.hidden = !text;
     setText(this.#problem, text);
   }
@@ -113,10 +113,10 @@ export class FaultsView {
       "tr",
       {},
       h("th", { scope: "row" }, fault),
-      h("td", { class: "code wide" }, words(parameters)),
-      h("td", { class: "wide" }, (words(match) || "every connection") + chance + limit),
+      h("td", { class: "code wide" }, keyValues(parameters)),
+      h("td", { class: "wide" }, (keyValues(match) || "every connection") + chance + limit),
       h("td", { class: "num", "data-label": "Acted" }, count(injected)),
-      h("td", {}, chip(active ? "on" : "used up")),
+      h("td", {}, stateTag(active ? "on" : "used up")),
       h(
         "td",
         { class: "actions" },
@@ -141,9 +141,9 @@ export class FaultsView {
   async #change(path) {
     try {
       await json(path, { method: "DELETE" });
-      this.#look.run();
+      this.#refresh.run();
     } catch (error) {
-      this.#say(error.message);
+      this.#showProblem(error.message);
     }
   }
 }

@@ -4,7 +4,7 @@ import { authorization } from "../shared/api.js";
 
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 5000;
-/* The server says something at least every 15 seconds. */
+/* The server sends something at least every 15 seconds. */
 const SILENCE = 40_000;
 
 async function* events(body) {
@@ -24,8 +24,8 @@ async function* events(body) {
   }
 }
 
-/** Follow the feed for ever: `take(event, data)`, `state(live | lost | refused)`. Returns what makes it try again at once. */
-export function follow({ take, state }) {
+/** Follow the feed for ever; calls `onEvent(event, data)` and `onState("lost" | "refused")`. Returns a function that reconnects at once. */
+export function followFeed({ onEvent, onState }) {
   let wait = FIRST_WAIT;
   let wake = () => {};
   let abort = null;
@@ -45,7 +45,7 @@ export function follow({ take, state }) {
       for await (const { event, data } of events(response.body)) {
         clearTimeout(watchdog);
         watchdog = setTimeout(() => stop.abort(), SILENCE);
-        if (event) take(event, JSON.parse(data));
+        if (event) onEvent(event, JSON.parse(data));
         wait = FIRST_WAIT;
       }
       return "lost";
@@ -59,7 +59,7 @@ export function follow({ take, state }) {
   const run = async () => {
     for (;;) {
       const outcome = await once();
-      state(outcome);
+      onState(outcome);
       const longest = outcome === "refused" ? 2 ** 31 - 1 : wait;
       await new Promise((resolve) => {
         const timer = setTimeout(resolve, longest);

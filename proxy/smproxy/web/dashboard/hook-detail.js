@@ -4,12 +4,12 @@ import { json } from "../shared/api.js";
 import { h, setText } from "../shared/dom.js";
 import { clock, count, moment } from "../shared/format.js";
 import { payload } from "../shared/payload.js";
-import { happened } from "../shared/words.js";
-import { chip } from "./chips.js";
-import { later } from "./later.js";
-import { Rows } from "./rows.js";
+import { hookName } from "../shared/labels.js";
+import { stateTag } from "./state-tags.js";
+import { throttle } from "./throttle.js";
+import { KeyedList } from "./keyed-list.js";
 
-const LOOK_MS = 600;
+const REFRESH_MS = 600;
 
 function attempts(delivery) {
   const head = ["Time", "Outcome", "Answer", "Took"].map((name) => h("th", { scope: "col" }, name));
@@ -18,7 +18,7 @@ function attempts(delivery) {
       "tr",
       {},
       h("td", { class: "num" }, clock(at)),
-      h("td", {}, chip(outcome)),
+      h("td", {}, stateTag(outcome)),
       h("td", { class: "wide" }, detail || (outcome === "delivered" ? "taken" : "–")),
       h("td", { class: "num" }, `${took_ms} ms`),
     ),
@@ -35,9 +35,9 @@ export class HookDetail {
   #done = h("p", { class: "muted", role: "status" });
   #message = h("div");
   #sinks = h("div");
-  #rows = new Rows(this.#sinks, { make: (delivery) => this.#sink(delivery), key: ({ sink }) => sink });
+  #rows = new KeyedList(this.#sinks, { make: (delivery) => this.#sink(delivery), key: ({ sink }) => sink });
   #resent = null;
-  #look = later(() => this.#load(), LOOK_MS);
+  #refresh = throttle(() => this.#load(), REFRESH_MS);
   #shown = "";
   #session = null;
   element;
@@ -58,15 +58,15 @@ export class HookDetail {
       h("h3", {}, "Message"),
       this.#message,
     );
-    this.#look.run();
+    this.#refresh.run();
   }
 
   update(topics) {
-    if (topics.has("ready") || (this.#session !== null && topics.has(this.#session))) this.#look.run();
+    if (topics.has("ready") || (this.#session !== null && topics.has(this.#session))) this.#refresh.run();
   }
 
   destroy() {
-    this.#look.stop();
+    this.#refresh.stop();
   }
 
   async #load() {
@@ -86,7 +86,7 @@ export class HookDetail {
     const { deliveries, ...message } = hook;
     delete message.id; // its place in the journal is no part of what is sent
     if (!this.#message.firstChild) {
-      setText(this.#title, happened(hook));
+      setText(this.#title, hookName(hook));
       const session = h("a", { href: `#/sessions/${hook.payload.session}` }, `session ${hook.payload.session}`);
       this.#about.replaceChildren(`${moment(hook.ts)} · number ${hook.seq} of `, session);
       this.#message.append(payload(message));
@@ -111,7 +111,7 @@ export class HookDetail {
     return h(
       "section",
       { class: "sink" },
-      h("header", {}, h("strong", { class: "code" }, delivery.sink), chip(delivery.state), button),
+      h("header", {}, h("strong", { class: "code" }, delivery.sink), stateTag(delivery.state), button),
       h("p", { class: "muted num" }, delivery.tries === 1 ? "1 attempt" : `${count(delivery.tries)} attempts`),
       delivery.attempts.length ? attempts(delivery) : null,
     );
@@ -132,7 +132,7 @@ export class HookDetail {
       const path = `/api/v1/hooks/${encodeURIComponent(this.uuid)}/resend?sink=${encodeURIComponent(sink)}`;
       const { resent } = await json(path, { method: "POST" });
       setText(this.#done, resent ? "It is being sent again." : "There was nothing to send again.");
-      this.#look.run();
+      this.#refresh.run();
     } catch (error) {
       button.disabled = false;
       this.#problem.hidden = false;

@@ -1,19 +1,19 @@
-/* Hooks, the newest first, each with what became of it at the sinks. */
+/* Hooks, the newest first, each with its deliveries. */
 
 import { h, setText } from "../shared/dom.js";
 import { clock, count, moment } from "../shared/format.js";
-import { happened, told } from "../shared/words.js";
-import { WindowedList } from "../shared/windowed.js";
-import { choose } from "./beside.js";
-import { chip, delivered, setChip } from "./chips.js";
+import { hookName, hookSummary } from "../shared/labels.js";
+import { VirtualList } from "../shared/virtual-list.js";
+import { openDetail } from "./split-view.js";
+import { stateTag, deliverySummary, setStateTag } from "./state-tags.js";
 
-const COLUMNS = ["Time", "Event", "Id", "Customer scope", "Session", "Told", "Delivery"];
+const COLUMNS = ["Time", "Event", "Id", "Customer scope", "Session", "Details", "Delivery"];
 
 function makeRow(base) {
   const cells = COLUMNS.map((name) => h("span", { role: "gridcell", "data-cell": name }));
-  const [time, event, id, scope, session, words, delivery] = cells;
+  const [time, event, id, scope, session, details, delivery] = cells;
   const link = h("a", { tabindex: "-1" });
-  const state = chip();
+  const state = stateTag();
   const more = h("span", { class: "muted num" });
   event.append(link);
   delivery.append(state, more);
@@ -21,16 +21,16 @@ function makeRow(base) {
   const update = (hook) => {
     setText(time, clock(hook.ts));
     time.title = moment(hook.ts);
-    setText(link, happened(hook));
+    setText(link, hookName(hook));
     link.href = `${base}/${hook.uuid}`;
     setText(id, hook.connection?.id ?? "");
     setText(scope, hook.connection?.customerScope ?? "");
     setText(session, `#${hook.seq} of ${hook.payload.session}`);
-    setText(words, told(hook));
-    const outcome = delivered(hook);
-    setChip(state, outcome.state);
+    setText(details, hookSummary(hook));
+    const outcome = deliverySummary(hook);
+    setStateTag(state, outcome.state);
     state.hidden = !outcome.state;
-    setText(more, outcome.words + (outcome.tries > 1 ? ` · ${outcome.tries} tries` : ""));
+    setText(more, outcome.share + (outcome.tries > 1 ? ` · ${outcome.tries} tries` : ""));
   };
   return { element: h("div", {}, ...cells), update };
 }
@@ -45,13 +45,13 @@ export class HookList {
 
   constructor({ base, label, hooks, top = [] }) {
     this.#hooks = hooks;
-    this.#list = new WindowedList({
+    this.#list = new VirtualList({
       label: `${label}; the arrow keys move`,
       columns: COLUMNS,
       row: () => makeRow(base),
       key: (hook) => hook.uuid,
       height: () => (this.#list.element.clientWidth < 720 ? 58 : 36),
-      onSelect: (hook) => choose(base, hook.uuid),
+      onSelect: (hook) => openDetail(base, hook.uuid),
     });
     const oninput = (event) => {
       this.#text = event.target.value.trim().toLowerCase();
@@ -73,7 +73,7 @@ export class HookList {
 
   update() {
     const all = this.#hooks();
-    const found = this.#text ? all.filter((hook) => this.#words(hook).includes(this.#text)) : all;
+    const found = this.#text ? all.filter((hook) => this.#searchText(hook).includes(this.#text)) : all;
     setText(
       this.#total,
       found.length === all.length ? count(all.length) : `${count(found.length)} of ${count(all.length)}`,
@@ -89,7 +89,7 @@ export class HookList {
     this.#list.destroy();
   }
 
-  #words({ uuid, event, payload, connection }) {
+  #searchText({ uuid, event, payload, connection }) {
     const parts = [
       uuid,
       event,

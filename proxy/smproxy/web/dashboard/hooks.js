@@ -1,12 +1,12 @@
-/* The views of the hooks: all of them, and those that were given up. */
+/* The views of the hooks: all of them, and the dead letters. */
 
 import { json } from "../shared/api.js";
 import { h, setText } from "../shared/dom.js";
 import { count } from "../shared/format.js";
-import { beside } from "./beside.js";
+import { showDetail } from "./split-view.js";
 import { HookDetail } from "./hook-detail.js";
 import { HookList } from "./hook-list.js";
-import { Sinks } from "./sinks.js";
+import { ReceiverTable } from "./receivers.js";
 
 class HooksBase {
   #store;
@@ -33,14 +33,14 @@ class HooksBase {
     this.#detail?.destroy();
     this.#detail = uuid ? new HookDetail(this.#store, uuid, this.#base) : null;
     this.update(new Set(["hooks"]));
-    beside(this.split, this.list, this.#detail);
+    showDetail(this.split, this.list, this.#detail);
     this.list.select(uuid);
   }
 
   update(topics) {
-    if (topics.has("hooks") || topics.has("link")) {
+    if (topics.has("hooks") || topics.has("connection")) {
       const none = this.hooks().length === 0 && this.#detail === null;
-      this.#empty.hidden = !(none && this.#store.link === "live");
+      this.#empty.hidden = !(none && this.#store.connection === "live");
       this.split.hidden = none;
       this.list.update();
     }
@@ -62,9 +62,9 @@ export class HooksView extends HooksBase {
       base: "#/hooks",
       label: "Hooks",
       hooks: () => store.newestHooks,
-      empty: "No hooks yet: they are told when sessions begin, change and end.",
+      empty: "No hooks yet: they come when sessions begin, change and end.",
     });
-    this.#sinks = new Sinks(store);
+    this.#sinks = new ReceiverTable(store);
     this.element.prepend(this.#sinks.element);
   }
 
@@ -75,17 +75,17 @@ export class HooksView extends HooksBase {
 }
 
 /** `#/dead`, `#/dead/UUID`. */
-export class DeadView extends HooksBase {
+export class DeadLettersView extends HooksBase {
   constructor(store) {
-    const done = h("span", { class: "muted", role: "status" });
+    const result = h("span", { class: "muted", role: "status" });
     const button = h("button", { type: "button" }, "Resend all");
     button.addEventListener("click", async () => {
       button.disabled = true;
       try {
         const { resent } = await json("/api/v1/hooks/dead/resend", { method: "POST" });
-        setText(done, `${count(resent)} on their way.`);
+        setText(result, `${count(resent)} on their way.`);
       } catch (error) {
-        setText(done, error.message);
+        setText(result, error.message);
       }
       button.disabled = false;
     });
@@ -93,8 +93,8 @@ export class DeadView extends HooksBase {
       base: "#/dead",
       label: "Dead letters",
       hooks: () => store.dead,
-      top: [button, done],
-      empty: "No dead letters: nothing that a receiver should have got was given up.",
+      top: [button, result],
+      empty: "No dead letters: no hook was given up at any receiver.",
     });
   }
 }

@@ -3,12 +3,12 @@
 import { json } from "../shared/api.js";
 import { h, setText } from "../shared/dom.js";
 import { bytes, count, moment } from "../shared/format.js";
-import { later } from "./later.js";
-import { Rows } from "./rows.js";
-import { twice } from "./twice.js";
+import { throttle } from "./throttle.js";
+import { KeyedList } from "./keyed-list.js";
+import { confirmButton } from "./confirm-button.js";
 
 const COLUMNS = ["File", "Size", "Last written", ""];
-const LOOK_MS = 1500;
+const REFRESH_MS = 1500;
 const SHOWN = 200;
 
 /** The view. */
@@ -21,7 +21,7 @@ export class RecordingsView {
   #video = h("video", { controls: true, playsinline: true });
   #name = h("h3", { class: "code" });
   #player = h("div", { class: "player", hidden: true }, this.#name, this.#video);
-  #look = later(() => this.#load(), LOOK_MS);
+  #refresh = throttle(() => this.#load(), REFRESH_MS);
   element;
 
   constructor() {
@@ -31,34 +31,34 @@ export class RecordingsView {
       ...COLUMNS.map((name) => h("th", { scope: "col" }, name || h("span", { class: "hidden" }, "Actions"))),
     );
     const body = h("tbody");
-    this.#rows = new Rows(body, { make: (recording) => this.#row(recording), key: ({ file }) => file });
+    this.#rows = new KeyedList(body, { make: (recording) => this.#row(recording), key: ({ file }) => file });
     this.#table = h("div", { class: "scroll" }, h("table", { class: "cards" }, h("thead", {}, header), body));
     const children = [h("h2", {}, "Recordings"), this.#player, this.#problem, this.#table, this.#total, this.#none];
     this.element = h("section", { class: "panel", "aria-label": "Recordings" }, ...children);
-    this.#look.run();
+    this.#refresh.run();
   }
 
   update(topics) {
-    if (topics.has("sessions") || topics.has("ready")) this.#look.run();
+    if (topics.has("sessions") || topics.has("ready")) this.#refresh.run();
   }
 
   destroy() {
-    this.#look.stop();
+    this.#refresh.stop();
     this.#video.pause();
   }
 
   async #load() {
     try {
       this.#draw(await json("/api/v1/recordings"));
-      this.#say("");
+      this.#showProblem("");
     } catch (error) {
-      this.#say(error.status === 404 ? "This server records nothing." : error.message);
+      this.#showProblem(error.status === 404 ? "This server records nothing." : error.message);
     }
   }
 
-  #say(words) {
-    this.#problem.hidden = !words;
-    setText(this.#problem, words);
+  #showProblem(text) {
+    this.#problem.hidden = !text;
+    setText(this.#problem, text);
   }
 
   #draw({ recordings, total }) {
@@ -72,12 +72,12 @@ export class RecordingsView {
   #row({ file, size, modifiedAt, url }) {
     const play = h("button", { type: "button", onclick: () => this.#play(file, url) }, "Play");
     const save = h("a", { class: "button", href: url, download: file.split("/").pop() }, "Save");
-    const remove = twice("Delete", "Delete now", async () => {
+    const remove = confirmButton("Delete", "Delete now", async () => {
       try {
         await json(url, { method: "DELETE" });
-        this.#look.run();
+        this.#refresh.run();
       } catch (error) {
-        this.#say(error.message);
+        this.#showProblem(error.message);
       }
     });
     return h(

@@ -1,15 +1,15 @@
-/* Who said what to whom: the sequence diagram of a session, each message at its time, its content on click. */
+/* The sequence diagram of a session: each message at its time, its content on click. */
 
 import { json, request } from "../shared/api.js";
 import { h, setChildren, setText } from "../shared/dom.js";
 import { clock, count, duration } from "../shared/format.js";
 import { payload } from "../shared/payload.js";
 import { nameOf } from "../shared/signaling-log.js";
-import { later } from "./later.js";
+import { throttle } from "./throttle.js";
 
 const LANES = ["client", "proxy", "origin", "hooks"];
-const LOOK_MS = 500;
-/* How often it is looked at while nothing tells that it has grown. */
+const REFRESH_MS = 500;
+/* How often it is loaded again without a hook as the reason. */
 const OFTEN_MS = 1500;
 const SELDOM_MS = 6000;
 /* Rows in the page; the older ones are a click away. */
@@ -49,8 +49,8 @@ function lastAttempts(entries) {
   return entries.filter((entry) => entry.kind !== "delivery" || last.get(`${entry.title} ${entry.to}`) === entry);
 }
 
-/** The whole story in the order of time. */
-function story(lines, entries) {
+/** Merge frames and the other entries of the timeline, in the order of time. */
+function mergeEntries(lines, entries) {
   const frames = lines
     .split("\n")
     .filter(Boolean)
@@ -63,13 +63,13 @@ function story(lines, entries) {
 export class Sequence {
   #number;
   #rows = h("ol", { class: "messages" });
-  #none = h("p", { class: "empty-line" }, "Nothing was said yet.");
+  #none = h("p", { class: "empty-line" }, "No messages yet.");
   #more = h("button", { type: "button", class: "quiet", hidden: true, onclick: () => this.#showAll() });
   #kept = new Map();
   #limit = SHOWN;
   #last = [];
-  #looked = -Infinity;
-  #look = later(() => this.#load(), LOOK_MS);
+  #loadedAt = -Infinity;
+  #refresh = throttle(() => this.#load(), REFRESH_MS);
   element;
 
   constructor(number) {
@@ -86,28 +86,28 @@ export class Sequence {
     );
   }
 
-  /** What is shown may have grown. */
+  /** Load it again. */
   refresh() {
-    this.#look.run();
+    this.#refresh.run();
   }
 
-  /** Look whether it has grown, if that was not done lately: a long one is asked for less often. */
-  glance() {
-    if (performance.now() - this.#looked > (this.#last.length > SHOWN ? SELDOM_MS : OFTEN_MS)) this.#look.run();
+  /** Load it again unless that was done lately: a long one less often. */
+  refreshIfStale() {
+    if (performance.now() - this.#loadedAt > (this.#last.length > SHOWN ? SELDOM_MS : OFTEN_MS)) this.#refresh.run();
   }
 
   destroy() {
-    this.#look.stop();
+    this.#refresh.stop();
   }
 
   async #load() {
-    this.#looked = performance.now();
+    this.#loadedAt = performance.now();
     try {
       const [lines, timeline] = await Promise.all([
         request(`/api/v1/sessions/${this.#number}/frames`).then((response) => response.text()),
         json(`/api/v1/sessions/${this.#number}/timeline`),
       ]);
-      this.#last = story(lines, timeline.entries);
+      this.#last = mergeEntries(lines, timeline.entries);
       this.#draw();
     } catch (error) {
       this.#none.hidden = this.#last.length > 0;
@@ -166,9 +166,9 @@ export class Sequence {
     const [left, right] = [Math.min(from, to), Math.max(from, to)];
     const line = h("span", { class: `arrow ${to > from ? "right" : "left"}${via === "channel" ? " channel" : ""}` });
     line.style.gridColumn = `${2 * left + 2} / ${2 * right + 2}`;
-    const words = h("span", { class: "title" }, title);
-    words.style.gridColumn = `${2 * left + 2} / -1`;
-    return h("span", { class: "track" }, words, line);
+    const label = h("span", { class: "title" }, title);
+    label.style.gridColumn = `${2 * left + 2} / -1`;
+    return h("span", { class: "track" }, label, line);
   }
 
   #note({ kind, title, detail, to }) {

@@ -1,19 +1,19 @@
-/* One session: what it is, its media, what was said, and its hooks. */
+/* One session: its facts, its media, its messages and its hooks. */
 
 import { ApiError, json, request } from "../shared/api.js";
 import { h, setText } from "../shared/dom.js";
 import { count, duration, moment } from "../shared/format.js";
 import { payload } from "../shared/payload.js";
-import { ending } from "../shared/words.js";
-import { chip, setChip } from "./chips.js";
+import { endingText } from "../shared/labels.js";
+import { stateTag, setStateTag } from "./state-tags.js";
 import { Sequence } from "./sequence.js";
 import { lasted } from "./session-list.js";
 import { SessionHooks } from "./session-hooks.js";
 import { LIVE } from "./store.js";
 import { Tracks } from "./tracks.js";
-import { twice } from "./twice.js";
+import { confirmButton } from "./confirm-button.js";
 
-/* After its end nothing more is said. */
+/* So long after its end no more messages come. */
 const SETTLED_MS = 5000;
 
 function factsOf(session) {
@@ -40,7 +40,7 @@ function factsOf(session) {
 /** The panel of one session; `number` says which. */
 export class SessionDetail {
   #store;
-  #state = chip();
+  #state = stateTag();
   #title = h("h2", { tabindex: "-1" });
   #lasted = h("span", { class: "num muted" });
   #ending = h("p", { class: "ending", hidden: true });
@@ -48,7 +48,7 @@ export class SessionDetail {
   #facts = h("dl", { class: "facts" });
   #meta = h("div", {});
   #watch = h("a", { class: "button", hidden: true }, "Watch");
-  #kick;
+  #disconnectButton;
   #tracks;
   #sequence;
   #hooks;
@@ -65,12 +65,12 @@ export class SessionDetail {
   constructor(store, number) {
     this.number = number;
     this.#store = store;
-    this.#kick = twice("Disconnect", "Disconnect now", () => this.#disconnect());
+    this.#disconnectButton = confirmButton("Disconnect", "Disconnect now", () => this.#disconnect());
     this.#tracks = new Tracks(store, number);
     this.#sequence = new Sequence(number);
     this.#hooks = new SessionHooks(store, number);
     const save = h("button", { type: "button", onclick: () => this.#save() }, "Save frames");
-    const actions = h("span", { class: "actions" }, this.#watch, save, this.#kick);
+    const actions = h("span", { class: "actions" }, this.#watch, save, this.#disconnectButton);
     const body = h(
       "div",
       {},
@@ -97,7 +97,7 @@ export class SessionDetail {
   update(topics) {
     const session = this.#store.sessions.get(this.number);
     if (!session) {
-      const gone = this.#store.link === "live";
+      const gone = this.#store.connection === "live";
       setText(this.#title, gone ? `Session ${this.number} is not known` : "Loading…");
       this.#gone.hidden = !gone;
       for (const part of this.#parts) part.hidden = true;
@@ -108,7 +108,7 @@ export class SessionDetail {
     setText(this.#lasted, duration(lasted(session, this.#store.now())));
     // Most messages come with a hook, but not all, nor do the last ones.
     const over = session.endedAt !== null && this.#store.now() - session.endedAt > SETTLED_MS;
-    if (topics.has("second") && !over && !document.hidden) this.#sequence.glance();
+    if (topics.has("second") && !over && !document.hidden) this.#sequence.refreshIfStale();
     if (!topics.has(this.number) && !topics.has("ready")) return;
     this.#draw(session);
     this.#tracks.update();
@@ -125,9 +125,9 @@ export class SessionDetail {
 
   #draw(session) {
     setText(this.#title, session.id ?? `Session ${session.session}`);
-    setChip(this.#state, session.state);
+    setStateTag(this.#state, session.state);
     const live = LIVE.has(session.state);
-    this.#kick.hidden = !live;
+    this.#disconnectButton.hidden = !live;
     this.#watch.hidden = !(session.role === "publisher" && session.state === "connected");
     const query = new URLSearchParams({
       stream: session.stream ?? session.id ?? "",
@@ -135,7 +135,7 @@ export class SessionDetail {
     });
     if (session.customerScope) query.set("customerScope", session.customerScope);
     this.#watch.href = `/subscribe?${query}`;
-    const why = ending(session);
+    const why = endingText(session);
     this.#ending.hidden = !why;
     setText(this.#ending, `${session.state === "failed" ? "It came to nothing" : "It ended"}: ${why}.`);
     this.#ending.className = session.state === "failed" ? "problem" : "muted ending";
@@ -154,7 +154,7 @@ export class SessionDetail {
     this.#meta.replaceChildren(...(meta ? [h("h3", {}, "Meta"), payload(meta)] : []));
   }
 
-  #say(error) {
+  #showProblem(error) {
     this.#problem.hidden = !error;
     setText(this.#problem, error instanceof ApiError ? error.message : String(error ?? ""));
   }
@@ -162,9 +162,9 @@ export class SessionDetail {
   async #disconnect() {
     try {
       await json(`/api/v1/sessions/${this.number}`, { method: "DELETE" });
-      this.#say(null);
+      this.#showProblem(null);
     } catch (error) {
-      this.#say(error);
+      this.#showProblem(error);
     }
   }
 
@@ -174,9 +174,9 @@ export class SessionDetail {
       const href = URL.createObjectURL(blob);
       h("a", { href, download: `session-${this.number}.jsonl` }).click();
       setTimeout(() => URL.revokeObjectURL(href), 10_000);
-      this.#say(null);
+      this.#showProblem(null);
     } catch (error) {
-      this.#say(error);
+      this.#showProblem(error);
     }
   }
 }

@@ -1,9 +1,9 @@
-/* The hooks of one session, with what became of each. */
+/* The hooks of one session, with their deliveries. */
 
 import { h } from "../shared/dom.js";
 import { clock } from "../shared/format.js";
-import { happened, told } from "../shared/words.js";
-import { chip, delivered } from "./chips.js";
+import { hookName, hookSummary } from "../shared/labels.js";
+import { stateTag, deliverySummary } from "./state-tags.js";
 
 const SHOWN = 100;
 
@@ -21,7 +21,7 @@ export class SessionHooks {
     const header = h(
       "tr",
       {},
-      ...["", "Time", "Event", "Told", "Delivery"].map((name) => h("th", { scope: "col" }, name)),
+      ...["", "Time", "Event", "Details", "Delivery"].map((name) => h("th", { scope: "col" }, name)),
     );
     this.element = h(
       "section",
@@ -34,22 +34,22 @@ export class SessionHooks {
   update() {
     const hooks = this.#store.newestHooks.filter(({ payload }) => payload.session === this.#number).slice(0, SHOWN);
     this.element.hidden = hooks.length === 0;
-    const text = JSON.stringify(hooks.map((hook) => [hook.uuid, delivered(hook)]));
+    const text = JSON.stringify(hooks.map((hook) => [hook.uuid, deliverySummary(hook)]));
     if (text === this.#shown) return;
     this.#shown = text;
     this.#body.replaceChildren(...hooks.sort((a, b) => a.seq - b.seq).map((hook) => this.#row(hook)));
   }
 
   #row(hook) {
-    const outcome = delivered(hook);
+    const outcome = deliverySummary(hook);
     return h(
       "tr",
       {},
       h("td", { class: "num muted" }, `#${hook.seq}`),
       h("td", { class: "num" }, clock(hook.ts)),
-      h("th", { scope: "row" }, h("a", { href: `#/hooks/${hook.uuid}` }, happened(hook))),
-      h("td", { class: "muted wide" }, told(hook)),
-      h("td", {}, outcome.state ? chip(outcome.state) : "", outcome.words),
+      h("th", { scope: "row" }, h("a", { href: `#/hooks/${hook.uuid}` }, hookName(hook))),
+      h("td", { class: "muted wide" }, hookSummary(hook)),
+      h("td", {}, outcome.state ? stateTag(outcome.state) : "", outcome.share),
     );
   }
 }

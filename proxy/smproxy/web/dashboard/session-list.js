@@ -2,8 +2,8 @@
 
 import { h, setText } from "../shared/dom.js";
 import { bitrate, count, duration } from "../shared/format.js";
-import { WindowedList } from "../shared/windowed.js";
-import { setChip, chip } from "./chips.js";
+import { VirtualList } from "../shared/virtual-list.js";
+import { setStateTag, stateTag } from "./state-tags.js";
 import { LIVE } from "./store.js";
 
 const COLUMNS = ["State", "Role", "Id", "Scope", "Customer scope", "Origin", "Media", "Duration"];
@@ -19,14 +19,14 @@ function rate(session) {
 }
 
 function makeRow(store) {
-  const state = chip();
+  const state = stateTag();
   const cells = COLUMNS.slice(1).map((name) => h("span", { role: "gridcell", "data-cell": name }));
   const [role, id, scope, customer, origin, media, time] = cells;
   const link = h("a", { tabindex: "-1" });
   id.append(link);
   const element = h("div", {}, h("span", { role: "gridcell", "data-cell": "State" }, state), ...cells);
   const update = (session) => {
-    setChip(state, session.state);
+    setStateTag(state, session.state);
     setText(role, session.role);
     setText(link, session.id ?? `session ${session.session}`);
     link.href = `#/sessions/${session.session}`;
@@ -65,7 +65,7 @@ export class SessionList {
       placeholder: "Id, scope, user, address, number…",
       oninput: changed("text"),
     };
-    this.#list = new WindowedList({
+    this.#list = new VirtualList({
       label: "Sessions; the arrow keys move",
       columns: COLUMNS,
       row: () => makeRow(store),

@@ -1,8 +1,8 @@
 /* The view of the sessions: the list, and the one that is chosen beside it. */
 
 import { h } from "../shared/dom.js";
-import { beside, choose } from "./beside.js";
-import { Empty } from "./empty.js";
+import { showDetail, openDetail } from "./split-view.js";
+import { EmptyState } from "./empty-state.js";
 import { SessionDetail } from "./session-detail.js";
 import { SessionList } from "./session-list.js";
 
@@ -17,8 +17,8 @@ export class SessionsView {
 
   constructor(store) {
     this.#store = store;
-    this.#list = new SessionList(store, (session) => choose("#/sessions", session.session));
-    this.#empty = new Empty(store);
+    this.#list = new SessionList(store, (session) => openDetail("#/sessions", session.session));
+    this.#empty = new EmptyState(store);
     this.#split = h("div", { class: "split" }, this.#list.element);
     this.element = h("div", {}, this.#empty.element, this.#split);
     this.update(new Set(["sessions"]));
@@ -30,13 +30,13 @@ export class SessionsView {
     this.#detail?.destroy();
     this.#detail = number === null ? null : new SessionDetail(this.#store, number);
     this.update(new Set(["sessions"]));
-    beside(this.#split, this.#list, this.#detail);
+    showDetail(this.#split, this.#list, this.#detail);
     this.#list.select(number);
   }
 
   update(topics) {
     const none = this.#store.sessions.size === 0 && this.#detail === null;
-    this.#empty.element.hidden = !(none && this.#store.link === "live");
+    this.#empty.element.hidden = !(none && this.#store.connection === "live");
     this.#split.hidden = none;
     if (topics.has("sessions") || topics.has("stats") || topics.has("second")) this.#list.update();
     this.#detail?.update(topics);

@@ -1,4 +1,4 @@
-/* What the page knows, and who is to be told when it changes. All of it is bounded. */
+/* The state of the dashboard: sessions, hooks and counts. All of it is bounded. */
 
 const MAX_SESSIONS = 5000;
 const MAX_HOOKS = 5000;
@@ -12,15 +12,15 @@ function isDead({ deliveries }) {
   return false;
 }
 
-/** Sessions, hooks and counts; whoever watches is told of what has changed, once a frame. */
+/** Holds the state, and calls watchers with the topics that have changed, once a frame. */
 export class Store {
   sessions = new Map();
   hooks = new Map();
   origins = [];
   sinks = [];
-  link = "connecting";
+  connection = "connecting";
   facts = {};
-  #past = new Map();
+  #bitrates = new Map();
   #seen = new Map();
   #generation = 0;
   #order = null;
@@ -29,13 +29,13 @@ export class Store {
   #watchers = new Set();
   #topics = null;
 
-  /** Call back with the set of topics that have changed; returns what ends that. */
+  /** Call `callback` with the set of changed topics; returns a function that ends that. */
   watch(callback) {
     this.#watchers.add(callback);
     return () => this.#watchers.delete(callback);
   }
 
-  /** Tell that a topic has changed. */
+  /** Mark a topic as changed. */
   touch(topic) {
     if (!this.#topics) {
       this.#topics = new Set();
@@ -53,9 +53,9 @@ export class Store {
     return Date.now() + this.#offset;
   }
 
-  setLink(state) {
-    this.link = state;
-    this.touch("link");
+  setConnection(state) {
+    this.connection = state;
+    this.touch("connection");
   }
 
   hello(facts) {
@@ -70,10 +70,10 @@ export class Store {
     this.#generation += 1;
   }
 
-  /** All sessions have come: those that have not are forgotten. */
+  /** All sessions have been sent: forget those that were not. */
   ready() {
     for (const [number, generation] of this.#seen) if (generation !== this.#generation) this.#forget(number);
-    this.setLink("live");
+    this.setConnection("live");
     this.touch("sessions");
     this.touch("ready");
   }
@@ -85,7 +85,7 @@ export class Store {
       this.#seen.set(view.session, this.#generation);
       this.touch(view.session);
     }
-    if (this.sessions.size > MAX_SESSIONS) this.#makeRoom();
+    if (this.sessions.size > MAX_SESSIONS) this.#evict();
     this.touch("sessions");
   }
 
@@ -102,24 +102,24 @@ export class Store {
 
   /** The newest sessions first. */
   get newest() {
-    // The server tells of them in the order of their beginnings.
+    // The server sends them in the order of their start.
     this.#order ??= [...this.sessions.keys()].reverse();
     return this.#order.map((number) => this.sessions.get(number));
   }
 
   /** The bitrates of a track in the last two minutes. */
-  past(session, track) {
-    return this.#past.get(session)?.get(track) ?? [];
+  bitrates(session, track) {
+    return this.#bitrates.get(session)?.get(track) ?? [];
   }
 
   /** Take a hook, with its deliveries if they are known. */
   addHook(hook) {
     const known = this.hooks.get(hook.uuid);
     const deliveries = new Map(known?.deliveries ?? []);
-    const told =
+    const newer =
       hook.deliveries ?? this.sinks.map(({ name }) => ({ sink: name, state: "pending", tries: 0, attempts: [] }));
-    for (const delivery of told) {
-      // The journal is written a moment after the feed has told: what is known already may be newer.
+    for (const delivery of newer) {
+      // The journal is written a moment after the feed was sent: what is known already may be newer.
       if ((deliveries.get(delivery.sink)?.tries ?? -1) <= delivery.tries) deliveries.set(delivery.sink, delivery);
     }
     this.hooks.set(hook.uuid, { ...hook, deliveries });
@@ -145,7 +145,7 @@ export class Store {
     return this.#hookOrder;
   }
 
-  /** The hooks that some sink has given up. */
+  /** The hooks that are dead letters of some receiver. */
   get dead() {
     return this.newestHooks.filter(isDead);
   }
@@ -156,15 +156,15 @@ export class Store {
   }
 
   #remember(number, { track, bitrate }) {
-    if (!this.#past.has(number)) this.#past.set(number, new Map());
-    const tracks = this.#past.get(number);
+    if (!this.#bitrates.has(number)) this.#bitrates.set(number, new Map());
+    const tracks = this.#bitrates.get(number);
     const values = tracks.get(track) ?? [];
     values.push(bitrate);
     if (values.length > POINTS) values.shift();
     tracks.set(track, values);
   }
 
-  /* The oldest goes; of those that a sink has given up, which somebody has to see to, only when they are too many. */
+  /* The oldest goes; dead letters, which somebody has to see to, only when there are too many. */
   #forgetHook() {
     let looked = 0;
     for (const [uuid, hook] of this.hooks) {
@@ -174,7 +174,7 @@ export class Store {
     }
   }
 
-  #makeRoom() {
+  #evict() {
     const oldest = this.newest.reverse();
     const victims = [
       ...oldest.filter(({ state }) => !LIVE.has(state)),
@@ -186,7 +186,7 @@ export class Store {
   #forget(number) {
     this.sessions.delete(number);
     this.#seen.delete(number);
-    this.#past.delete(number);
+    this.#bitrates.delete(number);
     this.#order = null;
   }
 }

@@ -3,7 +3,7 @@
 import { request } from "../shared/api.js";
 import { h, setText } from "../shared/dom.js";
 import { bitrate, bytes, count, percent } from "../shared/format.js";
-import { Plot } from "../shared/plot.js";
+import { Sparkline } from "../shared/sparkline.js";
 import { LIVE } from "./store.js";
 
 const COLUMNS = ["Track", "Codec", "Size", "Bitrate", "In 2 minutes", "Loss", "Bytes"];
@@ -41,7 +41,7 @@ export class Tracks {
     this.#table = h("div", { class: "scroll" }, h("table", { class: "tracks" }, h("thead", {}, header), this.#body));
     const media = h("div", { class: "media" }, this.#picture, this.#table);
     this.element = h("section", {}, h("h3", {}, "Media"), this.#none, media);
-    this.#timer = setInterval(() => this.#look(), THUMBNAIL_MS);
+    this.#timer = setInterval(() => this.#refresh(), THUMBNAIL_MS);
   }
 
   update() {
@@ -54,11 +54,11 @@ export class Tracks {
       texts(track).forEach((text, index) => text !== null && setText(cells[index], text));
       cells[1].title = track.kind === "video" ? `${count(track.keyFrames)} key frames` : "";
       cells[4].title = `${count(track.lost)} of ${count(track.packets + track.lost)} packets`;
-      const words = `Bitrate of ${track.track} in the last two minutes, now ${bitrate(track.bitrate)}`;
-      plot.draw(this.#store.past(this.#number, track.track), words);
+      const title = `Bitrate of ${track.track} in the last two minutes, now ${bitrate(track.bitrate)}`;
+      plot.draw(this.#store.bitrates(this.#number, track.track), title);
     }
     if (this.#source === "" && session.tracks.some(({ kind, keyFrames }) => kind === "video" && keyFrames))
-      this.#look();
+      this.#refresh();
   }
 
   destroy() {
@@ -68,7 +68,7 @@ export class Tracks {
 
   #row({ track }) {
     if (!this.#rows.has(track)) {
-      const plot = new Plot();
+      const plot = new Sparkline();
       const cells = COLUMNS.slice(1).map(() => h("td", { class: "num" }));
       cells[3].append(plot.element);
       this.#body.append(h("tr", {}, h("th", { scope: "row" }, track), ...cells));
@@ -77,7 +77,7 @@ export class Tracks {
     return this.#rows.get(track);
   }
 
-  async #look() {
+  async #refresh() {
     const session = this.#store.sessions.get(this.#number);
     const video = session?.tracks.some(({ kind, keyFrames }) => kind === "video" && keyFrames);
     const stream = session?.stream ?? session?.id;

@@ -1,7 +1,7 @@
 /* The publishing test page. */
 
 import { askOrigin } from "../shared/address.js";
-import { by, fact, setText } from "../shared/dom.js";
+import { byId, serverSetting, setText } from "../shared/dom.js";
 import { openSource } from "../shared/media.js";
 import { Publisher } from "../shared/publisher.js";
 import { fields, testPage } from "../shared/test-page.js";
@@ -28,60 +28,60 @@ function metaOf(text) {
   return JSON.stringify(meta);
 }
 
-async function run({ progress, alive, onStop, opening, passed, show, measure, ended }) {
+async function run({ progress, isCurrent, onStop, dial, onMessage, showMedia, showStatistics, onEnd }) {
   const { host, app, stream, credentials, customerScope } = fields();
-  const recording = by("recording").checked;
-  const meta = metaOf(by("meta").value);
+  const recording = byId("recording").checked;
+  const meta = metaOf(byId("meta").value);
   const onStep = (step) => {
     progress.step(step);
-    progress.say(
+    progress.setState(
       step === "live" ? `Live: ${stream} is being published.` : `${STEPS[step]}…`,
       step === "live" ? "live" : "busy",
     );
   };
   onStep("source");
-  const source = await openSource(by("pattern").checked ? "pattern" : "camera", stream);
+  const source = await openSource(byId("pattern").checked ? "pattern" : "camera", stream);
   let publisher = null;
   onStop(async () => {
     await publisher?.stop();
     source.stop();
   });
-  if (!alive()) return source.stop();
+  if (!isCurrent()) return source.stop();
   if (source.note) progress.note(source.note);
-  show(source.media);
+  showMedia(source.media);
   onStep("origin");
   const origin = await askOrigin(host, app, stream, "broadcast");
-  if (!alive()) return undefined;
+  if (!isCurrent()) return undefined;
   const params = { ...credentials, customerScope, recording, meta, host: origin.host, app: origin.app };
   const options = {
     stream,
     mode: recording ? "record" : "live",
     media: source.media,
     onStep,
-    onMessage: passed,
-    onEnd: ended,
+    onMessage,
+    onEnd,
   };
-  const url = opening({ id: stream, ...params });
-  publisher = fact("sdk") ? new SdkPublisher({ ...options, host, params }) : new Publisher({ ...options, url });
+  const url = dial({ id: stream, ...params });
+  publisher = serverSetting("sdk") ? new SdkPublisher({ ...options, host, params }) : new Publisher({ ...options, url });
   await publisher.start();
-  if (alive()) measure(publisher.peer);
+  if (isCurrent()) showStatistics(publisher.peer);
   return undefined;
 }
 
 const name = `stream-${Math.random().toString(36).slice(2, 6)}`;
 testPage({ steps: STEPS, idle: "Fill in the form and start.", stream: name, run });
-if (fact("sdk")) {
-  loadSdk(fact("sdk")).then(
+if (serverSetting("sdk")) {
+  loadSdk(serverSetting("sdk")).then(
     () =>
       setText(
-        by("client"),
-        `Published with the SDK that --sdk-file names: ${decodeURIComponent(fact("sdk").slice("/sdk/".length))}.`,
+        byId("client"),
+        `Published with the SDK that --sdk-file names: ${decodeURIComponent(serverSetting("sdk").slice("/sdk/".length))}.`,
       ),
-    (error) => setText(by("client"), error.message),
+    (error) => setText(byId("client"), error.message),
   );
 } else {
   setText(
-    by("client"),
+    byId("client"),
     "Published with the page’s own signaling client. With smproxy serve --sdk-file, the vendor’s SDK is used.",
   );
 }

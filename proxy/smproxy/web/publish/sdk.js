@@ -26,7 +26,7 @@ function within(promise, what) {
   return Promise.race([promise, late]);
 }
 
-function words(reason) {
+function reasonText(reason) {
   if (typeof reason === "string") return reason;
   return reason?.message ?? reason?.type ?? "The SDK gave no reason.";
 }
@@ -74,7 +74,7 @@ export class SdkPublisher {
       onStep("negotiate");
       await within(this.#publisher.publish(), "publish");
     } catch (reason) {
-      throw new Error(words(reason), { cause: reason });
+      throw new Error(reasonText(reason), { cause: reason });
     }
     this.#live = true;
     onStep("live");

@@ -15,12 +15,12 @@ export function setToken(value) {
   token = value;
 }
 
-/** The headers that say who asks. */
+/** The headers that authorize a request. */
 export function authorization() {
   return token ? { Authorization: `Bearer ${token}` } : {};
 }
 
-/** Ask; returns the response. Raises `ApiError` with the server's words. */
+/** Send a request; returns the response. Raises `ApiError` with the server's message. */
 export async function request(path, { method = "GET", body } = {}) {
   const headers = authorization();
   if (body !== undefined) headers["Content-Type"] = "application/json";
@@ -34,11 +34,11 @@ export async function request(path, { method = "GET", body } = {}) {
   const answer = await response.json().catch(() => ({}));
   throw new ApiError(
     response.status,
-    answer.errorMessage ?? answer.error ?? `The stream manager answered with HTTP ${response.status}.`,
+    answer.errorMessage ?? `The stream manager answered with HTTP ${response.status}.`,
   );
 }
 
-/** Ask for JSON. */
+/** Send a request; returns the JSON of the answer. */
 export async function json(path, options) {
   return (await request(path, options)).json();
 }

@@ -30,7 +30,7 @@ export function svg(name, attributes = {}, ...children) {
 }
 
 /** Find an element of the page that is known to be there. */
-export function by(id) {
+export function byId(id) {
   return document.getElementById(id);
 }
 
@@ -49,6 +49,6 @@ export function setText(element, text) {
 }
 
 /** Read what the server has put into the page's head. */
-export function fact(name) {
+export function serverSetting(name) {
   return document.querySelector(`meta[name="${name}"]`)?.content ?? "";
 }

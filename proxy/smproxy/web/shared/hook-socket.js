@@ -1,34 +1,34 @@
 /* The page's own connection to the webhook socket, and what comes on it. */
 
-import { by, setText } from "./dom.js";
-import { Log } from "./log.js";
-import { happened, told } from "./words.js";
+import { byId, setText } from "./dom.js";
+import { MessageLog } from "./message-log.js";
+import { hookName, hookSummary } from "./labels.js";
 
 const OPEN_MS = 3000;
 
 /** Listens where the form says, for as long as the page does something. */
 export class HookSocket {
   #socket = null;
-  #log = new Log("hooks");
+  #log = new MessageLog("hooks");
 
-  /** Open the socket. Resolves when it is open or failed: as on the original page, hooks are no condition for the stream. */
+  /** Open the socket. Resolves when it is open or failed: as on the original page, publishing goes on without hooks. */
   open(url, scope) {
     this.close();
-    if (!url) return this.#say("none asked for");
+    if (!url) return this.#showState("none asked for");
     let socket;
     try {
       const address = new URL(url);
       if (scope && !address.searchParams.has("customerScope")) address.searchParams.set("customerScope", scope);
       socket = new WebSocket(address);
     } catch {
-      return this.#say(`not a WebSocket URL`);
+      return this.#showState(`not a WebSocket URL`);
     }
     this.#socket = socket;
-    this.#say("connecting");
+    this.#showState("connecting");
     socket.addEventListener("message", ({ data }) => this.#received(data));
     socket.addEventListener("close", ({ code, reason }) => {
       if (this.#socket === socket)
-        this.#say(reason ? `closed: ${reason}` : code === 1006 ? "nothing answers there" : `closed (${code})`);
+        this.#showState(reason ? `closed: ${reason}` : code === 1006 ? "nothing answers there" : `closed (${code})`);
     });
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, OPEN_MS);
@@ -37,7 +37,7 @@ export class HookSocket {
         resolve();
       };
       socket.addEventListener("open", () => {
-        this.#say("connected");
+        this.#showState("connected");
         settled();
       });
       socket.addEventListener("error", settled);
@@ -50,9 +50,9 @@ export class HookSocket {
     socket?.close();
   }
 
-  #say(text) {
-    setText(by("hooks-state"), text);
-    by("hooks-state").dataset.state = text === "connected" ? "live" : "";
+  #showState(text) {
+    setText(byId("hooks-state"), text);
+    byId("hooks-state").dataset.state = text === "connected" ? "live" : "";
     return Promise.resolve();
   }
 
@@ -63,12 +63,12 @@ export class HookSocket {
     } catch {
       return this.#log.add({ who: "hook", what: "not JSON", message: String(data) });
     }
-    const what = happened(hook);
+    const what = hookName(hook);
     const kind = what === "connect_error" ? "bad" : "";
     return this.#log.add({
       who: hook.event,
       what,
-      words: [hook.connection?.id, told(hook)].filter(Boolean).join(" · "),
+      summary: [hook.connection?.id, hookSummary(hook)].filter(Boolean).join(" · "),
       message: hook,
       kind,
       at: hook.ts ?? Date.now(),

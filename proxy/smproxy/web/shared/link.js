@@ -1,6 +1,6 @@
 /* A link with parameters fills the form; the form makes such a link. A password is in neither. */
 
-import { by } from "./dom.js";
+import { byId } from "./dom.js";
 
 const FIELDS = {
   host: "host",
@@ -17,11 +17,11 @@ export function fillFromLink() {
   const params = new Map([...new URLSearchParams(location.search)].map(([key, value]) => [key.toLowerCase(), value]));
   for (const [name, id] of Object.entries(FIELDS)) {
     const value = params.get(name.toLowerCase());
-    if (value !== undefined && by(id)) by(id).value = value;
+    if (value !== undefined && byId(id)) byId(id).value = value;
   }
-  if (params.has("id") && !params.has("stream")) by("stream").value = params.get("id");
-  if (by("recording") && params.has("recording")) by("recording").checked = params.get("recording") === "true";
-  if (by("pattern") && params.get("source") === "pattern") by("pattern").checked = true;
+  if (params.has("id") && !params.has("stream")) byId("stream").value = params.get("id");
+  if (byId("recording") && params.has("recording")) byId("recording").checked = params.get("recording") === "true";
+  if (byId("pattern") && params.get("source") === "pattern") byId("pattern").checked = true;
   const notes = params.has("password") ? [forgetPassword()] : [];
   const elsewhere = strangers();
   if (elsewhere.length)
@@ -31,7 +31,7 @@ export function fillFromLink() {
 
 /* The hosts in the form that are not the one this page came from: whoever made the link has chosen where a password goes. */
 function strangers() {
-  const hosts = [`//${by("host").value}`, by("webhook").value].map((address) =>
+  const hosts = [`//${byId("host").value}`, byId("webhook").value].map((address) =>
     URL.canParse(address, location.href) ? new URL(address, location.href).host : address,
   );
   return [...new Set(hosts)].filter((host) => host && host !== location.host);
@@ -50,10 +50,10 @@ function forgetPassword() {
 export function linkToForm() {
   const params = new URLSearchParams();
   for (const [name, id] of Object.entries(FIELDS)) {
-    const field = by(id);
+    const field = byId(id);
     if (field && field.value && field.value !== field.dataset.initial) params.set(name, field.value);
   }
-  if (by("recording")?.checked) params.set("recording", "true");
-  if (by("pattern")?.checked) params.set("source", "pattern");
+  if (byId("recording")?.checked) params.set("recording", "true");
+  if (byId("pattern")?.checked) params.set("source", "pattern");
   return `${location.origin}${location.pathname}${params.size ? `?${params}` : ""}`;
 }

@@ -4,7 +4,7 @@ import { SignalingError, SignalingSocket } from "./signaling.js";
 
 const STOP_MS = 5000;
 
-/** Publishes `media` at `url`. `onStep(step)`, `onMessage({ sender, message })`, `onEnd(words)` tell how it goes. */
+/** Publishes `media` at `url`. `onStep(step)`, `onMessage({ sender, message })`, `onEnd(reason)` report its progress. */
 export class Publisher {
   #options;
   #socket = null;
@@ -16,10 +16,10 @@ export class Publisher {
     this.#options = options;
   }
 
-  /** Resolve when the stream is live; reject with a reason in words. */
+  /** Resolve when the stream is live; reject with a reason as a sentence. */
   async start() {
     const { url, stream, mode, media, onStep, onMessage } = this.#options;
-    this.#socket = new SignalingSocket(url, { onMessage, onClose: (words) => this.#end(words) });
+    this.#socket = new SignalingSocket(url, { onMessage, onClose: (reason) => this.#end(reason) });
     onStep("connect");
     await this.#socket.waitStatus("NetConnection.Connect.Success");
     const available = this.#socket.wait((message) => "isAvailable" in message, "the answer to isAvailable");
@@ -84,11 +84,11 @@ export class Publisher {
     });
   }
 
-  #end(words) {
+  #end(reason) {
     if (this.#ended || !this.#live) return;
     this.#ended = true;
     this.#socket.close();
     this.peer.close();
-    this.#options.onEnd(words);
+    this.#options.onEnd(reason);
   }
 }

@@ -1,6 +1,6 @@
-/* The messages of the signaling as they pass. */
+/* The log of signaling messages. */
 
-import { Log } from "./log.js";
+import { MessageLog } from "./message-log.js";
 import { shownUrl } from "./redact.js";
 
 const KINDS = [
@@ -31,19 +31,19 @@ export function nameOf(message) {
 
 /** The log of a page's signaling. */
 export class SignalingLog {
-  #log = new Log("messages");
+  #log = new MessageLog("messages");
 
   clear() {
     this.#log.clear();
   }
 
   opened(url) {
-    this.#log.add({ who: "page →", what: "open", words: shownUrl(url), message: shownUrl(url) });
+    this.#log.add({ who: "page →", what: "open", summary: shownUrl(url), message: shownUrl(url) });
   }
 
-  passed({ sender, message }) {
+  add({ sender, message }) {
     const kind = message.data?.type === "error" ? "bad" : "";
     const who = { client: "page →", server: "← server", sdk: "SDK event" }[sender];
-    this.#log.add({ who, what: nameOf(message), words: message.data?.message ?? "", message, kind });
+    this.#log.add({ who, what: nameOf(message), summary: message.data?.message ?? "", message, kind });
   }
 }

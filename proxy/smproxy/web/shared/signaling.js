@@ -1,15 +1,15 @@
 /* The signaling socket: one JSON object per text frame, requests and answers matched by their kind. */
 
-import { status } from "./words.js";
+import { statusText } from "./labels.js";
 
 /* How long the reason of a refusal, which comes with the close, is waited for. */
 const CLOSE_REASON_MS = 1500;
 const ANSWER_MS = 15_000;
 
-/** What went wrong, in words for the person at the page. */
+/** What went wrong, as a sentence for the person at the page. */
 export class SignalingError extends Error {}
 
-/** A socket to the stream manager. `onMessage({ sender, message })` sees all that passes, `onClose(words)` the end. */
+/** A socket to the stream manager. `onMessage({ sender, message })` gets each message, `onClose(text)` the end. */
 export class SignalingSocket {
   #socket;
   #waiting = new Set();
@@ -67,24 +67,24 @@ export class SignalingSocket {
       return;
     }
     this.#listeners.onMessage({ sender: "server", message });
-    const { type, code, message: words } = message.data ?? {};
+    const { type, code, message: text } = message.data ?? {};
     if (code === "NetConnection.Connect.Rejected" || code === "NetConnection.Connect.Failed") {
       this.#refusal = code;
-      setTimeout(() => this.#fail(new SignalingError(`${status(code)}.`)), CLOSE_REASON_MS);
+      setTimeout(() => this.#fail(new SignalingError(`${statusText(code)}.`)), CLOSE_REASON_MS);
     } else if (type === "error") {
-      this.#fail(new SignalingError(words ?? code ?? "The server reported an error without saying which."));
+      this.#fail(new SignalingError(text ?? code ?? "The server reported an error without saying which."));
     }
     for (const entry of [...this.#waiting]) if (entry.match(message)) entry.resolve(message);
   }
 
   #closed({ code, reason }) {
-    const what = this.#refusal ? status(this.#refusal) : "The connection was closed";
-    let words = reason ? `${what}: ${reason}.` : `${what} (code ${code}).`;
-    if (code === 1000 && !reason && !this.#refusal) words = "The server ended the session.";
+    const what = this.#refusal ? statusText(this.#refusal) : "The connection was closed";
+    let text = reason ? `${what}: ${reason}.` : `${what} (code ${code}).`;
+    if (code === 1000 && !reason && !this.#refusal) text = "The server ended the session.";
     if (!this.#opened)
-      words = "No connection: nothing answers at this address, or the stream manager refused the upgrade.";
-    this.#fail(new SignalingError(words));
-    this.#listeners.onClose(words);
+      text = "No connection: nothing answers at this address, or the stream manager refused the upgrade.";
+    this.#fail(new SignalingError(text));
+    this.#listeners.onClose(text);
   }
 
   #fail(error) {

@@ -1,8 +1,8 @@
 /* The statistics of a peer connection as a table, looked at once a second. */
 
-import { by, h, setText } from "./dom.js";
+import { byId, h, setText } from "./dom.js";
 import { bitrate, bytes, count, percent } from "./format.js";
-import { Plot } from "./plot.js";
+import { Sparkline } from "./sparkline.js";
 import { Statistics } from "./statistics.js";
 
 const COLUMNS = ["Track", "Codec", "Size", "Bitrate", "Over time", "Lost", "In all"];
@@ -20,11 +20,11 @@ export function showStatistics(peer) {
   const body = h("tbody");
   const rows = new Map();
   const header = h("tr", {}, ...COLUMNS.map((name) => h("th", { scope: "col" }, name)));
-  by("statistics").replaceChildren(h("div", { class: "scroll" }, h("table", {}, h("thead", {}, header), body)));
+  byId("statistics").replaceChildren(h("div", { class: "scroll" }, h("table", {}, h("thead", {}, header), body)));
 
   const rowOf = (kind) => {
     if (!rows.has(kind)) {
-      const plot = new Plot(POINTS);
+      const plot = new Sparkline(POINTS);
       const cells = COLUMNS.slice(1).map((name) => h("td", { class: name === "Over time" ? "" : "num" }));
       cells[3].append(plot.element);
       body.append(h("tr", {}, h("th", { scope: "row" }, kind), ...cells));

@@ -1,16 +1,16 @@
-/* How far it has come, as a list that says more than a spinner. */
+/* The steps of a start, the state, and what went wrong. */
 
-import { by, h, setText } from "./dom.js";
+import { byId, h, setText } from "./dom.js";
 
-/** Shows the steps of a start, the state in words, and what went wrong. */
+/** Shows the progress of a page. */
 export class Progress {
   #items;
   #names;
 
   constructor(steps) {
     this.#names = Object.keys(steps);
-    this.#items = Object.values(steps).map((words) => h("li", {}, words));
-    by("steps").replaceChildren(...this.#items);
+    this.#items = Object.values(steps).map((text) => h("li", {}, text));
+    byId("steps").replaceChildren(...this.#items);
   }
 
   /** A step is under way, or with `live` the last of them is done. */
@@ -24,22 +24,22 @@ export class Progress {
     });
   }
 
-  /** Say the state; `kind` is idle, busy, live or failed. */
-  say(words, kind) {
-    by("state").dataset.state = kind;
-    setText(by("state"), words);
+  /** Show the state; `kind` is idle, busy, live or failed. */
+  setState(text, kind) {
+    byId("state").dataset.state = kind;
+    setText(byId("state"), text);
     if (kind === "idle") this.#items.forEach((item) => (item.dataset.step = ""));
   }
 
-  /** Say what went wrong; nothing takes it away. */
-  problem(words) {
-    by("problem").hidden = !words;
-    setText(by("problem"), words);
+  /** Show what went wrong, until the next start. */
+  problem(text) {
+    byId("problem").hidden = !text;
+    setText(byId("problem"), text);
   }
 
-  /** Say what is good to know. */
-  note(words) {
-    by("note").hidden = !words;
-    setText(by("note"), words);
+  /** Show a note. */
+  note(text) {
+    byId("note").hidden = !text;
+    setText(byId("note"), text);
   }
 }

@@ -2,7 +2,7 @@
 
 import { SignalingError, SignalingSocket } from "./signaling.js";
 
-/** Plays `stream` from `url`. `onMedia(stream)`, `onStep(step)`, `onMessage`, `onEnd(words)` tell how it goes. */
+/** Plays `stream` from `url`. `onMedia(stream)`, `onStep(step)`, `onMessage`, `onEnd(reason)` report its progress. */
 export class Subscriber {
   #options;
   #socket = null;
@@ -14,12 +14,12 @@ export class Subscriber {
     this.#options = options;
   }
 
-  /** Resolve when the stream plays; reject with a reason in words. */
+  /** Resolve when the stream plays; reject with a reason as a sentence. */
   async start() {
     const { url, stream, requestId, onStep, onMedia } = this.#options;
     this.#socket = new SignalingSocket(url, {
       onMessage: (passed) => this.#passed(passed),
-      onClose: (words) => this.#end(words),
+      onClose: (reason) => this.#end(reason),
     });
     this.peer.addEventListener("track", ({ streams, track }) => onMedia(streams[0] ?? new MediaStream([track])));
     this.peer.addEventListener("connectionstatechange", () => {
@@ -83,11 +83,11 @@ export class Subscriber {
     if (candidate?.candidate) this.peer.addIceCandidate(candidate).catch(() => {});
   }
 
-  #end(words) {
+  #end(reason) {
     if (this.#ended || !this.#live) return;
     this.#ended = true;
     this.#socket.close();
     this.peer.close();
-    this.#options.onEnd(words);
+    this.#options.onEnd(reason);
   }
 }

@@ -1,6 +1,6 @@
-/* What the two test pages share: the form, its start and stop, and what is shown while it runs. */
+/* What the two test pages share: the form, its start and stop, and what is shown meanwhile. */
 
-import { by, fact, setText } from "./dom.js";
+import { byId, serverSetting, setText } from "./dom.js";
 import { proxyAddress, webhookAddress } from "./address.js";
 import { HookSocket } from "./hook-socket.js";
 import { fillFromLink, linkToForm } from "./link.js";
@@ -14,113 +14,127 @@ const log = new SignalingLog();
 
 /** The values of the fields that both forms have. What is empty is `undefined`, as the SDK sends it. */
 export function fields() {
-  const value = (id) => by(id).value.trim();
+  const value = (id) => byId(id).value.trim();
   return {
     host: value("host"),
     app: value("app").replace(/^\/+|\/+$/g, ""),
     stream: value("stream"),
-    credentials: { username: value("username") || undefined, password: by("password").value || undefined },
+    credentials: { username: value("username") || undefined, password: byId("password").value || undefined },
     customerScope: value("scope") || undefined,
     webhook: value("webhook"),
   };
 }
 
-/* Say what is missing in the form, and go there; `true` when nothing is. */
+/* Return whether the form is complete; show and focus the first field that is missing. */
 function complete(progress) {
-  const field = [...by("form").querySelectorAll("[required]")].find((input) => !input.value.trim());
+  const field = [...byId("form").querySelectorAll("[required]")].find((input) => !input.value.trim());
   if (!field) return true;
-  const label = by("form").querySelector(`label[for="${field.id}"]`).textContent;
+  const label = byId("form").querySelector(`label[for="${field.id}"]`).textContent;
   progress.problem(`${label} is empty: fill it in.`);
   field.focus();
   return false;
 }
 
 function fillDefaults(stream) {
-  const app = fact("app") || "live";
+  const app = serverSetting("app") || "live";
   const defaults = { host: location.host, app, stream, scope: "acme", webhook: webhookAddress(location.host, app) };
-  for (const [id, value] of Object.entries(defaults)) by(id).value = by(id).dataset.initial = value;
-  for (const id of ["stream", "scope"]) delete by(id).dataset.initial; // a link says which stream it is about
+  for (const [id, value] of Object.entries(defaults)) byId(id).value = byId(id).dataset.initial = value;
+  for (const id of ["stream", "scope"]) delete byId(id).dataset.initial; // a link says which stream it is about
 }
 
-/** Set the page up. `run({ progress, opening, passed, showPeer, ended })` starts, and returns how to stop. */
+/* Scroll to the stage where it is below the form. `scrollIntoView` would also move the point from which the Tab key goes on. */
+function showStage() {
+  const { top } = document.querySelector(".stage").getBoundingClientRect();
+  const { bottom } = byId("state").getBoundingClientRect();
+  if (bottom > byId("actions").getBoundingClientRect().top && top > 0) scrollBy(0, top - 12);
+}
+
+/* Enable Stop or Start. The focus, if it was on the one that is disabled now, moves to the other. */
+function enableButtons(running) {
+  const [enabled, disabled] = running ? [byId("stop"), byId("start")] : [byId("start"), byId("stop")];
+  const hadFocus = document.activeElement === disabled;
+  enabled.disabled = false;
+  if (hadFocus) enabled.focus({ preventScroll: true });
+  disabled.disabled = true;
+}
+
+/**
+ * Set the page up. `run({ progress, isCurrent, onStop, dial, onMessage, showMedia, showStatistics, onEnd })` starts a stream: it
+ * gives `onStop` a function that ends it, and `isCurrent()` says whether it still is to go on.
+ */
 export function testPage({ steps, idle, stream, run }) {
   const progress = new Progress(steps);
-  let stopping = null;
-  let attempt = 0;
+  let current = null;
 
   fillDefaults(stream);
   progress.note(fillFromLink());
-  setText(by("state"), idle);
+  setText(byId("state"), idle);
 
-  const buttons = (running) => {
-    by("start").disabled = running;
-    by("stop").disabled = !running;
+  const finish = (text, state) => {
+    current = null;
+    enableButtons(false);
+    byId("screen-note").hidden = false;
+    byId("video").srcObject = null;
+    progress.setState(text, state);
   };
-  const over = (words, kind) => {
-    stopping?.stopStatistics?.();
-    stopping = null;
-    buttons(false);
-    by("screen-note").hidden = false;
-    by("video").srcObject = null;
-    progress.say(words, kind);
+  const end = async (attempt) => {
+    attempt.isOver = true;
+    attempt.stopStatistics?.();
+    await attempt.stop?.();
   };
   const stop = async () => {
-    attempt += 1;
-    const current = stopping;
-    by("stop").disabled = true;
-    progress.say("Stopping…", "busy");
-    await current?.stop?.();
-    over("Stopped.", "idle");
-    by("start").focus();
+    if (!current || current.isOver) return;
+    progress.setState("Stopping…", "busy");
+    await end(current);
+    finish("Stopped.", "idle");
   };
   const start = async () => {
-    if (stopping || !complete(progress)) return;
-    const own = (attempt += 1);
-    const current = (stopping = {});
-    by("state").scrollIntoView({ block: "nearest" }); // on a phone it is below the form
+    if (current || !complete(progress)) return;
+    const attempt = (current = { isOver: false });
     progress.problem("");
     progress.note("");
     log.clear();
-    buttons(true);
-    const fail = async (words) => {
-      if (own !== attempt) return;
-      attempt += 1;
-      await current.stop?.();
-      progress.problem(words);
-      over(current.stopStatistics ? "It is over." : "It did not work.", "failed");
+    enableButtons(true);
+    showStage();
+    const fail = async (text) => {
+      if (attempt.isOver) return;
+      await end(attempt);
+      progress.problem(text);
+      finish(attempt.stopStatistics ? "It is over." : "It did not work.", "failed");
     };
     try {
-      progress.say("Listening for hooks…", "busy");
+      progress.setState("Opening the webhook socket…", "busy");
       await hooks.open(fields().webhook, fields().customerScope);
+      if (attempt.isOver) return;
       await run({
         progress,
-        alive: () => own === attempt,
-        onStop: (undo) => (current.stop = undo),
-        opening: (params) => {
+        isCurrent: () => !attempt.isOver,
+        onStop: (undo) => (attempt.stop = undo),
+        dial: (params) => {
           const url = proxyAddress(fields().host, params);
-          setText(by("url"), shownUrl(url));
+          setText(byId("url"), shownUrl(url));
           log.opened(url);
           return url;
         },
-        passed: (passed) => log.passed(passed),
-        show: (media) => {
-          by("video").srcObject = media;
-          by("screen-note").hidden = true;
+        onMessage: (message) => log.add(message),
+        showMedia: (media) => {
+          byId("video").srcObject = media;
+          byId("screen-note").hidden = true;
         },
-        measure: (peer) => (current.stopStatistics = showStatistics(peer)),
-        ended: fail,
+        showStatistics: (peer) => (attempt.stopStatistics = showStatistics(peer)),
+        onEnd: fail,
       });
     } catch (error) {
       await fail(error.message);
     }
   };
 
-  by("form").addEventListener("submit", (event) => {
+  byId("form").addEventListener("submit", (event) => {
     event.preventDefault();
     start();
   });
-  by("stop").addEventListener("click", stop);
-  by("link").addEventListener("click", async () => {
+  byId("stop").addEventListener("click", stop);
+  byId("link").addEventListener("click", async () => {
     const link = linkToForm();
     const copied = await navigator.clipboard?.writeText(link).then(
       () => true,
@@ -128,5 +142,5 @@ export function testPage({ steps, idle, stream, run }) {
     );
     progress.note(copied ? "The link is copied. The password is not in it." : link);
   });
-  window.addEventListener("pagehide", () => stopping?.stop?.());
+  window.addEventListener("pagehide", () => current?.stop?.());
 }

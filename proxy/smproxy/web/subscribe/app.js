@@ -1,7 +1,7 @@
 /* The playing test page. */
 
 import { askOrigin } from "../shared/address.js";
-import { by, h } from "../shared/dom.js";
+import { byId, h } from "../shared/dom.js";
 import { Subscriber } from "../shared/subscriber.js";
 import { fields, testPage } from "../shared/test-page.js";
 
@@ -13,27 +13,27 @@ const STEPS = {
   live: "Playing",
 };
 
-async function run({ progress, alive, onStop, opening, passed, show, measure, ended }) {
+async function run({ progress, isCurrent, onStop, dial, onMessage, showMedia, showStatistics, onEnd }) {
   const { host, app, stream, credentials, customerScope } = fields();
   const onStep = (step) => {
     progress.step(step);
-    progress.say(step === "live" ? `Playing ${stream}.` : `${STEPS[step]}…`, step === "live" ? "live" : "busy");
+    progress.setState(step === "live" ? `Playing ${stream}.` : `${STEPS[step]}…`, step === "live" ? "live" : "busy");
   };
   onStep("origin");
   const origin = await askOrigin(host, app, stream, "subscribe");
-  if (!alive()) return;
+  if (!isCurrent()) return;
   const requestId = `subscriber-${Math.floor(Math.random() * 0x10000).toString(16)}`;
-  const url = opening({ id: requestId, ...credentials, customerScope, host: origin.host, app: origin.app });
-  const subscriber = new Subscriber({ url, stream, requestId, onStep, onMedia: show, onMessage: passed, onEnd: ended });
+  const url = dial({ id: requestId, ...credentials, customerScope, host: origin.host, app: origin.app });
+  const subscriber = new Subscriber({ url, stream, requestId, onStep, onMedia: showMedia, onMessage, onEnd });
   onStop(() => subscriber.stop());
   await subscriber.start();
-  if (alive()) measure(subscriber.peer);
+  if (isCurrent()) showStatistics(subscriber.peer);
 }
 
 /* Browsers play without a click only what is silent. */
-function sound() {
-  const button = by("sound");
-  const video = by("video");
+function toggleSound() {
+  const button = byId("sound");
+  const video = byId("video");
   video.muted = !video.muted;
   button.setAttribute("aria-pressed", String(!video.muted));
 }
@@ -42,11 +42,11 @@ async function offerStreams() {
   const response = await fetch("/streammanager/api/4.0/event/list");
   if (!response.ok) return;
   const streams = await response.json();
-  by("streams").replaceChildren(...streams.map(({ name, scope }) => h("option", { value: name }, scope)));
-  if (streams.length && !by("stream").value) by("stream").value = streams[0].name;
+  byId("streams").replaceChildren(...streams.map(({ name, scope }) => h("option", { value: name }, scope)));
+  if (streams.length && !byId("stream").value) byId("stream").value = streams[0].name;
 }
 
 testPage({ steps: STEPS, idle: "Name a stream that is live and start.", stream: "", run });
-by("sound").addEventListener("click", sound);
-by("stream").addEventListener("focus", () => offerStreams().catch(() => {}));
+byId("sound").addEventListener("click", toggleSound);
+byId("stream").addEventListener("focus", () => offerStreams().catch(() => {}));
 offerStreams().catch(() => {});

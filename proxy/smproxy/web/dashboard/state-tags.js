@@ -1,4 +1,4 @@
-/* States as small labels: words, and a colour that only repeats them. */
+/* States as small labels: a word, and a colour that repeats it. */
 
 import { h, setText } from "../shared/dom.js";
 
@@ -17,24 +17,24 @@ const KIND = {
 };
 
 /** Make a label. */
-export function chip(state = "") {
-  return setChip(h("span", { class: "tag" }), state);
+export function stateTag(state = "") {
+  return setStateTag(h("span", { class: "tag" }), state);
 }
 
-/** Say another state with a label. */
-export function setChip(element, state) {
+/** Set the state of a label. */
+export function setStateTag(element, state) {
   setText(element, state);
   element.dataset.state = KIND[state] ?? "";
   return element;
 }
 
-/** Sum up the deliveries of a hook: what is worst about them, and in words for how many sinks. */
-export function delivered(hook) {
+/** Sum up the deliveries of a hook: the worst state, for how many of the receivers, and the most tries. */
+export function deliverySummary(hook) {
   const states = [...hook.deliveries.values()].map(({ state }) => state);
-  if (!states.length) return { state: "", words: "" };
+  if (!states.length) return { state: "", share: "" };
   const tries = Math.max(...[...hook.deliveries.values()].map((each) => each.tries));
   const worst = ["dead", "pending", "delivered", "skipped"].find((state) => states.includes(state)) ?? states[0];
   const retrying = worst === "pending" && tries > 0;
   const share = states.length > 1 ? ` ${states.filter((state) => state === worst).length}/${states.length}` : "";
-  return { state: retrying ? "retry" : worst, words: share, tries };
+  return { state: retrying ? "retry" : worst, share, tries };
 }

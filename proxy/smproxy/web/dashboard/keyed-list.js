@@ -1,9 +1,9 @@
-/* Rows that stay while what they show stays: a button in them keeps the focus, a press that asks to be repeated is not forgotten. */
+/* Rows by key, replaced only when their item changes: a button in them keeps the focus, and one that waits for a second press keeps waiting. */
 
 import { setChildren } from "../shared/dom.js";
 
 /** The children of `parent`, one for each item, made by `make(item)`; `key(item)` tells two items apart. */
-export class Rows {
+export class KeyedList {
   #parent;
   #make;
   #key;

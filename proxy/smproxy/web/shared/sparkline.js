@@ -1,19 +1,19 @@
-/* A small plot over time: one line, no axes; the numbers are said beside it. */
+/* A small plot over time: one line, no axes; the numbers stand beside it. */
 
 import { svg } from "./dom.js";
 
 const WIDTH = 160;
 const HEIGHT = 36;
 
-/** A plot of at most `size` values, drawn again with `draw(values, words)`. */
-export class Plot {
+/** A plot of at most `size` values, drawn again with `draw(values, title)`. */
+export class Sparkline {
   #size;
-  #line = svg("path", { class: "plot-line", fill: "none" });
-  #area = svg("path", { class: "plot-area" });
+  #line = svg("path", { class: "sparkline-line", fill: "none" });
+  #area = svg("path", { class: "sparkline-area" });
   #title = svg("title");
   element = svg(
     "svg",
-    { class: "plot", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img" },
+    { class: "sparkline", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img" },
     this.#title,
     this.#area,
     this.#line,
@@ -23,8 +23,8 @@ export class Plot {
     this.#size = size;
   }
 
-  draw(values, words) {
-    this.#title.textContent = words;
+  draw(values, title) {
+    this.#title.textContent = title;
     const most = Math.max(1, ...values);
     const step = WIDTH / (this.#size - 1);
     const first = WIDTH - (values.length - 1) * step;

@@ -1,8 +1,8 @@
-/* How each receiver of hooks is doing. */
+/* The state of each receiver of hooks. */
 
 import { h } from "../shared/dom.js";
 import { count } from "../shared/format.js";
-import { chip } from "./chips.js";
+import { stateTag } from "./state-tags.js";
 
 const COLUMNS = ["Receiver", "State", "Delivered", "Waiting", "Attempts", "Dead", "Latency", "Last error"];
 
@@ -16,15 +16,15 @@ function row(sink) {
     "tr",
     {},
     h("th", { scope: "row", class: "code" }, sink.name),
-    h("td", {}, state ? chip(state) : "–"),
+    h("td", {}, state ? stateTag(state) : "–"),
     ...numbers,
     h("td", { class: "num" }, latency),
     h("td", { class: "muted wide" }, sink.last_error ?? ""),
   );
 }
 
-/** The table of the sinks. */
-export class Sinks {
+/** The table of receivers. */
+export class ReceiverTable {
   #store;
   #body = h("tbody");
   #none = h(

@@ -1,7 +1,7 @@
-/* Many reasons to look again, one look: at once, and then once for all that came meanwhile. */
+/* Calls a function at once, and then once for all the calls that came meanwhile. */
 
-/** Make a function that runs `look` (which may be asynchronous), never twice at a time nor more often than every `ms`. */
-export function later(look, ms) {
+/** Return `{ run, stop }`: `run` calls `action` (which may be asynchronous), never concurrently nor more often than every `ms`. */
+export function throttle(action, ms) {
   let running = false;
   let again = false;
   let stopped = false;
@@ -13,7 +13,7 @@ export function later(look, ms) {
     }
     running = true;
     again = false;
-    await look();
+    await action();
     running = false;
     if (stopped) return;
     timer = setTimeout(() => {

@@ -1,11 +1,11 @@
 /* A list of messages, the newest first, each with its content on click. What is old leaves. */
 
-import { by, h } from "./dom.js";
+import { byId, h } from "./dom.js";
 import { clock, count } from "./format.js";
 import { payload } from "./payload.js";
 
 /** The log in the list with this id; the paragraph `id-empty` is shown while there is nothing. */
-export class Log {
+export class MessageLog {
   #list;
   #empty;
   #limit;
@@ -13,8 +13,8 @@ export class Log {
   #last = null;
 
   constructor(id, limit = 200) {
-    this.#list = by(id);
-    this.#empty = by(`${id}-empty`);
+    this.#list = byId(id);
+    this.#empty = byId(`${id}-empty`);
     this.#limit = limit;
   }
 
@@ -24,8 +24,8 @@ export class Log {
     this.#dropped = 0;
   }
 
-  /** Add an entry: who, what, a few words on it, and the whole message. */
-  add({ who, what, words = "", message, kind = "", at = Date.now() }) {
+  /** Add an entry: who, what, a short summary, and the whole message. */
+  add({ who, what, summary = "", message, kind = "", at = Date.now() }) {
     const details = h(
       "details",
       {},
@@ -35,7 +35,7 @@ export class Log {
         h("time", { class: "num muted" }, clock(at)),
         h("span", { class: "who" }, who),
         h("span", { class: "what" }, what),
-        h("span", { class: "muted words" }, words),
+        h("span", { class: "muted summary" }, summary),
       ),
     );
     // The content is made when it is asked for: most of it never is.

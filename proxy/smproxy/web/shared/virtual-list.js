@@ -1,17 +1,17 @@
-/* A long list of which only what can be seen is in the page. A grid, for screen readers and for the arrow keys. */
+/* A long list of which only the visible rows are in the page. A grid, for screen readers and for the arrow keys. */
 
 import { h } from "./dom.js";
 
-const BEYOND = 6;
+const OVERSCAN = 6;
 const KEYS = { ArrowDown: 1, ArrowUp: -1, PageDown: 12, PageUp: -12, Home: -Infinity, End: Infinity };
 
 let lists = 0;
 
 /**
- * `columns`: the heads. `row()` returns `{ element, update(item) }`. `key(item)`: what tells two items apart. `height()`: of a
- * row in pixels, asked again when the size changes. `onSelect(item)`: somebody chose it.
+ * `columns`: the heads. `row()` returns `{ element, update(item) }`. `key(item)` identifies an item. `height()`: of a
+ * row in pixels, asked again when the size changes. `onSelect(item)` is called when a row is chosen.
  */
-export class WindowedList {
+export class VirtualList {
   #options;
   #items = [];
   #pool = [];
@@ -21,14 +21,14 @@ export class WindowedList {
   #head;
   #body;
   #observer;
-  #drawn = false;
+  #scheduled = false;
   element;
 
   constructor({ label, columns, ...options }) {
     this.#options = options;
     const heads = columns.map((name) => h("span", { role: "columnheader" }, name));
     this.#head = h("div", { class: "heads", role: "rowgroup" }, h("div", { class: "row", role: "row" }, ...heads));
-    this.#body = h("div", { class: "rows", tabindex: "-1", onscroll: () => this.#later() }, this.#head, this.#space);
+    this.#body = h("div", { class: "rows", tabindex: "-1", onscroll: () => this.#scheduleDraw() }, this.#head, this.#space);
     const grid = { class: "list", role: "grid", tabindex: "0", "aria-label": label, "aria-readonly": "true" };
     this.element = h("div", grid, this.#body);
     this.element.addEventListener("keydown", (event) => this.#key(event));
@@ -41,7 +41,7 @@ export class WindowedList {
   set(items) {
     this.#items = items;
     this.element.setAttribute("aria-rowcount", String(items.length + 1));
-    this.#later();
+    this.#scheduleDraw();
   }
 
   /** Mark the item with this key; with `show`, scroll to it. */
@@ -49,7 +49,7 @@ export class WindowedList {
     this.#selected = key;
     const index = show ? this.#items.findIndex((item) => this.#options.key(item) === key) : -1;
     if (index >= 0) this.#show(index);
-    this.#later();
+    this.#scheduleDraw();
   }
 
   destroy() {
@@ -81,11 +81,11 @@ export class WindowedList {
       this.#options.onSelect(this.#items[Number(element.dataset.index)]);
   }
 
-  #later() {
-    if (this.#drawn) return;
-    this.#drawn = true;
+  #scheduleDraw() {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
     requestAnimationFrame(() => {
-      this.#drawn = false;
+      this.#scheduled = false;
       this.#draw();
     });
   }
@@ -93,8 +93,8 @@ export class WindowedList {
   #draw() {
     const height = this.#options.height();
     this.#space.style.height = `${this.#items.length * height}px`;
-    const first = Math.max(0, Math.floor(this.#body.scrollTop / height) - BEYOND);
-    const fits = Math.ceil(this.#body.clientHeight / height) + 2 * BEYOND;
+    const first = Math.max(0, Math.floor(this.#body.scrollTop / height) - OVERSCAN);
+    const fits = Math.ceil(this.#body.clientHeight / height) + 2 * OVERSCAN;
     const shown = Math.max(0, Math.min(this.#items.length - first, fits));
     while (this.#pool.length < shown) this.#add();
     let active = "";

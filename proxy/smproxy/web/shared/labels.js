@@ -1,4 +1,4 @@
-/* What the numbers of hooks and the codes of signaling mean. */
+/* Labels for the numbers of hooks and the codes of signaling. */
 
 import { bytes, duration } from "./format.js";
 
@@ -24,14 +24,14 @@ const ERRORS = [
 const REASON_NAMES = ["user_action", "timeout", "node_shutdown", "kicked", "origin_lost"];
 const ERROR_NAMES = ["invalid_sdp", "timeout", "origin_unreachable", "rejected", "name_in_use", "origin_error", "dtls_failed"];
 
-function meaning(value, words, names) {
+function labelOf(value, labels, names) {
   if (value === null || value === undefined) return "";
-  return words[typeof value === "number" ? value : names.indexOf(value)] ?? String(value);
+  return labels[typeof value === "number" ? value : names.indexOf(value)] ?? String(value);
 }
 
 /** Why a session ended, from its `reason` or its `error`; empty while it goes on. */
-export function ending({ reason, error }) {
-  return meaning(error, ERRORS, ERROR_NAMES) || meaning(reason, REASONS, REASON_NAMES);
+export function endingText({ reason, error }) {
+  return labelOf(error, ERRORS, ERROR_NAMES) || labelOf(reason, REASONS, REASON_NAMES);
 }
 
 const STATES = {
@@ -42,17 +42,17 @@ const STATES = {
 };
 
 /** A status code of the signaling as a sentence without its full stop. */
-export function status(code) {
+export function statusText(code) {
   return STATES[code] ?? code;
 }
 
-/** What happened in a hook: `connected`, `peer_joined`. */
-export function happened(hook) {
+/** The name of a hook: `connected`, `peer_joined`. */
+export function hookName(hook) {
   return hook.payload?.state ?? hook.payload?.event ?? hook.event;
 }
 
-/** What a hook tells beside its event, in a few words. */
-export function told({ payload }) {
+/** The details of a hook, in a few words. */
+export function hookSummary({ payload }) {
   const { track, kind, remote_peer: peer, remote_track: source, after_ms: after, duration: lasted } = payload;
   const parts = [
     typeof track === "number" ? `slot ${track}` : track,
@@ -63,7 +63,7 @@ export function told({ payload }) {
     typeof payload.size === "number" ? bytes(payload.size) : null,
     typeof after === "number" ? `after ${duration(after)}` : null,
     typeof lasted === "number" ? `${duration(lasted)} long` : null,
-    ending(payload),
+    endingText(payload),
   ];
   return parts.filter(Boolean).join(", ");
 }

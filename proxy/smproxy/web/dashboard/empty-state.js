@@ -1,9 +1,9 @@
-/* Nothing has happened yet: what to do first. */
+/* The first steps, shown while there is no session yet. */
 
 import { h } from "../shared/dom.js";
 
-/** Tells a newcomer the next step. */
-export class Empty {
+/** Three ways to get a session. */
+export class EmptyState {
   element;
 
   constructor(store) {
