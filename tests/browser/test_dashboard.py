@@ -170,7 +170,7 @@ FILL = """(async () => {
     ended: store.newest.filter(({ state }) => state === "disconnected").length,
     hooks: store.newestHooks.length,
     newest: store.newestHooks[0].uuid,
-    past: store.past(1, "video_main").length,
+    past: store.bitrates(1, "video_main").length,
   };
 })()"""
 

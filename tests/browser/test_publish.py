@@ -139,6 +139,7 @@ async def test_connection_parameters_travel_with_every_hook(
             "meta": {"title": "Ümläut & co", "n": 1},
             "app": "live",
             "role": "publisher",
+            "transport": "websocket",
         }
         assert b"secret" not in hook.body
 
