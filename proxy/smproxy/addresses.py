@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 
-import ifaddr
-
 #: What to listen on for every interface.
 WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 
@@ -24,6 +22,8 @@ def machine_addresses() -> list[str]:
 
     Those of IPv6 change daily on many systems (RFC 8981), which no certificate could follow.
     """
+    import ifaddr  # which --help need not pay for
+
     found = [ip.ip for adapter in ifaddr.get_adapters() for ip in adapter.ips if isinstance(ip.ip, str)]
     return [address for address in dict.fromkeys(found) if not ipaddress.ip_address(address).is_loopback]
 

@@ -5,14 +5,23 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from smproxy import __version__, serve
 from smproxy.commands import hooks, listen, publish, replay, sessions, subscribe
+from smproxy.printable import printable
 
 
-def make_parser() -> argparse.ArgumentParser:
+class Parser(argparse.ArgumentParser):
+    """An argument parser that shows what an argument has of control characters."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
+
+
+def make_parser() -> Parser:
     """Make the parser of all commands."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="smproxy", description="A local WebRTC stream manager: signaling proxy, origin and lifecycle hooks."
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")

@@ -9,6 +9,8 @@ from typing import TextIO
 
 import msgspec
 
+from smproxy.printable import printable
+
 
 class TextFormatter(logging.Formatter):
     """``20:15:03.123 info  manager.admission: message``; a message is always one line."""
@@ -16,8 +18,7 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
         name = record.name.removeprefix("smproxy.")
-        message = "".join(each if each.isprintable() else repr(each)[1:-1] for each in record.getMessage())
-        line = f"{clock}.{int(record.msecs):03d} {record.levelname.lower():7} {name}: {message}"
+        line = f"{clock}.{int(record.msecs):03d} {record.levelname.lower():7} {name}: {printable(record.getMessage())}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
@@ -33,7 +34,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(entry).decode()
+        return printable(msgspec.json.encode(entry).decode())
 
 
 def configure_logging(level: str, form: str, stream: TextIO | None = None) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import fnmatch
-import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from smproxy.urls import host_name
 
 #: The port on which Red5 origins take signaling.
 ORIGIN_PORT = 5080
@@ -82,32 +83,10 @@ def _address(text: str) -> Address:
     match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s\[\]/:@]+))(?::([0-9]+))?", text)
     if match is None:
         raise ValueError("it takes HOST or HOST:PORT, an IPv6 address in brackets")
-    host, port = match[1] or match[2], _port(match[3]) if match[3] else ORIGIN_PORT
+    host, port = host_name(match[1] or match[2]), _port(match[3]) if match[3] else ORIGIN_PORT
     if port == 0:
         raise ValueError("port 0 cannot be dialled")
     return Address(host, port)
-
-
-def _listen_host(text: str) -> str:
-    text = text.strip("[]")
-    if not text or re.search(r"[\s/]", text):
-        raise ValueError("it takes a host name or an IP address of this machine")
-    return text
-
-
-def _name(text: str) -> str:
-    text = text.strip("[]")
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        pass
-    try:
-        name = text.encode("idna").decode()
-    except UnicodeError:
-        name = ""
-    if not re.fullmatch(r"(?=.{1,253}$)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*", name):
-        raise ValueError("it takes a host name or an IP address, without scheme and port")
-    return name
 
 
 def _token(text: str) -> str:
@@ -197,7 +176,7 @@ class Option:
 
 
 OPTIONS: tuple[Option, ...] = (
-    Option("--host", "host", _listen_host, "address to listen on", "HOST"),
+    Option("--host", "host", host_name, "address to listen on", "HOST"),
     Option("--port", "port", _port, "port of REST, pages and WebSocket; 0 takes a free one", "PORT"),
     Option("--config", "config", Path, "a red5-web.properties to take settings from", "FILE"),
     Option("--hook-uri", "hook_uri", _hook_uri, "where lifecycle hooks go to, http(s):// or nats://", "URL", True),
@@ -273,7 +252,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "--tls-host",
         "tls_host",
-        _name,
+        host_name,
         "another name or address for the certificate that is made",
         "NAME",
         True,

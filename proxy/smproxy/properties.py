@@ -1,7 +1,12 @@
-"""Reading ``red5-web.properties``: the Java properties format, as far as such files use it."""
+"""Reading ``red5-web.properties``: the Java properties format, as far as such files use it.
+
+White space and ends of lines are those of ``java.util.Properties``, not what Python takes for them (U+0085, U+00A0 …).
+"""
 
 from __future__ import annotations
 
+import codecs
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,6 +17,31 @@ class Property:
 
     value: str
     line: int
+
+
+#: By the mark at the begin of the file; UTF-16 goes with either order of bytes.
+_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_BLANK = " \t\f"
+
+
+def decode_properties(raw: bytes) -> str:
+    """Decode a file: UTF-8 or UTF-16 by its mark, else UTF-8, else ISO 8859-1, which is what Java takes it for.
+
+    Raises:
+        ValueError: It is no text in any of these.
+    """
+    encoding = next((name for mark, name in _MARKS if raw.startswith(mark)), None)
+    try:
+        text = raw.decode(encoding or "utf-8")
+    except UnicodeDecodeError:
+        if encoding is not None:
+            raise ValueError(
+                f"it begins as {encoding.removesuffix('-sig').upper()} and goes on as something else"
+            ) from None
+        text = raw.decode("iso-8859-1")
+    if "\0" in text:
+        raise ValueError("it has zero bytes, as UTF-16 without a mark has: save it as UTF-8")
+    return text
 
 
 def parse_properties(text: str) -> dict[str, Property]:
@@ -26,8 +56,8 @@ def parse_properties(text: str) -> dict[str, Property]:
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
     """Join lines that end in an odd number of backslashes with their successors; leave out blanks and comments."""
     pending, start = "", 0
-    for number, natural in enumerate(text.splitlines(), 1):
-        line = natural.lstrip()
+    for number, natural in enumerate(re.split(r"\r\n|\r|\n", text), 1):
+        line = natural.lstrip(_BLANK)
         if not pending:
             if not line or line[0] in "#!":
                 continue
@@ -45,12 +75,12 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
 def _split(line: str) -> tuple[str, str]:
     """Split at the first unescaped ``=``, ``:`` or white space, and undo the escapes."""
     end = 0
-    while end < len(line) and line[end] not in "=: \t\f":
+    while end < len(line) and line[end] not in "=:" + _BLANK:
         end += 2 if line[end] == "\\" else 1
-    key, rest = line[:end], line[end:].lstrip(" \t\f")
+    key, rest = line[:end], line[end:].lstrip(_BLANK)
     if rest[:1] in ("=", ":"):
-        rest = rest[1:].lstrip(" \t\f")
-    return _unescape(key), _unescape(rest).rstrip()
+        rest = rest[1:].lstrip(_BLANK)
+    return _unescape(key), _unescape(rest).rstrip(_BLANK)
 
 
 _ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}

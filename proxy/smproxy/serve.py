@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -13,8 +14,11 @@ from typing import Any
 
 from smproxy.logs import configure_logging
 from smproxy.options import OPTIONS, Option
-from smproxy.settings import Settings, SettingsError, default_of, load_settings
+from smproxy.printable import printable
+from smproxy.settings import Settings, SettingsError, default_of, load_settings, unknown_variables
 from smproxy.signals import ending_signals
+
+logger = logging.getLogger(__name__)
 
 USAGE_ERROR = 2
 #: Seconds between two looks at whether the process that started this one still lives.
@@ -42,13 +46,15 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         settings = load_settings(vars(arguments), os.environ)
         configure_logging(settings.log_level, settings.log_format)
+        for warning in unknown_variables(os.environ):
+            logger.warning("%s", warning)
         _allow_many_sockets()
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_serve(settings, parent))
     except KeyboardInterrupt:  # before the signals were ours
         return 1
     except SettingsError as error:
-        print(f"smproxy serve: {error}", file=sys.stderr)
+        print(f"smproxy serve: {printable(str(error))}", file=sys.stderr)
         return USAGE_ERROR
     return 0
 

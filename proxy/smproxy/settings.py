@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from smproxy.options import OPTIONS, Address, Option
-from smproxy.properties import Property, parse_properties
+from smproxy.properties import Property, decode_properties, parse_properties
+
+#: Variables that other commands, and the tests, take.
+OTHER_VARIABLES = ("SMPROXY_REPLAY_PASSWORD", "SMPROXY_TEST_TIME_SCALE")
 
 
 class SettingsError(ValueError):
@@ -32,14 +36,14 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 5080
     config: Path | None = None
-    hook_uri: tuple[str, ...] = ()
+    hook_uri: tuple[str, ...] = field(default=(), repr=False)
     hook_format: tuple[str, ...] = ()
     hook_secret: tuple[str, ...] = field(default=(), repr=False)
     hook_retries: str = "fast"
     hook_insecure: bool = False
     hook_keep: int = 100_000
     hook_keep_days: float = 7.0
-    webhooks_endpoint: str | None = None
+    webhooks_endpoint: str | None = field(default=None, repr=False)
     node: int = 1
     data_dir: Path = Path(".smproxy")
     recordings: Path | None = None
@@ -82,7 +86,7 @@ class Settings:
             raise SettingsError(
                 "--tls-self-signed keeps its authority in --data-dir: give a directory instead of :memory:"
             )
-        if self.recordings is not None and self.recordings.exists() and not self.recordings.is_dir():
+        if self.recordings is not None and os.path.exists(self.recordings) and not os.path.isdir(self.recordings):
             raise SettingsError(f"--recordings {self.recordings} is not a directory: give a directory")
         if self.media_timeout <= self.media_gap:
             raise SettingsError(
@@ -90,7 +94,7 @@ class Settings:
             )
         if not self.local_origin and not self.origin and not self.allow_host:
             raise SettingsError("--no-local-origin leaves no origin to publish to: give --origin HOST[:PORT]")
-        if self.sdk_file is not None and not self.sdk_file.is_file():
+        if self.sdk_file is not None and not os.path.isfile(self.sdk_file):
             raise SettingsError(
                 f"--sdk-file {self.sdk_file}: there is no such file: give the path of red5pro-sdk.min.js"
             )
@@ -219,6 +223,20 @@ def _parse(option: Option, value: Any, source: str) -> Any:
 
 def _read_config(path: Path) -> dict[str, Property]:
     try:
-        return parse_properties(path.read_text(encoding="utf-8", errors="surrogateescape"))
+        return parse_properties(decode_properties(path.read_bytes()))
     except OSError as error:
         raise SettingsError(f"{path}: {error.strerror}: give --config a readable properties file") from None
+    except ValueError as error:
+        raise SettingsError(f"{path}: {error}") from None
+
+
+def unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    """Return a warning for each variable that looks like a setting and is none."""
+    known = [option.variable for option in OPTIONS if option.variable] + list(OTHER_VARIABLES)
+    warnings = []
+    for name in sorted(environ):
+        if name.startswith("SMPROXY_") and name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]}?" if near else "smproxy serve --help lists the options"
+            warnings.append(f"the environment variable {name} means nothing: {hint}")
+    return warnings

@@ -249,6 +249,8 @@ sys.exit(smproxy.__main__.main())
     ("arguments", "part"),
     [
         (["--hook-uri", "http://user:hush@"], "--hook-uri"),
+        (["--hook-uri", "http://[::1]:hush@/"], "it has no host"),
+        (["--host", "a..b"], "host name or an IP address"),
         (["--config", "missing.properties"], "missing.properties: No such file"),
         (["--config", "bad.properties"], "bad.properties:2: proxy.enabled"),
         (["--tls-cert", "missing.pem", "--tls-key", "missing.pem"], "missing.pem: No such file"),

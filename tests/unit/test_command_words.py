@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from smproxy.commands.describe import describe, identity, printable
+from smproxy.commands.describe import clock, describe, identity
+from smproxy.commands.output import note, write
 from smproxy.commands.parse_time import milliseconds
 from smproxy.hooks.event import encode
+from smproxy.printable import printable
 
 from tests.hooks_support import NOW, encoded, hook_event
 
@@ -66,9 +69,23 @@ def test_an_event_in_words() -> None:
 
 def test_nothing_acts_on_the_terminal() -> None:
     """Control characters and direction marks of a client do not reach the terminal."""
-    assert printable("a\x1b[2Jb\u202ec\nd\x9be") == "a?[2Jb?c?d?e"
-    event = json.loads(encoded(7, 1, "\x1b[2J").body)
-    assert "\x1b" not in describe(event)
+    assert printable("a\x1b[2Jb\u202ec\nd\x9be") == r"a\u001b[2Jb\u202ec\nd\u009be"
+    assert printable("blue é 𝄞") == "blue é 𝄞"
+
+
+@pytest.mark.parametrize("line", [write, lambda line: note("smproxy", line)], ids=["stdout", "stderr"])
+def test_every_line_is_shown(line: Callable[[str], None], capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever a command prints, control characters are shown, and a line stays one line."""
+    line("a\x1b[2Jb\nc")
+    assert "".join(capsys.readouterr()).endswith("a\\u001b[2Jb\\nc\n")
+
+
+@pytest.mark.parametrize("ts", [10**18, -(10**18), 10**300, 1e300, float("nan")])
+def test_a_time_that_is_none(ts: float) -> None:
+    """A number that is no time of a calendar is shown as it is."""
+    assert clock(ts) == str(ts)
+    event = json.loads(encoded(7, 1).body) | {"ts": ts}
+    assert describe(event).startswith(str(ts))
 
 
 KEYS = [
@@ -82,4 +99,4 @@ def test_every_object_has_a_line(event: dict[str, Any]) -> None:
     """Whatever comes, it is shown on one line."""
     line = describe(event)
     assert line
-    assert line.isprintable()
+    assert "Traceback" not in line

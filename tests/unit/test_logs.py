@@ -28,10 +28,10 @@ def test_one_line(form: str) -> None:
     """A message with line breaks and terminal escapes is one line, with nothing in it that a terminal would obey."""
     stream = io.StringIO()
     configure_logging("info", form, stream)
-    logging.getLogger("smproxy.test").info("name %s", "a\r\nb\x1b[2Jc")
+    logging.getLogger("smproxy.test").info("name %s", "a\r\nb\x1b[2Jc\x9b\u202e")
     (line,) = stream.getvalue().splitlines()
     assert line.isprintable()
-    assert form == "text" or json.loads(line)["message"] == "name a\r\nb\x1b[2Jc"
+    assert form == "text" or json.loads(line)["message"] == "name a\r\nb\x1b[2Jc\x9b\u202e"
 
 
 @pytest.mark.usefixtures("restored")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from smproxy.options import OPTIONS, Address
 from smproxy.properties import parse_properties
 from smproxy.serve import add_arguments
-from smproxy.settings import Settings, SettingsError, load_settings
+from smproxy.settings import Settings, SettingsError, load_settings, unknown_variables
 
 FIXTURE = Path(__file__).parents[2] / "fixtures/red5-web.properties"
 
@@ -105,6 +105,8 @@ def test_bad_variable() -> None:
 def test_secrets_are_not_shown() -> None:
     """Neither the settings' representation nor an error holds the token or a password in a hook URI."""
     assert "hush" not in repr(load_settings({"admin_token": "hush"}, {}))
+    assert "hush" not in repr(load_settings({"hook_uri": ["http://user:hush@127.0.0.1/?token=hush"]}, {}))
+    assert "hush" not in repr(Settings(webhooks_endpoint="http://user:hush@127.0.0.1/"))
     with pytest.raises(SettingsError) as error:
         load_settings({"hook_uri": ["http://user:hush@:99999/"]}, {})
     assert "hush" not in str(error.value)
@@ -176,3 +178,49 @@ def test_any_properties_text(text: str) -> None:
     """Any text can be read as a properties file, with line numbers that exist in it."""
     lines = max(1, len(text.splitlines()))
     assert all(1 <= entry.line <= lines for entry in parse_properties(text).values())
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "iso-8859-1"])
+def test_encodings_of_the_file(tmp_path: Path, encoding: str) -> None:
+    """A file in any encoding that editors write is read, or refused with the reason: its token never goes missing silently."""
+    config = tmp_path / "red5-web.properties"
+    config.write_bytes("rest.administratorToken=pässword\nproxy.enabled=true\n".encode(encoding))
+    if encoding in ("utf-16-le", "utf-16-be"):  # without a mark
+        with pytest.raises(
+            SettingsError, match=r"red5-web\.properties: it has zero bytes, as UTF-16 without a mark has"
+        ):
+            load_settings({"config": str(config)}, {})
+    else:
+        settings = load_settings({"config": str(config)}, {})
+        assert settings.admin_token == "pässword"
+        assert settings.proxy_enabled
+
+
+@pytest.mark.parametrize("raw", [b"\xef\xbb\xbfa=\xff", b"\xff\xfea", b"\xff\xfe\0\0a\0\0\0"])
+def test_a_file_that_is_no_text(tmp_path: Path, raw: bytes) -> None:
+    """A file that is not what its mark says is refused by name."""
+    (tmp_path / "odd.properties").write_bytes(raw)
+    with pytest.raises(SettingsError, match=r"odd\.properties: it "):
+        load_settings({"config": str(tmp_path / "odd.properties")}, {})
+
+
+@pytest.mark.parametrize("character", ["\x85", "\u2028", "\x0b", "\x1c", "\xa0"])
+def test_where_lines_end(character: str) -> None:
+    """Lines end at CR and LF only, and white space is what Java takes for it, as in the real server."""
+    entries = parse_properties(f"# a comment{character}proxy.enabled=false\rkey = a{character}b{character}\r\nnext=1")
+    assert {key: entry.value for key, entry in entries.items()} == {"key": f"a{character}b{character}", "next": "1"}
+    assert entries["next"].line == 3
+
+
+def test_unknown_variables() -> None:
+    """A variable that looks like a setting and is none is told, with the nearest name."""
+    environ = {
+        "SMPROXY_HOOK_URL": "x",
+        "SMPROXY_PORT": "1",
+        "SMPROXY_QQQ": "",
+        "SMPROXY": "x",
+        "SMPROXY_REPLAY_PASSWORD": "x",
+    }
+    near, far = unknown_variables(environ)
+    assert near == "the environment variable SMPROXY_HOOK_URL means nothing: did you mean SMPROXY_HOOK_URI?"
+    assert far.startswith("the environment variable SMPROXY_QQQ means nothing")

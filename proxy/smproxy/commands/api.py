@@ -7,13 +7,14 @@ import json
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Callable
-from typing import Any, TypeVar
-from urllib.parse import quote, urlencode, urlsplit
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import msgspec
 
 from smproxy.commands.output import USAGE, CommandError
-
-T = TypeVar("T")
+from smproxy.urls import read_url
 
 DEFAULT_URL = "http://localhost:5080"
 
@@ -28,12 +29,9 @@ class Api:
 
     def __init__(self, url: str, token: str | None, root: str = "/api/v1/hooks") -> None:
         try:
-            parts = urlsplit(url)
-            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            usable = False
-        if not usable:
-            raise CommandError(f"--url must be that of the instance, for instance {DEFAULT_URL}", USAGE)
+            parts = read_url(url, "http", "https")
+        except ValueError as error:
+            raise CommandError(f"--url cannot be used: {error}: write for instance {DEFAULT_URL}", USAGE) from None
         if parts.username is not None or parts.password is not None:
             raise CommandError("--url takes no user and password: give --token", USAGE)
         self._base = f"{parts.scheme}://{parts.netloc}"
@@ -42,41 +40,59 @@ class Api:
         # Whatever proxy the environment names is not meant for the instance on this desk.
         self._open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 
-    def call(self, method: str, *path: str, query: dict[str, str | None] | None = None, body: object = None) -> Any:
-        """Return the JSON answer.
+    def call(
+        self,
+        method: str,
+        *path: str,
+        shape: type | None = None,
+        query: Mapping[str, str | None] | None = None,
+        body: object = None,
+    ) -> Any:
+        """Return the JSON answer, which has at least what ``shape`` has.
 
         Raises:
-            CommandError: the instance cannot be reached, or refuses.
+            CommandError: the instance cannot be reached, or refuses, or what answers is no instance.
         """
-        return self._call(json.loads, method, *path, query=query, body=body)
+        answer = self._call(method, path, query, body)
+        try:
+            value = json.loads(answer, parse_int=_whole_number)
+            if shape is not None:
+                msgspec.convert(value, shape)
+        except (ValueError, RecursionError) as error:
+            why = f": {error}" if isinstance(error, msgspec.ValidationError) else ""
+            raise self._stranger(why) from None
+        return value
 
-    def lines(self, *path: str, query: dict[str, str | None] | None = None) -> list[str]:
+    def lines(self, *path: str, query: Mapping[str, str | None] | None = None) -> list[str]:
         """Return the lines of a text.
 
         Raises:
-            CommandError: the instance cannot be reached, or refuses.
+            CommandError: the instance cannot be reached, or refuses, or what answers is no instance.
         """
-        return self._call(lambda body: body.decode().splitlines(), "GET", *path, query=query)
+        try:
+            return self._call("GET", path, query, None).decode().removesuffix("\n").split("\n")
+        except UnicodeDecodeError:
+            raise self._stranger("") from None
 
-    def _call(
-        self,
-        read: Callable[[bytes], T],
-        method: str,
-        *path: str,
-        query: dict[str, str | None] | None = None,
-        body: object = None,
-    ) -> T:
-        given = {key: value for key, value in (query or {}).items() if value is not None}
-        where = "/".join([self._root, *(quote(part, safe="") for part in path)])
-        url = f"{self._base}{where}" + (f"?{urlencode(given)}" if given else "")
+    def _stranger(self, why: str) -> CommandError:
+        return CommandError(f"what answers at {self._base} is no stream manager of this version{why}: check --url")
+
+    def _call(self, method: str, path: tuple[str, ...], query: Mapping[str, str | None] | None, body: object) -> bytes:
+        try:
+            where = "/".join([self._root, *(quote(part, safe="") for part in path)])
+            given = urlencode({key: value for key, value in (query or {}).items() if value is not None})
+            headers = {} if self._token is None else {"Authorization": _header(f"Bearer {self._token}")}
+        except UnicodeEncodeError:
+            raise CommandError("an argument is no text that can be sent: it must be UTF-8", USAGE) from None
+        url = f"{self._base}{where}" + (f"?{given}" if given else "")
         data = None if body is None else json.dumps(body).encode()
-        headers = {"Content-Type": "application/json"} if data else {}
-        if self._token is not None:
-            headers["Authorization"] = f"Bearer {self._token}"
+        if data:
+            headers["Content-Type"] = "application/json"
         request = urllib.request.Request(url, data=data, headers=headers, method=method)  # noqa: S310 - checked above
         try:
             with self._open(request, timeout=TIMEOUT) as response:
-                return read(response.read(_MAX_ANSWER))
+                answer: bytes = response.read(_MAX_ANSWER)
+                return answer
         except urllib.error.HTTPError as error:
             raise CommandError(_refusal(error)) from None
         except (OSError, http.client.HTTPException, ValueError) as error:
@@ -91,10 +107,30 @@ class Api:
             ) from None
 
 
+def _header(value: str) -> str:
+    """Return a header's value as the HTTP library writes it: its bytes are those of UTF-8.
+
+    Raises:
+        UnicodeEncodeError: It has none.
+        CommandError: It would end the header.
+    """
+    if not value.isprintable():
+        raise CommandError("--token has a control character", USAGE)
+    return value.encode().decode("latin-1")
+
+
+def _whole_number(text: str) -> int:
+    """Read a whole number of JSON that other programs can read too (RFC 8259, section 6)."""
+    number = int(text) if len(text) < 20 else 2**63
+    if abs(number) >= 2**63:
+        raise ValueError("a number that is too large")
+    return number
+
+
 def _refusal(error: urllib.error.HTTPError) -> str:
     with error:
         try:
             said = str(json.loads(error.read(64 * 1024))["errorMessage"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             said = f"HTTP {error.code}: is this the URL of a stream manager?"
     return said + (" Give it with --token or SMPROXY_ADMIN_TOKEN." if error.code == 401 else "")

@@ -18,9 +18,9 @@ def describe(event: Event, *, date: bool = False) -> str:
     """Return one readable line for an event of this project, a CloudEvent of one, or any other JSON object."""
     try:
         line = _own(event, date) or _cloud(event, date) or _red5(event, date)
-    except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError):
         line = None
-    return printable(line or json.dumps(event, separators=(",", ":"), ensure_ascii=False)[:MAX_UNKNOWN])
+    return line or json.dumps(event, separators=(",", ":"), ensure_ascii=False)[:MAX_UNKNOWN]
 
 
 def identity(event: Event) -> str | None:
@@ -30,14 +30,12 @@ def identity(event: Event) -> str | None:
 
 
 def clock(ts_ms: float, *, date: bool = False) -> str:
-    """Write Unix milliseconds as local time."""
-    text = datetime.fromtimestamp(ts_ms / 1000).isoformat(sep=" ", timespec="milliseconds")
+    """Write Unix milliseconds as local time; a number that is no time of a calendar is shown as it is."""
+    try:
+        text = datetime.fromtimestamp(ts_ms / 1000).isoformat(sep=" ", timespec="milliseconds")
+    except (ValueError, OverflowError, OSError):
+        return str(ts_ms)
     return text if date else text.partition(" ")[2]
-
-
-def printable(text: str) -> str:
-    """Replace what could act on a terminal."""
-    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _own(event: Event, date: bool) -> str | None:

@@ -11,6 +11,7 @@ from yarl import URL
 
 from smproxy.commands.output import USAGE, CommandError, note
 from smproxy.hooks.sinks.webhook import display_name
+from smproxy.urls import read_url
 
 #: Seconds that the other receiver has to answer.
 TIMEOUT = 10.0
@@ -23,12 +24,12 @@ class Forward:
 
     def __init__(self, url: str, *, verify: bool = True) -> None:
         try:
+            read_url(url, "http", "https")
             self._url = URL(url)
-            usable = self._url.scheme in ("http", "https") and bool(self._url.host)
-        except ValueError:
-            usable = False
-        if not usable:
-            raise CommandError("--forward takes a URL such as http://127.0.0.1:8000/hooks", USAGE)
+        except ValueError as error:
+            raise CommandError(
+                f"--forward: {error}: it takes a URL such as http://127.0.0.1:8000/hooks", USAGE
+            ) from None
         self._name = display_name(self._url)
         self._verify = verify
         self._session: aiohttp.ClientSession | None = None

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from smproxy.commands.answers import Resent, Triggered
 from smproxy.commands.api import DEFAULT_URL, Api
 from smproxy.commands.output import OK, USAGE, CommandError, ReaderGone, note, write
 from smproxy.commands.parse_time import milliseconds
@@ -140,7 +141,9 @@ def _show(arguments: argparse.Namespace) -> int:
         write(_compact(event))
         return OK
     _print_event(event, False)
-    write(json.dumps({key: value for key, value in event.items() if key not in {"id", "deliveries"}}, indent=2))
+    shown = {key: value for key, value in event.items() if key not in {"id", "deliveries"}}
+    for line in json.dumps(shown, indent=2).splitlines():
+        write(line)
     _print_deliveries(event)
     return OK
 
@@ -149,7 +152,7 @@ def _resend(arguments: argparse.Namespace) -> int:
     if (arguments.uuid is None) != arguments.dead:
         raise CommandError("give either the UUID of an event or --dead", USAGE)
     api = _api(arguments)
-    answer = api.call("POST", arguments.uuid or "dead", "resend", query={"sink": arguments.sink})
+    answer = api.call("POST", arguments.uuid or "dead", "resend", shape=Resent, query={"sink": arguments.sink})
     count = int(answer["resent"])
     write(f"{count} {'delivery' if count == 1 else 'deliveries'} will be made again.")
     return OK
@@ -162,7 +165,7 @@ def _trigger(arguments: argparse.Namespace) -> int:
         if not separator or not key:
             raise CommandError(f"--param {pair!r}: it takes KEY=VALUE", USAGE)
         params[key] = None if value == "null" else value
-    event = _api(arguments).call("POST", "trigger", body={"event": arguments.event, "params": params})
+    event = _api(arguments).call("POST", "trigger", shape=Triggered, body={"event": arguments.event, "params": params})
     if arguments.json:
         write(_compact(event))
     else:
@@ -229,19 +232,17 @@ def _print_event(event: dict[str, Any], as_json: bool) -> None:
 
 
 def _print_deliveries(event: dict[str, Any], *, only_dead: bool = False) -> None:
-    from smproxy.commands.describe import clock, printable
+    from smproxy.commands.describe import clock
 
     for delivery in event["deliveries"]:
         if only_dead and delivery["state"] != "dead":
             continue
         tries = delivery["tries"]
         attempts = f"{tries} attempt{'' if tries == 1 else 's'}"
-        write(f"  {printable(delivery['sink'])}: {delivery['state']} after {attempts}")
+        write(f"  {delivery['sink']}: {delivery['state']} after {attempts}")
         for attempt in delivery["attempts"]:
             at = clock(attempt["at"], date=True)
-            write(
-                f"    {at} {attempt['outcome']:<9} {attempt['took_ms']:>5} ms  {printable(attempt['detail'])}".rstrip()
-            )
+            write(f"    {at} {attempt['outcome']:<9} {attempt['took_ms']:>5} ms  {attempt['detail']}".rstrip())
 
 
 def _compact(event: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -52,7 +53,7 @@ def one(data_dir: Path, uuid: str) -> Event:
 @contextlib.contextmanager
 def _journal(data_dir: Path) -> Iterator[JournalReader]:
     path = data_dir / FILE_NAME
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise CommandError(f"{data_dir} has no journal: give --data-dir as you gave it to `smproxy serve`")
     try:
         reader = JournalReader.open(path)

@@ -9,10 +9,10 @@ import os
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from smproxy.commands.output import FAILED, OK, USAGE, CommandError, ReaderGone, note
 from smproxy.signals import ending_signals
+from smproxy.urls import host_name, read_url
 
 if TYPE_CHECKING:
     from smproxy.commands.printer import Inbox
@@ -29,7 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="listen on this webhook socket, for instance ws://localhost:5080/live/webhook?customerScope=acme; "
         "without it, receive POSTs",
     )
-    parser.add_argument("--host", default="127.0.0.1", metavar="HOST", help="address to receive on (default 127.0.0.1)")
+    parser.add_argument(
+        "--host", type=_host, default="127.0.0.1", metavar="HOST", help="address to receive on (default 127.0.0.1)"
+    )
     parser.add_argument("--port", type=_port, default=0, metavar="PORT", help="port to receive on (default a free one)")
     parser.add_argument(
         "--secret", metavar="SECRET", help="verify signatures; or SMPROXY_HOOK_SECRET, which ps does not show"
@@ -73,8 +75,11 @@ async def _listen(arguments: argparse.Namespace, environ: Mapping[str, str]) -> 
     from smproxy.commands.webhook_client import subscribing
 
     by_socket = arguments.url is not None
-    if by_socket and urlsplit(arguments.url).scheme not in ("ws", "wss"):
-        raise CommandError("the URL to listen on starts with ws:// or wss://; without one, POSTs are received", USAGE)
+    if by_socket:
+        try:
+            read_url(arguments.url, "ws", "wss")
+        except ValueError as error:
+            raise CommandError(f"the URL to listen on: {error}; without one, POSTs are received", USAGE) from None
     if by_socket and (arguments.secret is not None or arguments.status is not None):
         raise CommandError(
             "--secret and --status are for POSTs: events on the socket are not signed or answered", USAGE
@@ -132,6 +137,13 @@ def _verdict(inbox: Inbox) -> int:
     failed = inbox.bad or inbox.trouble is not None or (inbox.missing and inbox.timed_out)
     sys.stdout.flush()
     return FAILED if failed else OK
+
+
+def _host(text: str) -> str:
+    try:
+        return host_name(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _port(text: str) -> int:

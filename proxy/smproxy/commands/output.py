@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from smproxy.printable import printable
+
 OK, FAILED, USAGE = 0, 1, 2
 
 
@@ -21,7 +23,7 @@ class ReaderGone(Exception):
 
 
 def write(line: str) -> None:
-    """Write one line to stdout at once.
+    """Write one line to stdout at once; control characters in it are shown.
 
     Raises:
         ReaderGone: nobody reads it.
@@ -29,7 +31,7 @@ def write(line: str) -> None:
     encoding = sys.stdout.encoding or "utf-8"
     try:
         # A terminal that cannot show a character is shown its number.
-        sys.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        sys.stdout.write(printable(line).encode(encoding, "backslashreplace").decode(encoding) + "\n")
         sys.stdout.flush()
     except BrokenPipeError:
         # What is left in the buffer would make the interpreter complain when it exits.
@@ -38,5 +40,5 @@ def write(line: str) -> None:
 
 
 def note(command: str, line: str) -> None:
-    """Write one line to stderr."""
-    print(f"{command}: {line}", file=sys.stderr, flush=True)
+    """Write one line to stderr; control characters in it are shown."""
+    print(f"{command}: {printable(line)}", file=sys.stderr, flush=True)

@@ -13,8 +13,10 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit, urlunsplit
 
+from smproxy.printable import printable
 from smproxy.signals import ending_signals
 from smproxy.testing.errors import Rejected, StreamError
+from smproxy.urls import read_url
 
 DEFAULT_URL = "ws://localhost:5080/streammanager"
 
@@ -53,9 +55,10 @@ def split_url(url: str) -> tuple[SplitResult, dict[str, str]]:
     Raises:
         UsageError: It is not for a WebSocket.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("ws", "wss") or not parts.hostname:
-        raise UsageError("the URL must start with ws:// or wss://, for instance " + DEFAULT_URL)
+    try:
+        parts = read_url(url, "ws", "wss")
+    except ValueError as error:
+        raise UsageError(f"the URL cannot be used: {error}: write for instance {DEFAULT_URL}") from None
     return parts, dict(parse_qsl(parts.query.replace("+", "%2B"), keep_blank_values=True))
 
 
@@ -152,19 +155,19 @@ class Lines:
         self._end_line()
         if self._json:
             print(json.dumps({"event": "error", "message": text}), flush=True)
-        print(f"smproxy {self._command}: {text}", file=sys.stderr, flush=True)
+        print(f"smproxy {self._command}: {printable(text)}", file=sys.stderr, flush=True)
 
     def write(self, record: dict[str, Any], text: str, *, transient: bool = False) -> None:
         """Write a record as JSON, or its text; a transient one gives way to the next."""
         if self._json:
             print(json.dumps(record), flush=True)
         elif transient and self._live_line:
-            sys.stdout.write(f"\r\x1b[K{text}")
+            sys.stdout.write(f"\r\x1b[K{printable(text)}")
             sys.stdout.flush()
             self._open_line = True
         else:
             self._end_line()
-            print(text, flush=True)
+            print(printable(text), flush=True)
 
     def _end_line(self) -> None:
         if self._open_line:

@@ -7,7 +7,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Mapping
 
-from smproxy.commands.describe import Event, describe, identity, printable
+from smproxy.commands.describe import Event, describe, identity
 from smproxy.commands.output import USAGE, CommandError, ReaderGone, write
 
 #: Events that are recognised when they come again.
@@ -47,7 +47,7 @@ class Inbox:
         problem = None if self._verifier is None else self._verifier.problem(body, headers)
         if problem is not None:
             self.bad += 1
-            identifier = printable(headers.get("webhook-id", "without webhook-id"))[:80]
+            identifier = headers.get("webhook-id", "without webhook-id")[:80]
             if not self._as_json:
                 self._write(f"BAD SIGNATURE {identifier}: {problem}")
         return problem
@@ -62,7 +62,7 @@ class Inbox:
             return False
         again = self._again(event)
         if self._as_json:
-            self._write(text if "\n" not in text and "\r" not in text else json.dumps(event))
+            self._write(text if text.isprintable() else json.dumps(event))
         else:
             self._write(describe(event) + (" (again)" if again else ""))
         self.taken += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
 def _make_publisher(args: argparse.Namespace) -> Publisher:
     base, stream, params = _target(args)
     context = trust(args.insecure, base)
-    if args.media is not None and not args.media.is_file():
+    if args.media is not None and not os.path.isfile(args.media):
         raise UsageError(f"--media {args.media}: no such file")
     if args.no_audio and args.no_video:
         raise UsageError("--no-audio and --no-video leave nothing to send")

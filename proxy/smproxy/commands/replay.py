@@ -8,9 +8,9 @@ import math
 import os
 import ssl
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from smproxy.commands.output import FAILED, OK, USAGE, CommandError, ReaderGone, note, write
+from smproxy.urls import read_url
 
 COMMAND = "smproxy replay"
 
@@ -63,9 +63,10 @@ def _run(arguments: argparse.Namespace) -> int:
     from smproxy.testing.session_recording import RecordingError, SessionRecording
 
     given = _parameters(arguments)
-    parts = urlsplit(arguments.url)
-    if parts.scheme not in ("ws", "wss") or not parts.hostname:
-        raise CommandError(f"the URL must start with ws:// or wss://, for instance {DEFAULT_URL}", USAGE)
+    try:
+        read_url(arguments.url, "ws", "wss")
+    except ValueError as error:
+        raise CommandError(f"the URL cannot be used: {error}: write for instance {DEFAULT_URL}", USAGE) from None
     try:
         recording = SessionRecording.read(arguments.file)
         url = recording.url(arguments.url, given)
@@ -76,7 +77,7 @@ def _run(arguments: argparse.Namespace) -> int:
     replay = Replay(recording, url, media=media, timeout=arguments.timeout, ssl=context)
     try:
         outcome = asyncio.run(replay.run())
-    except StreamError as error:
+    except (StreamError, RecordingError) as error:
         raise CommandError(str(error)) from None
     if outcome.difference is not None:
         write(f"different: {outcome.difference}")

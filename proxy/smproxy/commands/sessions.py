@@ -8,8 +8,10 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from smproxy.commands.answers import Entries
 from smproxy.commands.api import DEFAULT_URL, Api
 from smproxy.commands.output import OK, CommandError, ReaderGone, note, write
+from smproxy.manager.views import SessionList, SessionView
 
 COMMAND = "smproxy sessions"
 
@@ -75,7 +77,7 @@ def _list(arguments: argparse.Namespace) -> int:
         "state": arguments.state, "role": arguments.role, "id": arguments.id, "customerScope": arguments.scope,
         "limit": str(arguments.limit),
     }  # fmt: skip
-    answer = _api(arguments).call("GET", query=query)
+    answer = _api(arguments).call("GET", shape=SessionList, query=query)
     for view in reversed(answer["sessions"]):
         write(_compact(view) if arguments.json else _line(view))
     return OK
@@ -84,25 +86,23 @@ def _list(arguments: argparse.Namespace) -> int:
 def _show(arguments: argparse.Namespace) -> int:
     api = _api(arguments)
     number = _chosen(api, arguments.session)
-    view = api.call("GET", number)
-    timeline = api.call("GET", number, "timeline")
+    view = api.call("GET", number, shape=SessionView)
+    timeline = api.call("GET", number, "timeline", shape=Entries)
     if arguments.json:
         write(_compact(view | {"timeline": timeline["entries"]}))
         return OK
-    from smproxy.commands.describe import clock, printable
+    from smproxy.commands.describe import clock
 
     write(_line(view))
     for key, value in view.items():
         if value not in (None, [], False) and key not in {"session", "state", "tracks", "startedAt", "endedAt"}:
-            write(
-                f"  {key:<14} {printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))}"
-            )
+            write(f"  {key:<14} {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")
     for track in view["tracks"]:
         write(f"  {_track(track)}")
     for entry in timeline["entries"]:
         what = f"{entry['from']} → {entry['to']}"
         line = f"  {clock(entry['at'])} {entry['kind']:<9} {what:<18} {entry['title']}  {entry['detail']}"
-        write(printable(line).rstrip())
+        write(line.rstrip())
     return OK
 
 
@@ -117,7 +117,7 @@ def _chosen(api: Api, session: int | None) -> str:
     """Return the number of a session: the given one, or the newest."""
     if session is not None:
         return str(session)
-    newest = api.call("GET", query={"limit": "1"})["sessions"]
+    newest = api.call("GET", shape=SessionList, query={"limit": "1"})["sessions"]
     if not newest:
         raise CommandError("there is no session yet")
     return str(newest[0]["session"])
@@ -136,11 +136,11 @@ def _number(text: str) -> int:
 
 def _line(view: dict[str, Any]) -> str:
     """Return one readable line for a session."""
-    from smproxy.commands.describe import clock, printable
+    from smproxy.commands.describe import clock
 
     why = view["error"] or view["reason"] or ""
     took = f"{view['durationMs'] / _SECONDS:.1f} s"
-    return printable(
+    return (
         f"{clock(view['startedAt'], date=True)} {view['customerScope'] or '-':<8} {view['id'] or '-':<12} "
         f"{view['session']:<16} {view['role']:<10} {view['state']:<12} {took:>8}  {why}"
     ).rstrip()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
         context = trust(args.insecure, base)
         if args.snapshot is not None and args.no_decode:
             raise UsageError("--snapshot needs pictures, which --no-decode leaves out")
-        if args.snapshot is not None and not args.snapshot.absolute().parent.is_dir():
+        if args.snapshot is not None and not os.path.isdir(args.snapshot.absolute().parent):
             raise UsageError(f"--snapshot {args.snapshot}: there is no such directory")
         from smproxy.testing.subscriber import Subscriber  # late: aiortc takes a third of a second to import
 

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 from yarl import URL
 
-from smproxy.commands.describe import identity, printable
+from smproxy.commands.describe import identity
 from smproxy.commands.forward import Forward
 from smproxy.commands.output import USAGE, CommandError
 from smproxy.commands.printer import Inbox
@@ -65,7 +65,7 @@ async def _read(socket: aiohttp.ClientWebSocketResponse, inbox: Inbox, forward: 
             if not inbox.take(message.data):
                 inbox.fail("what the socket sends is no hook")
         elif message.type is aiohttp.WSMsgType.CLOSE:
-            reason = printable(message.extra or "")
+            reason = message.extra or ""
             inbox.fail(f"the stream manager closed the socket with {message.data}" + (f": {reason}" if reason else ""))
         elif message.type is not aiohttp.WSMsgType.BINARY:
             inbox.fail("the connection to the stream manager was lost")

@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from aioice import ice
-from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
+from aiortc import (
+    InvalidStateError,
+    RTCConfiguration,
+    RTCDataChannel,
+    RTCPeerConnection,
+    RTCRtpSender,
+    RTCSessionDescription,
+)
 from aiortc.rtcconfiguration import RTCBundlePolicy
 from aiortc.sdp import candidate_from_sdp
 
@@ -19,6 +26,7 @@ from smproxy.signaling.messages import Candidate
 from smproxy.testing.media import Codec, PacedTrack
 from smproxy.testing.private_names import require_private_names
 from smproxy.testing.sdp_edit import as_browser_offer, receive_nothing
+from smproxy.testing.well_formed import well_formed
 
 LOOPBACK = "127.0.0.1"
 
@@ -55,7 +63,7 @@ class Peer:
     def send(self, text: str) -> None:
         """Send a text on the data channel; ignored when it is not open, as the SDK does."""
         if self._channel is not None and self.channel_open:
-            self._channel.send(text)
+            self._channel.send(well_formed(text))
 
     async def candidate(self, candidate: Candidate) -> None:
         """Add a trickled candidate. One that is malformed or late is dropped, as browsers and SDKs do."""
@@ -63,7 +71,7 @@ class Peer:
             parsed = candidate_from_sdp(candidate.candidate.removeprefix("candidate:"))
             parsed.sdpMid, parsed.sdpMLineIndex = candidate.sdp_mid, candidate.sdp_mline_index
             await self._pc.addIceCandidate(parsed)
-        except (ValueError, IndexError, AssertionError):
+        except (ValueError, IndexError, AssertionError, InvalidStateError):
             return
 
     def mute(self) -> None:

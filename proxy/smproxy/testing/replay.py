@@ -24,6 +24,7 @@ from smproxy.testing.replay_peer import ReplayPeer
 from smproxy.testing.session_recording import (
     OF_MEDIA,
     Frame,
+    RecordingError,
     SessionRecording,
     Via,
     client_says,
@@ -104,6 +105,7 @@ class Replay:
 
         Raises:
             StreamError: the server cannot be reached, or refuses the upgrade.
+            RecordingError: an answer is recorded where the server offers nothing that can be answered.
         """
         outcome = Outcome()
         self._socket = await SignalingSocket.open(self._url, self._ssl)
@@ -175,7 +177,7 @@ class Replay:
             self._candidates = deque(candidates)
             return [_with_sdp(message, sdp)]
         if "handleAnswer" in message:
-            sdp, candidates = await self._peer.answer(self._offer)
+            sdp, candidates = await self._answer(frame)
             self._candidates = deque(candidates)
             return [_with_sdp(message, sdp)]
         if "handleCandidate" in message:
@@ -186,6 +188,14 @@ class Replay:
                     await asyncio.sleep(0.01)
         return [frame.text]
 
+    async def _answer(self, frame: Frame) -> tuple[str, Sequence[Candidate]]:
+        try:
+            return await self._peer.answer(self._offer)
+        except ValueError as error:
+            raise RecordingError(
+                f"line {frame.line}: the recorded answer follows no offer that can be used: {error}"
+            ) from None
+
     def _own_candidates(self, message: dict[str, Any]) -> list[str]:
         """All of our own in place of the first that was recorded; its end of candidates as it was."""
         name = message["handleCandidate"]
@@ -194,7 +204,8 @@ class Replay:
             for each in self._candidates
         ]
         self._candidates.clear()
-        recorded = message.get("data", {}).get("candidate")
+        data = message.get("data")
+        recorded = data.get("candidate") if isinstance(data, dict) else None
         if not (isinstance(recorded, dict) and recorded.get("candidate")):
             texts.append(json.dumps(message))
         return texts

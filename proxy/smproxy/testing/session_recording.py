@@ -71,7 +71,7 @@ class SessionRecording:
         try:
             if path.stat().st_size > _MAX_BYTES:
                 raise RecordingError(f"{path} is too big for a recording")
-            lines = path.read_text(encoding="utf-8").splitlines()
+            lines = path.read_text(encoding="utf-8").split("\n")
         except OSError as error:
             raise RecordingError(f"{path}: {(error.strerror or str(error)).lower()}") from None
         except UnicodeDecodeError:
@@ -92,7 +92,7 @@ class SessionRecording:
             entry = read_object(line)
             if entry.get("kind") == "session":
                 dialed = entry.get("url") if isinstance(entry.get("url"), str) else None
-            elif (frame := _frame(number, entry)) is not None:
+            elif (frame := _read_frame(number, entry)) is not None:
                 frames.append(frame)
             else:
                 raise RecordingError(f"{name}, line {number}: no frame of a session: {line[:60]!r}")
@@ -111,15 +111,21 @@ class SessionRecording:
         A parameter that is given empty is left out. Raises :class:`RecordingError` for one that was removed and is not given.
         """
         place = urlsplit(base)
-        recorded = parse_qsl(urlsplit(self.dialed or "").query.replace("+", "%2B"), keep_blank_values=True)
+        try:
+            dialed = urlsplit(self.dialed or "/streammanager/")
+        except ValueError:
+            raise RecordingError(f"the recording's URL cannot be read: {self.dialed!r}") from None
+        recorded = parse_qsl(dialed.query.replace("+", "%2B"), keep_blank_values=True)
         there = parse_qsl(place.query.replace("+", "%2B"), keep_blank_values=True)
         parameters = dict(recorded) | dict(there) | given
         removed = [key for key, value in parameters.items() if value == REMOVED]
         if removed:
             ways = ", ".join("--password" if key == "password" else f"--param {key}=VALUE" for key in removed)
             raise RecordingError(f"the recording was written without its {', '.join(removed)}: give {ways}")
-        query = "&".join(f"{key}={quote(value, safe='')}" for key, value in parameters.items() if value)
-        path = place.path if place.path.strip("/") else unquote(urlsplit(self.dialed or "/streammanager/").path)
+        query = "&".join(
+            f"{key}={quote(value, safe='', errors='replace')}" for key, value in parameters.items() if value
+        )
+        path = place.path if place.path.strip("/") else unquote(dialed.path)
         return urlunsplit((place.scheme, place.netloc, path, query, ""))
 
 
@@ -142,7 +148,7 @@ def server_says(text: str) -> str | None:
     if "isAvailable" in message:
         return f"isAvailable {json.dumps(message['isAvailable'])}"
     data = message.get("data")
-    if OF_OTHERS.intersection((message.get("type"), _code(message), *message)):
+    if OF_OTHERS.intersection((str(message.get("type")), _code(message), *message)):
         return None
     if not isinstance(data, dict):
         return f"a message with {', '.join(sorted(message)) or 'nothing that can be read'}"
@@ -175,6 +181,13 @@ def _code(message: dict[str, Any]) -> str | None:
     data = message.get("data")
     code = data.get("code") if isinstance(data, dict) else None
     return code if isinstance(code, str) else None
+
+
+def _read_frame(number: int, entry: dict[str, Any]) -> Frame | None:
+    try:
+        return _frame(number, entry)
+    except RecursionError:
+        return None
 
 
 def _frame(number: int, entry: dict[str, Any]) -> Frame | None:

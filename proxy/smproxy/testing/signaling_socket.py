@@ -13,6 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 
 from smproxy import __version__
 from smproxy.testing.errors import PublishError, PublishRejected, Rejected, StreamError
+from smproxy.testing.well_formed import well_formed
 
 #: Seconds that the closing handshake may take.
 _CLOSE_TIMEOUT = 2.0
@@ -56,7 +57,7 @@ class SignalingSocket:
             )
         except InvalidStatus as refusal:
             raise rejected(f"HTTP {refusal.response.status_code}", _words(bytes(refusal.response.body))) from None
-        except (OSError, InvalidHandshake, EOFError) as error:
+        except (OSError, InvalidHandshake, EOFError, ValueError) as error:
             where = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'wss' else 80)}"
             raise failed(f"cannot connect to {where}: {error}") from error
         return cls(connection)
@@ -83,7 +84,7 @@ class SignalingSocket:
     async def send(self, text: str) -> None:
         """Send a text frame; into a closed socket it is lost, as in a browser."""
         try:
-            await self._connection.send(text)
+            await self._connection.send(well_formed(text))
         except ConnectionClosed:
             return
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, urlunsplit
+
+from smproxy.urls import read_url
 
 #: A value of ``connectionParams``; JavaScript's spelling of it goes on the wire.
 ParamValue = str | int | float | bool | None
@@ -23,9 +25,10 @@ def signaling_url(base: str, stream: str, params: Mapping[str, ParamValue] | Non
     Raises:
         ValueError: ``base`` is not a ws or wss URL, or a browser could not dial the result.
     """
-    parts = urlsplit(base)
-    if parts.scheme not in ("ws", "wss") or not parts.hostname:
-        raise ValueError("the URL must look like ws://host:port/streammanager")
+    try:
+        parts = read_url(base, "ws", "wss")
+    except ValueError as error:
+        raise ValueError(f"the URL must look like ws://host:port/streammanager: {error}") from None
     if parts.fragment or "#" in stream:
         raise ValueError("'#' starts a fragment, which a WebSocket URL cannot have")
     path = parts.path if parts.path.endswith("/") else parts.path + "/"

@@ -11,6 +11,7 @@ from smproxy.hooks.sink import Sink
 from smproxy.hooks.sinks.signature import Signer
 from smproxy.hooks.sinks.webhook import DEFAULT_TIMEOUT, WebhookSink
 from smproxy.signaling.clock import Clock
+from smproxy.urls import read_url
 
 _WEBHOOK_SCHEMES = ("http", "https")
 _NATS_SCHEMES = ("nats", "tls")
@@ -56,19 +57,14 @@ def parse_hook_uri(
 
 
 def _read(uri: str) -> URL:
-    if not uri.isprintable() or " " in uri:
-        raise _bad(uri, "it contains a space or a control character")
     try:
-        url = URL(uri)
-        host, port = url.host, url.explicit_port
+        read_url(uri, *_WEBHOOK_SCHEMES, *_NATS_SCHEMES)
     except ValueError as error:
-        # The library's text may quote what it could not read, which may be a part of a password.
-        raise _bad(uri, "bad port" if "port" in str(error).lower() else "bad or missing host") from None
-    if not host:
-        raise _bad(uri, "it has no host")
-    if port == 0:
-        raise _bad(uri, "bad port")
-    return url
+        raise _bad(uri, str(error)) from None
+    try:
+        return URL(uri)
+    except ValueError:  # the library's text may quote a part of a password
+        raise _bad(uri, "it cannot be read") from None
 
 
 def _printable(text: str) -> str:

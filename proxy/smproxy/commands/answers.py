@@ -1,0 +1,34 @@
+"""What the commands need of an instance's answers, beside the views of the control API."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Entry(msgspec.Struct, rename={"by": "from"}):
+    """One line of a session's timeline; ``at`` in Unix milliseconds."""
+
+    at: int
+    kind: str
+    by: str
+    to: str
+    title: str
+    detail: str
+
+
+class Entries(msgspec.Struct):
+    """The timeline of a session."""
+
+    entries: list[Entry]
+
+
+class Resent(msgspec.Struct):
+    """How many deliveries will be made again."""
+
+    resent: int
+
+
+class Triggered(msgspec.Struct):
+    """An event that was made up."""
+
+    uuid: str
