@@ -229,7 +229,8 @@ class RelayedConnection:
             leg.write(reader.feed(rest))
             leg.report_messages()
             if reader.close_frame:  # the frame under way was a Close frame
-                peer.close_sent, peer.pending_close = True, b""
+                peer.close_sent = True
+                peer.drop_pending_close(self._context.boundaries)
             elif not reader.to_boundary:
                 peer.send_pending_close(self._context.boundaries)
         if data:

@@ -176,8 +176,9 @@ class Leg(asyncio.Protocol):
 
     def drop_pending_close(self, boundaries: Deadlines) -> None:
         """Forget a Close frame that waits for a frame boundary."""
-        self.pending_close = b""
-        boundaries.stop(self)
+        if self.pending_close:
+            self.pending_close = b""
+            boundaries.stop(self)
 
     def send_eof(self) -> None:
         """Send a FIN after what was written; over TLS close the connection."""
