@@ -1,12 +1,13 @@
 """Checks that the documentation agrees with the code; ``--write`` brings the generated parts up to date.
 
 Checked: the README's option table holds every option of ``smproxy serve --help`` with its default and its words, the diagram
-of a session's life is that of the transition table, the table of faults is that of their kinds, and every relative link of
-README and docs leads to a file.
+of a session's life is that of the transition table, the table of faults is that of their kinds, what is shown of their code
+is the code, and every relative link of README and docs leads to a file.
 """
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
 from collections.abc import Callable
@@ -14,8 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smproxy.cli import make_parser
+from smproxy.faults.admission_fault import AdmissionFault
 from smproxy.faults.catalog import KINDS
+from smproxy.faults.hook_fault import HookDelivery, HookFault
+from smproxy.faults.media_fault import MediaFault, MediaPeer
+from smproxy.faults.origin_fault import FaultyOrigin, OriginFault
 from smproxy.faults.parameter import AnyParameter
+from smproxy.faults.signaling_fault import SignalingFault, SignalingSession
 from smproxy.options import OPTIONS, Option
 from smproxy.settings import default_of
 from smproxy.signaling.session import TABLE, Phase, Step
@@ -87,7 +93,45 @@ def _fault_parameter(parameter: AnyParameter) -> str:
     return f"`{parameter.name}={default}` {parameter.help} ({parameter.allowed})"
 
 
+def fault_example() -> str:
+    """Show the file of one fault."""
+    code = (ROOT / "proxy/smproxy/faults/signaling/no_trickle_completed.py").read_text()
+    return f"```python\n{code.strip()}\n```"
+
+
+def fault_layers() -> str:
+    """Write what faults of each layer can override, and what they can do."""
+    layers = (
+        (AdmissionFault, None, "refuses a connection"),
+        (SignalingFault, ("session", SignalingSession), "one connection's messages"),
+        (MediaFault, ("peer", MediaPeer), "one client's media, at the origin"),
+        (OriginFault, ("origin", FaultyOrigin), "all sessions of an origin"),
+        (HookFault, ("delivery", HookDelivery), "the delivery of hooks"),
+    )
+    lines = ["| class | acts on | may define | may use |", "| --- | --- | --- | --- |"]
+    for layer, uses, what in layers:
+        module = layer.__module__.rpartition(".")[2]
+        used = (
+            "" if uses is None else "<br>".join(f"`self.{uses[0]}.{name}`: {text}" for name, text in _members(uses[1]))
+        )
+        defined = "<br>".join(f"`{name}`: {text}" for name, text in _members(layer))
+        lines.append(f"| `{layer.__name__}` in `faults/{module}.py` | {what} | {defined} | {used} |")
+    return "\n".join(lines)
+
+
+def _members(owner: type) -> list[tuple[str, str]]:
+    """Return the public methods and properties of a class, each with the first sentence about it."""
+    found = []
+    for name, value in vars(owner).items():
+        if not name.startswith("_") and (inspect.isfunction(value) or isinstance(value, property)):
+            text = (value.__doc__ or "").partition("\n")[0]
+            found.append((name, text.rstrip(".").replace("``", "`")))
+    return found
+
+
 GENERATED = (
+    Generated("docs/add-a-fault.md", "example", fault_example),
+    Generated("docs/add-a-fault.md", "layers", fault_layers),
     Generated("README.md", "options", option_table),
     Generated("docs/architecture.md", "session life", life_diagram),
     Generated("docs/faults.md", "faults", fault_table),
