@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from smproxy.faults import Room
+from smproxy.faults import Layer
 from smproxy.faults.catalog import KINDS
 from smproxy.simulator import Simulator
 
@@ -77,7 +77,7 @@ def promised(text: str) -> tuple[str, str]:
 async def test_publish_does_what_the_documentation_says(simulator: Simulator, open_page: OpenPage) -> None:
     """With every fault of signaling, media and origin ``publish()`` rejects, resolves or stays pending as documented."""
     page = await open_page()
-    kinds = [kind.name for kind in KINDS.values() if kind.room is not Room.HOOKS]
+    kinds = [kind.name for kind in KINDS.values() if kind.layer is not Layer.HOOKS]
     # Those that stay pending wait for one another only.
     kinds.sort(key=lambda name: promised(name)[0] == "stays pending")
     for begin in range(0, len(kinds), 6):
