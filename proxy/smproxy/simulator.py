@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from smproxy.addresses import network_names, url_host
 from smproxy.certificates import CertificateFiles, self_signed, server_context
 from smproxy.faults import FaultRegistry
-from smproxy.hooks.broadcast import Interceptor
+from smproxy.hooks.broadcast import HookBroadcast
 from smproxy.hooks.dispatcher import Hub
 from smproxy.hooks.event import EventFactory
 from smproxy.hooks.journal import FILE_NAME, Journal, JournalError, Retention
@@ -193,10 +193,10 @@ class Simulator:
     async def start(self) -> None:
         """Start everything, from the sinks up to the ports, which open last."""
         async with AsyncExitStack() as stack:
-            interceptor = Interceptor()
+            broadcast = HookBroadcast()
             events = EventFactory(node=self.settings.node, clock=self._clock, rng=self._stream("events"))
-            self._hub = hub = await self._start_hub(stack, interceptor, events)
-            self._manager = manager = self._make_manager(hub, interceptor, events)
+            self._hub = hub = await self._start_hub(stack, broadcast, events)
+            self._manager = manager = self._make_manager(hub, broadcast, events)
             stack.push_async_callback(manager.stop)
             for address in self.settings.origin:
                 manager.registry.attach(_external(address))
@@ -213,7 +213,7 @@ class Simulator:
         """Refuse what is new, end what lives with its hooks, deliver them for at most ``flush`` seconds."""
         await self._running.aclose()
 
-    async def _start_hub(self, stack: AsyncExitStack, interceptor: Interceptor, events: EventFactory) -> Hub:
+    async def _start_hub(self, stack: AsyncExitStack, broadcast: HookBroadcast, events: EventFactory) -> Hub:
         """Start the journal and what reads from it; what a process before this one left unfinished is ended first."""
         settings = self.settings
         path = None if settings.in_memory else settings.data_dir / FILE_NAME
@@ -237,7 +237,7 @@ class Simulator:
                 clock=self._clock,
                 rng=self._stream("delivery"),
                 profile=PROFILES[settings.hook_retries],
-                taps=[disturbed.tap([interceptor] if self._hook_log is None else [interceptor, self._hook_log])],
+                taps=[disturbed.tap([broadcast] if self._hook_log is None else [broadcast, self._hook_log])],
                 journal=journal,
             )
             stack.push_async_callback(hub.stop, self._flush)
@@ -248,11 +248,12 @@ class Simulator:
             raise SettingsError(str(error)) from None
         return hub
 
-    def _make_manager(self, hub: Hub, interceptor: Interceptor, events: EventFactory) -> Manager:
+    def _make_manager(self, hub: Hub, broadcast: HookBroadcast, events: EventFactory) -> Manager:
         settings = self.settings
         disabled_by = None if settings.proxy_enabled else f"proxy.enabled in {settings.config}"
         manager_settings = ManagerSettings(
             host=settings.host,
+            names=settings.tls_host,
             port=settings.port,
             tls_port=settings.tls_port,
             tls_context=self._tls_context(),
@@ -273,7 +274,7 @@ class Simulator:
         return Manager(
             manager_settings,
             hub=hub,
-            interceptor=interceptor,
+            broadcast=broadcast,
             events=events,
             clock=self._clock,
             rng=self._stream("manager"),

@@ -11,15 +11,17 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
-from smproxy.hooks.broadcast import Interceptor
+from smproxy.hooks.broadcast import HookBroadcast
 from smproxy.hooks.dispatcher import Hub
 from smproxy.hooks.event import EventFactory
 from smproxy.hooks.journal import FILE_NAME, Journal
 from smproxy.hooks.sinks.uris import parse_hook_uri
 from smproxy.hooks.trigger import Trigger
+from smproxy.manager.access import AccessRule
 from smproxy.manager.rest.errors import make_middleware
 from smproxy.manager.rest.hooks import HookRoutes
 from smproxy.manager.rest.metrics import MetricsRoutes
+from smproxy.manager.rest.places import Places
 from smproxy.manager.rest.webhook_socket import webhook_socket
 from smproxy.manager.sessions import Sessions
 from smproxy.signaling.clock import Clock
@@ -34,7 +36,8 @@ class HookApi:
     http: aiohttp.ClientSession
     url: str
     hub: Hub
-    interceptor: Interceptor
+    broadcast: HookBroadcast
+    sockets: Places
 
     @property
     def journal(self) -> Journal:
@@ -65,25 +68,25 @@ async def hook_api(
     """Serve; ``data_dir`` ``None``: the journal is in memory."""
     clock, rng = Clock(), random.Random()
     journal = await Journal.start(None if data_dir is None else data_dir / FILE_NAME, clock=clock)
-    interceptor = Interceptor()
+    broadcast, sockets = HookBroadcast(), Places("listeners on the webhook socket")
     hub = await Hub.start(
         [parse_hook_uri(uri) for uri in sinks],
-        clock=clock, rng=rng, profile=QUICK, taps=[interceptor], journal=journal,
+        clock=clock, rng=rng, profile=QUICK, taps=[broadcast], journal=journal,
     )  # fmt: skip
     trigger = Trigger(hub, events=EventFactory(node=1, clock=clock, rng=rng), rng=rng)
     sessions = Sessions(lambda *_: None, clock=clock, rng=rng)
-    app = web.Application(middlewares=[make_middleware(clock)])
-    app.add_routes(HookRoutes(hub, trigger, token).routes())
-    app.add_routes(MetricsRoutes(hub, sessions, interceptor).routes())
-    app.add_routes([web.get("/{app:.+}/webhook", webhook_socket(interceptor, journal))])
+    app = web.Application(middlewares=[make_middleware(clock, AccessRule(token))])
+    app.add_routes(HookRoutes(hub, trigger).routes())
+    app.add_routes(MetricsRoutes(hub, sessions, broadcast, sockets).routes())
+    app.add_routes([web.get("/{app:.+}/webhook", webhook_socket(broadcast, journal, places=sockets))])
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", port).start()
         async with aiohttp.ClientSession() as http:
-            yield HookApi(http, f"http://127.0.0.1:{runner.addresses[0][1]}", hub, interceptor)
+            yield HookApi(http, f"http://127.0.0.1:{runner.addresses[0][1]}", hub, broadcast, sockets)
     finally:
-        await interceptor.close()
+        await broadcast.close()
         await runner.cleanup()
         await hub.stop(0.0)
         await journal.stop()

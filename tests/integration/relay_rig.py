@@ -1,4 +1,4 @@
-"""A front, a relay and an HTTP server on a real port, with observers that remember, for the tests of the relay."""
+"""A listener, a relay and an HTTP server on a real port, with observers that remember, for the tests of the relay."""
 
 from __future__ import annotations
 
@@ -15,9 +15,13 @@ from typing import Any
 import pytest
 import uvloop
 from aiohttp import web
-from smproxy.manager.listener import Front
+from smproxy.manager.access import AccessRule
+from smproxy.manager.aiohttp_protocol import HttpProtocol
+from smproxy.manager.deadlines import HttpTimes
+from smproxy.manager.listener import Listener
 from smproxy.manager.relay import OriginFilter, Relay, RelayedConnection, RelayEnd, RelayLimits
 from smproxy.manager.relay.observer import TranscriptWriter
+from smproxy.manager.rest.errors import make_middleware
 from smproxy.manager.upgrade import UpgradeRequest
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.messages import ClientMessage, ServerMessage
@@ -97,7 +101,7 @@ class Rig:
     """What is running."""
 
     port: int
-    front: Front
+    listener: Listener
     relay: Relay
     heard: list[Heard] = field(default_factory=list)
     connections: list[RelayedConnection] = field(default_factory=list)
@@ -148,9 +152,10 @@ async def rig(
     upgrade: Callable[[UpgradeRequest], None] | None = None,
     target: str = "/live/?id=s",
     headers: dict[str, str] | None = None,
-    **front_options: Any,
+    times: HttpTimes = HttpTimes(),  # noqa: B008 - immutable
+    **listener_options: Any,
 ) -> AsyncIterator[Rig]:
-    """Run a front and a relay to one origin."""
+    """Run a listener and a relay to one origin."""
     # nothing in a test may rest on the time-out that cuts a session which does not finish closing, unless it sets it
     relay = Relay(limits=limits or RelayLimits(close_timeout=60), clock=Clock(), rng=random.Random(1))
 
@@ -172,9 +177,9 @@ async def rig(
         )
 
     async def take_over(request: web.Request) -> web.StreamResponse:
-        return front.takeover(request)
+        return listener.takeover(request)
 
-    app = web.Application()
+    app = web.Application(middlewares=[make_middleware(Clock(), AccessRule())])
     app.router.add_route("*", PATH, take_over)
     app.router.add_post("/rest", echo_body)
     app.router.add_get("/rest", echo_body)
@@ -182,15 +187,17 @@ async def rig(
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     assert runner.server is not None
-    front = Front(
-        http=runner.server,
+    http, clock = runner.server, Clock()
+    listener = Listener(
+        http=lambda phases: HttpProtocol(http, phases, clock=clock, linger=times.linger),
+        times=times,
         is_proxy_path=lambda path: path.rstrip("/") == PATH,
         upgrade=upgrade or open_session,
-        clock=Clock(),
-        **front_options,
+        clock=clock,
+        **listener_options,
     )
-    server = await asyncio.get_running_loop().create_server(front, "127.0.0.1", 0, ssl=server_ssl)
-    running = Rig(server.sockets[0].getsockname()[1], front, relay)
+    server = await asyncio.get_running_loop().create_server(listener, "127.0.0.1", 0, ssl=server_ssl)
+    running = Rig(server.sockets[0].getsockname()[1], listener, relay)
     try:
         yield running
     finally:
@@ -200,9 +207,9 @@ async def rig(
                 await writer.wait_closed()
         server.close()
         await relay.stop(timeout=2)
-        await front.stop()
+        await listener.stop()
         await runner.cleanup()
-        await eventually(lambda: front.connections == 0, 5, "connections are left")
+        await eventually(lambda: listener.connections == 0, 5, "connections are left")
         await server.wait_closed()
         assert not relay.connections
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import aiohttp
-import pytest
-import smproxy.manager.dashboard_events
+from smproxy.manager.rest.places import LIMIT
 from smproxy.simulator import Simulator
 from smproxy.testing import WebhookReceiver
 
@@ -110,7 +109,7 @@ async def test_token(start_simulator: StartSimulator) -> None:
 async def test_nothing_is_gathered_for_nobody(start_simulator: StartSimulator) -> None:
     """The last listener that leaves takes the watchers and the clock with it."""
     simulator = await start_simulator()
-    feed, taps = simulator.manager.feed, simulator.hub._taps
+    feed, taps = simulator.manager.dashboard_events, simulator.hub._taps
     async with follow(simulator) as one, follow(simulator) as other:
         await one.until(lambda name, _: name == "ready")
         await other.until(lambda name, _: name == "ready")
@@ -130,37 +129,37 @@ async def test_stop(start_simulator: StartSimulator) -> None:
         await stopping
 
 
-async def test_slow_listener_is_dropped(start_simulator: StartSimulator, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_slow_listener_is_dropped(start_simulator: StartSimulator) -> None:
     """Who is too far behind is dropped, and comes back for the whole picture; others go on."""
-    monkeypatch.setattr(smproxy.manager.dashboard_events, "MAX_BEHIND", 10_000)
     simulator = await start_simulator()
-    feed = simulator.manager.feed
-    slow, quick = feed.subscribe(), feed.subscribe()
+    feed = simulator.manager.dashboard_events
+    feed._frames._limit = 10_000
     async with aiohttp.ClientSession() as http:
-        while not slow.dropped:
-            assert not quick.dropped
-            event = {"event": "connected", "params": {"id": "cam-1"}}
-            async with http.post(f"{simulator.rest_url}/api/v1/hooks/trigger", json=event) as response:
-                assert response.status == 200
-            assert await quick.take(scaled(5))
-    assert await slow.take(1) is None
-    assert feed.listeners == 1
-    quick.close()
-    assert feed.listeners == 0
+        with feed.listen() as slow:
+            with feed.listen() as quick:
+                while not slow.dropped:
+                    assert not quick.dropped
+                    event = {"event": "connected", "params": {"id": "cam-1"}}
+                    async with http.post(f"{simulator.rest_url}/api/v1/hooks/trigger", json=event) as response:
+                        assert response.status == 200
+                    assert await quick.batch(scaled(5))
+            assert await slow.batch(1) is None
+            assert feed.listeners == 1
+        assert feed.listeners == 0
 
 
-async def test_listener_that_never_reads(start_simulator: StartSimulator, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_listener_that_never_reads(start_simulator: StartSimulator) -> None:
     """Who asks for the feed and reads nothing of it is dropped with its connection, which would else be there for ever."""
-    monkeypatch.setattr(smproxy.manager.dashboard_events, "MAX_BEHIND", 1_000_000)
     simulator = await start_simulator()
-    feed = simulator.manager.feed
+    feed = simulator.manager.dashboard_events
+    feed._frames._limit = 1_000_000
     _, writer = await asyncio.open_connection("127.0.0.1", simulator.port, limit=1000)
     writer.write(b"GET /api/v1/feed HTTP/1.1\r\nHost: localhost\r\n\r\n")
     await eventually(lambda: feed.listeners == 1)
     assert connections() == 1
 
     def dropped() -> bool:
-        feed._send(b"x" * 500_000)  # what the buffers of two sockets hold, and then some
+        feed._frames.send(b"x" * 500_000)  # what the buffers of two sockets hold, and then some
         return feed.listeners == 0
 
     await eventually(dropped)
@@ -173,12 +172,12 @@ def connections() -> int:
     return sum("RequestHandler.start" in repr(task.get_coro()) for task in asyncio.all_tasks())
 
 
-async def test_too_many_listeners(start_simulator: StartSimulator, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_too_many_listeners(start_simulator: StartSimulator) -> None:
     """Above the limit a listener is turned away in words."""
-    monkeypatch.setattr(smproxy.manager.dashboard_events, "MAX_LISTENERS", 1)
     simulator = await start_simulator()
-    async with follow(simulator) as feed, aiohttp.ClientSession() as http:
-        await feed.until(lambda name, _: name == "ready")
+    async with AsyncExitStack() as stack, aiohttp.ClientSession() as http:
+        for _ in range(LIMIT):
+            await stack.enter_async_context(follow(simulator))
         async with http.get(f"{simulator.rest_url}/api/v1/feed") as response:
             assert response.status == 503
-            assert "close a dashboard" in (await response.json())["errorMessage"]
+            assert "100 dashboards" in (await response.json())["errorMessage"]

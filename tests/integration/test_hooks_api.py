@@ -34,20 +34,21 @@ async def test_list_and_filters(tmp_path: Path) -> None:
         events = [hook_event(7, 1), hook_event(7, 2, state="connected"), hook_event(8, 1, "other")]
         for event in events:
             api.hub.publish(event)
-        listed = await api.get()
+        listed = (await api.get())["hooks"]
         assert [body(event)["uuid"] for event in listed] == [event.uuid for event in events]
         assert list(listed[0])[:2] == ["id", "uuid"]
         ids = [event["id"] for event in listed]
         assert ids == sorted(ids)
         at = listed[0]["ts"]
         for query, wanted in (
-            ({"scope": "other"}, [2]), ({"id": "cam-1"}, [0, 1, 2]), ({"id": "cam-2"}, []), ({"session": 7}, [0, 1]),
+            ({"customerScope": "other"}, [2]), ({"customerscope": "other"}, [2]),
+            ({"id": "cam-1"}, [0, 1, 2]), ({"id": "cam-2"}, []), ({"session": 7}, [0, 1]),
             ({"event": "session"}, [0, 1, 2]), ({"event": "peer"}, []), ({"state": "connected"}, [1]),
             ({"since": at}, [0, 1, 2]), ({"since": at + 1}, []), ({"until": at - 1}, []), ({"after": ids[0]}, [1, 2]),
             ({"before": ids[2]}, [0, 1]), ({"limit": 2}, [0, 1]), ({"limit": 1, "newest": "true"}, [2]),
-            ({"session": 7, "state": "connected", "scope": "acme"}, [1]), ({"dead": "true"}, []),
+            ({"session": 7, "state": "connected", "customerScope": "acme"}, [1]), ({"dead": "true"}, []),
         ):  # fmt: skip
-            assert await api.get(**query) == [listed[number] for number in wanted], query
+            assert (await api.get(**query))["hooks"] == [listed[number] for number in wanted], query
 
 
 async def test_show_tells_every_attempt(tmp_path: Path) -> None:
@@ -62,7 +63,7 @@ async def test_show_tells_every_attempt(tmp_path: Path) -> None:
         assert (delivery["sink"], delivery["state"], delivery["tries"]) == (receiver.url, "delivered", 2)
         first, second = delivery["attempts"]
         assert (first["outcome"], first["detail"], second["outcome"]) == ("retry", "HTTP 503", "delivered")
-        assert all(attempt["took_ms"] >= 0 and attempt["at"] > 0 for attempt in delivery["attempts"])
+        assert all(attempt["tookMs"] >= 0 and attempt["at"] > 0 for attempt in delivery["attempts"])
         assert (await api.call("GET", "/00000000-0000-7000-8000-000000000000"))[0] == 404
 
 
@@ -72,21 +73,21 @@ async def test_dead_letters_are_listed_and_sent_again(tmp_path: Path) -> None:
         events = [await trigger(api, state) for state in ("connected", "peer_joined", "disconnected")]
         await receiver.wait_for_count(3)
         await eventually(lambda: api.hub.status()[0].dead == 3)
-        dead = await api.get("/dead")
+        dead = (await api.get("/dead"))["hooks"]
         assert [body(event) for event in dead] == events
         assert dead[0]["deliveries"][0]["state"] == "dead"
         assert dead[0]["deliveries"][0]["attempts"][0]["detail"] == "HTTP 400"
-        assert await api.get(dead="true", state="connected") == [{"id": dead[0]["id"], **events[0]}]
+        assert (await api.get(dead="true", state="connected"))["hooks"] == [{"id": dead[0]["id"], **events[0]}]
         receiver.respond = 204
         assert await api.call("POST", f"/{events[0]['uuid']}/resend") == (200, {"resent": 1})
         await receiver.wait_for_count(4)
         assert receiver.hooks[3].body == receiver.hooks[0].body
         await eventually(lambda: api.hub.status()[0].delivered == 1)
-        assert len(await api.get("/dead")) == 2
+        assert len((await api.get("/dead"))["hooks"]) == 2
         assert await api.call("POST", "/dead/resend", params={"sink": receiver.url}) == (200, {"resent": 2})
         await receiver.wait_for_count(6)
         await eventually(lambda: api.hub.status()[0].delivered == 3)
-        assert await api.get("/dead") == []
+        assert await api.get("/dead") == {"hooks": []}
         assert (await api.call("POST", "/dead/resend")) == (200, {"resent": 0})
 
 
@@ -97,7 +98,7 @@ async def test_sinks(tmp_path: Path) -> None:
         async with hook_api(tmp_path, sinks=[uri]) as api:
             await trigger(api, "session")
             await eventually(lambda: api.hub.status()[0].delivered == 1)
-            (sink,) = await api.get("/sinks")
+            (sink,) = (await api.get("/sinks"))["sinks"]
             assert (sink["delivered"], sink["backlog"], sink["dead"], sink["disabled"]) == (1, 0, 0, False)
             assert "***@127.0.0.1" in sink["name"]
 
@@ -106,7 +107,8 @@ async def test_errors() -> None:
     """A bad parameter, body, uuid or sink is a 4xx that says what is right."""
     async with hook_api() as api:
         for method, path, status, part in (
-            ("GET", "?scop=x", 400, "scope"), ("GET", "?limit=0", 400, "from 1 to 1000"), ("GET", "?limit=1001", 400, "1000"),
+            ("GET", "?scope=x", 400, "customerScope"),
+            ("GET", "?limit=0", 400, "from 1 to 1000"), ("GET", "?limit=1001", 400, "1000"),
             ("GET", "?session=x", 400, "session"), ("GET", "?since=%C2%B2", 400, "since"),
             ("GET", "?after=99999999999999999999", 400, "after"), ("GET", "?dead=perhaps", 400, "true nor false"),
             ("GET", "/nothing", 404, "nothing"), ("POST", "/nothing/resend", 404, "nothing"),
@@ -131,10 +133,10 @@ async def test_token() -> None:
                 status, answer = await api.call(method, path, **options)  # type: ignore[arg-type]
                 assert status == 401, (method, path)
                 assert "hush" not in json.dumps(answer)
-        assert await api.get(accessToken="hush") == []
+        assert await api.get(accessToken="hush") == {"hooks": []}
         headers = {"Authorization": "Bearer hush"}
         assert (await api.call("POST", "/trigger", json={"event": "peer"}, headers=headers))[0] == 200
-        assert len(await api.get(accessToken="hush")) == 1
+        assert len((await api.get(accessToken="hush"))["hooks"]) == 1
 
 
 async def test_trigger_goes_to_everybody() -> None:
@@ -149,7 +151,7 @@ async def test_trigger_goes_to_everybody() -> None:
                 hook = await receiver.wait_for(lambda hook, uuid=event["uuid"]: hook.uuid == uuid)
                 assert hook.event == event
                 assert json.loads(await socket.receive_str(timeout=5)) == event
-        assert [body(event) for event in await api.get()] == receiver.events
+        assert [body(event) for event in (await api.get())["hooks"]] == receiver.events
         assert len({event["payload"]["session"] for event in receiver.events}) == len(NAMES)
 
 

@@ -47,7 +47,8 @@ async def test_filters(tmp_path: Path) -> None:
     known = await fill(tmp_path / "data", 2500)
     for arguments, wanted in (
         (["--limit", "2"], known[-2:]), ([], known[-100:]), (["--limit", "2400"], known[-2400:]),
-        (["--scope", "other", "--limit", "2"], [known[2497], known[2499]]), (["--id", "nobody"], []), (["--session", "8"], []),
+        (["--customer-scope", "other", "--limit", "2"], [known[2497], known[2499]]),
+        (["--id", "nobody"], []), (["--session", "8"], []),
         (["--event", "peer"], []), (["--state", "connecting", "--limit", "1"], known[-1:]),
         (["--since", "1790000000123", "--limit", "1"], known[-1:]), (["--since", "1m"], []), (["--until", "2020-01-01"], []),
         (["--since", "2026-09-01", "--until", "2026-10-01T00:00:00Z", "--limit", "3"], known[-3:]),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from smproxy.hooks.broadcast import Interceptor
+from smproxy.hooks.broadcast import HookBroadcast
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.payloads import PeerPayload, WebSocketPayload
 from websockets.asyncio.client import ClientConnection, connect
@@ -52,7 +52,7 @@ async def test_since_a_uuid(tmp_path: Path, on_disk: bool) -> None:
             uuids += publish(api, 2101)
             assert [event["uuid"] for event in await receive(client, 1)] == uuids[-1:]
         async with connect(f"{api.socket_url}?since={uuids[-1]}") as client:
-            await eventually(lambda: api.interceptor.listeners == 1)
+            await eventually(lambda: api.broadcast.listeners == 1)
             (uuid,) = publish(api, 2102)
             assert [event["uuid"] for event in await receive(client, 1)] == [uuid]
 
@@ -72,7 +72,7 @@ async def test_since_a_time_with_filters(tmp_path: Path) -> None:
             connect(f"{api.socket_url}?since=9999999999999&event=peer") as later,
         ):
             assert [event["seq"] for event in await receive(everything, 3)] == [1, 2, 1]
-            await eventually(lambda: api.interceptor.listeners == 5)
+            await eventually(lambda: api.broadcast.listeners == 5)
             await api.journal.flush()
             api.hub.publish(_websocket())
             publish(api, 2, session=8, scope="other")
@@ -91,15 +91,18 @@ async def test_refusals(tmp_path: Path) -> None:
         for query, part in (
             ("since=01a0c450-6c7b-74fc-9ca0-31087ea7cdc5", "does not have this event"),
             ("since=yesterday", "uuid of an event or Unix time"),
-            ("since=", "uuid of an event or Unix time"),
+            ("since=", "no value"),
+            ("customerScope=", "no value"),
+            ("scope=acme", "customerScope"),
+            ("event=peer&event=session", "twice"),
             ("event=session,meeting", "'meeting'"),
-            (f"event={'x' * 500}", "unknown"),
+            (f"event={'x' * 500}", "event="),
         ):
             code, reason = await closed(f"{api.socket_url}?{query}")
             assert code == 1008
             assert part in reason
-        await eventually(lambda: api.interceptor.listeners == 0)
-    async with serving(Interceptor()) as (url, _):
+        await eventually(lambda: api.broadcast.listeners == 0)
+    async with serving(HookBroadcast()) as (url, _):
         assert await closed(url + "?since=0") == (1008, "since: there is no journal to replay from")
 
 
@@ -119,7 +122,7 @@ async def test_a_slow_reader_of_the_past_is_waited_for(tmp_path: Path) -> None:
         async with connect(f"{api.socket_url}?since=0", max_queue=1) as client:
             await asyncio.wait((asyncio.get_running_loop().create_future(),), timeout=0.3)
             assert [event["seq"] for event in await receive(client, count)] == list(range(1, count + 1))
-        assert api.interceptor.dropped == 0
+        assert api.broadcast.dropped == 0
 
 
 async def test_close_during_a_replay(tmp_path: Path) -> None:
@@ -127,10 +130,10 @@ async def test_close_during_a_replay(tmp_path: Path) -> None:
     async with hook_api(tmp_path) as api:
         publish(api, *range(1, 2001), scope="s" * 10_000)
         client = await connect(f"{api.socket_url}?since=0", max_queue=1)
-        await eventually(lambda: api.interceptor.listeners == 1)
+        await eventually(lambda: api.broadcast.listeners == 1)
         async with asyncio.timeout(scaled(10)):
-            await api.interceptor.close(5)
-        assert api.interceptor.listeners == 0
+            await api.broadcast.close(5)
+        assert api.broadcast.listeners == 0
         client.transport.abort()
         await client.wait_closed()
 

@@ -11,7 +11,7 @@ import time
 import aiohttp
 import pytest
 from aiohttp import web
-from smproxy.hooks.broadcast import Interceptor
+from smproxy.hooks.broadcast import HookBroadcast
 from smproxy.hooks.sink import DELIVERED, Dead, Retry
 from smproxy.hooks.sinks.signature import Signer
 from smproxy.hooks.sinks.webhook import WebhookSink
@@ -231,9 +231,9 @@ async def test_mistakes() -> None:
 
 async def test_webhook_socket() -> None:
     """Given a webhook socket it prints what comes there, and passes it on; the server's close ends it with 1 and the code."""
-    interceptor = Interceptor()
+    broadcast = HookBroadcast()
     app = web.Application()
-    app.router.add_get("/{app}/webhook", webhook_socket(interceptor))
+    app.router.add_get("/{app}/webhook", webhook_socket(broadcast))
     runner = web.AppRunner(app, shutdown_timeout=scaled(5), access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -241,18 +241,18 @@ async def test_webhook_socket() -> None:
     try:
         async with WebhookReceiver() as behind:
             process = await start("listen", url, "--json", "--count", "2", "--forward", behind.url)
-            await eventually(lambda: interceptor.listeners == 1, 20)
+            await eventually(lambda: broadcast.listeners == 1, 20)
             for seq, scope in ((1, "acme"), (1, "other"), (2, "acme")):
-                interceptor.offer(encoded(7, seq, scope))
+                broadcast.offer(encoded(7, seq, scope))
             done = await finish(process)
             assert (done.code, done.err) == (0, "")
             assert done.lines == [encoded(7, seq).body.decode() for seq in (1, 2)]
             assert [hook.body for hook in behind.hooks] == [encoded(7, seq).body for seq in (1, 2)]
             assert behind.hooks[0].headers["webhook-id"] == encoded(7, 1).uuid
         process = await start("listen", url, "--count", "2")
-        await eventually(lambda: interceptor.listeners == 1, 20)
-        interceptor.offer(encoded())
-        await interceptor.close(scaled(5))
+        await eventually(lambda: broadcast.listeners == 1, 20)
+        broadcast.offer(encoded())
+        await broadcast.close(scaled(5))
         done = await finish(process)
         assert (done.code, len(done.lines)) == (1, 1)
         assert "1001" in done.err

@@ -182,7 +182,9 @@ async def test_pages_of_other_sites(start_simulator: StartSimulator, http: aioht
     ]:
         assert (await rest.call(clients, headers={"Origin": origin}))[0] == status, origin
         assert (await rest.call(clients, "DELETE", headers={"Origin": origin}))[0] == status, origin
-    assert (await rest.call("/4.0/event/list", headers={"Origin": "https://page.example"}))[0] == 200
+    assert (await rest.call("/4.0/event/list", headers={"Origin": "https://page.example"}))[0] == 403
+    place = "/4.0/event/live/s?action=broadcast"
+    assert (await rest.call(place, headers={"Origin": "https://page.example"}))[0] == 200
     rest = Rest(http, await start_simulator(admin_token="xyz"))
     assert (await rest.call(f"{clients}?accessToken=xyz", headers={"Origin": "https://page.example"}))[0] == 200
 

@@ -124,7 +124,10 @@ async def test_in_memory_leaves_nothing(
     await published(simulator, stream)
     await stream.unpublish()
     await has(receiver, "disconnected")
-    async with aiohttp.ClientSession() as http, http.get(f"{simulator.rest_url}/api/v1/hooks?scope=acme") as response:
+    async with (
+        aiohttp.ClientSession() as http,
+        http.get(f"{simulator.rest_url}/api/v1/hooks?customerScope=acme") as response,
+    ):
         assert [spell(event) for event in await response.json()] == story(receiver)
     assert not Path(":memory:").exists()
     assert list(tmp_path.iterdir()) == []

@@ -12,13 +12,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from smproxy.cli import make_parser
 from smproxy.commands.hooks import add_arguments as add_hooks
 from smproxy.commands.listen import add_arguments as add_listen
-from smproxy.hooks.broadcast import Interceptor
+from smproxy.hooks.broadcast import HookBroadcast
 from smproxy.hooks.dispatcher import Hub
 from smproxy.hooks.journal import Journal
 from smproxy.hooks.sinks.uris import parse_hook_uri
 from smproxy.hooks.trigger import Trigger
-from smproxy.manager.rest.hooks import _KNOWN, DEFAULT_LIMIT, MAX_LIMIT, HookRoutes
+from smproxy.manager.rest.hooks import DEFAULT_LIMIT, FILTERS, MAX_LIMIT, HookRoutes
 from smproxy.manager.rest.metrics import MetricsRoutes
+from smproxy.manager.rest.places import Places
 from smproxy.manager.sessions import Sessions
 from smproxy.signaling.clock import Clock
 
@@ -73,15 +74,13 @@ async def test_api_and_metrics() -> None:
     journal = await Journal.start(None, clock=clock)
     hub = await Hub.start([parse_hook_uri("http://127.0.0.1:9/")], clock=clock, rng=rng, journal=journal)
     trigger = Trigger(hub, events=None, rng=rng)  # type: ignore[arg-type]
-    routes = {
-        f"{route.method} {route.path.replace('{uuid}', 'UUID')}" for route in HookRoutes(hub, trigger, None).routes()
-    }
+    routes = {f"{route.method} {route.path.replace('{uuid}', 'UUID')}" for route in HookRoutes(hub, trigger).routes()}
     told = section("The API")
     assert set(re.findall(r"^\| `((?:GET|POST) .*?)` \|", told, re.MULTILINE)) == routes
-    for name in _KNOWN:
+    for name in (*FILTERS, "deliveries"):
         assert f"`{name}`" in told, name
     assert f"default {DEFAULT_LIMIT}, at most {MAX_LIMIT}" in told
-    metrics = MetricsRoutes(hub, Sessions(lambda *_: None, clock=clock, rng=rng), Interceptor())
+    metrics = MetricsRoutes(hub, Sessions(lambda *_: None, clock=clock, rng=rng), HookBroadcast(), Places("listeners"))
     registry = metrics._registry
     assert isinstance(registry, CollectorRegistry)
     families = text_string_to_metric_families(generate_latest(registry).decode())

@@ -8,7 +8,7 @@ import random
 from typing import Any
 
 import pytest
-from smproxy.hooks.broadcast import Interceptor
+from smproxy.hooks.broadcast import HookBroadcast
 from smproxy.hooks.dispatcher import Hub
 from smproxy.hooks.event import EncodedEvent
 from smproxy.hooks.sink import DELIVERED, Outcome
@@ -59,14 +59,14 @@ async def start(*sinks: Any, **options: Any) -> Hub:
 
 async def test_an_event_is_encoded_once_for_all() -> None:
     """All sinks and listeners get the very same bytes."""
-    one, two, interceptor = Collector(), Collector(), Interceptor()
-    hub = await start(one, two, taps=[interceptor])
-    listener = interceptor.subscribe()
+    one, two, broadcast = Collector(), Collector(), HookBroadcast()
+    hub = await start(one, two, taps=[broadcast])
+    listener = broadcast.listen()
     hub.publish(hook_event(3, 1))
     await eventually(lambda: one.events and two.events)
     assert one.events[0] is two.events[0]
     assert one.events[0].body == encoded(3, 1).body
-    assert await anext(listener) == encoded(3, 1).body.decode()
+    assert (await anext(listener)).body is one.events[0].body
     assert [status.delivered for status in hub.status()] == [1, 1]
     listener.close()
     await hub.stop()
@@ -75,12 +75,12 @@ async def test_an_event_is_encoded_once_for_all() -> None:
 
 async def test_stop_ends_the_listeners() -> None:
     """Stopping the hub lets listeners read what was published, ends them, and waits until they have left."""
-    interceptor = Interceptor()
-    hub = await start(taps=[interceptor])
-    listener = interceptor.subscribe()
+    broadcast = HookBroadcast()
+    hub = await start(taps=[broadcast])
+    listener = broadcast.listen()
     hub.publish(hook_event(3, 1))
     stopping = asyncio.ensure_future(hub.stop())
-    assert [text async for text in listener] == [encoded(3, 1).body.decode()]
+    assert [event async for event in listener] == [encoded(3, 1)]
     assert not stopping.done()
     listener.close()
     await stopping

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from smproxy.hooks import replay
-from smproxy.hooks.broadcast import ALL, Filter, Interceptor
+from smproxy.hooks.broadcast import ALL, LIMIT, OVERHEAD, Filter, HookBroadcast
 from smproxy.hooks.event import EncodedEvent, Stored
 from smproxy.hooks.journal import Journal
 from smproxy.hooks.replay import SinceError, Start, find_start, replayed
@@ -19,15 +19,18 @@ from smproxy.signaling.clock import Clock
 from tests.helpers import scaled
 from tests.hooks_support import encoded
 
+#: Bytes of a log that holds three events.
+SMALL = 3 * (OVERHEAD + len(encoded(1_000, 1).body) + 10)
+
 
 @asynccontextmanager
-async def journalled(interceptor: Interceptor, path: Path | None = None) -> AsyncIterator[Journal]:
-    """A journal whose events go to the interceptor when they are written, as the hub does it."""
+async def journalled(broadcast: HookBroadcast, path: Path | None = None) -> AsyncIterator[Journal]:
+    """A journal whose events go to the broadcast when they are written, as the hub does it."""
     journal = await Journal.start(path, clock=Clock())
 
     def tell(batch: Sequence[Stored]) -> None:
         for stored in batch:
-            interceptor.offer(stored.event)
+            broadcast.offer(stored.event)
 
     journal.on_committed(tell)
     try:
@@ -37,32 +40,32 @@ async def journalled(interceptor: Interceptor, path: Path | None = None) -> Asyn
 
 
 async def read(
-    journal: Journal, interceptor: Interceptor, start: Start, last: EncodedEvent, wanted: Filter = ALL
-) -> list[str]:
+    journal: Journal, broadcast: HookBroadcast, start: Start, last: EncodedEvent, wanted: Filter = ALL
+) -> list[bytes]:
     """Listen from ``start`` on until ``last`` has come; return the texts."""
-    texts: list[str] = []
-    with closing(interceptor.subscribe(wanted, held=True)) as subscription:
+    texts: list[bytes] = []
+    with closing(broadcast.listen(wanted, held=True)) as listener:
         async with asyncio.timeout(scaled(20)):
-            async for text in replayed(journal, subscription, start):
+            async for text in replayed(journal, listener, start, wanted):
                 texts.append(text)
-            while not texts or texts[-1] != last.body.decode():
-                texts.append(await anext(subscription))
+            while not texts or texts[-1] != last.body:
+                texts.append((await anext(listener)).body)
     return texts
 
 
 async def test_past_then_present(tmp_path: Path) -> None:
     """The events after a uuid come from the journal, later ones as they happen, once each."""
-    interceptor = Interceptor()
-    async with journalled(interceptor, tmp_path / "hooks.db") as journal:
+    broadcast = HookBroadcast()
+    async with journalled(broadcast, tmp_path / "hooks.db") as journal:
         events = [encoded(7, seq) for seq in range(1, 11)]
         for event in events[:6]:
             journal.append(event)
         start = await find_start(journal, events[1].uuid)
-        reading = asyncio.ensure_future(read(journal, interceptor, start, events[-1]))
+        reading = asyncio.ensure_future(read(journal, broadcast, start, events[-1]))
         await asyncio.wait((reading,), timeout=0.05)
         for event in events[6:]:
             journal.append(event)
-        assert await reading == [event.body.decode() for event in events[2:]]
+        assert await reading == [event.body for event in events[2:]]
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -70,9 +73,10 @@ async def test_no_gap_and_no_duplicate(seed: int, tmp_path: Path, monkeypatch: p
     """Whenever listeners join under load, with small pages: each has every event after its point once, in order."""
     monkeypatch.setattr(replay, "PAGE", 7)
     rng = random.Random(seed)
-    interceptor = Interceptor(queue=rng.choice([3, 2_000]) if seed % 2 else 2_000)
+    small = seed % 4 == 1
+    broadcast = HookBroadcast(limit=SMALL if small else LIMIT)
     events = [encoded(rng.randint(1, 5) * 1_000 + number, 1, rng.choice("ab")) for number in range(400)]
-    async with journalled(interceptor, tmp_path / "hooks.db" if seed % 3 else None) as journal:
+    async with journalled(broadcast, tmp_path / "hooks.db" if seed % 3 else None) as journal:
         readers = []
         for number, event in enumerate(events):
             journal.append(event)
@@ -81,57 +85,55 @@ async def test_no_gap_and_no_duplicate(seed: int, tmp_path: Path, monkeypatch: p
             if rng.random() < 0.03 and number < 390:
                 first = rng.randint(0, number)
                 wanted = Filter(rng.choice([None, "a"]))
-                if (
-                    seed % 2 and interceptor._queue == 3
-                ):  # slow ones are dropped once they are live: start them at the end
+                if small:  # slow ones are dropped once they are live: start them at the end
                     continue
                 start = await find_start(journal, events[first].uuid)
-                final = next(e for e in reversed(events) if wanted.matches(e))
-                readers.append((first, wanted, asyncio.ensure_future(read(journal, interceptor, start, final, wanted))))
-        if interceptor._queue == 3:
+                final = next(e for e in reversed(events) if wanted(e))
+                readers.append((first, wanted, asyncio.ensure_future(read(journal, broadcast, start, final, wanted))))
+        if small:
             await journal.flush()
             start = await find_start(journal, events[0].uuid)
-            readers.append((0, ALL, asyncio.ensure_future(read(journal, interceptor, start, events[-1]))))
+            readers.append((0, ALL, asyncio.ensure_future(read(journal, broadcast, start, events[-1]))))
         assert readers
         for first, wanted, reading in readers:
-            assert await reading == [e.body.decode() for e in events[first + 1 :] if wanted.matches(e)]
+            assert await reading == [e.body for e in events[first + 1 :] if wanted(e)]
 
 
 async def test_more_than_can_be_held(tmp_path: Path) -> None:
     """When more happens during a replay than a listener may be behind, it reads on in the journal and misses nothing."""
-    interceptor = Interceptor(queue=3)
+    broadcast = HookBroadcast(limit=SMALL)
     events = [encoded(7, seq) for seq in range(1, 101)]
-    async with journalled(interceptor, tmp_path / "hooks.db") as journal:
+    async with journalled(broadcast, tmp_path / "hooks.db") as journal:
         for event in events[:20]:
             journal.append(event)
         rest = iter(events[20:])
-        texts: list[str] = []
-        with closing(interceptor.subscribe(held=True)) as subscription:
-            async for text in replayed(journal, subscription, Start(since_ms=0)):
+        texts: list[bytes] = []
+        with closing(broadcast.listen(held=True)) as listener:
+            async for text in replayed(journal, listener, Start(since_ms=0), ALL):
                 texts.append(text)
                 for event in (*zip(range(4), rest, strict=False),):
                     journal.append(event[1])
                 await journal.flush()
-            assert not subscription.dropped
-        assert texts == [event.body.decode() for event in events]
+            assert not listener.dropped
+        assert texts == [event.body for event in events]
 
 
 async def test_a_hub_that_is_late(tmp_path: Path) -> None:
     """Events that the journal has and listeners have not been told of come once: from the journal."""
-    interceptor = Interceptor()
+    broadcast = HookBroadcast()
     journal = await Journal.start(tmp_path / "hooks.db", clock=Clock())
     events = [encoded(7, seq) for seq in range(1, 6)]
     for event in events[:4]:
         journal.append(event)
-    with closing(interceptor.subscribe(held=True)) as subscription:
-        interceptor.offer(events[0])
-        texts = [text async for text in replayed(journal, subscription, Start(since_ms=0))]
+    with closing(broadcast.listen(held=True)) as listener:
+        broadcast.offer(events[0])
+        texts = [text async for text in replayed(journal, listener, Start(since_ms=0), ALL)]
         for event in events[1:]:
-            interceptor.offer(event)
-        subscription.end()
-        texts += [text async for text in subscription]
+            broadcast.offer(event)
+        listener.end()
+        texts += [event.body async for event in listener]
     await journal.stop()
-    assert texts == [event.body.decode() for event in events]
+    assert texts == [event.body for event in events]
 
 
 async def test_start() -> None:

@@ -97,7 +97,7 @@ def _add_instance(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_filters(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--scope", metavar="SCOPE", help="only this customerScope")
+    parser.add_argument("--customer-scope", metavar="SCOPE", help="only this customerScope")
     parser.add_argument("--id", metavar="ID", help="only connections with this id")
     parser.add_argument("--session", type=_session, metavar="N", help="only this session")
     parser.add_argument("--event", type=_event, metavar="EVENT", help="only this event, for instance session or peer")
@@ -214,7 +214,7 @@ def _filters(arguments: argparse.Namespace) -> dict[str, Any]:
         except ValueError as error:
             raise CommandError(f"--{name}: {error}", USAGE) from None
     return {
-        "customer_scope": arguments.scope,
+        "customer_scope": arguments.customer_scope,
         "connection_id": arguments.id,
         "session": arguments.session,
         "event": arguments.event,
@@ -242,7 +242,7 @@ def _print_deliveries(event: dict[str, Any], *, only_dead: bool = False) -> None
         write(f"  {delivery['sink']}: {delivery['state']} after {attempts}")
         for attempt in delivery["attempts"]:
             at = clock(attempt["at"], date=True)
-            write(f"    {at} {attempt['outcome']:<9} {attempt['took_ms']:>5} ms  {attempt['detail']}".rstrip())
+            write(f"    {at} {attempt['outcome']:<9} {attempt['tookMs']:>5} ms  {attempt['detail']}".rstrip())
 
 
 def _compact(event: dict[str, Any]) -> str:

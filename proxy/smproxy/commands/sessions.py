@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing.add_argument("--state", choices=STATES, help="only in this state")
     listing.add_argument("--role", choices=("publisher", "subscriber"), help="only of this role")
     listing.add_argument("--id", metavar="ID", help="only connections with this id")
-    listing.add_argument("--scope", metavar="SCOPE", help="only this customerScope")
+    listing.add_argument("--customer-scope", metavar="SCOPE", help="only this customerScope")
     listing.add_argument("--limit", type=int, default=100, metavar="N", help="the latest so many (default 100)")
     listing.add_argument("--json", action="store_true", help="print one JSON object a line")
     listing.set_defaults(act=_list)
@@ -74,7 +74,7 @@ def _add_instance(parser: argparse.ArgumentParser) -> None:
 
 def _list(arguments: argparse.Namespace) -> int:
     query = {
-        "state": arguments.state, "role": arguments.role, "id": arguments.id, "customerScope": arguments.scope,
+        "state": arguments.state, "role": arguments.role, "id": arguments.id, "customerScope": arguments.customer_scope,
         "limit": str(arguments.limit),
     }  # fmt: skip
     answer = _api(arguments).call("GET", shape=SessionList, query=query)

@@ -1,20 +1,255 @@
-"""The fan-out behind the webhook socket: whoever listens is sent every event, and nobody is waited for."""
+"""Events for many listeners, none of whom is waited for: each is kept once, in a log in which every listener has its place.
+
+So memory does not grow with the number of listeners, nor with how slow they are: a listener whose place falls off the end of
+the log is dropped.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from smproxy.hooks.event import EncodedEvent
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
 
-class TooManyListenersError(Exception):
-    """The interceptor has as many listeners as it may have."""
+#: Bytes that one log keeps, and so the most that any of its listeners may be behind.
+LIMIT = 8 * 1024 * 1024
+
+#: Bytes that are counted for an item beside its own.
+OVERHEAD = 512
+
+#: Bytes that a listener is given at a time.
+BATCH = 64 * 1024
+
+#: Items after which it is looked whether some of them have been read by everybody.
+_TRIM = 64
+
+
+class BroadcastListener(AsyncIterator[T]):
+    """One listener's place in the log; who listens closes it when it leaves.
+
+    The iteration ends when the broadcast ends it: with ``dropped`` because the listener was too slow, else because it stops.
+    One that is made with ``held`` is not dropped until :meth:`release`: see :mod:`smproxy.hooks.replay`.
+    """
+
+    def __init__(
+        self, log: Broadcast[T], wanted: Callable[[T], bool], on_dropped: Callable[[], None], *, held: bool
+    ) -> None:
+        self.dropped = False
+        #: Set when nothing more comes; what came before can still be read, unless the listener was dropped.
+        self.ended = asyncio.Event()
+        self._log = log
+        self._wanted = wanted
+        self._on_dropped = on_dropped
+        self._held = held
+        self._overflowed = False
+        self._known: Callable[[T], bool] | None = None
+        self._next = self._last = log.count
+        self._arrived = asyncio.Event()
+
+    @property
+    def place(self) -> int:
+        """The number of the item that the listener gets next."""
+        return self._next
+
+    def notice(self, number: int, item: T) -> None:
+        """Take note that an item has come: wake the listener if it wants it, or let it be past it at once."""
+        if self.ended.is_set():
+            return
+        self._last = number + 1
+        if self._held:
+            return
+        if self._next == number and not self._wanted(item):
+            self._next += 1
+        else:
+            self._arrived.set()
+
+    def fall_off(self, first: int) -> bool:
+        """Take note that items before ``first`` are gone; say whether the listener is dropped for it."""
+        self._next = first
+        if self._held:
+            self._overflowed = True
+            return False
+        if self.ended.is_set():
+            return False
+        self.dropped = True
+        self.end()
+        self._on_dropped()
+        return True
+
+    def release(self, known: Callable[[T], bool]) -> bool:
+        """Begin with what was held back, without the items that are ``known``, now or when they come.
+
+        ``False``, and everything stays as it is, when more came than could be held.
+        """
+        if self._held and self._overflowed:
+            self._overflowed = False
+            return False
+        self._held, self._known = False, known
+        self._arrived.set()
+        return True
+
+    def end(self) -> None:
+        """Let nothing more come."""
+        self.ended.set()
+        self._arrived.set()
+
+    def close(self) -> None:
+        """Leave; can be called again."""
+        self.end()
+        self._log.forget(self)
+
+    async def __anext__(self) -> T:
+        while True:
+            while not self.dropped and self._next < self._last:
+                item = self._log.item(self._next)
+                self._next += 1
+                if self._is_new(item):
+                    return item
+            if self.ended.is_set():
+                raise StopAsyncIteration
+            self._arrived.clear()
+            await self._arrived.wait()
+
+    async def batch(self, timeout: float) -> list[T] | None:
+        """Return what has come, up to some bytes; empty when that is nothing for ``timeout`` seconds, ``None`` at the end."""
+        try:
+            async with asyncio.timeout(timeout):
+                items = [await anext(self)]
+        except TimeoutError:
+            return []
+        except StopAsyncIteration:
+            return None
+        size = self._log.size(items[0])
+        while not self.dropped and self._next < self._last and size < BATCH:
+            item = self._log.item(self._next)
+            self._next += 1
+            if self._is_new(item):
+                items.append(item)
+                size += self._log.size(item)
+        return items
+
+    def _is_new(self, item: T) -> bool:
+        if not self._wanted(item):
+            return False
+        if self._known is not None:
+            if self._known(item):
+                return False
+            self._known = None  # there is one order: whatever follows this item is new too
+        return True
+
+
+class Broadcast(Generic[T]):
+    """The log and its listeners. ``name`` is what the listeners listen to; ``size`` measures an item, ``limit`` the log."""
+
+    def __init__(self, name: str, size: Callable[[T], int], *, limit: int = LIMIT) -> None:
+        self.size = size
+        #: How many listeners were dropped for being slow.
+        self.dropped = 0
+        #: The number of the next item.
+        self.count = 0
+        self._name = name
+        self._limit = limit
+        self._items: deque[T] = deque()
+        self._first = 0
+        self._bytes = 0
+        # A dict is a set that keeps the order of joining.
+        self._listeners: dict[BroadcastListener[T], None] = {}
+        self._closed = False
+        self._left = asyncio.Event()
+
+    @property
+    def listeners(self) -> int:
+        """How many listen now, counting those whose end they have not seen yet."""
+        return len(self._listeners)
+
+    @property
+    def kept(self) -> int:
+        """How many bytes the log has now."""
+        return self._bytes
+
+    def listen(
+        self,
+        wanted: Callable[[T], bool] = lambda _: True,
+        *,
+        held: bool = False,
+        on_dropped: Callable[[], None] = lambda: None,
+    ) -> BroadcastListener[T]:
+        """Listen from now on; the caller closes the listener. ``held``: keep items back until it is released."""
+        listener = BroadcastListener(self, wanted, on_dropped, held=held)
+        self._listeners[listener] = None
+        if self._closed:
+            listener.end()
+        return listener
+
+    def send(self, item: T) -> None:
+        """Give an item to every listener that wants it."""
+        if not self._listeners:
+            return
+        number, self.count = self.count, self.count + 1
+        self._items.append(item)
+        self._bytes += self.size(item) + OVERHEAD
+        for listener in self._listeners:
+            listener.notice(number, item)
+        if self._bytes > self._limit or not self.count % _TRIM:
+            self._trim(min(listener.place for listener in self._listeners))
+        if self._bytes > self._limit:
+            self._make_room()
+
+    def item(self, number: int) -> T:
+        """Return an item that the log has."""
+        return self._items[number - self._first]
+
+    def forget(self, listener: BroadcastListener[T]) -> None:
+        """Take note that a listener has left."""
+        self._listeners.pop(listener, None)
+        self._left.set()
+        if not self._listeners:
+            self._trim(self.count)
+
+    def end_all(self) -> None:
+        """End every listener; they may come back."""
+        for listener in self._listeners:
+            listener.end()
+
+    async def close(self, timeout: float = 2.0) -> None:
+        """End every listener, and those still to come; wait until all have left, at most ``timeout`` seconds."""
+        self._closed = True
+        self.end_all()
+        try:
+            async with asyncio.timeout(timeout):
+                while self._listeners:
+                    self._left.clear()
+                    await self._left.wait()
+        except TimeoutError:
+            logger.warning("%d listeners of %s have not left within %g s", len(self._listeners), self._name, timeout)
+
+    def _trim(self, first: int) -> None:
+        """Let go of the items before ``first``."""
+        while self._first < first and self._items:
+            self._bytes -= self.size(self._items.popleft()) + OVERHEAD
+            self._first += 1
+
+    def _make_room(self) -> None:
+        """Let go of the oldest items, and of the listeners that have not read them."""
+        first, left = self._first, self._bytes
+        for item in self._items:
+            if left <= self._limit:
+                break
+            left -= self.size(item) + OVERHEAD
+            first += 1
+        for listener in list(self._listeners):
+            if listener.place < first and listener.fall_off(first):
+                self.dropped += 1
+                logger.warning("a listener of %s was more than %d bytes behind and is dropped", self._name, self._limit)
+        self._trim(first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +259,7 @@ class Filter:
     customer_scope: str | None = None
     names: frozenset[str] = frozenset()
 
-    def matches(self, event: EncodedEvent) -> bool:
+    def __call__(self, event: EncodedEvent) -> bool:
         """Say whether the listener is to see ``event``. It never sees internal ones."""
         return (
             not event.internal
@@ -35,139 +270,16 @@ class Filter:
 
 ALL = Filter()
 
-
-class Subscription(AsyncIterator[str]):
-    """The events for one listener, as JSON texts; the listener closes it when it leaves.
-
-    The iteration ends when the interceptor ends it: with ``dropped`` because the listener was too slow, else because it stops.
-    One that is made with ``held`` keeps new events back, the latest ones, until :meth:`release`: see
-    :mod:`smproxy.hooks.replay`.
-    """
-
-    def __init__(self, owner: Interceptor, wanted: Filter, limit: int, *, held: bool = False) -> None:
-        self.wanted = wanted
-        self.dropped = False
-        #: Set when nothing more is put in; what is still queued can be read, unless the listener was dropped.
-        self.ended = asyncio.Event()
-        self._owner = owner
-        self._limit = limit
-        self._queue: deque[str] = deque()
-        self._arrived = asyncio.Event()
-        self._held: deque[EncodedEvent] | None = deque() if held else None
-        self._overflowed = False
-        self._sent: Collection[str] = ()
-
-    def put(self, event: EncodedEvent) -> bool:
-        """Queue one event; ``False`` when the queue was full and the listener is dropped for it."""
-        if self.ended.is_set():
-            return True
-        if self._held is not None:
-            self._held.append(event)
-            if len(self._held) > self._limit:
-                self._held.popleft()
-                self._overflowed = True
-            return True
-        if self._sent:
-            if event.uuid in self._sent:
-                return True
-            self._sent = ()  # journal and hub have one order: whatever follows this event is new too
-        if len(self._queue) >= self._limit:
-            self.dropped = True
-            self._queue.clear()
-            self.end()
-            return False
-        self._queue.append(event.body.decode())
-        self._arrived.set()
-        return True
-
-    def release(self, sent: Collection[str]) -> bool:
-        """Let go what was held back, without the events whose uuids are in ``sent``, now or when they come.
-
-        ``False``, and everything stays as it is, when more came than could be held: the journal has what was lost.
-        """
-        if self._held is None:
-            return True
-        if self._overflowed:
-            self._overflowed = False
-            self._held = deque(event for event in self._held if event.uuid not in sent)
-            return False
-        self._queue.extend(event.body.decode() for event in self._held if event.uuid not in sent)
-        self._sent, self._held = sent, None
-        return True
-
-    def end(self) -> None:
-        """Put nothing more in."""
-        self.ended.set()
-        self._arrived.set()
-
-    def close(self) -> None:
-        """Leave; can be called again."""
-        self.end()
-        self._owner.forget(self)
-
-    async def __anext__(self) -> str:
-        while not self._queue:
-            if self.ended.is_set():
-                raise StopAsyncIteration
-            self._arrived.clear()
-            await self._arrived.wait()
-        return self._queue.popleft()
+HookListener = BroadcastListener[EncodedEvent]
 
 
-class Interceptor:
-    """All listeners; a :class:`smproxy.hooks.sink.Tap` of the hub. ``queue``: events that a listener may be behind."""
+class HookBroadcast(Broadcast[EncodedEvent]):
+    """The hooks for whoever listens: a :class:`smproxy.hooks.sink.Tap` of the dispatcher."""
 
-    def __init__(self, *, queue: int = 1_000, max_listeners: int = 100) -> None:
-        self._queue = queue
-        self._max_listeners = max_listeners
-        # A dict is a set that keeps the order of joining.
-        self._listeners: dict[Subscription, None] = {}
-        self._closed = False
-        self._left = asyncio.Event()
-        #: How many listeners were dropped for being slow.
-        self.dropped = 0
-
-    @property
-    def listeners(self) -> int:
-        """How many listen now, counting those whose end they have not seen yet."""
-        return len(self._listeners)
-
-    def subscribe(self, wanted: Filter = ALL, *, held: bool = False) -> Subscription:
-        """Listen from now on; the caller closes the subscription. ``held``: keep events back until it is released.
-
-        Raises :class:`TooManyListenersError`.
-        """
-        if len(self._listeners) >= self._max_listeners:
-            raise TooManyListenersError(f"{self._max_listeners} listeners are connected already")
-        subscription = Subscription(self, wanted, self._queue, held=held)
-        self._listeners[subscription] = None
-        if self._closed:
-            subscription.end()
-        return subscription
+    def __init__(self, *, limit: int = LIMIT) -> None:
+        super().__init__("the hooks", lambda event: len(event.body), limit=limit)
 
     def offer(self, event: EncodedEvent) -> None:
-        """Give the event to every listener that wants it."""
-        for listener in self._listeners:
-            if listener.wanted.matches(event) and not listener.put(event):
-                self.dropped += 1
-                logger.warning("a listener of the webhook socket was %d events behind and is dropped", self._queue)
-
-    def forget(self, subscription: Subscription) -> None:
-        """A listener has left."""
-        self._listeners.pop(subscription, None)
-        self._left.set()
-
-    async def close(self, timeout: float = 2.0) -> None:
-        """End every subscription, and those still to come; wait until all have left, at most ``timeout`` seconds."""
-        self._closed = True
-        for listener in self._listeners:
-            listener.end()
-        try:
-            async with asyncio.timeout(timeout):
-                while self._listeners:
-                    self._left.clear()
-                    await self._left.wait()
-        except TimeoutError:
-            logger.warning(
-                "%d listeners of the webhook socket have not left within %g s", len(self._listeners), timeout
-            )
+        """Give the event to every listener that wants it; internal ones are for nobody."""
+        if not event.internal:
+            self.send(event)

@@ -10,7 +10,7 @@ from smproxy.hooks.event import EncodedEvent
 from smproxy.hooks.journal.types import AttemptRecord, State
 
 
-class SinkStatus(msgspec.Struct, frozen=True):
+class SinkStatus(msgspec.Struct, frozen=True, rename="camel"):
     """How one sink is doing, counted from the start of the process.
 
     ``dropped`` events were refused for want of room or of the sink (with a journal there are none); ``dead`` ones were given

@@ -20,7 +20,7 @@ def detailed(stored: Stored, deliveries: tuple[DeliveryRecord, ...]) -> bytes:
             "state": delivery.state,
             "tries": delivery.tries,
             "attempts": [
-                {"at": attempt.at, "outcome": attempt.outcome, "detail": attempt.detail, "took_ms": attempt.took_ms}
+                {"at": attempt.at, "outcome": attempt.outcome, "detail": attempt.detail, "tookMs": attempt.took_ms}
                 for attempt in delivery.attempts
             ],
         }

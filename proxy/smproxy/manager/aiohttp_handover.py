@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.web_protocol import RequestHandler
 
-from smproxy.manager.http_head import BadRequest, Headers, check_handshake, is_websocket
+from smproxy.manager.http_head import BadRequest, Headers, check_handshake, is_websocket, origin_form
 from smproxy.manager.upgrade import error_body
 
 
@@ -56,18 +56,21 @@ def take(request: web.BaseRequest) -> Taken:
         raise BadRequest(400, "the connection is gone")
     if not is_websocket(headers) or request.version < (1, 1):
         raise BadRequest(426, "this path is for WebSocket connections", (("Upgrade", "websocket"),))
+    target, authority = origin_form(request.raw_path)
+    if authority is not None:
+        headers["host"] = authority
     version = f"HTTP/{request.version.major}.{request.version.minor}"
-    key, subprotocols = check_handshake(request.method, request.raw_path, version, headers)
+    key, subprotocols = check_handshake(request.method, target, version, headers)
     if not handler._upgraded:  # aiohttp takes what follows for HTTP and has parsed it as such
         raise BadRequest(400, "malformed Upgrade header")
     rest, handler._message_tail = handler._message_tail, b""
     handler.transport = None  # before the next line, which would close it
     handler.connection_lost(None)
-    return Taken(request.raw_path, headers, key, subprotocols, rest, transport, HandedOver())
+    return Taken(target, headers, key, subprotocols, rest, transport, HandedOver())
 
 
 def respond(error: BadRequest, timestamp: int) -> web.Response:
-    """Write the same HTTP error as the front would, for a connection that is aiohttp's."""
+    """Write the same HTTP error as the listener would, for a connection that is aiohttp's."""
     headers = dict(error.headers)
     if error.status == 426:
         headers["Connection"] = "Upgrade"  # RFC 9110, 7.8: an Upgrade field needs it

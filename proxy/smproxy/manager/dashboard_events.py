@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 
+from smproxy.hooks.broadcast import LIMIT, Broadcast, BroadcastListener
 from smproxy.hooks.dispatcher import Hub
 from smproxy.hooks.event import EncodedEvent
 from smproxy.hooks.status import News
@@ -24,20 +25,12 @@ from smproxy.signaling.redaction import redact_json
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two looks at what only counts, and in which news of one session become one.
+#: Seconds between two looks at what only counts, and in which changes of one session become one.
 TICK = 1.0
 GATHER = 0.15
 
 #: Sessions in one frame.
 CHUNK = 200
-
-#: Bytes that a listener may be behind, and listeners at a time.
-MAX_BEHIND = 8 * 1024 * 1024
-MAX_LISTENERS = 100
-
-
-class TooManyListenersError(Exception):
-    """The feed has as many listeners as it may have."""
 
 
 def frame(event: str, data: Any) -> bytes:
@@ -46,66 +39,11 @@ def frame(event: str, data: Any) -> bytes:
     return b"event: %s\ndata: %s\n\n" % (event.encode(), body)
 
 
-class Listener:
-    """The frames for one listener. ``dropped``: it was too slow, and is to come back for the whole picture.
+class DashboardEvents:
+    """Gathers what happens while somebody listens, as server-sent events.
 
-    ``hang_up`` is called then: who does not read would otherwise keep its connection, and the write that waits for it.
-    """
-
-    def __init__(self, feed: Feed, hang_up: Callable[[], None]) -> None:
-        self.dropped = False
-        self._hang_up = hang_up
-        self.ended = False
-        self._feed = feed
-        self._frames: deque[bytes] = deque()
-        self._behind = 0
-        self._arrived = asyncio.Event()
-
-    def put(self, data: bytes) -> None:
-        """Queue a frame."""
-        if self.ended:
-            return
-        self._behind += len(data)
-        if self._behind > MAX_BEHIND:
-            self.dropped = True
-            self._frames.clear()
-            self.end()
-            self._hang_up()
-            return
-        self._frames.append(data)
-        self._arrived.set()
-
-    def end(self) -> None:
-        """Put nothing more in."""
-        self.ended = True
-        self._arrived.set()
-
-    def close(self) -> None:
-        """Leave; can be called again."""
-        self.end()
-        self._feed.forget(self)
-
-    async def take(self, timeout: float) -> bytes | None:
-        """Return all that is queued, ``b""`` when nothing came for ``timeout`` seconds, ``None`` at the end."""
-        if not self._frames and not self.ended:
-            self._arrived.clear()
-            try:
-                async with asyncio.timeout(timeout):
-                    await self._arrived.wait()
-            except TimeoutError:
-                return b""
-        if not self._frames:
-            return None
-        data = b"".join(self._frames)
-        self._frames.clear()
-        self._behind = 0
-        return data
-
-
-class Feed:
-    """Gathers what happens while somebody listens. A :class:`smproxy.hooks.sink.Tap` of the hub, and a watcher of the sessions.
-
-    ``counts`` are looked at once a second; what has changed since is sent under its name.
+    ``counts`` are looked at once a second; what has changed since is sent under its name. ``limit``: bytes that a listener may
+    be behind.
     """
 
     def __init__(
@@ -117,6 +55,7 @@ class Feed:
         clock: Clock,
         counts: dict[str, Callable[[], Any]],
         facts: dict[str, Any],
+        limit: int = LIMIT,
     ) -> None:
         self._sessions = sessions
         self._history = history
@@ -124,42 +63,31 @@ class Feed:
         self._clock = clock
         self._counts = counts
         self._facts = facts
-        self._listeners: dict[Listener, None] = {}
+        self._frames: Broadcast[bytes] = Broadcast("the dashboard's events", len, limit=limit)
         self._last: dict[str, bytes] = {}
         self._changed: dict[int, None] = {}
         self._counted: dict[int, None] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._stops: list[Callable[[], None]] = []
-        self._closed = False
         self._epoch = 0
 
     @property
     def listeners(self) -> int:
         """How many listen now."""
-        return len(self._listeners)
+        return self._frames.listeners
 
-    def subscribe(self, hang_up: Callable[[], None] = lambda: None) -> Listener:
-        """Listen from now on; the caller closes the listener. Raises :class:`TooManyListenersError`.
-
-        ``hang_up`` ends the connection of a listener that is too far behind.
-        """
-        if len(self._listeners) >= MAX_LISTENERS:
-            raise TooManyListenersError(f"{MAX_LISTENERS} listeners are connected already")
-        listener = Listener(self, hang_up)
-        if self._closed:
-            listener.end()
-            return listener
-        if not self._listeners:
+    @contextmanager
+    def listen(self, on_dropped: Callable[[], None] = lambda: None) -> Iterator[BroadcastListener[bytes]]:
+        """Listen as long as the context lasts. ``on_dropped`` is called when the listener is too far behind."""
+        if not self._frames.listeners:
             self._begin()
-        self._listeners[listener] = None
-        for name, data in self._last.items():
-            listener.put(frame(name, data))
-        return listener
-
-    def forget(self, listener: Listener) -> None:
-        """A listener has left."""
-        if self._listeners.pop(listener, self) is None and not self._listeners:
-            self._end()
+        listener = self._frames.listen(on_dropped=on_dropped)
+        try:
+            yield listener
+        finally:
+            listener.close()
+            if not self._frames.listeners:
+                self._end()
 
     async def past(self) -> AsyncGenerator[bytes, None]:
         """Yield the greeting, and every session that is known, the oldest first; others have their turn in between."""
@@ -168,62 +96,61 @@ class Feed:
         for start in range(0, len(numbers), CHUNK):
             yield self._sessions_frame(numbers[start : start + CHUNK])
             await asyncio.sleep(0)
+        for name, data in list(self._last.items()):
+            yield frame(name, data)
         yield frame("ready", {})
 
     def restart(self) -> None:
-        """What was told is forgotten: end every listener, who come back and begin anew."""
+        """End every listener: what it was sent is forgotten here, and it begins anew when it comes back."""
         self._epoch += 1
-        for listener in list(self._listeners):
-            listener.close()
+        self._frames.end_all()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """End every listener, and those still to come."""
-        self._closed = True
-        for listener in list(self._listeners):
-            listener.close()
+        await self._frames.close()
 
-    # What is told: the hub's events and deliveries, the sessions' statistics
+    # What is sent: the hooks and their deliveries, the sessions' statistics
 
     def offer(self, event: EncodedEvent) -> None:
-        """A hook was told."""
+        """Send a hook."""
         self._touch(event.session)
         if not event.internal:
-            self._send(frame("hook", redact_json(event.body)))
+            self._frames.send(frame("hook", redact_json(event.body)))
 
     def delivered(self, news: News) -> None:
-        """Something became of a hook at a sink."""
+        """Send what became of a hook at a sink."""
         if news.event.internal:
             return
         attempt = news.attempt
-        told: dict[str, Any] = {
+        update: dict[str, Any] = {
             "uuid": news.event.uuid,
             "session": news.event.session,
             "sink": news.sink,
             "state": news.state.name.lower(),
         }
         if attempt is not None:
-            told["attempt"] = {
+            update["attempt"] = {
                 "at": attempt.at,
                 "outcome": attempt.outcome,
                 "detail": attempt.detail,
-                "took_ms": attempt.took_ms,
+                "tookMs": attempt.took_ms,
             }
-        self._send(frame("delivery", told))
+        self._frames.send(frame("delivery", update))
 
     def seen(self, session: Session) -> None:
-        """There is news of a session: its hooks are told by :meth:`offer`, so these are its numbers."""
+        """Take note that the numbers of a session have changed; its hooks come through :meth:`offer`."""
         self._counted[session.number] = None
 
     def _touch(self, number: int) -> None:
         self._changed[number] = None
         if "gather" not in self._timers:
-            self._timers["gather"] = asyncio.get_running_loop().call_later(GATHER, self._tell_sessions)
+            self._timers["gather"] = asyncio.get_running_loop().call_later(GATHER, self._send_sessions)
 
-    def _tell_sessions(self) -> None:
+    def _send_sessions(self) -> None:
         self._timers.pop("gather", None)
         changed, self._changed = list(self._changed), {}
         for start in range(0, len(changed), CHUNK):
-            self._send(self._sessions_frame(changed[start : start + CHUNK]))
+            self._frames.send(self._sessions_frame(changed[start : start + CHUNK]))
 
     def _sessions_frame(self, numbers: Iterable[int]) -> bytes:
         found = (self._history.get(number) for number in numbers)
@@ -234,7 +161,7 @@ class Feed:
         counted, self._counted = self._counted, {}
         tracks = self._tracks(counted)
         if tracks:
-            self._send(frame("stats", {"at": self._clock.wall_ms(), "sessions": tracks}))
+            self._frames.send(frame("stats", {"at": self._clock.wall_ms(), "sessions": tracks}))
         for name, count in self._counts.items():
             try:
                 data = msgspec.json.encode(count())
@@ -243,7 +170,7 @@ class Feed:
                 continue
             if self._last.get(name) != data:
                 self._last[name] = data
-                self._send(frame(name, data))
+                self._frames.send(frame(name, data))
 
     def _tracks(self, numbers: Iterable[int]) -> dict[str, Any]:
         found = ((number, self._history.live(number)) for number in numbers)
@@ -252,13 +179,6 @@ class Feed:
             for number, session in found
             if session is not None and (tracks := self._history.tracks(session))
         }
-
-    def _send(self, data: bytes) -> None:
-        for listener in list(self._listeners):
-            listener.put(data)
-            if listener.dropped:
-                logger.warning("a listener of the dashboard's feed was %d bytes behind and is dropped", MAX_BEHIND)
-                self.forget(listener)
 
     def _begin(self) -> None:
         self._last.clear()

@@ -1,15 +1,32 @@
-"""Time-outs of one length that share one timer, so that a connection that keeps its time costs a dictionary entry."""
+"""How long a connection may take for what it does: one policy for all HTTP on the port."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpTimes:
+    """Seconds. ``head``: from the first to the last byte of a request head; before the first request also for that byte.
+
+    ``body``: for a whole request body. ``idle``: between two requests. ``stalled``: for a client to go on reading an answer.
+    ``linger``: for a refused client to take its answer and go; closing at once could destroy it (RFC 9112, 9.6).
+    """
+
+    head: float = 10.0
+    body: float = 20.0
+    idle: float = 30.0
+    stalled: float = 120.0
+    linger: float = 2.0
 
 
 class Deadlines:
     """Calls back for every key that is still there ``seconds`` after it was started.
 
-    All have the same length, so the oldest entry is always the next to expire. A callback must not raise.
+    All have the same length, so the oldest entry is always the next to expire, and one timer serves all: a connection that
+    keeps its time costs a dictionary entry. A callback must not raise.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -29,9 +46,15 @@ class Deadlines:
         if self._timer is None:
             self._timer = loop.call_later(self.seconds, self._expire, loop)
 
-    def stop(self, key: Hashable) -> None:
-        """Forget ``key``, whether or not it is running. The timer stays: it finds out by itself that nothing is due."""
-        self._due.pop(key, None)
+    def stop(self, key: Hashable) -> bool:
+        """Forget ``key``; say whether it was running. The timer stays: it finds out by itself that nothing is due."""
+        return self._due.pop(key, None) is not None
+
+    def oldest(self) -> tuple[float, Hashable] | None:
+        """Return what was started first, after the time at which that was."""
+        for key, (due, _) in self._due.items():
+            return due - self.seconds, key
+        return None
 
     def close(self) -> None:
         """Forget everything and cancel the timer."""
@@ -51,3 +74,30 @@ class Deadlines:
         if self._due and self._timer is None:
             due, _ = next(iter(self._due.values()))
             self._timer = loop.call_at(due, self._expire, loop)
+
+
+class HttpDeadlines:
+    """The deadlines of all connections, and who gives way when there are too many of them."""
+
+    def __init__(self, times: HttpTimes) -> None:
+        self.heads = Deadlines(times.head)
+        self.bodies = Deadlines(times.body)
+        self.idle = Deadlines(times.idle)
+        self.stalled = Deadlines(times.stalled)
+        self.lingering = Deadlines(times.linger)
+        self._all = (self.heads, self.bodies, self.idle, self.stalled, self.lingering)
+
+    def stop(self, key: Hashable) -> None:
+        """Forget every deadline of a connection."""
+        for deadlines in self._all:
+            deadlines.stop(key)
+
+    def slowest(self) -> Hashable | None:
+        """Return the connection that has kept the server waiting longest; one that is being answered does not."""
+        waiting = [oldest for deadlines in self._all if (oldest := deadlines.oldest()) is not None]
+        return min(waiting, key=lambda each: each[0])[1] if waiting else None
+
+    def close(self) -> None:
+        """Forget everything."""
+        for deadlines in self._all:
+            deadlines.close()

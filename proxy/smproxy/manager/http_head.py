@@ -13,14 +13,15 @@ from collections.abc import Iterable
 from websockets.exceptions import InvalidHeader
 from websockets.headers import parse_connection, parse_subprotocol, parse_upgrade
 
-#: Longest request line, as in aiohttp.
-MAX_LINE = 8190
+#: Bytes of a request head, its first line included.
+HEAD_LIMIT = 16 * 1024
 #: Most header lines, as in websockets.
 MAX_HEADERS = 128
 
 _header_lines = re.compile(rb"(?:[-!#$%&'*+.^_`|~0-9a-zA-Z]+:[\t\x20-\x7e\x80-\xff]*\r\n)*").fullmatch
 _fields = re.compile(r"([^:\r]+):[\t ]*((?:[^\r]*[^\r\t ])?)[\t ]*\r\n").findall
 _target = re.compile(r"/[\x21-\x7e]*").fullmatch
+_absolute = re.compile(r"(?:https?|wss?)://([^/?#@]+)((?:[/?].*)?)", re.IGNORECASE).fullmatch
 _request_line = re.compile(rb"([-!#$%&'*+.^_`|~0-9a-zA-Z]+) ([\x21-\x7e]+) (HTTP/1\.[0-9])").fullmatch
 
 #: A second value of any of these makes the request ambiguous.
@@ -63,15 +64,36 @@ def parse_request_line(line: bytes) -> tuple[str, str, str]:
     """Return method, target and version of a request line without its line end.
 
     Raises:
-        BadRequest: 414 when it is too long, 400 when it is none.
+        BadRequest: 400, it is none.
     """
-    if len(line) > MAX_LINE:
-        raise BadRequest(414, f"request line longer than {MAX_LINE} bytes")
     match = _request_line(line)
     if match is None:
         raise BadRequest(400, "malformed request line")
     method, target, version = match.groups()
     return method.decode(), target.decode(), version.decode()
+
+
+def origin_form(target: str) -> tuple[str, str | None]:
+    """Return a request target without scheme and authority, and the authority where it had one (RFC 9112, 3.2.2).
+
+    Raises:
+        BadRequest: 400, it is absolute, but no http or https URL.
+    """
+    if target.startswith("/") or "://" not in target.partition("?")[0]:
+        return target, None
+    match = _absolute(target)
+    if match is None:
+        raise BadRequest(400, "malformed request target")
+    authority, path = match.groups()
+    return path if path.startswith("/") else f"/{path}", authority
+
+
+def with_target(head: bytes, method: str, target: str, version: str, authority: str) -> bytes:
+    """Rewrite a head for a target in origin form. The authority of the absolute one replaces ``Host`` (RFC 9112, 3.2.2)."""
+    _, *lines = head[:-4].split(b"\r\n")
+    kept = [line for line in lines if line[:5].lower() != b"host:"]
+    first = f"{method} {target} {version}".encode()
+    return b"\r\n".join([first, f"Host: {authority}".encode(), *kept, b"", b""])
 
 
 def parse_headers(lines: bytes) -> Headers:

@@ -10,53 +10,52 @@ from typing import cast
 from aiohttp import web
 
 from smproxy.manager.aiohttp_handover import Taken, respond, take
-from smproxy.manager.deadlines import Deadlines
+from smproxy.manager.deadlines import HttpDeadlines, HttpTimes
 from smproxy.manager.http_head import (
-    MAX_LINE,
+    HEAD_LIMIT,
     BadRequest,
     Headers,
     check_handshake,
     is_websocket,
+    origin_form,
     parse_headers,
     parse_request_line,
+    with_target,
 )
 from smproxy.manager.upgrade import UpgradeRequest, http_error
 from smproxy.signaling.clock import Clock
 
 logger = logging.getLogger(__name__)
 
-#: How long a refused client may take to read its answer and go. Closing at once could destroy the answer (RFC 9112, 9.6).
-LINGER = 2.0
 #: So many connections above the limit get their 503; those above that are just cut.
 ABOVE_LIMIT = 64
 
 
-class Front:
+class Listener:
     """A factory of protocols for one or more listening sockets, plain or TLS.
 
     A WebSocket upgrade on a proxy path becomes an ``UpgradeRequest`` for ``upgrade``. Everything else, also upgrades on other
-    paths, goes to the HTTP server with every byte that was read. ``head_timeout`` in seconds, ``head_limit`` in bytes; at most
-    ``max_connections`` at a time, of every kind.
+    paths, goes to the HTTP server with every byte that was read: ``http`` makes its protocol for a connection.
+
+    At most ``max_connections`` at a time, of every kind. When there are as many, the one that has kept the server waiting
+    longest, for a head, a body, the next request or the reading of an answer, gives way to a new one.
     """
 
     def __init__(
         self,
         *,
-        http: Callable[[], asyncio.Protocol],
+        http: Callable[[Connection], asyncio.Protocol],
         is_proxy_path: Callable[[str], bool],
         upgrade: Callable[[UpgradeRequest], None],
         clock: Clock,
-        head_limit: int = 16 * 1024,
-        head_timeout: float = 10.0,
+        times: HttpTimes = HttpTimes(),  # noqa: B008 - immutable
         max_connections: int = 10_000,
     ) -> None:
         self.http = http
         self.is_proxy_path = is_proxy_path
         self.clock = clock
-        self.head_limit = head_limit
         self.max_connections = max_connections
-        self.heads = Deadlines(head_timeout)
-        self.lingering = Deadlines(LINGER)
+        self.deadlines = HttpDeadlines(times)
         self.connections = 0
         self.stopping = False
         self._upgrade = upgrade
@@ -86,8 +85,19 @@ class Front:
         for connection in list(self._owned):
             connection.abort()
         await self._empty.wait()
-        self.heads.close()
-        self.lingering.close()
+        self.deadlines.close()
+
+    def enter(self, connection: Connection) -> bool:
+        """Count a new connection; say whether there is a place for it. With none free, the slowest gives way."""
+        self.connections += 1
+        if self.connections <= self.max_connections:
+            return True
+        slowest = self.deadlines.slowest()
+        if slowest is None:
+            return False
+        self.deadlines.stop(slowest)
+        cast(Connection, slowest).abort()
+        return True
 
     def own(self, connection: Connection) -> None:
         """Count a connection among those that ``stop`` ends."""
@@ -113,10 +123,12 @@ class Front:
 class Connection(asyncio.Protocol):
     """One accepted connection: reads a head, then is an HTTP server's wire, a pending upgrade, or a refusal that lingers."""
 
-    __slots__ = ("_buffer", "_counted", "_front", "_http", "_refused", "_request", "_stalled", "_transport")
+    __slots__ = (
+        "_buffer", "_counted", "_http", "_listener", "_on_close", "_refused", "_request", "_stalled", "_transport",
+    )  # fmt: skip
 
-    def __init__(self, front: Front) -> None:
-        self._front = front
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
         self._transport: asyncio.Transport = cast(asyncio.Transport, None)
         self._buffer = b""
         self._http: asyncio.Protocol | None = None
@@ -124,24 +136,28 @@ class Connection(asyncio.Protocol):
         self._refused = False
         self._stalled = False
         self._counted = True
+        self._on_close: tuple[Callable[[], None], ...] = ()
 
-    # What the transport says
+    # What the transport calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        front = self._front
+        listener = self._listener
         self._transport = cast(asyncio.Transport, transport)
-        front.connections += 1
-        front.own(self)
-        if front.stopping or front.connections > front.max_connections + ABOVE_LIMIT:
-            self._refused = True
-            self._transport.abort()
-        elif front.connections > front.max_connections:
-            self.refuse(503, "too many connections")
+        listener.own(self)
+        if not listener.enter(self):
+            if listener.connections > listener.max_connections + ABOVE_LIMIT:
+                self.abort()
+            else:
+                self.refuse(503, "too many connections")
+        elif listener.stopping:
+            self.abort()
         else:
-            front.heads.start(self, self._slow)
+            listener.deadlines.heads.start(self, self._slow)
 
     def data_received(self, data: bytes) -> None:
         if self._http is not None:
+            if self._listener.deadlines.idle.stop(self):  # the next head begins
+                self._listener.deadlines.heads.start(self, self.abort)
             self._http.data_received(data)
         elif self._request is not None:
             self._request.rest += data
@@ -155,10 +171,12 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         if self._http is not None:
+            self._listener.deadlines.stalled.start(self, self.abort)
             self._http.pause_writing()
 
     def resume_writing(self) -> None:
         if self._http is not None:
+            self._listener.deadlines.stalled.stop(self)
             self._http.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -176,18 +194,18 @@ class Connection(asyncio.Protocol):
         if buffer[:1] in (b"\r", b"\n"):  # empty lines before a request are ignored (RFC 9112, 2.2)
             buffer, seen = buffer.lstrip(b"\r\n"), 0
         end = buffer.find(b"\r\n\r\n", max(0, seen - 3))
-        if end < 0 and len(buffer) <= self._front.head_limit:
+        if end < 0 and len(buffer) <= HEAD_LIMIT:
             if buffer and not buffer[:1].isalpha():
                 self.refuse(400, "this is not HTTP")
             self._buffer = buffer
             return
         self._buffer = b""
-        self._front.heads.stop(self)
+        self._listener.deadlines.stop(self)
         try:
-            if not 0 <= end <= self._front.head_limit:
+            if not 0 <= end <= HEAD_LIMIT:
                 line = buffer.find(b"\r\n")
-                status = 431 if 0 <= line <= MAX_LINE else 414
-                raise BadRequest(status, f"request head longer than {self._front.head_limit} bytes")
+                status = 431 if 0 <= line <= HEAD_LIMIT else 414
+                raise BadRequest(status, f"request head longer than {HEAD_LIMIT} bytes")
             self._dispatch(buffer, end + 2)
         except BadRequest as error:
             self.refuse(error.status, error.text, error.headers)
@@ -195,19 +213,48 @@ class Connection(asyncio.Protocol):
     def _dispatch(self, buffer: bytes, end: int) -> None:
         line = buffer.find(b"\r\n")
         method, target, version = parse_request_line(buffer[:line])
-        if self._front.is_proxy_path(target.partition("?")[0]) and b"upgrade" in buffer[line:end].lower():
+        target, authority = origin_form(target)
+        if authority is not None:
+            buffer = with_target(buffer[: end + 2], method, target, version, authority) + buffer[end + 2 :]
+            line, end = buffer.find(b"\r\n"), buffer.find(b"\r\n\r\n") + 2
+        if self._listener.is_proxy_path(target.partition("?")[0]) and b"upgrade" in buffer[line:end].lower():
             headers = parse_headers(buffer[line + 2 : end])
             if is_websocket(headers):
                 key, subprotocols = check_handshake(method, target, version, headers)
                 self._pass_on(target, headers, key, subprotocols, buffer[end + 2 :])
                 return
-        self._http = http = self._front.http()
-        self._front.disown(self)
+        self._http = http = self._listener.http(self)
+        self._listener.disown(self)
         http.connection_made(self._transport)
         http.data_received(buffer)
 
     def _slow(self) -> None:
         self.refuse(408, "the request head took too long")
+
+    # What the HTTP server reports
+
+    def busy(self) -> None:
+        """A request is being answered: its time is that of its handler."""
+        self._listener.deadlines.stop(self)
+
+    def body(self, too_slow: Callable[[], None]) -> None:
+        """The body of a request is being read; ``too_slow`` is called when that takes too long."""
+        self._listener.deadlines.bodies.start(self, too_slow)
+
+    def idle(self) -> None:
+        """A request has been answered: the next one may come."""
+        if self._http is not None and self._counted:
+            self._listener.deadlines.stop(self)
+            self._listener.deadlines.idle.start(self, self._transport.close)
+
+    def on_close(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call back once the connection is gone; return what undoes that."""
+        self._on_close = (*self._on_close, callback)
+
+        def undo() -> None:
+            self._on_close = tuple(each for each in self._on_close if each is not callback)
+
+        return undo
 
     # What becomes of it
 
@@ -215,7 +262,7 @@ class Connection(asyncio.Protocol):
         """Pass on an upgrade whose connection aiohttp has let go of."""
         self._http = None
         self._stalled = True  # aiohttp may have paused reading
-        self._front.own(self)
+        self._listener.own(self)
         self._pass_on(taken.target, taken.headers, taken.key, taken.subprotocols, taken.rest)
 
     def _pass_on(self, target: str, headers: Headers, key: str, subprotocols: tuple[str, ...], rest: bytes) -> None:
@@ -228,7 +275,7 @@ class Connection(asyncio.Protocol):
             rest=rest,
             keeper=self,
         )
-        self._front.upgrade(request)
+        self._listener.upgrade(request)
         if not request.answered:
             self._stalled = True
             self._transport.pause_reading()
@@ -238,21 +285,22 @@ class Connection(asyncio.Protocol):
         self._refused = True
         self._request = None
         transport = self._transport
-        self._front.heads.stop(self)
+        deadlines = self._listener.deadlines
+        deadlines.stop(self)
         if transport.is_closing():
             return
-        transport.write(http_error(status, error, self._front.clock.wall_ms(), headers))
+        transport.write(http_error(status, error, self._listener.clock.wall_ms(), headers))
         if self._stalled:
             transport.resume_reading()
         if transport.can_write_eof():
             transport.write_eof()
-            self._front.lingering.start(self, transport.abort)
+            deadlines.lingering.start(self, transport.abort)
         else:
-            self._front.lingering.start(self, transport.close)
+            deadlines.lingering.start(self, transport.close)
 
     def hand_over(self, protocol: asyncio.Protocol) -> None:
         """Give the connection to the protocol that answers the upgrade."""
-        self._front.disown(self)
+        self._listener.disown(self)
         self._request = None
         self._transport.set_protocol(protocol)
         if self._stalled:
@@ -262,11 +310,13 @@ class Connection(asyncio.Protocol):
         """Take note, once, that the connection is gone."""
         if self._counted:
             self._counted = False
-            self._front.connections -= 1
-            self._front.heads.stop(self)
-            self._front.lingering.stop(self)
-            self._front.disown(self)
+            self._listener.connections -= 1
+            self._listener.deadlines.stop(self)
+            self._listener.disown(self)
+            for callback in self._on_close:
+                callback()
 
     def abort(self) -> None:
         """End the connection at once."""
+        self._refused = True
         self._transport.abort()

@@ -16,15 +16,19 @@ from aiohttp import web
 
 import smproxy
 from smproxy.faults import FaultRegistry
-from smproxy.hooks.broadcast import Interceptor
+from smproxy.hooks.broadcast import HookBroadcast
 from smproxy.hooks.dispatcher import Hub
 from smproxy.hooks.event import Context, EventFactory
 from smproxy.hooks.trigger import Trigger
+from smproxy.manager.access import AccessRule
 from smproxy.manager.admission import Admission, AdmissionRules
-from smproxy.manager.dashboard_events import Feed
+from smproxy.manager.aiohttp_protocol import HttpProtocol
+from smproxy.manager.dashboard_events import DashboardEvents
+from smproxy.manager.deadlines import HttpTimes
 from smproxy.manager.faults.injection import FaultInjection
 from smproxy.manager.history import History
-from smproxy.manager.listener import Front
+from smproxy.manager.listener import Connection as ListenerConnection
+from smproxy.manager.listener import Listener
 from smproxy.manager.origin_registry import Registry
 from smproxy.manager.relay.limits import RelayLimits
 from smproxy.manager.relay.relay import Relay
@@ -33,6 +37,7 @@ from smproxy.manager.rest.faults import FaultRoutes
 from smproxy.manager.rest.feed import FeedRoutes
 from smproxy.manager.rest.origins import OriginRoutes
 from smproxy.manager.rest.pages import PageRoutes
+from smproxy.manager.rest.places import Places
 from smproxy.manager.rest.recordings import RecordingRoutes
 from smproxy.manager.rest.webhook_socket import webhook_socket
 from smproxy.manager.sessions import Sessions
@@ -43,9 +48,6 @@ from smproxy.signaling.payloads import Connection, Payload, Reason
 
 logger = logging.getLogger(__name__)
 
-#: Bytes of a request head.
-HEAD_LIMIT = 16 * 1024
-
 #: Seconds that clients have to answer the close when the manager stops.
 CLOSE_TIMEOUT = 1.0
 
@@ -54,9 +56,10 @@ PROXY_PATHS = ("/streammanager", "/streammanager/")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManagerSettings:
-    """What the manager needs to know. Times are seconds."""
+    """What the manager needs to know. Times are seconds. ``names``: others than ``host`` that the server is known by."""
 
     host: str = "127.0.0.1"
+    names: tuple[str, ...] = ()
     port: int = 0
     tls_port: int = 0
     tls_context: ssl.SSLContext | None = field(default=None, repr=False)
@@ -78,7 +81,7 @@ class Manager:
         settings: ManagerSettings,
         *,
         hub: Hub,
-        interceptor: Interceptor,
+        broadcast: HookBroadcast,
         events: EventFactory,
         clock: Clock,
         rng: random.Random,
@@ -86,7 +89,7 @@ class Manager:
     ) -> None:
         self._settings = settings
         self._hub = hub
-        self._interceptor = interceptor
+        self._broadcast = broadcast
         self.registry = Registry(allow_hosts=settings.allow_hosts, any_host=settings.any_host)
 
         self.history = history = History(clock, faults_of=faults.names_for)
@@ -114,54 +117,53 @@ class Manager:
             faults=self._fault_injection,
             clock=clock,
         )
-        application = web.Application(middlewares=[errors.make_middleware(clock)], client_max_size=2**20)
-        application.add_routes(health.routes())
-        application.add_routes(
-            proxy_clients.ProxyClientRoutes(self.sessions, token=settings.admin_token, clock=clock).routes()
-        )
-        application.add_routes(event.EventRoutes(self.registry, self.sessions).routes())
-        application.add_routes([web.get(path, self._upgrade) for path in PROXY_PATHS])
-        application.add_routes(control.routes(self, hub, interceptor, settings.admin_token, clock=clock))
-        recordings = RecordingRoutes(settings.recordings, self.registry, settings.admin_token)
+        # Every route needs the access rule but those that are marked as open, or as a scope's own.
+        access = AccessRule(settings.admin_token, hosts=(settings.host, *settings.names))
+        application = web.Application(middlewares=[errors.make_middleware(clock, access)], client_max_size=2**20)
+        application.add_routes(access.open(health.routes()))
+        application.add_routes(proxy_clients.ProxyClientRoutes(self.sessions, clock=clock).routes())
+        events_api = event.EventRoutes(self.registry, self.sessions)
+        application.add_routes(events_api.overviews())
+        application.add_routes(access.open(events_api.places()))
+        application.add_routes(access.open(web.get(path, self._upgrade) for path in PROXY_PATHS))
+        application.add_routes(control.routes(self, hub, broadcast, clock=clock))
+        recordings = RecordingRoutes(settings.recordings, self.registry, access)
         application.add_routes(recordings.routes())
         trigger = Trigger(hub, events=events, rng=rng)
-        application.add_routes(hooks.HookRoutes(hub, trigger, settings.admin_token).routes())
-        application.add_routes(FaultRoutes(faults, settings.admin_token).routes())
-        application.add_routes(metrics.MetricsRoutes(hub, self.sessions, interceptor).routes())
-        self.feed = Feed(
+        application.add_routes(hooks.HookRoutes(hub, trigger).routes())
+        application.add_routes(FaultRoutes(faults).routes())
+        sockets = Places("listeners on the webhook socket")
+        application.add_routes(metrics.MetricsRoutes(hub, self.sessions, broadcast, sockets).routes())
+        self.dashboard_events = DashboardEvents(
             sessions=self.sessions,
             history=history,
             hub=hub,
             clock=clock,
             counts={
-                "origins": OriginRoutes(self.registry, history, None).current,
+                "origins": OriginRoutes(self.registry, history).current,
                 "faults": lambda: _count_faults(faults),
                 "sinks": lambda: [msgspec.structs.replace(status, oldest=None) for status in hub.status()],
             },
             facts={"version": smproxy.__version__, "startedAt": clock.wall_ms(), "app": settings.rules.default_app},
         )
-        application.add_routes(FeedRoutes(self.feed, settings.admin_token).routes())
-        application.add_routes(PageRoutes(app=settings.rules.default_app, sdk_file=settings.sdk_file).routes())
+        application.add_routes(FeedRoutes(self.dashboard_events).routes())
+        pages = PageRoutes(app=settings.rules.default_app, sdk_file=settings.sdk_file)
+        application.add_routes(access.open(pages.routes()))
         self._whip = WhipRoutes(
             settings.rules, registry=self.registry, sessions=self.sessions, transcripts=transcripts, clock=clock
         )
-        application.add_routes(self._whip.routes())
-        application.add_routes([web.get("/{app:.+}/webhook", webhook_socket(interceptor, hub.journal))])
-        # The limits of the front, so that a request which it lets in is not refused behind it.
-        self._runner = web.AppRunner(
-            application,
-            access_log=None,
-            handle_signals=False,
-            shutdown_timeout=1.0,
-            max_line_size=HEAD_LIMIT,
-            max_field_size=HEAD_LIMIT,
-        )
-        self._front = Front(
+        application.add_routes(access.open(self._whip.routes()))
+        webhook = webhook_socket(broadcast, hub.journal, places=sockets)
+        application.add_routes(access.scoped([web.get("/{app:.+}/webhook", webhook)]))
+        self._runner = web.AppRunner(application, handle_signals=False, shutdown_timeout=1.0)
+        self._clock = clock
+        self._times = HttpTimes()
+        self._listener = Listener(
             http=self._http,
             is_proxy_path=PROXY_PATHS.__contains__,
             upgrade=admission,
             clock=clock,
-            head_limit=HEAD_LIMIT,
+            times=self._times,
         )
         self._servers: list[asyncio.Server] = []
         self.port = 0
@@ -200,21 +202,21 @@ class Manager:
             await (
                 self._hub.journal.flush()
             )  # listeners are told once an event is journalled: let them have the last ones
-        self.feed.close()
-        await self._interceptor.close()
+        await self.dashboard_events.close()
+        await self._broadcast.close()
         await self._whip.close()
-        await self._front.stop()
+        await self._listener.stop()
         await self._runner.cleanup()
 
-    def _http(self) -> asyncio.Protocol:
+    def _http(self, connection: ListenerConnection) -> asyncio.Protocol:
         server = self._runner.server
         assert server is not None
-        return server()
+        return HttpProtocol(server, connection, clock=self._clock, linger=self._times.linger)
 
     async def _listen(self, port: int, context: ssl.SSLContext | None) -> int:
         loop = asyncio.get_running_loop()
         server = await loop.create_server(
-            self._front,
+            self._listener,
             self._settings.host,
             port,
             ssl=context,
@@ -228,7 +230,7 @@ class Manager:
         """Take an upgrade that came on a connection which has served HTTP before."""
         if request.headers.get("Upgrade", "").lower() != "websocket":
             raise errors.ApiError(426, "This is the WebSocket proxy: connect with ws:// or wss://.")
-        return self._front.takeover(request)
+        return self._listener.takeover(request)
 
 
 def _count_faults(book: FaultRegistry) -> dict[str, int]:

@@ -294,12 +294,17 @@ class Sessions:
         return SessionLife(number, peer=peer, room=room, remote_ip=remote_ip, clock=self._clock)
 
     def _waiting_for(self, params: ConnectionParams) -> Session | None:
-        """Find the silent session of the same stream and user, whose publisher this may be."""
+        """Find the silent session of the same stream, customer and user, whose publisher this may be."""
         if not self._reconnect_window or params.role is not Role.PUBLISHER:
             return None
         for session in self._sessions.values():
             known = session.params
-            same = (known.room, known.id, known.username) == (params.room, params.id, params.username)
+            same = (known.room, known.customer_scope, known.id, known.username) == (
+                params.room,
+                params.customer_scope,
+                params.id,
+                params.username,
+            )
             if same and session.life.phase in _SILENT:
                 return session
         return None

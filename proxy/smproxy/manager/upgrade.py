@@ -1,4 +1,4 @@
-"""A client's request for a WebSocket, between the front that read it and whoever answers it."""
+"""A client's request for a WebSocket, between the listener that read it and whoever answers it."""
 
 from __future__ import annotations
 

@@ -7,9 +7,9 @@ from typing import Protocol
 from aiohttp import web
 
 from smproxy.faults import FaultRegistry
-from smproxy.hooks.broadcast import Interceptor
+from smproxy.hooks.broadcast import HookBroadcast
 from smproxy.hooks.dispatcher import Hub
-from smproxy.manager.dashboard_events import Feed
+from smproxy.manager.dashboard_events import DashboardEvents
 from smproxy.manager.history import History
 from smproxy.manager.origin_registry import Registry
 from smproxy.manager.rest.openapi import OpenApiRoutes
@@ -32,28 +32,26 @@ class Managed(Protocol):
     history: History
     transcripts: Transcripts
     faults: FaultRegistry
-    feed: Feed
+    dashboard_events: DashboardEvents
 
 
-def routes(
-    manager: Managed, hub: Hub, interceptor: Interceptor, token: str | None, *, clock: Clock
-) -> list[web.RouteDef]:
+def routes(manager: Managed, hub: Hub, broadcast: HookBroadcast, *, clock: Clock) -> list[web.RouteDef]:
     """Return the routes of the control API, the more special first."""
     faults = manager.faults
     timeline = Timeline(manager.transcripts, hub.journal, faults)
     sessions, history = manager.sessions, manager.history
-    wait = WaitRoutes(interceptor, hub.journal, token, clock=clock)
+    wait = WaitRoutes(broadcast, hub.journal, clock=clock)
 
     async def begin() -> None:
         await wait.begin()
-        manager.feed.restart()
+        manager.dashboard_events.restart()
 
-    reset = ResetRoutes(sessions, history, hub, token, clock=clock, begin=begin, faults=faults)
+    reset = ResetRoutes(sessions, history, hub, clock=clock, begin=begin, faults=faults)
     return [
         *wait.routes(),
         *reset.routes(),
-        *OpenApiRoutes(token).routes(),
-        *SessionRoutes(sessions, history, manager.transcripts, timeline, token).routes(),
-        *StreamRoutes(sessions, history, token).routes(),
-        *OriginRoutes(manager.registry, history, token).routes(),
+        *OpenApiRoutes().routes(),
+        *SessionRoutes(sessions, history, manager.transcripts, timeline).routes(),
+        *StreamRoutes(sessions, history).routes(),
+        *OriginRoutes(manager.registry, history).routes(),
     ]

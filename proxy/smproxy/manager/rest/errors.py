@@ -1,20 +1,22 @@
-"""What every route shares: CORS, and errors in the form that stream manager clients parse."""
+"""What every route shares: who may ask, the body within its time and size, CORS, and errors in the form that clients parse."""
 
 from __future__ import annotations
 
-import hmac
-import ipaddress
 import logging
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
-from yarl import URL
+from aiohttp.web_protocol import RequestPayloadError
 
+from smproxy.manager.access import AccessError, AccessRule
+from smproxy.manager.aiohttp_protocol import BodyTooSlowError, begun, timed_body
 from smproxy.signaling.clock import Clock
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _CORS = {
     "Access-Control-Allow-Origin": "*",
@@ -23,12 +25,6 @@ _CORS = {
     "Access-Control-Expose-Headers": "Location, Link, Session-Host",
     "Access-Control-Max-Age": "600",
 }
-
-
-_FOREIGN = (
-    "Pages of other sites need --admin-token, and its token as accessToken; "
-    "pages of this server are to be opened as localhost or by IP address."
-)
 
 
 class ApiError(Exception):
@@ -49,23 +45,31 @@ def error_response(status: int, message: str, clock: Clock) -> web.Response:
     return json_response({"errorMessage": message, "timestamp": clock.wall_ms()}, status=status)
 
 
-def make_middleware(clock: Clock) -> Middleware:
-    """Make the outermost middleware: answers preflights, adds CORS headers, and words every error."""
+def make_middleware(clock: Clock, access: AccessRule) -> Middleware:
+    """Make the one middleware: answers preflights, applies the access rule, reads the body, and words every error.
+
+    A handler finds the whole body read: whatever can go wrong with it on the way is answered here.
+    """
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         response: web.StreamResponse
+        begun(request)
         if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
             response = web.Response(status=204)
         else:
             try:
+                access.check(request)
+                await _read_body(request)
                 response = await handler(request)
-            except ApiError as error:
+            except (ApiError, AccessError) as error:
                 response = error_response(error.status, str(error), clock)
             except web.HTTPException as error:
                 response = error_response(error.status, f"{error.reason}: {request.method} {request.path}", clock)
                 if "Allow" in error.headers:
                     response.headers["Allow"] = error.headers["Allow"]
+            except ConnectionError:
+                response = error_response(400, "The client has left.", clock)
             except Exception:
                 logger.exception("%s %s failed", request.method, request.path)
                 response = error_response(500, "Internal error: see the log of the stream manager.", clock)
@@ -76,46 +80,34 @@ def make_middleware(clock: Clock) -> Middleware:
     return middleware
 
 
-def require_token(request: web.Request, token: str | None) -> None:
-    """Check ``accessToken``, or ``Authorization: Bearer``, in constant time.
-
-    Where no token is set none is asked for, but a page of another site is turned away: whoever visits it while the simulator
-    runs has not asked for its help.
+async def _read_body(request: web.Request) -> None:
+    """Read the body, so that the handler has it.
 
     Raises:
-        ApiError: 401, the token is missing or wrong; 403, there is none and a page of another site asks.
+        ApiError: it cannot be had: too slow, too long, broken, or its client has left.
     """
-    if token is None:
-        origin = request.headers.get("Origin")
-        if not _is_local(origin) and not _is_own_address(origin, request):
-            raise ApiError(403, _FOREIGN)
+    if not request.can_read_body:
         return
-    scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
-    given = request.query.get("accessToken") or (bearer.strip() if scheme.lower() == "bearer" else "")
-    if not hmac.compare_digest(given.encode(errors="replace"), token.encode(errors="replace")):
-        raise ApiError(401, "The accessToken is missing or wrong.")
-
-
-def _is_local(origin: str | None) -> bool:
-    """Say whether a page's origin is on this machine; a client that is no page has none."""
-    if origin is None:
-        return True
     try:
-        host = URL(origin).host or ""
-        return host == "localhost" or host.endswith(".localhost") or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+        with timed_body(request):
+            await request.read()
+    except BodyTooSlowError:
+        raise ApiError(408, "The request body took too long.") from None
+    except web.HTTPRequestEntityTooLarge as error:
+        raise ApiError(413, f"The request body is longer than {request._client_max_size} bytes.") from error
+    except (RequestPayloadError, ConnectionError) as error:
+        raise ApiError(400, f"The request body cannot be read: {error}") from None
 
 
-def _is_own_address(origin: str | None, request: web.Request) -> bool:
-    """Say whether a page came from here, opened by an IP address.
+async def read_json(request: web.Request, kind: type[T], form: str) -> T:
+    """Read a body in JSON. ``form`` shows what it looks like, for who got it wrong.
 
-    A host *name* that is the same proves nothing: its owner can let it point here after the page was loaded (DNS rebinding).
-    An address cannot be made to point elsewhere, so a page of this address and port was loaded from this address and port.
+    Raises:
+        ApiError: 400, it is no JSON, or not of this form.
     """
     try:
-        page, here = URL(origin or ""), URL(f"{request.scheme}://{request.host}")
-        ipaddress.ip_address(page.host or "")
-        return page.origin() == here.origin()
-    except ValueError:
-        return False
+        return msgspec.json.decode(await request.read(), type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ApiError(400, f"The body is {form} in JSON: {error}") from None
+    except RecursionError:
+        raise ApiError(400, f"The body is {form} in JSON, not nested as deep as this.") from None

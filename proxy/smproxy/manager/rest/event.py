@@ -24,14 +24,17 @@ class EventRoutes:
         self._registry = registry
         self._sessions = sessions
 
-    def routes(self) -> list[web.RouteDef]:
-        """Return the routes, the more special first."""
+    def overviews(self) -> list[web.RouteDef]:
+        """Return the routes that tell of everybody's streams; they go before those of :meth:`places`."""
         return [
             web.get(API + "/event/list", self.list),
             web.get(API + "/event/list/stats", self.list_stats),
             web.get(API + "/event/{path:.+}/stats", self.stats),
-            web.get(API + "/event/{path:.+}", self.where),
         ]
+
+    def places(self) -> list[web.RouteDef]:
+        """Return the route that every publisher and subscriber asks where to go."""
+        return [web.get(API + "/event/{path:.+}", self.where)]
 
     async def where(self, request: web.Request) -> web.StreamResponse:
         """Name the origin to publish to, or the one that a stream can be watched at."""
@@ -116,8 +119,14 @@ def _numbers(session: Session, subscribers: int) -> dict[str, Any]:
         "startTime": session.started_ms,
         "tracks": {
             statistics.track: {
-                key: getattr(statistics, key)
-                for key in ("codec", "packets", "bytes", "lost", "frames", "key_frames", "width", "height")
+                "codec": statistics.codec,
+                "packets": statistics.packets,
+                "bytes": statistics.bytes,
+                "lost": statistics.lost,
+                "frames": statistics.frames,
+                "keyFrames": statistics.key_frames,
+                "width": statistics.width,
+                "height": statistics.height,
             }
             for statistics in session.statistics.values()
         },

@@ -10,9 +10,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from smproxy.hooks.broadcast import Interceptor
+from smproxy.hooks.broadcast import HookBroadcast
 from smproxy.hooks.dispatcher import Hub
 from smproxy.hooks.status import SinkStatus
+from smproxy.manager.rest.places import Places
+from smproxy.manager.rest.query import Parameters
 from smproxy.manager.sessions import Sessions
 
 #: The labels of everything that is counted per sink.
@@ -22,9 +24,9 @@ _SINK = ("sink",)
 class MetricsRoutes:
     """The route, and a registry of its own."""
 
-    def __init__(self, hub: Hub, sessions: Sessions, interceptor: Interceptor) -> None:
+    def __init__(self, hub: Hub, sessions: Sessions, broadcast: HookBroadcast, sockets: Places) -> None:
         self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(_Collector(hub, sessions, interceptor))
+        self._registry.register(_Collector(hub, sessions, broadcast, sockets))
 
     def routes(self) -> list[web.RouteDef]:
         """Return the route."""
@@ -32,6 +34,7 @@ class MetricsRoutes:
 
     async def metrics(self, request: web.Request) -> web.StreamResponse:
         """Write every metric, in the format that the scraper asks for."""
+        Parameters(request.query, ())
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         return web.Response(body=encode(self._registry), headers={"Content-Type": content_type})
 
@@ -39,10 +42,11 @@ class MetricsRoutes:
 class _Collector(Collector):
     """Reads the state of everything; nothing is counted here."""
 
-    def __init__(self, hub: Hub, sessions: Sessions, interceptor: Interceptor) -> None:
+    def __init__(self, hub: Hub, sessions: Sessions, broadcast: HookBroadcast, sockets: Places) -> None:
         self._hub = hub
         self._sessions = sessions
-        self._interceptor = interceptor
+        self._broadcast = broadcast
+        self._sockets = sockets
 
     def collect(self) -> Iterator[Metric]:
         yield from self._served()
@@ -53,11 +57,9 @@ class _Collector(Collector):
         relays = sum(attempt.relay is not None and not attempt.relay_ended for attempt in self._sessions.attempts)
         yield GaugeMetricFamily("smproxy_sessions", "Sessions that live.", len(self._sessions))
         yield GaugeMetricFamily("smproxy_relays", "Connections through the WebSocket proxy.", relays)
-        yield GaugeMetricFamily(
-            "smproxy_webhook_listeners", "Listeners on the webhook socket.", self._interceptor.listeners
-        )
+        yield GaugeMetricFamily("smproxy_webhook_listeners", "Listeners on the webhook socket.", self._sockets.taken)
         yield CounterMetricFamily(
-            "smproxy_webhook_listeners_dropped", "Listeners dropped for being slow.", self._interceptor.dropped
+            "smproxy_webhook_listeners_dropped", "Listeners dropped for being slow.", self._broadcast.dropped
         )
 
     def _journal(self) -> Iterator[Metric]:

@@ -75,6 +75,11 @@ def array(item: Schema) -> Schema:
     return {"type": "array", "items": {"$ref": f"#/components/schemas/{item}"} if isinstance(item, str) else item}
 
 
+def wrapped(name: str, item: Schema) -> Schema:
+    """Return the schema of an object with a list in it."""
+    return {"type": "object", "required": [name], "properties": {name: array(item)}}
+
+
 def _get(path: str, tag: str, summary: str, answer: Answer, *query: Query, errors: tuple[int, ...] = ()) -> Operation:
     return Operation(
         method="GET", path=path, tag=tag, summary=summary, answers={200: answer}, query=query, errors=errors
@@ -122,7 +127,7 @@ STREAMS = (
 )  # fmt: skip
 
 _HOOK_FILTERS = (
-    Query("scope", "Only of this customer scope."), _ID, Query("session", "Only of this session.", SESSION),
+    _SCOPE, _ID, Query("session", "Only of this session.", SESSION),
     Query("event", "Only this event.", one_of((*STATES, "websocket"))), Query("state", "Only this state."),
     Query("sink", "Only events for this sink."), Query("since", "From this time on, Unix milliseconds.", COUNT),
     Query("until", "Up to this time, Unix milliseconds.", COUNT), Query("after", "After the event with this id.", COUNT),
@@ -135,7 +140,7 @@ _RESENT = {200: Answer("How many deliveries will be made again.", "Resent")}
 
 HOOKS = (
     _get("/hooks", "hooks", "Events of the journal, the oldest first",
-         Answer("The events.", array("JournalledEvent")), *_HOOK_FILTERS,
+         Answer("The events.", wrapped("hooks", "JournalledEvent")), *_HOOK_FILTERS,
          Query("deliveries", "With what became of each at every sink.", FLAG), errors=(400, 503)),
     Operation(
         method="GET", path="/hooks/wait", tag="hooks",
@@ -152,9 +157,10 @@ HOOKS = (
                  408: Answer("None came; the nearest and how they differ.", "NotYet")},
         errors=(400, 503),
     ),
-    _get("/hooks/dead", "hooks", "Events that a sink gave up", Answer("The events.", array("DetailedEvent")), *_HOOK_FILTERS,
+    _get("/hooks/dead", "hooks", "Events that a sink gave up",
+         Answer("The events.", wrapped("hooks", "DetailedEvent")), *_HOOK_FILTERS,
          errors=(400, 503)),
-    _get("/hooks/sinks", "hooks", "How each sink is doing", Answer("The sinks.", array("SinkStatus"))),
+    _get("/hooks/sinks", "hooks", "How each sink is doing", Answer("The sinks.", "SinkList")),
     Operation(method="POST", path="/hooks/trigger", tag="hooks", summary="Send a synthetic event", body="Trigger",
               answers={200: Answer("The event.", "HookEvent")}, errors=(400, 503)),
     Operation(method="POST", path="/hooks/dead/resend", tag="hooks", summary="Deliver every dead letter again",
@@ -215,11 +221,6 @@ _INJECTION: Schema = {
         "detail": TEXT,
     },
 }
-
-
-def wrapped(name: str, item: Schema) -> Schema:
-    """Return the schema of an object with a list in it."""
-    return {"type": "object", "required": [name], "properties": {name: array(item)}}
 
 
 _REMOVED: Schema = {"type": "object", "required": ["removed"], "properties": {"removed": COUNT}}

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from smproxy.manager.history import History
 from smproxy.manager.origin_registry import Node, Registry
-from smproxy.manager.rest.errors import json_response, require_token
+from smproxy.manager.rest.errors import json_response
 from smproxy.manager.rest.query import Parameters
 from smproxy.manager.views import OriginList, OriginView
 
@@ -14,12 +14,11 @@ ORIGINS = "/api/v1/origins"
 
 
 class OriginRoutes:
-    """The route of the origins. With a ``token``, it needs it."""
+    """The route of the origins."""
 
-    def __init__(self, registry: Registry, history: History, token: str | None) -> None:
+    def __init__(self, registry: Registry, history: History) -> None:
         self._registry = registry
         self._history = history
-        self._token = token
 
     def routes(self) -> list[web.RouteDef]:
         """Return the route."""
@@ -27,7 +26,6 @@ class OriginRoutes:
 
     async def list(self, request: web.Request) -> web.StreamResponse:
         """List the origins, in the order of their registration."""
-        require_token(request, self._token)
         Parameters(request.query, ())
         return json_response(self.current())
 

@@ -7,7 +7,6 @@ since a ``<video>`` can send no header and the token itself should be in no URL 
 from __future__ import annotations
 
 import asyncio
-import hmac
 import os
 import stat
 from pathlib import Path
@@ -16,8 +15,10 @@ from urllib.parse import quote
 
 from aiohttp import web
 
+from smproxy.manager.access import AccessRule
 from smproxy.manager.origin_registry import Registry
-from smproxy.manager.rest.errors import ApiError, json_response, require_token
+from smproxy.manager.rest.errors import ApiError, json_response
+from smproxy.manager.rest.query import Parameters
 
 RECORDINGS = "/api/v1/recordings"
 THUMBNAIL = "/api/v1/streams/{room:.+}/{name}/thumbnail.png"
@@ -32,38 +33,38 @@ _FRESH = 1
 class RecordingRoutes:
     """The routes. ``root`` is the recordings' directory, ``None`` where there is none."""
 
-    def __init__(self, root: Path | None, registry: Registry, token: str | None) -> None:
+    def __init__(self, root: Path | None, registry: Registry, access: AccessRule) -> None:
         self._root = root
         self._registry = registry
-        self._token = token
+        self._access = access
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""
         return [
             web.get(RECORDINGS, self.index),
-            web.get(RECORDINGS + "/{file:.+}", self.play),
+            *self._access.open([web.get(RECORDINGS + "/{file:.+}", self.play)]),
             web.delete(RECORDINGS + "/{file:.+}", self.delete),
             web.get(THUMBNAIL, self.thumbnail),
         ]
 
     async def index(self, request: web.Request) -> web.StreamResponse:
         """List the recordings, the newest first."""
-        require_token(request, self._token)
+        Parameters(request.query, ())
         found = [] if self._root is None else await asyncio.to_thread(_find, self._root)
         listed = [each | {"url": self._url(str(each["file"]))} for each in found[:MAX_LISTED]]
         return json_response({"recordings": listed, "total": len(found)})
 
     async def play(self, request: web.Request) -> web.StreamResponse:
         """Send a recording, or the part of it that ``Range`` asks for; also one that is being written, as long as it is."""
-        given = request.query.get("ticket", "").encode(errors="replace")
-        if self._token is None or not hmac.compare_digest(given, self._ticket(request.match_info["file"]).encode()):
-            require_token(request, self._token)
+        Parameters(request.query, ("ticket",))
+        if not self._access.admits(request.query.get("ticket"), _subject(request.match_info["file"])):
+            self._access.require(request)
         path = await self._path(request)
         return web.FileResponse(path, headers={"Content-Type": _TYPES[path.suffix], "Cache-Control": "no-cache"})
 
     async def delete(self, request: web.Request) -> web.StreamResponse:
         """Delete a recording. One that is being written ends with that."""
-        require_token(request, self._token)
+        Parameters(request.query, ())
         path = await self._path(request)
         try:
             await asyncio.to_thread(path.unlink, True)
@@ -73,7 +74,7 @@ class RecordingRoutes:
 
     async def thumbnail(self, request: web.Request) -> web.StreamResponse:
         """Send the last key frame of a live stream."""
-        require_token(request, self._token)
+        Parameters(request.query, ())
         room, name = request.match_info["room"], request.match_info["name"]
         for node in self._registry.nodes:
             if node.thumbnail is None:
@@ -89,12 +90,8 @@ class RecordingRoutes:
         raise ApiError(404, f"{room}/{name} is not live here, or has no picture yet.")
 
     def _url(self, file: str) -> str:
-        url = f"{RECORDINGS}/{quote(file)}"
-        return url if self._token is None else f"{url}?ticket={self._ticket(file)}"
-
-    def _ticket(self, file: str) -> str:
-        key = (self._token or "").encode(errors="replace")
-        return hmac.digest(key, b"recording:" + file.encode(errors="replace"), "sha256").hex()[:32]
+        url, ticket = f"{RECORDINGS}/{quote(file)}", self._access.ticket(_subject(file))
+        return url if ticket is None else f"{url}?ticket={ticket}"
 
     async def _path(self, request: web.Request) -> Path:
         file = request.match_info["file"]
@@ -102,6 +99,11 @@ class RecordingRoutes:
         if path is None:
             raise ApiError(404, f"There is no recording {file!r}: GET {RECORDINGS} lists them.")
         return path
+
+
+def _subject(file: str) -> str:
+    """Return what a ticket for a file is about."""
+    return f"recording:{file}"
 
 
 def _resolve(root: Path, file: str) -> Path | None:

@@ -16,7 +16,7 @@ from smproxy.hooks.dispatcher import Hub
 from smproxy.hooks.journal import JournalError
 from smproxy.manager.attempt import Attempt
 from smproxy.manager.history import History
-from smproxy.manager.rest.errors import ApiError, json_response, require_token
+from smproxy.manager.rest.errors import ApiError, json_response
 from smproxy.manager.rest.query import Parameters
 from smproxy.manager.sessions import Sessions
 from smproxy.signaling.clock import Clock
@@ -62,7 +62,6 @@ class ResetRoutes:
         sessions: Sessions,
         history: History,
         hub: Hub,
-        token: str | None,
         *,
         clock: Clock,
         begin: Callable[[], Awaitable[None]],
@@ -71,7 +70,6 @@ class ResetRoutes:
         self._sessions = sessions
         self._history = history
         self._hub = hub
-        self._token = token
         self._clock = clock
         self._begin = begin
         self._faults = faults
@@ -83,7 +81,6 @@ class ResetRoutes:
 
     async def reset(self, request: web.Request) -> web.StreamResponse:
         """End and forget everything; answer when that is done, or the time is up."""
-        require_token(request, self._token)
         parameters = Parameters(request.query, FILTERS)
         timeout = parameters.seconds("timeout", DEFAULT_TIMEOUT, most=MAX_TIMEOUT)
         keep_hooks = parameters.choice("hooks", KEEP_OR_FORGET, "forget") == "keep"

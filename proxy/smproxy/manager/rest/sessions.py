@@ -8,7 +8,7 @@ from typing import get_args
 from aiohttp import web
 
 from smproxy.manager.history import History
-from smproxy.manager.rest.errors import ApiError, json_response, require_token
+from smproxy.manager.rest.errors import ApiError, json_response
 from smproxy.manager.rest.query import Parameters, whole_number
 from smproxy.manager.rest.timeline import Timeline
 from smproxy.manager.sessions import Sessions
@@ -28,16 +28,13 @@ FILTERS = ("state", "role", "id", "customerScope", "app", "limit")
 
 
 class SessionRoutes:
-    """The routes of the sessions. With a ``token``, every one of them needs it."""
+    """The routes of the sessions."""
 
-    def __init__(
-        self, sessions: Sessions, history: History, transcripts: Transcripts, timeline: Timeline, token: str | None
-    ) -> None:
+    def __init__(self, sessions: Sessions, history: History, transcripts: Transcripts, timeline: Timeline) -> None:
         self._sessions = sessions
         self._history = history
         self._transcripts = transcripts
         self._timeline = timeline
-        self._token = token
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""
@@ -51,7 +48,6 @@ class SessionRoutes:
 
     async def list(self, request: web.Request) -> web.StreamResponse:
         """List sessions, the newest first."""
-        require_token(request, self._token)
         wanted = _Wanted(request.query)
         chosen = [view for view in self._history.newest() if wanted.matches(view)]
         return json_response(SessionList(sessions=chosen[: wanted.limit], total=len(chosen)))
@@ -85,7 +81,6 @@ class SessionRoutes:
         return json_response(await self._timeline.of(view.session))
 
     def _known(self, request: web.Request, parameters: tuple[str, ...] = ()) -> SessionView:
-        require_token(request, self._token)
         Parameters(request.query, parameters)
         number = whole_number("session", request.match_info["session"], least=1, most=MAX_SESSION_NUMBER)
         view = self._history.get(number)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from smproxy.manager.history import History
-from smproxy.manager.rest.errors import ApiError, json_response, require_token
+from smproxy.manager.rest.errors import ApiError, json_response
 from smproxy.manager.rest.query import Parameters
 from smproxy.manager.session import Session
 from smproxy.manager.sessions import Sessions
@@ -15,12 +15,11 @@ STREAMS = "/api/v1/streams"
 
 
 class StreamRoutes:
-    """The routes of the live streams. With a ``token``, every one of them needs it."""
+    """The routes of the live streams."""
 
-    def __init__(self, sessions: Sessions, history: History, token: str | None) -> None:
+    def __init__(self, sessions: Sessions, history: History) -> None:
         self._sessions = sessions
         self._history = history
-        self._token = token
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes. ``app`` is a stream's room, which may have a slash; its thumbnail is another route."""
@@ -28,13 +27,11 @@ class StreamRoutes:
 
     async def list(self, request: web.Request) -> web.StreamResponse:
         """List the live streams."""
-        require_token(request, self._token)
         Parameters(request.query, ())
         return json_response(StreamList(streams=[self._view(session) for session in self._sessions.publishing()]))
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """Show one live stream."""
-        require_token(request, self._token)
         Parameters(request.query, ())
         room, name = request.match_info["app"], request.match_info["name"]
         for session in self._sessions.publishing():

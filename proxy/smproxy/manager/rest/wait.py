@@ -7,6 +7,7 @@ or since its latest reset, counts too, so that a test may ask after it has done 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,11 +15,13 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from smproxy.hooks.broadcast import Filter, Interceptor, Subscription, TooManyListenersError
+from smproxy.hooks.broadcast import HookBroadcast, HookListener
 from smproxy.hooks.journal import Journal, JournalError, Query
 from smproxy.hooks.names import NAMES, STATES
 from smproxy.hooks.replay import SinceError, find_start
-from smproxy.manager.rest.errors import ApiError, json_response, require_token
+from smproxy.manager.aiohttp_protocol import until_client_leaves
+from smproxy.manager.rest.errors import ApiError, json_response
+from smproxy.manager.rest.places import Places
 from smproxy.manager.rest.query import Parameters, whole_number
 from smproxy.signaling.clock import MAX_SESSION_NUMBER, Clock
 
@@ -30,12 +33,12 @@ DEFAULT_TIMEOUT = 10.0
 
 #: Events that come nearest, in the answer to a wait in vain; and the latest events among which they are looked for.
 NEAREST = 3
-LOOKED_AT = 500
+LOOKED_AT = 200
 
 ROLES = ("publisher", "subscriber")
 FILTERS = ("event", "state", "id", "session", "customerScope", "app", "role", "since", "timeout")
 
-_PAGE = 500
+_PAGE = 100
 
 
 class Nearest(msgspec.Struct, frozen=True):
@@ -46,9 +49,8 @@ class Nearest(msgspec.Struct, frozen=True):
 
 
 class NotYet(msgspec.Struct, frozen=True, rename="camel"):
-    """No event was as asked for within the time. ``error`` and ``errorMessage`` say the same."""
+    """No event was as asked for within the time."""
 
-    error: str
     error_message: str
     timestamp: int
     nearest: list[Nearest]
@@ -102,10 +104,10 @@ class Wanted:
 class WaitRoutes:
     """The route. ``began`` says from where on events count that came before the request."""
 
-    def __init__(self, interceptor: Interceptor, journal: Journal | None, token: str | None, *, clock: Clock) -> None:
-        self._interceptor = interceptor
+    def __init__(self, broadcast: HookBroadcast, journal: Journal | None, *, clock: Clock) -> None:
+        self._broadcast = broadcast
+        self._places = Places("waits for a hook")
         self._journal = journal
-        self._token = token
         self._clock = clock
         self._since_ms: int | None = clock.wall_ms()
         self._after_id: int | None = None
@@ -123,33 +125,29 @@ class WaitRoutes:
 
     async def wait(self, request: web.Request) -> web.StreamResponse:
         """Wait for an event."""
-        require_token(request, self._token)
-        wanted, timeout = _read(request.query)
+        parameters = Parameters(request.query, FILTERS)
+        wanted, timeout = _read(parameters)
         if self._journal is None:
             raise ApiError(503, "There is no journal.")
-        try:
-            start = await self._start(request.query.get("since"))
-            subscription = self._interceptor.subscribe(Filter(), held=True)
-        except TooManyListenersError as error:
-            raise ApiError(503, str(error)) from None
-        except JournalError as error:
-            raise ApiError(503, str(error)) from None
         seen: dict[str, Nearest] = {}
-        try:
-            async with asyncio.timeout(timeout):
-                body = await self._found(wanted, start, subscription, seen)
-        except TimeoutError:
-            body = None
-        except JournalError as error:
-            raise ApiError(503, str(error)) from None
-        finally:
-            subscription.close()
+        with self._places.take(), until_client_leaves(request):
+            try:
+                start = await self._start(parameters.text("since"))
+                with contextlib.closing(self._broadcast.listen(held=True)) as listener:
+                    async with asyncio.timeout(timeout):
+                        body = await self._found(wanted, start, listener, seen)
+            except TimeoutError:
+                body = None
+            except JournalError as error:
+                raise ApiError(503, str(error)) from None
         if body is not None:
             return web.Response(body=body, content_type="application/json")
         return self._in_vain(wanted, timeout, seen)
 
     async def _start(self, since: str | None) -> Query:
+        assert self._journal is not None
         if since is None:
+            await self._journal.flush()  # listeners from now on are not sent what came before
             return Query(after_id=self._after_id, since_ms=self._since_ms)
         try:
             start = await find_start(self._journal, since)
@@ -158,20 +156,20 @@ class WaitRoutes:
         return Query(after_id=start.after_id, since_ms=start.since_ms)
 
     async def _found(
-        self, wanted: Wanted, start: Query, subscription: Subscription, seen: dict[str, Nearest]
+        self, wanted: Wanted, start: Query, listener: HookListener, seen: dict[str, Nearest]
     ) -> bytes | None:
-        """Look into the past, then wait for what comes. Nothing falls between: the subscription holds it back meanwhile."""
+        """Look into the past, then wait for what comes. Nothing falls between: the listener holds it back meanwhile."""
         while True:
             body = await self._in_journal(wanted, start, seen)
             if body is not None:
                 return body
-            if subscription.release(()):
+            if listener.release(lambda _: False):
                 break
-        async for text in subscription:
-            event = msgspec.json.decode(text)
+        async for hook in listener:
+            event = msgspec.json.decode(hook.body)
             different = wanted.differences(event)
             if not different:
-                return text.encode()
+                return hook.body
             _note(seen, event, different)
         raise ApiError(503, "The stream manager stops, or the wait did not keep up with the events.")
 
@@ -199,7 +197,7 @@ class WaitRoutes:
             message += f"; the nearest had {but}."
         else:
             message += "; there was no event at all."
-        return json_response(NotYet(message, message, self._clock.wall_ms(), nearest), status=408)
+        return json_response(NotYet(message, self._clock.wall_ms(), nearest), status=408)
 
 
 def _note(seen: dict[str, Nearest], event: dict[str, Any], different: dict[str, tuple[Any, Any]]) -> None:
@@ -210,8 +208,7 @@ def _note(seen: dict[str, Nearest], event: dict[str, Any], different: dict[str, 
         del seen[worst]
 
 
-def _read(query: Mapping[str, str]) -> tuple[Wanted, float]:
-    parameters = Parameters(query, FILTERS)
+def _read(parameters: Parameters) -> tuple[Wanted, float]:
     fields: dict[str, frozenset[str]] = {}
     if names := parameters.choices("event", NAMES):
         fields["event"] = names

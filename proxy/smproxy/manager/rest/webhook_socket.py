@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 
-from aiohttp import WSCloseCode, web
+from aiohttp import WSCloseCode, WSMsgType, web
 from aiohttp.typedefs import Handler
 
-from smproxy.hooks.broadcast import Filter, Interceptor, Subscription, TooManyListenersError
+from smproxy.hooks.broadcast import ALL, Filter, HookBroadcast, HookListener
 from smproxy.hooks.journal import Journal, JournalError
 from smproxy.hooks.names import NAMES
-from smproxy.hooks.replay import SinceError, find_start, replayed
+from smproxy.hooks.replay import SinceError, Start, find_start, replayed
+from smproxy.manager.rest.errors import ApiError
+from smproxy.manager.rest.places import Places
+from smproxy.manager.rest.query import Parameters
 
 #: Bytes of one incoming message. Nothing that comes in is used; more than this ends the connection with 1009.
 MAX_INCOMING = 4 * 1024
@@ -23,8 +26,11 @@ MAX_INCOMING = 4 * 1024
 #: Seconds that a listener that was dropped has to read what is on its way and the close, before the connection is aborted.
 DROPPED_TIMEOUT = 5.0
 
-#: Seconds that a listener has, when the interceptor is closed, to take what is queued, and again to answer the close.
+#: Seconds that a listener has, when the broadcast is closed, to take what is queued, and again to answer the close.
 CLOSED_TIMEOUT = 1.0
+
+
+FILTERS = ("customerScope", "event", "since")
 
 
 class _RefusedError(Exception):
@@ -34,32 +40,50 @@ class _RefusedError(Exception):
         self.code = code
         super().__init__(reason)
 
+    @property
+    def reason(self) -> bytes:
+        """As much of the reason as a Close frame may have: 123 bytes of UTF-8 (RFC 6455, 5.5)."""
+        return str(self).encode(errors="replace")[:123].decode(errors="ignore").encode()
 
-def webhook_socket(interceptor: Interceptor, journal: Journal | None = None, *, heartbeat: float = 20.0) -> Handler:
+
+def _unreadable() -> _RefusedError:
+    return _RefusedError(WSCloseCode.INTERNAL_ERROR, "the journal cannot be read")
+
+
+def webhook_socket(
+    broadcast: HookBroadcast,
+    journal: Journal | None = None,
+    *,
+    places: Places | None = None,
+    heartbeat: float = 20.0,
+) -> Handler:
     """Make the request handler. ``heartbeat``: seconds between pings; a peer that misses one is gone.
 
     A listener that cannot keep up is closed with 1013, one whose parameters make no sense with 1008. During a replay the
-    listener sets the pace. ``await interceptor.close()`` lets every listener have what is queued for it, closes it with 1001,
+    listener sets the pace. ``await broadcast.close()`` lets every listener have what is queued for it, closes it with 1001,
     and returns when all have gone. Its place is before the server's shutdown: from then on aiohttp reads nothing more, so
     that each closing handshake would run into its time-out of a second.
     """
 
+    taken = places or Places("listeners on the webhook socket")
+
     async def handle(request: web.Request) -> web.StreamResponse:
-        since = request.query.get("since")
-        wanted, problem = _wanted(request.query)
+        refusal: _RefusedError | None = None
+        wanted, start = ALL, None
         try:
-            # Before the 101, so that a listener misses nothing from the moment on that it is connected.
-            subscription = interceptor.subscribe(wanted, held=since is not None)
-        except TooManyListenersError as error:
-            raise web.HTTPServiceUnavailable(text=f"{error}\n") from None
-        with contextlib.closing(subscription):
+            wanted, since = _asked(request)
+            start = None if since is None else await _start(journal, since)
+        except _RefusedError as error:
+            refusal = error
+        # Before the 101, so that a listener misses nothing from the moment on that it is connected.
+        with taken.take(), contextlib.closing(broadcast.listen(wanted, held=start is not None)) as listener:
             socket = web.WebSocketResponse(heartbeat=heartbeat, max_msg_size=MAX_INCOMING, compress=False)
             await socket.prepare(request)
             try:
-                if problem:
-                    await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=problem.encode())
+                if refusal is not None:
+                    await socket.close(code=refusal.code, message=refusal.reason)
                 else:
-                    await _serve(socket, subscription, _texts(journal, subscription, since))
+                    await _serve(socket, listener, _texts(journal, listener, start, wanted))
             finally:
                 if socket.close_code == WSCloseCode.ABNORMAL_CLOSURE and request.transport is not None:
                     # What a peer does not read would keep the connection open for ever.
@@ -69,39 +93,58 @@ def webhook_socket(interceptor: Interceptor, journal: Journal | None = None, *, 
     return handle
 
 
-def _wanted(query: Mapping[str, str]) -> tuple[Filter, str]:
-    """Read the filters; the second value says what is wrong with them."""
-    names = frozenset(name.strip() for name in query.get("event", "").split(",") if name.strip())
-    if unknown := names.difference(NAMES):
-        return Filter(), f"event: unknown name {min(unknown)[:40]!r}"
-    return Filter(query.get("customerScope") or None, names), ""
+def _asked(request: web.Request) -> tuple[Filter, str | None]:
+    """Read the parameters: what, and from where on.
+
+    Raises:
+        _RefusedError: one of them makes no sense.
+    """
+    try:
+        parameters = Parameters(request.query, FILTERS)
+        names = parameters.choices("event", NAMES)
+    except ApiError as error:
+        raise _RefusedError(WSCloseCode.POLICY_VIOLATION, str(error)) from None
+    return Filter(parameters.text("customerScope"), names), parameters.text("since")
 
 
-async def _texts(journal: Journal | None, subscription: Subscription, since: str | None) -> AsyncGenerator[str, None]:
+async def _start(journal: Journal | None, since: str) -> Start:
+    """Find where a replay begins.
+
+    Raises:
+        _RefusedError: there is no such point, or it cannot be looked up.
+    """
+    try:
+        return await find_start(journal, since)
+    except SinceError as error:
+        raise _RefusedError(WSCloseCode.POLICY_VIOLATION, str(error)) from None
+    except JournalError:
+        raise _unreadable() from None
+
+
+async def _texts(
+    journal: Journal | None, listener: HookListener, start: Start | None, wanted: Filter
+) -> AsyncGenerator[bytes, None]:
     """Yield what the listener is to be sent, first from the journal, then as it happens."""
-    if since is not None:
+    if start is not None:
+        assert journal is not None
         try:
-            start = await find_start(journal, since)
-            assert journal is not None
-            async with contextlib.aclosing(replayed(journal, subscription, start)) as past:
+            async with contextlib.aclosing(replayed(journal, listener, start, wanted)) as past:
                 async for text in past:
                     yield text
-        except SinceError as error:
-            raise _RefusedError(WSCloseCode.POLICY_VIOLATION, str(error)) from None
         except JournalError:
-            raise _RefusedError(WSCloseCode.INTERNAL_ERROR, "the journal cannot be read") from None
-    async for text in subscription:
-        yield text
+            raise _unreadable() from None
+    async for event in listener:
+        yield event.body
 
 
-async def _serve(socket: web.WebSocketResponse, subscription: Subscription, texts: AsyncGenerator[str, None]) -> None:
-    """Send events until the peer leaves or the subscription ends; then close the socket."""
+async def _serve(socket: web.WebSocketResponse, listener: HookListener, texts: AsyncGenerator[bytes, None]) -> None:
+    """Send events until the peer leaves or the broadcast ends; then close the socket."""
     reading = asyncio.create_task(_ignore_incoming(socket))
     sending = asyncio.create_task(_send_events(socket, texts))
-    ending = asyncio.create_task(subscription.ended.wait())
+    ending = asyncio.create_task(listener.ended.wait())
     try:
         await asyncio.wait((reading, sending, ending), return_when=asyncio.FIRST_COMPLETED)
-        if ending.done() and not subscription.dropped:
+        if ending.done() and not listener.dropped:
             await asyncio.wait((reading, sending), timeout=CLOSED_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
     finally:
         # All ended before the close: it waits for the peer's answer only when nobody else is reading.
@@ -110,10 +153,10 @@ async def _serve(socket: web.WebSocketResponse, subscription: Subscription, text
             task.cancel()
         _, sent, _ = await asyncio.gather(*tasks, return_exceptions=True)
         reason = b""
-        if subscription.dropped:
+        if listener.dropped:
             code, patience = WSCloseCode.TRY_AGAIN_LATER.value, DROPPED_TIMEOUT
         elif isinstance(sent, _RefusedError):
-            code, patience, reason = sent.code, CLOSED_TIMEOUT, str(sent).encode()
+            code, patience, reason = sent.code, CLOSED_TIMEOUT, sent.reason
         else:
             code, patience = WSCloseCode.GOING_AWAY.value, CLOSED_TIMEOUT
         # Not drained: a listener that was dropped has a full buffer. After a close from the peer this does nothing.
@@ -130,8 +173,8 @@ async def _ignore_incoming(socket: web.WebSocketResponse) -> None:
         pass
 
 
-async def _send_events(socket: web.WebSocketResponse, texts: AsyncGenerator[str, None]) -> None:
+async def _send_events(socket: web.WebSocketResponse, texts: AsyncGenerator[bytes, None]) -> None:
     with contextlib.suppress(ConnectionError):
         async with contextlib.aclosing(texts):
             async for text in texts:
-                await socket.send_str(text)
+                await socket.send_frame(text, WSMsgType.TEXT)

@@ -13,14 +13,14 @@ const REFRESH_MS = 600;
 
 function attempts(delivery) {
   const head = ["Time", "Outcome", "Answer", "Took"].map((name) => h("th", { scope: "col" }, name));
-  const rows = delivery.attempts.map(({ at, outcome, detail, took_ms }) =>
+  const rows = delivery.attempts.map(({ at, outcome, detail, tookMs }) =>
     h(
       "tr",
       {},
       h("td", { class: "num" }, clock(at)),
       h("td", {}, stateTag(outcome)),
       h("td", { class: "wide" }, detail || (outcome === "delivered" ? "taken" : "–")),
-      h("td", { class: "num" }, `${took_ms} ms`),
+      h("td", { class: "num" }, `${tookMs} ms`),
     ),
   );
   return h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, ...head)), h("tbody", {}, ...rows)));

@@ -7,7 +7,7 @@ import { stateTag } from "./state-tags.js";
 const COLUMNS = ["Receiver", "State", "Delivered", "Waiting", "Attempts", "Dead", "Latency", "Last error"];
 
 function row(sink) {
-  const latency = sink.latency_count ? `${Math.round((1000 * sink.latency_sum) / sink.latency_count)} ms` : "–";
+  const latency = sink.latencyCount ? `${Math.round((1000 * sink.latencySum) / sink.latencyCount)} ms` : "–";
   const state = sink.disabled ? "disabled" : sink.retrying ? "retry" : sink.attempts ? "delivering" : "";
   const numbers = [sink.delivered, sink.backlog, sink.attempts, sink.dead].map((value) =>
     h("td", { class: "num" }, count(value)),
@@ -19,7 +19,7 @@ function row(sink) {
     h("td", {}, state ? stateTag(state) : "–"),
     ...numbers,
     h("td", { class: "num" }, latency),
-    h("td", { class: "muted wide" }, sink.last_error ?? ""),
+    h("td", { class: "muted wide" }, sink.lastError ?? ""),
   );
 }
 

@@ -126,7 +126,7 @@ def test_too_many_headers() -> None:
 
 @pytest.mark.parametrize(
     ("line", "expected"),
-    [(b"GET /" + b"a" * 8190 + b" HTTP/1.1", 414), (b"GET / HTTP/2", 400), (b"GET  / HTTP/1.1", 400), (b"GET /", 400)],
+    [(b"GET / HTTP/2", 400), (b"GET  / HTTP/1.1", 400), (b"GET /", 400)],
 )
 def test_bad_request_line(line: bytes, expected: int) -> None:
     """A request line is three words of limited length."""

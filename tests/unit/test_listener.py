@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 
 import aiohttp
 import pytest
+from smproxy.manager.deadlines import HttpTimes
 from smproxy.manager.upgrade import UpgradeRequest
 from websockets.asyncio.client import connect
 
@@ -46,9 +48,9 @@ async def test_http_upgrade_and_other_websockets_on_one_port() -> None:
             for number in range(3):
                 async with http.post(f"{base}/rest?n={number}", data="b" * 100_000) as response:
                     assert await response.json() == {"got": "b" * 100_000, "query": f"n={number}"}
-            assert running.front.connections == 1
+            assert running.listener.connections == 1
             async with http.ws_connect(f"{base}/streammanager?id=s", compress=0) as socket:
-                assert running.front.connections == 1
+                assert running.listener.connections == 1
                 await socket.send_str("spliced")
                 assert await socket.receive_str() == "spliced"
                 await socket.close(code=4000)
@@ -118,7 +120,7 @@ BAD = {
     "body": (handshake("/streammanager", "Content-Length: 4") + b"body", 400),
     "header": (handshake("/streammanager", "broken line"), 400),
     "request line": (b"GET /\r\nHost: x\r\n\r\n", 400),
-    "long request line": (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n", 414),
+    "request line as long as a head": (b"GET /" + b"a" * 16_384 + b" HTTP/1.1\r\n\r\n", 414),
     "endless request line": (b"GET /" + b"a" * 20_000, 414),
     "large head": (handshake("/streammanager", "X: " + "x" * 20_000), 431),
     "endless head": (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 4000, 431),
@@ -143,7 +145,7 @@ async def test_bad_request(data: bytes, expected: int) -> None:
 @on_both_loops
 async def test_slow_head() -> None:
     """A head that does not come in time gets 408, also when a byte comes now and then."""
-    async with rig(1, head_timeout=0.15) as running:
+    async with rig(1, times=HttpTimes(head=0.15)) as running:
         assert (await refused(running, b""))[0] == 408
         assert (await refused(running, b"GET / HTTP/1.1\r\nX: "))[0] == 408
 
@@ -176,19 +178,103 @@ async def test_keep_alive_http_with_pipelined_requests() -> None:
 @on_both_loops
 async def test_connection_limit() -> None:
     """Above the limit a client gets 503, until another one has left."""
-    async with origin(echo) as port, rig(port, max_connections=2) as running:
-        _, idle = await running.connect()
+    async with origin(echo) as port, rig(port, max_connections=2) as running, connect(running.url):
         async with connect(running.url) as client:
             await client.send("in")
             assert await client.recv() == "in"
             assert (await refused(running, b""))[0] == 503
-        await running.end()
-        await eventually(lambda: running.front.connections == 1)
+        await running.end(1)
+        await eventually(lambda: running.listener.connections == 1)
         async with connect(running.url) as client:
             await client.send("in again")
             assert await client.recv() == "in again"
-        idle.close()
-        await running.end(1)
+        await running.end(2)
+
+
+@on_both_loops
+async def test_the_slowest_gives_way() -> None:
+    """At the limit a new client takes the place of the one that has been waited for longest, whatever for."""
+    request = b"GET /rest HTTP/1.1\r\nHost: x\r\n\r\n"
+    starts = {
+        "nothing": b"",
+        "head": b"GET /",
+        "body": b"POST /rest HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\na",
+        "idle": request,
+    }
+    async with rig(1, max_connections=len(starts)) as running:
+        waiting = []
+        for start in starts.values():
+            reader, writer = await running.connect()
+            writer.write(start)
+            waiting.append(reader)
+            if start is request:
+                assert (await answer(reader))[0] == 200
+        deadlines = running.listener.deadlines
+        await eventually(lambda: (len(deadlines.heads), len(deadlines.bodies), len(deadlines.idle)) == (2, 1, 1))
+        for number, slow in enumerate(waiting):
+            reader, writer = await running.connect()
+            writer.write(request)
+            assert (await answer(reader))[0] == 200
+            with contextlib.suppress(ConnectionError):
+                assert await slow.read() == b"", list(starts)[number]
+
+
+@on_both_loops
+async def test_deadlines_of_later_requests() -> None:
+    """A second head, a body, however it is dribbled, and an idle connection have their time; then the connection ends."""
+    request = b"GET /rest HTTP/1.1\r\nHost: x\r\n\r\n"
+    chunked = b"POST /rest HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    times = HttpTimes(head=0.3, body=0.3, idle=0.3, linger=0.1)
+    async with rig(1, times=times) as running:
+        for start, drip, status in (
+            (request, b"", 200),
+            (request, b"GET / HTTP/1.1\r\nX: y", 200),
+            (b"POST /rest HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\n", b"a", 408),
+            (chunked, b"1\r\na\r\n", 408),
+        ):
+            reader, writer = await running.connect()
+            writer.write(start)
+            if status == 200:
+                assert (await answer(reader))[0] == 200
+            reading = asyncio.ensure_future(reader.read())
+            while not reading.done():
+                with contextlib.suppress(ConnectionError):
+                    writer.write(drip[:1] if status == 200 else drip)
+                drip = drip[1:] if status == 200 else drip
+                await asyncio.wait((reading,), timeout=0.02)
+            with contextlib.suppress(ConnectionError):
+                assert (await reading).startswith(b"HTTP/1.1 408" if status == 408 else b"")
+        await eventually(lambda: running.listener.connections == 0)
+
+
+@on_both_loops
+async def test_target_in_absolute_form() -> None:
+    """``GET http://host/path`` is as good as ``GET /path``, for HTTP, for an upgrade, and on a connection that served HTTP."""
+    async with origin(echo) as port, rig(port) as running:
+        reader, writer = await running.connect()
+        for target in ("http://localhost/rest?a=1", "HTTP://localhost:80/rest?a=1"):
+            writer.write(f"GET {target} HTTP/1.1\r\nHost: other.example\r\n\r\n".encode())
+            status, _, body = await answer(reader)
+            assert (status, json.loads(body)["query"]) == (200, "a=1")
+        writer.write(handshake("http://localhost/streammanager?id=s"))
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+        first, writer = await running.connect()
+        writer.write(handshake("ws://proxy.example/streammanager?id=t"))
+        assert (await first.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+        assert running.targets == ["/streammanager?id=s", "/streammanager?id=t"]
+
+
+@on_both_loops
+async def test_long_request_line() -> None:
+    """A request line has the room that a head has, for HTTP and for an upgrade."""
+    async with origin(echo) as port, rig(port) as running:
+        reader, writer = await running.connect()
+        for _ in range(2):
+            writer.write(b"GET /rest?" + b"a" * 16_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await answer(reader))[0] == 200
+        reader, writer = await running.connect()
+        writer.write(handshake("/streammanager?id=" + "a" * 15_000))
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
 
 
 @on_both_loops
@@ -237,9 +323,9 @@ async def test_stop_ends_what_nobody_owns() -> None:
         silent, _ = await running.connect()
         pending, writer = await running.connect()
         writer.write(handshake())
-        await eventually(lambda: requests and running.front.connections == 2)
-        await running.front.stop()
-        assert running.front.connections == 0
+        await eventually(lambda: requests and running.listener.connections == 2)
+        await running.listener.stop()
+        assert running.listener.connections == 0
         assert requests[0].closed
         assert await silent.read() == await pending.read() == b""
         late, _ = await running.connect()

@@ -1,0 +1,35 @@
+"""How many may have a long answer of one kind at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from smproxy.manager.rest.errors import ApiError
+
+#: Clients of each kind: listeners of the webhook socket, waits for a hook, dashboards.
+LIMIT = 100
+
+
+class Places:
+    """The places for one kind of client; ``what`` names them in the plural."""
+
+    def __init__(self, what: str, limit: int = LIMIT) -> None:
+        self.taken = 0
+        self._what = what
+        self._limit = limit
+
+    @contextmanager
+    def take(self) -> Iterator[None]:
+        """Take a place as long as the context lasts.
+
+        Raises:
+            ApiError: 503, none is free.
+        """
+        if self.taken >= self._limit:
+            raise ApiError(503, f"There are {self._limit} {self._what} already: end one of them, or try again later.")
+        self.taken += 1
+        try:
+            yield
+        finally:
+            self.taken -= 1
