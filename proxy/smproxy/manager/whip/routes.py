@@ -161,16 +161,14 @@ async def _stream(request: web.Request, session: WhipSession, response: ClientRe
 
 
 async def _body_of(request: web.Request) -> bytes:
-    """Read the body of a client's request.
+    """Return the body of a request.
 
     Raises:
         Problem: it is too large.
     """
-    body = b""
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise Problem(413, f"The body is larger than {MAX_BODY} bytes.")
+    body = await request.read()  # the middleware has read it
+    if len(body) > MAX_BODY:
+        raise Problem(413, f"The body is larger than {MAX_BODY} bytes.")
     return body
 
 
