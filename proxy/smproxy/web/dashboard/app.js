@@ -85,7 +85,7 @@ async function fetchHooks() {
     json(`/api/v1/hooks?newest=true&deliveries=true&limit=${HOOKS_AT_START}`),
     json(`/api/v1/hooks/dead?newest=true&limit=${HOOKS_AT_START}`),
   ]);
-  for (const hook of lists.flat().reverse()) store.addHook(hook);
+  for (const hook of lists.flatMap(({ hooks }) => hooks).reverse()) store.addHook(hook);
 }
 
 const HANDLERS = {
