@@ -1,1 +1,1 @@
-"""Who takes the media: the signaling server side and the peer connections. The only room that knows aiortc."""
+"""The origin: signaling, peer connections, streams, recordings. Only it knows aiortc."""

@@ -1,4 +1,4 @@
-"""The attempts that the manager announced and whose clients have not connected yet. Sans-I/O."""
+"""Attempts that the manager announced and that have not connected yet. Sans-I/O."""
 
 from __future__ import annotations
 

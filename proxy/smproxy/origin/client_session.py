@@ -108,7 +108,7 @@ class ClientSession:
 
     @property
     def gone(self) -> bool:
-        """Whether nothing of it is left: the attempt ended, the channel is closed and the peer is being closed."""
+        """Whether attempt and channel have ended and the peer is being closed."""
         return self.ended and self._channel_closed and (self.transport is None or self._peer_closing)
 
     def report(self, report: Report) -> None:
@@ -125,7 +125,7 @@ class ClientSession:
         await self.perform(signaling.receive(frame, Via.SOCKET))
 
     def channel_closed(self, *, lost: bool) -> None:
-        """Take note that the channel is closed; ``lost`` when without a close. A client that has switched lives on."""
+        """End with the channel, unless the client has switched; ``lost``: without a close."""
         self._channel_closed = True
         # What has ended already closes its peer in its own time.
         if not self.ended and not self.role.signaling.switched:
@@ -311,7 +311,7 @@ class ClientSession:
         self._close_channel_after(0.0)
 
     def evict(self) -> None:
-        """End the stream without a message to the client or a report. What has ended already closes in its own time."""
+        """End the stream without a message to the client or a report."""
         if self.ended:
             return
         self.end(Reason.TIMEOUT, ConnectError.TIMEOUT, silent=True)
@@ -371,7 +371,7 @@ class ClientSession:
         self._changed(self)
 
     def cancel_timers(self) -> None:
-        """Let nothing more happen by itself."""
+        """Cancel all timers."""
         self._timers.cancel()
 
     def _close_channel_after(self, delay: float) -> None:
@@ -379,7 +379,7 @@ class ClientSession:
             self._timers.after(delay, lambda: self._services.tasks.spawn(self._channel.close()))
 
     def _forget_connecting(self) -> None:
-        """Cancel the time-out of the handshake, which would keep an ended session in memory until it is due."""
+        """Cancel the time-out of the handshake, which would keep an ended session in memory."""
         if self._connecting is not None:
             self._timers.forget(self._connecting)
             self._connecting = None

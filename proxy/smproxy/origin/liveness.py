@@ -1,4 +1,4 @@
-"""Notice clients that are gone: one sweep over all, on whatever packets arrived since the last one."""
+"""Notice clients that are gone: one sweep over all, by the packets since the last one."""
 
 from __future__ import annotations
 

@@ -100,7 +100,9 @@ class Origin:
         return origin
 
     def command(self, command: Command) -> None:
-        """Do what the manager asks. An attempt that is not here is ignored: it ended while the command travelled.
+        """Do what the manager asks.
+
+        An attempt that is not here is ignored: it ended while the command travelled.
 
         ``Kick`` ends a stream so that its client notices, and is answered by ``PeerEnded`` (``AttemptFailed`` when the
         transport was not up). ``Evict`` frees a name at once and in silence: nothing more is reported of that attempt.
@@ -129,7 +131,7 @@ class Origin:
         return [report for session in self._sessions for report in session.statistics()]
 
     async def stop(self, reason: Reason = Reason.NODE_SHUTDOWN) -> None:
-        """End all streams with ``reason``, close everything, and leave no task, thread or socket behind."""
+        """End all streams with ``reason`` and close everything: no task, thread or socket is left."""
         listener, self._listener = self._listener, None
         if listener is None:
             return
@@ -144,7 +146,7 @@ class Origin:
         await self.services.tasks.drain(0.3)
 
     async def thumbnail(self, scope: str, stream: str) -> bytes | None:
-        """Return the last key frame of a live stream as PNG; ``None`` when there is no such stream or no picture yet.
+        """Return the last key frame of a live stream as PNG; ``None`` when there is none.
 
         Raises:
             ValueError: it cannot be decoded.

@@ -1,4 +1,4 @@
-"""What is kept of streams besides their counters: recordings on disk, and the last key frame for thumbnails."""
+"""What is kept of streams: recordings on disk, and the last key frame for thumbnails."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from smproxy.signaling.payloads import Kind
 
 
 class PublisherOutputs:
-    """The outputs of one publisher. Made with its tracks, before media flows; then ``started``; ended by ``ended``."""
+    """The outputs of one publisher.
+
+    Made with its tracks, before media flows; then ``started``; ended by ``ended``.
+    """
 
     def __init__(self, outputs: Outputs, attempt: str, scope: str, tracks: Sequence[Track], *, recording: bool) -> None:
         self._scope = scope
@@ -24,13 +27,13 @@ class PublisherOutputs:
             self._detach = video.attach(self._key_frames)
 
     def started(self, stream: str, mode: str) -> None:
-        """The client publishes under this name from now on; called after ``StreamStarted`` was reported."""
+        """Begin the outputs under the stream's name; called after ``StreamStarted`` was reported."""
         self._take.started(stream, mode)
         if self._key_frames is not None:
             self._thumbnails.show(self._scope, stream, self._key_frames)
 
     def ended(self) -> None:
-        """Keep nothing more; a recording's file is closed and reported soon after. Calling it twice is no harm."""
+        """End the outputs; a recording is closed and reported soon after. May be called twice."""
         self._take.ended()
         if self._detach is not None and self._key_frames is not None:
             self._detach()

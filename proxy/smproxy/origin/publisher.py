@@ -1,4 +1,4 @@
-"""The publisher's role: its offer, its tracks, and what it passes on to those who watch."""
+"""The publisher's role: its offer, its tracks, and its messages to subscribers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ class PublisherRole:
 
     @property
     def error_if_client_leaves(self) -> ConnectError:
-        """Why the attempt failed when the client leaves before its transport is up; a subscriber found nothing, for one."""
+        """Why the attempt failed when the client leaves before its transport is up."""
+        # One that asked for a stream and found none was a subscriber.
         denied = self.signaling.denied and self.transport is None
         return ConnectError.REJECTED if denied else ConnectError.TIMEOUT
 
@@ -109,7 +110,7 @@ class PublisherRole:
                 pass
 
     def connected(self) -> None:
-        """Act on the transport being up; a client that offered only a data channel is available at once."""
+        """Act on the transport being up. With a data channel only the stream is available at once."""
         self._session.perform_now(self.signaling.connected())
         if self.transport is not None and not self.transport.tracks:
             self._session.perform_now(self.signaling.media_came())
@@ -138,7 +139,7 @@ class PublisherRole:
         return reports
 
     def release(self) -> None:
-        """Free the name, which ends the stream for those who watch, and end the outputs."""
+        """Free the name, which ends the stream for its subscribers, and end the outputs."""
         if self.signaling.stream is not None:
             self._services.streams.free(self._session.scope, self.signaling.stream, self.signaling)
         if self._outputs is not None:

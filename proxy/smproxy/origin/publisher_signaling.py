@@ -1,4 +1,4 @@
-"""A publisher's signaling, and every client's until it is known what it does: messages in, effects out. Sans-I/O.
+"""A publisher's signaling, and any client's until its role is known. Sans-I/O.
 
 The vendor SDK waits without a time-out for most replies, so every message that expects one gets one, on the transport on
 which it came, whatever the state; and nothing that an SDK would take for a failure is ever sent unasked.
@@ -66,7 +66,7 @@ class PublisherSignaling(RoleSignaling):
         return [Send(messages.connect_status(messages.CONNECT_SUCCESS), Via.SOCKET)]
 
     def answered(self, sdp: str, source: Source | None = None) -> list[Effect]:
-        """Send the answer. It has all candidates in it, so trickling is complete at once; the notice of that is sent once.
+        """Send the answer. It has all candidates, so the notice of complete trickling follows.
 
         ``source`` is what can be watched once the client publishes.
         """

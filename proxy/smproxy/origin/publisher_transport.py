@@ -139,7 +139,7 @@ class PublisherTransport(ClientTransport):
             self._transport.send_rtcp(write_nack(self._ssrc, track.reception.ssrc, missing))
 
     def _refresh(self, track: Track) -> None:
-        """Ask for a key frame at once, if the last request is long enough ago; else the sweep does it."""
+        """Ask for a key frame, if the last request is long enough ago; else the sweep does it."""
         if track.needs_pli(self._monotonic(), self.key_frame_interval):
             self._transport.send_rtcp(write_pli(self._ssrc, track.reception.ssrc))
 

@@ -1,4 +1,4 @@
-"""Read what clients of either role may send beside their stream: calls, mute, sends, log lines. Sans-I/O.
+"""Read what clients of either role send beside their stream: calls, mute, log. Sans-I/O.
 
 Nothing here raises: what cannot be read counts as not sent.
 """
@@ -120,7 +120,7 @@ class _Orientation(msgspec.Struct, rename="camel"):
 
 
 def read_publisher_message(raw: Raw) -> list[PublisherMessage | SetOrientation]:
-    """Read the value of a ``send``. A device's orientation is known for what it is; what is too long is ignored."""
+    """Read the value of a ``send``, which may be a device's orientation; too long ones are ignored."""
     if len(bytes(raw)) > MAX_MESSAGE:
         return []
     with contextlib.suppress(msgspec.DecodeError, RecursionError):
@@ -146,5 +146,5 @@ def _log_text(raw: Raw | UnsetType) -> str:
 
 
 def _printable(text: str, limit: int) -> str:
-    """Return the beginning of a client's text without line breaks and control characters, so that it cannot forge our log."""
+    """Return the beginning of a client's text without characters that could forge our log."""
     return "".join(c if c.isprintable() else " " for c in text[:limit])

@@ -1,4 +1,4 @@
-"""What the signaling of publishers and subscribers has in common: messages in, effects out. Sans-I/O."""
+"""What the signaling of both roles has in common: messages in, effects out. Sans-I/O."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from smproxy.signaling.redaction import Redactor
 
 
 class RoleSignaling(ABC):
-    """One client's signaling, on its signaling channel (``Via.SOCKET``) and later on its data channel.
+    """One client's signaling, on its socket and later on its data channel.
 
-    ``switched``: the client has left the socket for the data channel, so that the socket's end is not the stream's end.
+        ``switched``: the client has left the socket for the data channel, so that the socket's end is not the stream's end.
     ``draining``: new streams and subscribers are refused.
     """
 
@@ -97,7 +97,7 @@ class RoleSignaling(ABC):
         return self._notices()
 
     def kicked(self) -> list[Effect]:
-        """Close the connection of a client on its data channel; one on the socket learns it from the close."""
+        """Send that the connection is closed, on the data channel; on the socket the close says it."""
         self._over = True
         if not self.switched or self._channel is None:
             return []

@@ -32,7 +32,7 @@ _CLOSE_TIMEOUT = 0.4
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What an upgrade request says: scope, connection id, the attempt if there is one, and whether to record."""
+    """What an upgrade request asks for."""
 
     scope: str
     client_id: str
@@ -79,7 +79,9 @@ class Listener:
         admit: Callable[[Target], bool],
         serve_client: Callable[[ServerConnection, Target], Awaitable[None]],
     ) -> Listener:
-        """Listen. ``admit`` decides on each upgrade request, ``serve_client`` is the life of a connection.
+        """Listen.
+
+        ``admit`` decides on each upgrade request, ``serve_client`` serves one connection until its end.
 
         Raises:
             OSError: the port is not to be had.
@@ -87,7 +89,7 @@ class Listener:
         transports: set[asyncio.BaseTransport] = set()
 
         class Connection(ServerConnection):
-            """A connection that is known from its first byte on, so that one without a handshake can be cut off."""
+            """A connection that is known from its first byte on, so that it can be cut off."""
 
             def connection_made(self, transport: asyncio.BaseTransport) -> None:
                 transports.add(transport)
@@ -131,7 +133,7 @@ class Listener:
         return int(next(iter(self._server.sockets)).getsockname()[1])
 
     async def stop(self) -> None:
-        """Close all connections, and cut off those that do not answer the close."""
+        """Close all connections; abort those that do not answer the close."""
         self._server.close()
         closed = asyncio.ensure_future(self._server.wait_closed())
         if not (await asyncio.wait((closed,), timeout=_CLOSE_TIMEOUT))[0]:

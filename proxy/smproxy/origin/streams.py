@@ -1,4 +1,4 @@
-"""Which stream names are taken, by whom, and who watches them."""
+"""The table of stream names: which are taken, which are live, and their watchers."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Streams:
         return len(self._claims)
 
     def claim(self, scope: str, name: str, owner: object) -> bool:
-        """Take a name; False when somebody else has it. Taking one's own name again is no harm."""
+        """Take a name; False when another owner has it. It may be taken again by its owner."""
         return self._claims.setdefault((scope, name), _Claim(owner)).owner is owner
 
     def go_live(self, scope: str, name: str, owner: object, source: Source | None = None) -> None:
-        """Mark an own name as published; those who watch it are told."""
+        """Mark an own name as published, and notify its watchers."""
         claim = self._claims.get((scope, name))
         if claim is None or claim.owner is not owner or claim.live:
             return
@@ -42,7 +42,7 @@ class Streams:
             tell_all(watchers, lambda watcher: watcher.published(source))
 
     def free(self, scope: str, name: str, owner: object) -> None:
-        """Give a name back, and tell those who watch it; somebody else's is left alone."""
+        """Give an own name back, and notify its watchers."""
         claim = self._claims.get((scope, name))
         if claim is None or claim.owner is not owner:
             return
@@ -56,12 +56,12 @@ class Streams:
             tell_all(watchers, lambda watcher: watcher.unpublished(source))
 
     def taken_by_another(self, scope: str, name: str, owner: object) -> bool:
-        """Say whether ``owner`` could not have the name."""
+        """Return whether another owner has the name."""
         claim = self._claims.get((scope, name))
         return claim is not None and claim.owner is not owner
 
     def is_live(self, scope: str, name: str) -> bool:
-        """Say whether the stream can be subscribed to."""
+        """Return whether the stream can be subscribed to."""
         claim = self._claims.get((scope, name))
         return claim is not None and claim.live
 
@@ -75,7 +75,7 @@ class Streams:
         return claim.source if claim is not None and claim.live else None
 
     def watch(self, scope: str, name: str, watcher: Watcher) -> Callable[[], None]:
-        """Let a watcher know what becomes of a name from now on; return what ends it."""
+        """Notify a watcher of a name from now on; return what ends that."""
         key = (scope, name)
         self._watchers.setdefault(key, {})[watcher] = None
 

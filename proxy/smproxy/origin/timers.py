@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 class Timers:
-    """What is to happen later by itself."""
+    """A set of timers; cancelled together."""
 
     def __init__(self) -> None:
         self._waiting: set[asyncio.TimerHandle] = set()

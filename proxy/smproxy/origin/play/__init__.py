@@ -1,1 +1,1 @@
-"""The subscribers' side of the origin: their conversation, the offer that is made to them, and the peer that sends."""
+"""The subscriber at the origin: its role, its signaling, its offer and its transport."""

@@ -112,7 +112,7 @@ class SubscriberSignaling(RoleSignaling):
         return [] if self._over else [self._error(PLAY_FAILED, reason, self._current)]
 
     def switched_to(self, wanted: SwitchTo) -> list[Effect]:
-        """Send that another stream is shown; the page waits for the ticket and listens for the notice."""
+        """Send that another stream is shown: the reply to the ticket, and the notice."""
         self._unpublished = False
         reply = {"path": f"{wanted.scope}/{wanted.stream}"}
         return [

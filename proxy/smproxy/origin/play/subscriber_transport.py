@@ -1,4 +1,4 @@
-"""One subscriber's peer connection: the offer, the transport, its slots, and what the client says of them."""
+"""One subscriber's peer connection: the offer, its slots and their feedback."""
 
 from __future__ import annotations
 
