@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from smproxy.origin.connection_request import read_connection_request
 from smproxy.origin.effects import (
     Effect,
     EndStream,
@@ -20,7 +21,6 @@ from smproxy.origin.effects import (
     Via,
 )
 from smproxy.origin.publisher_signaling import PublisherSignaling
-from smproxy.origin.server import read_target
 from smproxy.origin.streams import Streams
 from smproxy.signaling.payloads import ConnectError
 
@@ -358,7 +358,7 @@ def test_frames_never_raise(frame: str) -> None:
 )
 def test_targets_are_read(path: str, room: str, client_id: str) -> None:
     """Room and id come from the path and the query, a plus stays a plus, the first id counts."""
-    target = read_target(path, "a1")
+    target = read_connection_request(path, "a1")
     assert target is not None
     assert (target.scope, target.client_id, target.attempt) == (room, client_id, "a1")
 
@@ -366,13 +366,13 @@ def test_targets_are_read(path: str, room: str, client_id: str) -> None:
 @pytest.mark.parametrize("attempt", ["", "x" * 129, "a\nb", "ä"])
 def test_a_strange_attempt_header_is_not_taken(attempt: str) -> None:
     """A header that could not be a token of the relay counts as absent; a path without an application is none."""
-    target = read_target("/live/", attempt)
+    target = read_connection_request("/live/", attempt)
     assert target is not None
     assert target.attempt is None
-    assert read_target("/?id=x", None) is None
+    assert read_connection_request("/?id=x", None) is None
 
 
 @given(st.text(max_size=100))
 def test_any_target_is_read_or_none(path: str) -> None:
     """Any path gives a target or None."""
-    read_target("/" + path, None)
+    read_connection_request("/" + path, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from smproxy.origin.server import read_target
+from smproxy.origin.connection_request import read_connection_request
 from smproxy.settings import Settings, SettingsError, load_settings
 
 
@@ -24,7 +24,7 @@ from smproxy.settings import Settings, SettingsError, load_settings
 )
 def test_the_parameter(query: str, wanted: bool) -> None:
     """The origin reads ``recording`` as the manager does: without regard to case, the last one counts, only true is true."""
-    target = read_target(f"/live/?id=s&{query}", None)
+    target = read_connection_request(f"/live/?id=s&{query}", None)
     assert target is not None
     assert target.recording is wanted
 

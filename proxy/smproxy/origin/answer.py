@@ -7,11 +7,11 @@ extension, since nothing would read it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from smproxy.origin.candidates import HostCandidate
-from smproxy.origin.offer import InvalidOffer, Offer
+from smproxy.origin.offer import InvalidOffer, Offer, UnsupportedOffer
 from smproxy.origin.payload_format import PayloadFormat, packetization_mode
 from smproxy.origin.sdp_section import Section, read_number
 from smproxy.signaling.payloads import Kind
@@ -63,7 +63,7 @@ def plan_answer(offer: Offer, *, video_encoding: str | None = None, audio_encodi
     chosen: dict[int, PayloadFormat | None] = {}
     tracks: list[AcceptedTrack] = []
     data: Section | None = None
-    offered = [(index, each) for index, each in enumerate(offer.sections) if _is_offered(each, offer)]
+    offered = [(index, each) for index, each in enumerate(offer.sections) if is_offered(each, offer)]
     for index, section in offered:
         if section.kind == "application":
             if data is None and "SCTP" in section.profile:
@@ -74,7 +74,7 @@ def plan_answer(offer: Offer, *, video_encoding: str | None = None, audio_encodi
     for kind, wish in (("audio", audio_encoding), ("video", video_encoding)):
         sending = [(index, each) for index, each in offered if each.kind == kind and each.sends]
         for index, section in sending:
-            picked = _pick(section, wish)
+            picked = pick_format(section, wish)
             if picked is not None:
                 if not section.rtcp_mux:
                     raise InvalidOffer("The offer must multiplex RTCP with RTP (a=rtcp-mux).")
@@ -84,13 +84,14 @@ def plan_answer(offer: Offer, *, video_encoding: str | None = None, audio_encodi
         else:
             if sending:
                 names = ", ".join(CODEC_NAMES[name] for name in _codecs(kind))
-                raise InvalidOffer(f"No common {kind} codec: this origin takes {names}.")
+                raise UnsupportedOffer(f"No common {kind} codec: this origin takes {names}.")
     if not chosen:
         raise InvalidOffer("The offer has no section that can be accepted.")
     return Plan(offer, chosen, tuple(tracks), data, "server" if offer.setup == "active" else "client")
 
 
-def _is_offered(section: Section, offer: Offer) -> bool:
+def is_offered(section: Section, offer: Offer) -> bool:
+    """Return whether a section can be accepted: it is bundled and not rejected."""
     return section.mid in offer.bundle and (section.port != 0 or section.bundle_only)
 
 
@@ -98,7 +99,8 @@ def _codecs(kind: str) -> tuple[str, ...]:
     return VIDEO_CODECS if kind == "video" else AUDIO_CODECS
 
 
-def _pick(section: Section, wish: str | None) -> PayloadFormat | None:
+def pick_format(section: Section, wish: str | None) -> PayloadFormat | None:
+    """Pick one of the client's formats; ``None`` when none is known."""
     known = _codecs(section.kind)
     numbers = [read_number(each) for each in section.fmt]
     found = [section.formats[each] for each in numbers if each is not None and each in section.formats]
@@ -137,8 +139,13 @@ def write_answer(
     fingerprint: str,
     candidates: Sequence[HostCandidate],
     session_id: int,
+    write_media: Callable[[Section, PayloadFormat], list[str]] | None = None,
 ) -> str:
-    """Write the answer; ``fingerprint`` is that of our certificate, SHA-256, ``session_id`` any number below 2^63."""
+    """Write the answer.
+
+    ``fingerprint`` is that of our certificate, SHA-256, ``session_id`` any number below 2^63. ``write_media`` writes the
+    attributes of a section with media; without one it is received.
+    """
     offer = plan.offer
     bundled = " ".join(offer.sections[index].mid for index in sorted(plan.chosen))
     lines = ["v=0", f"o=- {session_id} 1 IN IP4 127.0.0.1", "s=-", "t=0 0", "a=ice-lite"]
@@ -164,7 +171,7 @@ def write_answer(
         if section is plan.data:
             lines += _data(section)
         else:
-            lines += _unused(section) if picked is None else _receiving(section, picked)
+            lines += _unused(section) if picked is None else (write_media or _receiving)(section, picked)
         lines += transport + reachable
     return "\r\n".join(lines) + "\r\n"
 
@@ -182,7 +189,7 @@ def _data(section: Section) -> list[str]:
 
 
 def _receiving(section: Section, picked: PayloadFormat) -> list[str]:
-    lines = ["a=recvonly", "a=rtcp-mux"]
+    lines = ["a=recvonly", "a=rtcp-mux", "a=rtcp-mux-only"]
     if section.reduced_size_rtcp:
         lines.append("a=rtcp-rsize")
     lines.append(f"a=rtpmap:{picked.payload_type} {picked.rtpmap}")

@@ -22,6 +22,7 @@ from smproxy.origin.effects import (
     Send,
     TakeAnswer,
     TakeOffer,
+    TakeViewerOffer,
     Via,
 )
 from smproxy.origin.liveness import Liveness, Verdict
@@ -58,6 +59,16 @@ class SignalingChannel(Protocol):
 
     async def close(self) -> None:
         """Close the channel."""
+
+
+class NoChannel:
+    """The signaling channel of a client that is done with its first exchange."""
+
+    async def send(self, text: str) -> None:
+        """Drop the text."""
+
+    async def close(self) -> None:
+        """Do nothing."""
 
 
 class ClientSession:
@@ -146,7 +157,7 @@ class ClientSession:
                     signaling.draining = self._services.draining
                     self.role = self._role_for(signaling)
                     await self.perform(signaling.take(message, via))
-                case TakeOffer() | MakeOffer() | TakeAnswer():
+                case TakeOffer() | MakeOffer() | TakeAnswer() | TakeViewerOffer():
                     await self.role.negotiate(effect)
                 case _:
                     self._perform(effect)
@@ -178,6 +189,8 @@ class ClientSession:
 
     def _perform(self, effect: Effect) -> None:
         match effect:
+            case Send() if not self.role.signaling.has_channel:
+                pass
             case Send(text, _):
                 if self.transport is None or not self.transport.send(text):
                     self._dropped("data channel")

@@ -45,6 +45,11 @@ class ClientTransport(ABC):
         return self._transport.ice
 
     @property
+    @abstractmethod
+    def bundle_tag(self) -> tuple[str, str]:
+        """Kind and mid of the media section that names the transport (RFC 9143, 7.2)."""
+
+    @property
     def datagrams(self) -> int:
         """How many datagrams the client sent, for the watchdog."""
         return self._transport.ice.datagrams

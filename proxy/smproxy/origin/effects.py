@@ -134,6 +134,14 @@ class TakeAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeViewerOffer:
+    """Answer the offer of a client that wants to watch, then call ``answered`` or ``refused`` of the signaling."""
+
+    stream: str
+    sdp: str
+
+
+@dataclass(frozen=True, slots=True)
 class StartPlayback:
     """Start to show the stream: the client watches now."""
 
@@ -150,6 +158,8 @@ class SwitchTo:
     via: Via
 
 
+Negotiation: TypeAlias = TakeOffer | MakeOffer | TakeAnswer | TakeViewerOffer
+
 Effect: TypeAlias = (
     Send
     | Refuse
@@ -164,6 +174,7 @@ Effect: TypeAlias = (
     | SetOrientation
     | PublisherMessage
     | MakeOffer
+    | TakeViewerOffer
     | TakeAnswer
     | StartPlayback
     | SwitchTo

@@ -15,6 +15,10 @@ class InvalidOffer(ValueError):
     """The offer cannot be answered; the text says why and is shown to the client."""
 
 
+class UnsupportedOffer(InvalidOffer):
+    """The offer can be read, but asks for what this origin does not do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
     """An offer that can be answered as far as the transport goes; ``bundle`` holds the mids that share it."""
@@ -25,6 +29,12 @@ class Offer:
     password: str = field(repr=False)
     setup: str
     fingerprints: list[tuple[str, str]]
+
+    @property
+    def bundle_tag(self) -> tuple[str, str]:
+        """Kind and mid of the media section that names the transport (RFC 9143, 7.2)."""
+        mid = self.bundle[0]
+        return next(each.kind for each in self.sections if each.mid == mid), mid
 
 
 def read_offer(sdp: str) -> Offer:

@@ -16,18 +16,24 @@ from smproxy.origin.aiortc_adapter import UnfitLibraryError, self_test
 from smproxy.origin.aiortc_dtls import Identity
 from smproxy.origin.announcements import Announcements
 from smproxy.origin.candidates import HostAddresses
-from smproxy.origin.client_session import ClientSession
+from smproxy.origin.client_session import ClientSession, NoChannel, SignalingChannel
+from smproxy.origin.connection_request import ConnectionRequest, random_attempt
 from smproxy.origin.injected_faults import InjectedFaults
 from smproxy.origin.liveness import Sweeper
 from smproxy.origin.outputs import Outputs
+from smproxy.origin.play.subscriber_signaling import SubscriberSignaling
 from smproxy.origin.publisher_signaling import PublisherSignaling
 from smproxy.origin.recording.recorder import Recorder
 from smproxy.origin.role import OriginServices
-from smproxy.origin.server import Listener, Target, random_attempt
+from smproxy.origin.server import Listener
 from smproxy.origin.settings import OriginSettings
 from smproxy.origin.streams import Streams
 from smproxy.origin.tasks import Tasks
 from smproxy.origin.websocket import WebSocketChannel, serve_websocket
+from smproxy.origin.whip.door import HttpDoor
+from smproxy.origin.whip.exchanges import HttpExchanges
+from smproxy.origin.whip.publisher import WhipSignaling
+from smproxy.origin.whip.subscriber import WhepSignaling
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.node import (
     Announce,
@@ -72,6 +78,7 @@ class Origin:
         )
         self.hello = Hello(address=settings.address, host=settings.host, port=settings.port, region=settings.region)
         self._announcements = Announcements(clock.monotonic)
+        self._exchanges = HttpExchanges(self.services, self._admit, self._open_exchange)
         interval = min(_SWEEP_INTERVAL, settings.media_gap / 4, settings.media_timeout / 4)
         self._sweeper = Sweeper(max(interval, 0.01), clock.monotonic)
         self._sessions: set[ClientSession] = set()
@@ -92,7 +99,9 @@ class Origin:
         if (unfit := self_test()) is not None:
             raise UnfitLibraryError(unfit)
         origin = cls(settings, report, clock, rng)
-        origin._listener = await Listener.start(settings, origin._admit, origin._serve)
+        origin._listener = await Listener.start(
+            settings, origin._admit_socket, origin._serve, HttpDoor(origin._exchanges)
+        )
         dial = settings.host if settings.host not in _WILDCARDS else "127.0.0.1"
         origin.hello = Hello(address=settings.address, host=dial, port=origin._listener.port, region=settings.region)
         origin._stop_sweeper = origin._sweeper.start()
@@ -155,34 +164,44 @@ class Origin:
 
     # sessions ---------------------------------------------------------------------------------------------------------
 
-    def _admit(self, target: Target) -> bool:
+    def _admit(self, attempt: str | None, scope: str) -> bool:
         """Decide whether a client may connect."""
-        if self.services.settings.open_to_all or self._announcements.take(target.attempt):
+        if self.services.settings.open_to_all or self._announcements.take(attempt):
             return True
-        _log.warning("refused a client for scope %s: its stream manager did not announce it", target.scope)
+        _log.warning("refused a client for scope %s: its stream manager did not announce it", scope)
         return False
 
-    async def _serve(self, connection: ServerConnection, target: Target) -> None:
-        attempt = target.attempt
+    def _admit_socket(self, asked: ConnectionRequest) -> bool:
+        return self._admit(asked.attempt, asked.scope)
+
+    async def _serve(self, connection: ServerConnection, asked: ConnectionRequest) -> None:
+        signaling = PublisherSignaling(
+            scope=asked.scope,
+            client_id=asked.client_id,
+            streams=self.services.streams,
+            redactor=Redactor(asked.url),
+        )
+        session = self._open_session(WebSocketChannel(connection), signaling, asked.attempt, asked.recording)
+        await serve_websocket(connection, session, signaling.opened())
+
+    def _open_exchange(
+        self, signaling: WhipSignaling | WhepSignaling, attempt: str | None, recording: bool
+    ) -> ClientSession:
+        return self._open_session(NoChannel(), signaling, attempt, recording)
+
+    def _open_session(
+        self,
+        channel: SignalingChannel,
+        signaling: PublisherSignaling | SubscriberSignaling,
+        attempt: str | None,
+        recording: bool,
+    ) -> ClientSession:
         if attempt is None or attempt in self._attempts:
             attempt = random_attempt(self.services.rng)
-        signaling = PublisherSignaling(
-            scope=target.scope,
-            client_id=target.client_id,
-            streams=self.services.streams,
-            redactor=Redactor(target.url),
-        )
-        session = ClientSession(
-            self.services,
-            WebSocketChannel(connection),
-            signaling,
-            self._changed,
-            attempt=attempt,
-            recording=target.recording,
-        )
+        session = ClientSession(self.services, channel, signaling, self._changed, attempt=attempt, recording=recording)
         self._sessions.add(session)
         self._attempts[attempt] = session
-        await serve_websocket(connection, session, signaling.opened())
+        return session
 
     def _changed(self, session: ClientSession) -> None:
         """Update the load and the tables after a session took an offer, ended, or is gone."""
@@ -194,6 +213,7 @@ class Origin:
             session.cancel_timers()
             if self._attempts.get(session.attempt) is session:
                 del self._attempts[session.attempt]
+            self._exchanges.forget(session)
         load = Load(len(self._loaded[Role.PUBLISHER]), len(self._loaded[Role.SUBSCRIBER]))
         if load != self._load:
             self._load = load

@@ -9,13 +9,12 @@ from smproxy.origin.answer import plan_answer
 from smproxy.origin.effects import (
     Effect,
     EndStream,
-    MakeOffer,
     Mute,
+    Negotiation,
     PublisherMessage,
     SetKeyFrameInterval,
     SetOrientation,
     StartStream,
-    TakeAnswer,
     TakeOffer,
 )
 from smproxy.origin.offer import InvalidOffer, read_offer
@@ -50,16 +49,17 @@ class PublisherRole:
         denied = self.signaling.denied and self.transport is None
         return ConnectError.REJECTED if denied else ConnectError.TIMEOUT
 
-    async def negotiate(self, effect: TakeOffer | MakeOffer | TakeAnswer) -> None:
+    async def negotiate(self, effect: Negotiation) -> None:
         """Answer the offer."""
         if not isinstance(effect, TakeOffer):
             return
         session, services = self._session, self._services
         try:
             offer = read_offer(effect.sdp)
+            self.signaling.check_offer(offer)
             plan = plan_answer(offer, video_encoding=effect.video_encoding, audio_encoding=effect.audio_encoding)
         except InvalidOffer as exc:
-            await session.perform(self.signaling.refused(ConnectError.INVALID_SDP, str(exc)))
+            await session.perform(self.signaling.invalid_offer(exc))
             return
         transport = self.transport = PublisherTransport(
             plan,

@@ -31,7 +31,7 @@ from smproxy.signaling.redaction import Redactor
 
 DEFAULT_KEY_FRAME_INTERVAL = 3.0
 _KEY_FRAME_RATE = (500, 60_000)
-_MODES = frozenset({"live", "record", "append"})
+MODES = frozenset({"live", "record", "append"})
 
 INVALID_OFFER = "NetStream.Publish.InvalidSDP"
 BAD_NAME = "NetStream.Publish.BadName"
@@ -157,7 +157,7 @@ class PublisherSignaling(RoleSignaling):
         if data is UNSET or data.sdp is UNSET or data.sdp.type != "offer":
             return self._refuse(ConnectError.INVALID_SDP, INVALID_OFFER, "handleOffer has no SDP offer.", via)
         if not self._streams.claim(self.scope, name, self):
-            return self._refuse(ConnectError.NAME_IN_USE, BAD_NAME, _in_use(name), via)
+            return self._refuse(ConnectError.NAME_IN_USE, BAD_NAME, in_use(name), via)
         self.stream = name
         self._offered = True
         return [TakeOffer(data.sdp.sdp, _wish(message.video_encoding), _wish(message.audio_encoding))]
@@ -174,15 +174,15 @@ class PublisherSignaling(RoleSignaling):
             if not nameable(name):
                 return self._refuse(ConnectError.REJECTED, BAD_NAME, UNNAMEABLE, via)
             if not self._streams.claim(self.scope, name, self):
-                return self._refuse(ConnectError.NAME_IN_USE, BAD_NAME, _in_use(name), via)
+                return self._refuse(ConnectError.NAME_IN_USE, BAD_NAME, in_use(name), via)
             self._streams.free(self.scope, self.stream, self)
             self.stream = name
         effects: list[Effect] = [Send(messages.publish_starting(name), via)]
-        effects.append(SetKeyFrameInterval(_interval(message)))
+        effects.append(SetKeyFrameInterval(key_frame_interval(_number(message.key_framerate))))
         if not self._started:
             self._started = True
             self._streams.go_live(self.scope, name, self, self._source)
-            mode = message.mode if message.mode is not UNSET and message.mode in _MODES else "live"
+            mode = message.mode if message.mode is not UNSET and message.mode in MODES else "live"
             effects.append(StartStream(name, mode))
         return effects + self._notices()
 
@@ -204,7 +204,8 @@ class PublisherSignaling(RoleSignaling):
         return effects + self._announce_channel()
 
 
-def _in_use(name: str) -> str:
+def in_use(name: str) -> str:
+    """Return the reason of a refusal: the name is taken."""
     return f"Stream with name {name} already has a broadcast session."
 
 
@@ -212,10 +213,13 @@ def _wish(encoding: str | msgspec.UnsetType) -> str | None:
     return None if encoding is UNSET else encoding[:32]
 
 
-def _interval(message: ClientMessage) -> float:
-    """Return the wished time between key frames in seconds: ``keyFramerate`` is milliseconds."""
-    wished = message.key_framerate
-    if wished is UNSET or wished is None:
+def _number(value: float | msgspec.UnsetType | None) -> float | None:
+    return None if value is UNSET else value
+
+
+def key_frame_interval(milliseconds: float | None) -> float:
+    """Return the time between key frames in seconds that a client gets for its ``keyFramerate``."""
+    if milliseconds is None:
         return DEFAULT_KEY_FRAME_INTERVAL
     low, high = _KEY_FRAME_RATE
-    return min(max(wished, low), high) / 1000
+    return min(max(milliseconds, low), high) / 1000

@@ -68,6 +68,11 @@ class PublisherTransport(ClientTransport):
         self.tracks.append(track)
         self._by_payload_type[accepted.format.payload_type] = track
 
+    @property
+    def bundle_tag(self) -> tuple[str, str]:
+        """Kind and mid of the media section that names the transport (RFC 9143, 7.2)."""
+        return self._plan.offer.bundle_tag
+
     async def open(self, addresses: tuple[str, ...]) -> str:
         """Bind the sockets and return the answer.
 

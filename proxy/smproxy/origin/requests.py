@@ -27,12 +27,12 @@ MAX_MESSAGE = 16_384
 MAX_METHOD = 128
 _MAX_TICKET = 64
 
-UNNAMEABLE = "The stream name is empty or too long."
+UNNAMEABLE = "The stream name is empty, too long, or has a control character in it."
 
 
 def nameable(name: str) -> bool:
     """Return whether a stream can have this name."""
-    return 0 < len(name) <= MAX_NAME
+    return 0 < len(name) <= MAX_NAME and name.isprintable()
 
 
 class ClientLog:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from smproxy.origin.aiortc_dtls import Identity
 from smproxy.origin.client_transport import ClientTransport
-from smproxy.origin.effects import Effect, MakeOffer, TakeAnswer, TakeOffer
+from smproxy.origin.effects import Effect, Negotiation
 from smproxy.origin.injected_faults import InjectedFaults
 from smproxy.origin.outputs import Outputs
 from smproxy.origin.role_signaling import RoleSignaling
@@ -86,7 +86,7 @@ class ClientRole(Protocol):
     def error_if_client_leaves(self) -> ConnectError:
         """Why the attempt failed when the client leaves before its transport is up."""
 
-    async def negotiate(self, effect: TakeOffer | MakeOffer | TakeAnswer) -> None:
+    async def negotiate(self, effect: Negotiation) -> None:
         """Make or take an offer or an answer."""
 
     def perform(self, effect: Effect) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from smproxy.origin.effects import Effect, LogClientLine, LogProblem, Refuse, Send, Via
+from smproxy.origin.offer import InvalidOffer, Offer
 from smproxy.origin.requests import Call, ClientLog, read_call
 from smproxy.origin.streams import Streams
 from smproxy.signaling import messages
@@ -84,6 +85,17 @@ class RoleSignaling(ABC):
         code = self.INVALID_SDP if error is ConnectError.INVALID_SDP else self.FAILED
         return self._refuse(error, code, reason, Via.SOCKET)
 
+    def check_offer(self, offer: Offer) -> None:  # noqa: B027 - most ask nothing
+        """Check what only this kind of signaling asks of an offer.
+
+        Raises:
+            InvalidOffer: it is not met.
+        """
+
+    def invalid_offer(self, problem: InvalidOffer) -> list[Effect]:
+        """Refuse the client: its offer cannot be taken."""
+        return self.refused(ConnectError.INVALID_SDP, str(problem))
+
     def not_connected(self, reason: str) -> list[Effect]:
         """Send an error: no connection came about. The end of the attempt is the caller's to report."""
         self._over = True
@@ -141,6 +153,11 @@ class RoleSignaling(ABC):
     def _refuse(self, error: ConnectError, code: str, reason: str, via: Via) -> list[Effect]:
         self._over = True
         return [self._error(code, reason, via), Refuse(error)]
+
+    @property
+    def has_channel(self) -> bool:
+        """Whether the data channel is open, or was."""
+        return self._channel is not None
 
     @property
     def _current(self) -> Via:

@@ -58,6 +58,9 @@ class Section:
     reduced_size_rtcp: bool = False
     rtcp_mux: bool = False
     bundle_only: bool = False
+    simulcast: bool = False
+    #: The MediaStream that the section belongs to; empty or ``-`` when it names none (RFC 8830).
+    stream_id: str = ""
     ssrcs: list[int] = field(default_factory=list)
     sctp_port: int = 5000
     max_message_size: int = 65536
@@ -124,6 +127,10 @@ class SectionReader:
                 section.reduced_size_rtcp = True
             case "bundle-only":
                 section.bundle_only = True
+            case "simulcast":
+                section.simulcast = True
+            case "msid":
+                section.stream_id = value.partition(" ")[0]
             case "rtpmap" | "fmtp" | "rtcp-fb":
                 self._format_attribute(name, value)
             case "ssrc":

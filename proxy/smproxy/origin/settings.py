@@ -3,7 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
+
+from smproxy.signaling.whip import IceServer
+
+
+class WhepOffline(StrEnum):
+    """What a WHEP client gets when nobody publishes the stream."""
+
+    #: 409 with Retry-After, as the draft has it.
+    CONFLICT = "conflict"
+    #: 404, as clients of mediamtx expect.
+    NOT_FOUND = "not-found"
+    #: An answer; it sees the stream when it comes.
+    WAIT = "wait"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +29,7 @@ class OriginSettings:
     until it is given up. ``connect_timeout`` is how long ICE and DTLS may take after an offer. ``recordings`` is the directory
     that recordings go to (``None``: there is none) and ``recordings_limit`` how much may be in it.
     ``open_to_all`` also takes clients that no manager announced: for benchmarks and tests of the origin by itself.
+    ``whep_retry_after`` is the ``Retry-After`` of a 409, ``ice_servers`` are sent to WHIP and WHEP clients.
     """
 
     host: str = "127.0.0.1"
@@ -30,3 +45,6 @@ class OriginSettings:
     recordings: Path | None = None
     recordings_limit: int = 10_000_000_000
     open_to_all: bool = False
+    whep_offline: WhepOffline = WhepOffline.CONFLICT
+    whep_retry_after: int = 5
+    ice_servers: tuple[IceServer, ...] = ()

@@ -74,6 +74,10 @@ class Streams:
         claim = self._claims.get((scope, name))
         return claim.source if claim is not None and claim.live else None
 
+    def watchers(self, scope: str, name: str) -> int:
+        """Return how many watch a name."""
+        return len(self._watchers.get((scope, name), ()))
+
     def watch(self, scope: str, name: str, watcher: Watcher) -> Callable[[], None]:
         """Notify a watcher of a name from now on; return what ends that."""
         key = (scope, name)

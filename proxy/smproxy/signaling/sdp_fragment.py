@@ -11,9 +11,9 @@ _MAX_LINES = 2_000
 _LINE = re.compile(r"[a-z]=\S.*")
 #: Foundation, component, transport, priority, address, port, "typ", type and extensions (RFC 8839, 5.1).
 _CANDIDATE = re.compile(r"[!-~]{1,64} \d{1,5} [!-~]+ \d{1,10} [!-~]+ \d{1,5} typ [!-~]+( .*)?")
-#: RFC 8839, 5.4: ice-char, at least 4 and 22 of them.
-_UFRAG = re.compile(r"[A-Za-z0-9+/]{4,256}")
-_PASSWORD = re.compile(r"[A-Za-z0-9+/]{22,256}")
+#: RFC 8839, 5.4, but with any printable character: some clients use others than ice-chars.
+_UFRAG = re.compile(r"[!-~]{4,256}")
+_PASSWORD = re.compile(r"[!-~]{22,256}")
 
 
 class InvalidFragment(ValueError):

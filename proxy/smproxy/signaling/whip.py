@@ -26,7 +26,7 @@ class HttpProtocol(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class WhipTarget:
     """What a URL names: an endpoint, a session (``session``), or something below a session (``below``)."""
 
     protocol: HttpProtocol
@@ -45,7 +45,7 @@ class Target:
         return f"{start}/resource/{name}/{self.session}" + (f"/{self.below}" if self.below else "")
 
 
-def read_target(path: str) -> Target | None:
+def read_whip_target(path: str) -> WhipTarget | None:
     """Read ``/{scope}/{whip|whep}/{endpoint/{name}|resource/{name}/{session}[/…]}``; ``None`` when it is none."""
     segments = [unquote(each) for each in path.split("/") if each]
     for index in range(1, len(segments) - 2):
@@ -54,9 +54,9 @@ def read_target(path: str) -> Target | None:
             continue
         scope, rest = "/".join(segments[:index]), segments[index + 2 :]
         if place == "endpoint" and len(rest) == 1:
-            return Target(HttpProtocol(protocol), scope, rest[0])
+            return WhipTarget(HttpProtocol(protocol), scope, rest[0])
         if place == "resource" and len(rest) >= 2:
-            return Target(HttpProtocol(protocol), scope, rest[0], rest[1], "/".join(rest[2:]))
+            return WhipTarget(HttpProtocol(protocol), scope, rest[0], rest[1], "/".join(rest[2:]))
     return None
 
 
@@ -99,7 +99,7 @@ def is_vendor_sdk(request: HttpRequest) -> bool:
     return not request.parameters.keys().isdisjoint({"requestid", "signal", "mode"})
 
 
-def read_endpoint_request(target: Target, request: HttpRequest) -> Offer | HttpResponse:
+def read_endpoint_request(target: WhipTarget, request: HttpRequest) -> Offer | HttpResponse:
     """Read a request to an endpoint; what asks for no session is answered here."""
     whep = target.protocol is HttpProtocol.WHEP
     match request.method:
@@ -121,7 +121,7 @@ def read_endpoint_request(target: Target, request: HttpRequest) -> Offer | HttpR
     return Offer(None if whep and server_offers(request) else sdp)
 
 
-def read_session_request(target: Target, request: HttpRequest) -> Answer | Trickle | Delete | HttpResponse:
+def read_session_request(target: WhipTarget, request: HttpRequest) -> Answer | Trickle | Delete | HttpResponse:
     """Read a request to a session; what does not concern its state is answered here."""
     accepted = ("Accept-Patch", f"{SDP_FRAGMENT}, {SDP}" if target.protocol is HttpProtocol.WHEP else SDP_FRAGMENT)
     match request.method:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from smproxy.origin.effects import (
     Effect,
     MakeOffer,
     Mute,
+    Negotiation,
     PublisherMessage,
     StartPlayback,
     SwitchTo,
     TakeAnswer,
-    TakeOffer,
+    TakeViewerOffer,
 )
+from smproxy.origin.offer import InvalidOffer, read_offer
 from smproxy.origin.payload_format import carries
 from smproxy.origin.play.answer import CodecRefused, InvalidAnswer, read_answer
 from smproxy.origin.play.offer import OfferPlan, Slot, plan_offer
 from smproxy.origin.play.subscriber_signaling import SubscriberSignaling
 from smproxy.origin.play.subscriber_transport import SubscriberTransport
+from smproxy.origin.play.viewer import plan_viewer_answer
 from smproxy.origin.role import OriginServices, RoleSession
 from smproxy.origin.source import Source
 from smproxy.origin.token_bucket import TokenBucket
@@ -60,13 +63,15 @@ class SubscriberRole:
 
     # the offer and its answer -----------------------------------------------------------------------------------------
 
-    async def negotiate(self, effect: TakeOffer | MakeOffer | TakeAnswer) -> None:
+    async def negotiate(self, effect: Negotiation) -> None:
         """Make the offer, or take its answer."""
         match effect:
             case MakeOffer(stream, channel):
                 await self._offer(stream, channel)
             case TakeAnswer(sdp):
                 await self._accept(sdp)
+            case TakeViewerOffer(stream, sdp):
+                await self._answer_viewer(stream, sdp)
             case _:
                 pass
 
@@ -84,27 +89,61 @@ class SubscriberRole:
         if self._plan is None:
             await session.perform(self.signaling.refused(ConnectError.ORIGIN_ERROR, reason))
             return
-        transport = self.transport = SubscriberTransport(
-            self._plan,
-            session,
+        transport = self._make_transport(self._plan)
+        offer = await self._open(transport.open(services.addresses()))
+        if offer is not None:
+            await session.perform(self.signaling.offered(offer))
+
+    def _make_transport(self, plan: OfferPlan) -> SubscriberTransport:
+        services = self._services
+        self.transport = SubscriberTransport(
+            plan,
+            self._session,
             identity=services.identity,
             monotonic=services.clock.monotonic,
             rng=services.rng,
             tasks=services.tasks,
         )
-        session.count_as(Role.SUBSCRIBER)
+        self._session.count_as(Role.SUBSCRIBER)
+        return self.transport
+
+    async def _open(self, opening: Awaitable[str]) -> str | None:
+        """Open the transport; ``None`` when that failed or the session ended meanwhile."""
+        session = self._session
         try:
-            offer = await transport.open(services.addresses())
+            description = await opening
         except OSError as exc:
             _log.warning("attempt %s: no UDP socket: %s", session.attempt, exc)
-            await session.perform(
-                self.signaling.refused(ConnectError.ORIGIN_ERROR, "The origin has no UDP socket left.")
-            )
-            return
+            reason = "The origin has no UDP socket left."
+            await session.perform(self.signaling.refused(ConnectError.ORIGIN_ERROR, reason))
+            return None
         if session.ended:
-            return
+            return None
         session.negotiating()
-        await session.perform(self.signaling.offered(offer))
+        return description
+
+    async def _answer_viewer(self, stream: str, sdp: str) -> None:
+        """Answer the client's offer, or make a counter-offer when it has not the stream's codec."""
+        session, services = self._session, self._services
+        source = services.streams.source(session.scope, stream)
+        try:
+            offer = read_offer(sdp)
+            self.signaling.check_offer(offer)
+            plan = plan_viewer_answer(offer, None if source is None else source.formats, rng=services.rng)
+        except InvalidOffer as exc:
+            await session.perform(self.signaling.invalid_offer(exc))
+            return
+        except CodecRefused as exc:
+            if source is None:
+                await session.perform(self.signaling.refused(ConnectError.REJECTED, str(exc)))
+            else:
+                await self._offer(stream, any(each.kind == "application" for each in offer.sections))
+            return
+        self._plan = plan.slots
+        transport = self._make_transport(plan.slots)
+        answer = await self._open(transport.open_to_viewer(services.addresses(), plan))
+        if answer is not None:
+            await session.perform(self.signaling.answered(answer))
 
     async def _accept(self, sdp: str) -> None:
         session = self._session
@@ -244,6 +283,8 @@ class SubscriberRole:
 
     def sweep(self, now: float) -> None:
         """Send the reports that are due; a picture's size is known from its first key frame only."""
+        if self.signaling.stream is not None:
+            self.signaling.watched_by(self._services.streams.watchers(self._session.scope, self.signaling.stream))
         if self.transport is not None:
             self.transport.sweep(now)
         self.informed()

@@ -62,6 +62,13 @@ class SubscriberSignaling(RoleSignaling):
         self._offered = True
         return [Send(messages.offer(sdp), Via.SOCKET)]
 
+    def answered(self, sdp: str) -> list[Effect]:
+        """Send the answer to the client's offer; the vendor's SDK makes none on a WebSocket."""
+        raise NotImplementedError
+
+    def watched_by(self, count: int) -> None:
+        """Take note of how many watch the stream."""
+
     def accepted(self) -> list[Effect]:
         """Send that trickling is complete. The SDK sends ``subscribe`` each time it gets that."""
         if self._accepted:

@@ -13,6 +13,7 @@ from smproxy.origin.forward import Sender
 from smproxy.origin.forward.feedback import KeyFrameRequest, Nack, ReportBlock, read_feedback
 from smproxy.origin.play.answer import Answer
 from smproxy.origin.play.offer import OfferPlan, Slot, write_offer
+from smproxy.origin.play.viewer import ViewerPlan, write_viewer_answer
 from smproxy.origin.tasks import Tasks
 from smproxy.origin.transport import TransportEvents
 from smproxy.signaling.payloads import Kind
@@ -22,7 +23,7 @@ MAX_UNSENT = 256 << 10
 
 
 class SubscriberTransport(ClientTransport):
-    """A subscriber's connection. Made, then ``open``, then ``accept``; ended by ``close``."""
+    """A subscriber's connection. Made, then ``open`` and ``accept``, or ``open_to_viewer``; ended by ``close``."""
 
     MAX_SOURCES = 16
 
@@ -39,9 +40,16 @@ class SubscriberTransport(ClientTransport):
         #: The slots that the client takes, known from its answer on.
         self.senders: dict[Slot, Sender] = {}
         self._plan = plan
+        first = plan.slots[0].kind.name.lower() if plan.slots else "application"
+        self._bundle_tag = (first, "0")
         self._by_ssrc: dict[int, Sender] = {}
         self._paused: set[Kind] = set()
         super().__init__(events, identity=identity, monotonic=monotonic, rng=rng, tasks=tasks)
+
+    @property
+    def bundle_tag(self) -> tuple[str, str]:
+        """Kind and mid of the media section that names the transport (RFC 9143, 7.2)."""
+        return self._bundle_tag
 
     async def open(self, addresses: tuple[str, ...]) -> str:
         """Bind the sockets and return the offer.
@@ -53,6 +61,25 @@ class SubscriberTransport(ClientTransport):
         await ice.open(addresses)
         return write_offer(
             self._plan,
+            ufrag=ice.local.ufrag,
+            password=ice.local.password,
+            fingerprint=self._identity.fingerprint,
+            candidates=ice.candidates,
+            session_id=self._rng.getrandbits(62),
+        )
+
+    async def open_to_viewer(self, addresses: tuple[str, ...], plan: ViewerPlan) -> str:
+        """Bind the sockets, take the client's offer and return the answer.
+
+        Raises:
+            OSError: no address could be bound.
+        """
+        ice = self._transport.ice
+        await ice.open(addresses)
+        self._bundle_tag = plan.answer.offer.bundle_tag
+        self.accept(plan.accepted)
+        return write_viewer_answer(
+            plan,
             ufrag=ice.local.ufrag,
             password=ice.local.password,
             fingerprint=self._identity.fingerprint,

@@ -1,0 +1,1 @@
+"""WHIP and WHEP at the origin: the HTTP door to the same sessions, roles and streams."""
