@@ -1,4 +1,4 @@
-"""Fixtures of the browser tests: a headless Chromium, pages with the vendor's SDK, a running simulator.
+"""Fixtures of the browser tests: a headless Chromium and Firefox, pages with the vendor's SDK, a running simulator.
 
 All of it lives on one event loop for the session, because Playwright's objects belong to the loop that made them; so every
 test here is marked with that loop scope below. Nothing is skipped: what is missing fails the tests in one line.
@@ -20,6 +20,7 @@ from smproxy.settings import Settings
 from smproxy.simulator import Simulator
 from smproxy.testing import WebhookReceiver
 
+from tests.browser.firefox import Firefox, FirefoxMissing
 from tests.browser.page_server import PageServer
 from tests.browser.sdk import SDKS, SdkMissing
 from tests.browser.sdk_page import SdkPage
@@ -71,6 +72,17 @@ async def chromium() -> AsyncIterator[Browser]:
             pytest.fail(f"{path} does not start: {error.message.splitlines()[0]}", pytrace=False)
         yield browser
         await browser.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def firefox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Firefox]:
+    """One Firefox for all tests; each test has tabs in containers of their own."""
+    try:
+        browser = await Firefox.start(tmp_path_factory.mktemp("firefox"))
+    except FirefoxMissing as missing:
+        pytest.fail(str(missing), pytrace=False)
+    yield browser
+    await browser.stop()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

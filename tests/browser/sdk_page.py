@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from playwright.async_api import Page, WebSocket
 
+from tests.browser.firefox import FirefoxTab
 from tests.helpers import scaled
 
 
@@ -30,9 +31,9 @@ class Outcome:
 
 
 class SdkPage:
-    """A tab of one of the test pages."""
+    """A tab of one of the test pages. Of a tab in Firefox the sockets and frames are not known."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page | FirefoxTab) -> None:
         self.page = page
         #: URLs of the page's sockets, in the order of opening.
         self.ws_urls: list[str] = []

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes sure that there is a Chromium and an npm for the browser tests, or says how to get them.
+# Makes sure that there is a Chromium, a Firefox and an npm for the browser tests, or says how to get them.
 set -eu
 
 need() { # need COMMAND PACKAGE
@@ -10,11 +10,12 @@ need() { # need COMMAND PACKAGE
         { apt-get install -y -qq --no-install-recommends "$2" || { apt-get update -qq && apt-get install -y -qq --no-install-recommends "$2"; }; } >/dev/null
     fi
     command -v "$1" >/dev/null 2>&1 || {
-        echo "The browser tests need $1: install it (Debian, Ubuntu: apt-get install $2), or name one in CHROMIUM=/path/to/chromium." >&2
+        echo "The browser tests need $1: install it (Debian, Ubuntu: apt-get install $2), or name a browser in CHROMIUM=/path/to/chromium, FIREFOX=/path/to/firefox." >&2
         exit 1
     }
 }
 
 [ -n "${CHROMIUM:-}" ] || need chromium chromium
+[ -n "${FIREFOX:-}" ] || command -v firefox >/dev/null 2>&1 || need firefox-esr firefox-esr
 need npm npm
 need curl curl

@@ -7,6 +7,7 @@ from typing import Any
 
 from playwright.async_api import Page
 
+from tests.browser.firefox import FirefoxTab
 from tests.browser.sdk_page import WsFrame
 from tests.helpers import scaled
 
@@ -24,9 +25,9 @@ class Subscribed:
 
 
 class SubscribePage:
-    """A tab of one of the watching pages, with any number of subscribers."""
+    """A tab of one of the watching pages, with any number of subscribers. Of one in Firefox the frames are not known."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page | FirefoxTab) -> None:
         self.page = page
         #: Frames of all the page's sockets.
         self.ws_frames: list[WsFrame] = []
