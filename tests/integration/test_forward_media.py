@@ -14,7 +14,7 @@ from aiortc import RTCRtpCodecParameters
 from aiortc.codecs import depayload, get_encoder
 from aiortc.jitterbuffer import JitterBuffer
 from aiortc.rtp import RtpPacket
-from smproxy.origin.forward import Feed, Sender
+from smproxy.origin.forward import DownTrack, TrackForwarder
 from smproxy.origin.track import Track
 from smproxy.signaling.payloads import Kind
 from smproxy.testing.media import Codec, Loop, pattern_loop, tone_loop
@@ -33,7 +33,7 @@ class Camera:
         self.loop = pattern_loop(codec)
         self.track = Track("video_main", Kind.VIDEO, codec, 90000, self.clock)
         self.track.started = True
-        self.feed = Feed(self.track, self.clock)
+        self.forwarder = TrackForwarder(self.track)
         self._encoder = get_encoder(RTCRtpCodecParameters(mimeType=f"video/{codec}", clockRate=90000))
         self._sequence = 65000
         self._timestamp = 0xFFFFF000
@@ -71,7 +71,7 @@ class Screen:
         self._codec = RTCRtpCodecParameters(mimeType=f"video/{camera.codec}", clockRate=90000, payloadType=96)
         self._jitter = JitterBuffer(capacity=1024, is_video=True)
         self._decoder: Any = av.CodecContext.create(camera.codec.lower(), "r")
-        self.sender = Sender(
+        self.sender = DownTrack(
             kind=Kind.VIDEO,
             codec=camera.codec,
             clock_rate=90000,
@@ -115,7 +115,7 @@ def test_a_newcomer_sees_the_publishers_pictures_from_the_key_frame_on(codec: Co
     camera = Camera(codec)
     camera.play(11)
     screen = Screen(camera)
-    screen.sender.attach(camera.feed)
+    screen.sender.attach(camera.forwarder)
     camera.play(40)
     expected = originals(camera.loop, codec)
     # The last frame is still in the jitter buffer: nothing came after it.
@@ -129,7 +129,7 @@ def test_lost_packets_that_were_asked_for_complete_the_picture(codec: Codec) -> 
     """A packet lost on the publisher's leg and sent again, or lost on the way to the subscriber, costs no picture."""
     camera = Camera(codec)
     screen = Screen(camera)
-    screen.sender.attach(camera.feed)
+    screen.sender.attach(camera.forwarder)
     camera.play(5)
     frame = camera.packets()
     lost, *others = frame + camera.packets()
@@ -161,7 +161,7 @@ def test_a_stalled_subscriber_sees_no_broken_picture(codec: Codec, monkeypatch: 
     monkeypatch.setattr("smproxy.origin.forward.track_forwarder.MAX_LAG", 5)
     camera = Camera(codec)
     screen = Screen(camera)
-    screen.sender.attach(camera.feed)
+    screen.sender.attach(camera.forwarder)
     camera.play(3)
     screen.full = True
     camera.play(20)
@@ -176,14 +176,14 @@ def test_opus_arrives_as_it_was_sent() -> None:
     """Sound is passed on byte by byte with its timestamps."""
     clock = Time()
     track = Track("audio_main", Kind.AUDIO, "opus", 48000, clock)
-    feed = Feed(track, clock)
+    forwarder = TrackForwarder(track)
     sent: list[RtpPacket] = []
 
     def write(data: bytes) -> bool:
         sent.append(RtpPacket.parse(data))
         return True
 
-    sender = Sender(
+    sender = DownTrack(
         kind=Kind.AUDIO,
         codec="opus",
         clock_rate=48000,
@@ -193,7 +193,7 @@ def test_opus_arrives_as_it_was_sent() -> None:
         monotonic=clock,
         rng=random.Random(1),
     )
-    sender.attach(feed)
+    sender.attach(forwarder)
     loop = tone_loop()
     for number, payload in enumerate(loop.frames):
         rtp = RtpPacket(payload_type=96, sequence_number=number, timestamp=number * loop.ticks, ssrc=7, payload=payload)

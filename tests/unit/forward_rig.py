@@ -7,7 +7,7 @@ import struct
 from itertools import pairwise
 from typing import NamedTuple
 
-from smproxy.origin.forward import Feed, Sender
+from smproxy.origin.forward import DownTrack, TrackForwarder
 from smproxy.origin.track import Track
 from smproxy.signaling.payloads import Kind
 
@@ -52,7 +52,7 @@ def rtp(sequence: int, timestamp: int, payload: bytes, *, ssrc: int = 7, marker:
 
 
 class Publisher:
-    """A track, its feed, and packets for it. Payloads end with a number, so that each is told from the others."""
+    """A track, its forwarder, and packets for it. Payloads end with a number, so that each is told from the others."""
 
     def __init__(
         self, clock: Time, *, codec: str = "VP8", sequence: int = 65000, timestamp: int = 0xFFFFF000, ssrc: int = 7
@@ -63,7 +63,7 @@ class Publisher:
         self.track.started = True
         self.wanted = 0
         self.track.on_wanted = self._was_wanted
-        self.feed = Feed(self.track, clock)
+        self.forwarder = TrackForwarder(self.track)
         self.wanted = 0
         self.sequence, self.timestamp, self.ssrc = sequence, timestamp, ssrc
         self.made = 0
@@ -112,7 +112,7 @@ class Subscriber:
         self.sent: list[Sent] = []
         self.full = self.broken = False
         audio = codec == "opus"
-        self.sender = Sender(
+        self.sender = DownTrack(
             kind=Kind.AUDIO if audio else Kind.VIDEO,
             codec=codec,
             clock_rate=48000 if audio else 90000,

@@ -10,6 +10,9 @@ from typing import Any
 
 import av
 from aiortc.codecs import h264, opus, vpx
+from smproxy.origin.rtp_packet import RtpPacket
+from smproxy.origin.track import Track
+from smproxy.signaling.payloads import Kind
 from smproxy.testing.media import pattern_loop, tone_loop, video_encoder
 
 
@@ -17,6 +20,24 @@ def rtp(sequence: int, timestamp: int, payload: bytes, *, marker: bool = False, 
     """Write an RTP packet."""
     head = struct.pack("!BBHII", 0x80, 96 | 0x80 * marker, sequence & 0xFFFF, timestamp & 0xFFFFFFFF, ssrc)
     return head + payload
+
+
+class Parser:
+    """Parses packets as a track does, each with its time of arrival."""
+
+    def __init__(self, codec: str) -> None:
+        self._packets: list[RtpPacket] = []
+        self._now = 0.0
+        kind, rate = (Kind.AUDIO, 48000) if codec == "opus" else (Kind.VIDEO, 90000)
+        self._track = Track("t", kind, codec, rate, lambda: self._now)
+        self._track.attach(self._packets.append)
+
+    def __call__(self, packet: bytes, arrival: float = 0.0) -> list[RtpPacket]:
+        """Return the packet, or nothing when it is of no use any more."""
+        self._now = arrival
+        self._packets.clear()
+        self._track.packet(packet)
+        return self._packets[:]
 
 
 def video_packets(

@@ -55,8 +55,8 @@ def test_a_nack_wraps() -> None:
 def test_a_compound_is_read_in_order() -> None:
     """Receiver report, REMB, picture loss, full intra request and goodbye, with unknown packets between them."""
     reception = Reception(90000)
-    reception.restart(9, 100, 0, 0.0)
-    reception.out_of_order(9, 103, 0, 0.0)
+    reception.unexpected(9, 100, 0, 0.0)
+    reception.unexpected(9, 103, 0, 0.0)
     reception.sender_report(0x12345678, 1.0)
     unknown = struct.pack("!BBHI", 0x80, 204, 1, 1)
     intra = struct.pack("!BBHIIIIII", 0x84, 206, 6, 1, 0, 7, 1 << 24, 8, 2 << 24)

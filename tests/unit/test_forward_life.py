@@ -1,4 +1,4 @@
-"""A feed under everything at once: whatever happens in whatever order, what a subscriber is sent can be shown."""
+"""A forwarder under everything at once: whatever happens in whatever order, what a subscriber is sent can be shown."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_whatever_happens_the_sequence_stays_in_order(steps: list[str], seed: in
     for publisher in publishers:
         publisher.frame(key=True, packets=packets)
     subscriber = Subscriber(clock, seed=seed)
-    subscriber.sender.attach(publishers[0].feed)
+    subscriber.sender.attach(publishers[0].forwarder)
     for step in steps:
         publisher = publishers[0]
         if step in ("frame", "key", "lose", "swap", "repeat"):
@@ -57,7 +57,7 @@ def test_whatever_happens_the_sequence_stays_in_order(steps: list[str], seed: in
             subscriber.sender.resume()
         elif step == "switch":
             publishers.reverse()
-            subscriber.sender.attach(publishers[0].feed)
+            subscriber.sender.attach(publishers[0].forwarder)
         elif subscriber.sent:
             subscriber.sender.nack([rng.choice(subscriber.sent).sequence])
     seen: dict[int, bytes] = {}
@@ -76,15 +76,15 @@ def test_whatever_happens_the_sequence_stays_in_order(steps: list[str], seed: in
 
 @given(st.lists(st.tuples(st.integers(0, 65535), st.integers(0, 5), st.integers(0, 2), st.binary(max_size=30))))
 def test_any_packets_are_taken(packets: list[tuple[int, int, int, bytes]]) -> None:
-    """Rubbish from a publisher, well-formed as RTP or not, raises nothing and costs nobody the feed."""
+    """Rubbish from a publisher, well-formed as RTP or not, raises nothing and costs nobody the track."""
     for codec in ("VP8", "H264", "opus"):
         clock = Time()
         publisher, subscriber = Publisher(clock, codec=codec), Subscriber(clock, codec=codec)
-        subscriber.sender.attach(publisher.feed)
+        subscriber.sender.attach(publisher.forwarder)
         for sequence, timestamp, ssrc, rest in packets:
             head = sequence.to_bytes(2, "big") + timestamp.to_bytes(4, "big") + ssrc.to_bytes(4, "big")
             publisher.track.packet(bytes([rest[0] if rest else 0x80, 97]) + head + rest)
-        assert subscriber.sender.attached is publisher.feed
+        assert subscriber.sender.attached is publisher.forwarder
         publisher.ssrc = 77
         publisher.frame(key=True) if codec == "VP8" else publisher.sound()
         assert codec == "H264" or subscriber.sent

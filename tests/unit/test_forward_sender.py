@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from smproxy.origin.forward.feedback import ReportBlock
 from smproxy.origin.forward.nack_limiter import MAX_ASKED, MAX_RESENT, RESEND_SPACING
-from smproxy.origin.forward.rtp_unwrap import HISTORY
-from smproxy.origin.forward.track_forwarder import BURST, MAX_LAG
+from smproxy.origin.forward.track_forwarder import BURST, HISTORY, MAX_LAG
 from smproxy.origin.rtcp_receiver import SenderReport
 
 from tests.unit.forward_rig import INTER, KEY, MIDDLE, Publisher, Subscriber, Time, read, rtp
@@ -19,7 +18,7 @@ from tests.unit.forward_rig import INTER, KEY, MIDDLE, Publisher, Subscriber, Ti
 def watched(codec: str = "VP8") -> tuple[Time, Publisher, Subscriber]:
     clock = Time()
     publisher, subscriber = Publisher(clock, codec=codec), Subscriber(clock, codec=codec)
-    subscriber.sender.attach(publisher.feed)
+    subscriber.sender.attach(publisher.forwarder)
     return clock, publisher, subscriber
 
 
@@ -61,7 +60,7 @@ def test_gaps_and_order_are_the_publishers(
     clock = Time()
     publisher = Publisher(clock, sequence=start, timestamp=timestamp)
     subscriber = Subscriber(clock, seed=seed)
-    subscriber.sender.attach(publisher.feed)
+    subscriber.sender.attach(publisher.forwarder)
     publisher.frame(key=True)
     head = len(subscriber.sent)
     arrived: list[bytes] = []
@@ -112,7 +111,7 @@ def test_a_newcomer_begins_with_the_last_key_frame_at_once() -> None:
     publisher.frames(3)
     publisher.wanted = 0
     newcomer = Subscriber(clock)
-    newcomer.sender.attach(publisher.feed)
+    newcomer.sender.attach(publisher.forwarder)
     assert newcomer.payloads[0].startswith(KEY)
     assert len(newcomer.sent) == 12
     publisher.frame()
@@ -122,13 +121,13 @@ def test_a_newcomer_begins_with_the_last_key_frame_at_once() -> None:
     assert publisher.wanted == 0
 
 
-def test_a_newcomer_to_a_feed_without_key_frame_asks_for_one() -> None:
+def test_a_newcomer_to_a_track_without_key_frame_asks_for_one() -> None:
     """It gets nothing until the key frame is there, and nothing from before it."""
     clock, publisher, _ = watched()
     publisher.frames(2)
     publisher.wanted = 0
     newcomer = Subscriber(clock)
-    newcomer.sender.attach(publisher.feed)
+    newcomer.sender.attach(publisher.forwarder)
     assert publisher.wanted == 1
     publisher.frame()
     assert newcomer.sent == []
@@ -146,9 +145,9 @@ def test_the_cached_burst_is_bounded_and_complete(frames: int, packets: int) -> 
     publisher.frame(key=True, packets=packets)
     for _ in range(frames):
         publisher.frame(packets=packets)
-    newcomer.sender.attach(publisher.feed)
+    newcomer.sender.attach(publisher.forwarder)
     assert len(newcomer.sent) == min(BURST, (frames + 1) * packets)
-    while publisher.feed.catches_up(newcomer.sender):
+    while publisher.forwarder.catches_up(newcomer.sender):
         before = len(newcomer.sent)
         publisher.frame(packets=packets)
         assert len(newcomer.sent) - before <= 8 * packets
@@ -163,7 +162,7 @@ def test_a_sweep_lets_a_newcomer_catch_up_with_a_silent_publisher() -> None:
     publisher, newcomer = Publisher(clock), Subscriber(clock)
     publisher.frame(key=True)
     publisher.frames(40)
-    newcomer.sender.attach(publisher.feed)
+    newcomer.sender.attach(publisher.forwarder)
     for _ in range(3):
         newcomer.sender.tick()
     assert len(newcomer.sent) == publisher.made
@@ -175,7 +174,7 @@ def test_a_key_frame_ends_the_catching_up() -> None:
     publisher, newcomer = Publisher(clock), Subscriber(clock)
     publisher.frame(key=True)
     publisher.frames(100)
-    newcomer.sender.attach(publisher.feed)
+    newcomer.sender.attach(publisher.forwarder)
     publisher.frame(key=True)
     publisher.frame()
     assert len(newcomer.sent) == BURST + 6
@@ -193,7 +192,7 @@ def test_a_cache_that_grows_too_large_is_given_up(monkeypatch: pytest.MonkeyPatc
     publisher.frames(100)
     publisher.wanted = 0
     newcomer = Subscriber(clock)
-    newcomer.sender.attach(publisher.feed)
+    newcomer.sender.attach(publisher.forwarder)
     assert publisher.wanted == 1
     assert newcomer.sent == []
     publisher.frame(key=True)
@@ -211,7 +210,7 @@ def test_h264_parameter_sets_come_first_even_when_they_came_late() -> None:
     for data in (packets[2], packets[1], packets[0]):
         publisher.track.packet(data)
     newcomer = Subscriber(clock, codec="H264")
-    newcomer.sender.attach(publisher.feed)
+    newcomer.sender.attach(publisher.forwarder)
     assert newcomer.payloads == [sps, pps, idr]
     assert newcomer.is_continuous()
     assert sorted(early.sent, key=lambda each: each.sequence)[-3:] == [
@@ -228,7 +227,7 @@ def test_a_late_packet_of_the_frame_before_is_not_taken_for_the_key_frames() -> 
     for data in (before[0], before[1], rtp(1003, 900, sei), before[2], rtp(1004, 900, sps)):
         publisher.track.packet(data)
     newcomer = Subscriber(clock, codec="H264")
-    newcomer.sender.attach(publisher.feed)
+    newcomer.sender.attach(publisher.forwarder)
     assert newcomer.payloads == [sei, sps]
 
 
@@ -255,7 +254,7 @@ def test_a_late_packet_reaches_who_still_is_in_the_cache_once() -> None:
         late = packets.pop(place)
         for data in packets:
             publisher.track.packet(data)
-        newcomer.sender.attach(publisher.feed)
+        newcomer.sender.attach(publisher.forwarder)
         publisher.track.packet(late)
         publisher.frames(20)
         assert sorted(int(each.rpartition(b"#")[2]) for each in newcomer.payloads) == list(range(1, publisher.made + 1))
@@ -272,7 +271,7 @@ def test_a_packet_from_before_the_beginning_is_not_sent() -> None:
         publisher.track.packet(data)
     publisher.frame(key=True)
     newcomer = Subscriber(clock)
-    newcomer.sender.attach(publisher.feed)
+    newcomer.sender.attach(publisher.forwarder)
     publisher.frame()
     publisher.track.packet(late)
     assert late[12:] in early.payloads
@@ -299,7 +298,7 @@ def test_audio_begins_now() -> None:
     for _ in range(3):
         publisher.sound()
     newcomer = Subscriber(clock, codec="opus")
-    newcomer.sender.attach(publisher.feed)
+    newcomer.sender.attach(publisher.forwarder)
     assert newcomer.sent == []
     publisher.sound()
     assert newcomer.payloads == [b"sound#4"]
@@ -325,7 +324,7 @@ def test_a_slow_subscriber_loses_whole_frames_and_goes_on_at_a_key_frame() -> No
     """Too far behind it gets nothing until a key frame; the sequence has no gap, and nobody else notices."""
     clock, publisher, slow = watched()
     quick = Subscriber(clock, seed=2)
-    quick.sender.attach(publisher.feed)
+    quick.sender.attach(publisher.forwarder)
     publisher.frame(key=True)
     publisher.wanted = 0
     slow.full = True
@@ -363,11 +362,11 @@ def test_a_broken_sender_is_let_go_and_hurts_nobody(caplog: pytest.LogCaptureFix
     clock, publisher, good = watched()
     bad, worse, last = Subscriber(clock), Subscriber(clock), Subscriber(clock)
     for each in (bad, last):
-        each.sender.attach(publisher.feed)
+        each.sender.attach(publisher.forwarder)
     publisher.frame(key=True)
     bad.broken = worse.broken = True
     publisher.frames(2)
-    worse.sender.attach(publisher.feed)
+    worse.sender.attach(publisher.forwarder)
     publisher.frame()
     assert bad.sender.attached is None
     assert worse.sender.attached is None
@@ -393,9 +392,9 @@ def test_a_sender_may_be_detached_by_its_own_sending(cached: bool, taken: bool) 
     calls: list[int] = []
     if cached:
         leaving.sender._write = leave
-        leaving.sender.attach(publisher.feed)
+        leaving.sender.attach(publisher.forwarder)
     else:
-        leaving.sender.attach(publisher.feed)
+        leaving.sender.attach(publisher.forwarder)
         publisher.frames(2)
         leaving.sender._write = leave
         publisher.frame()
@@ -406,7 +405,7 @@ def test_a_sender_may_be_detached_by_its_own_sending(cached: bool, taken: bool) 
     assert len(calls) == before == 1
     assert leaving.sender.attached is None
     leaving.sender._write = leaving._write
-    leaving.sender.attach(publisher.feed)
+    leaving.sender.attach(publisher.forwarder)
     assert leaving.payloads[-3].startswith(KEY)
     assert leaving.sent[-3].sequence == (calls[0] + 1) & 0xFFFF, "a number was used twice"
     assert len(other.sent) == publisher.made
@@ -437,7 +436,7 @@ def test_only_what_was_sent_and_is_not_too_old_is_sent_again() -> None:
     publisher.frame(key=True)
     publisher.frames(10)
     subscriber = Subscriber(clock)
-    subscriber.sender.attach(publisher.feed)
+    subscriber.sender.attach(publisher.forwarder)
     first, last = subscriber.sent[0].sequence, subscriber.sent[-1].sequence
     assert subscriber.sender.nack([(first - 1) & 0xFFFF, (last + 1) & 0xFFFF]) == 0
     publisher.frame(packets=HISTORY)
@@ -489,7 +488,7 @@ def test_a_picture_loss_goes_to_the_publisher_unless_a_key_frame_is_on_its_way()
     publisher.frames(50)
     publisher.wanted = 0
     newcomer = Subscriber(clock)
-    newcomer.sender.attach(publisher.feed)
+    newcomer.sender.attach(publisher.forwarder)
     newcomer.sender.pli()
     assert publisher.wanted == 0
     subscriber.sender.pli()
@@ -545,11 +544,11 @@ def test_a_republished_stream_goes_on_in_the_same_sequence(codec: str) -> None:
     last = subscriber.sent[-1]
     count = len(subscriber.sent)
     frame = clock.now
-    old.feed.close()
+    old.forwarder.close()
     assert subscriber.sender.attached is None
     clock.now += 2
     new = Publisher(clock, codec=codec, sequence=5, timestamp=77)
-    subscriber.sender.attach(new.feed)
+    subscriber.sender.attach(new.forwarder)
     passed = clock.now - frame
     send(new)
     first = subscriber.sent[count]
@@ -569,7 +568,7 @@ def test_a_switch_to_a_running_stream_does_not_turn_time_back() -> None:
     for _ in range(30):
         one.frame()
         other.frame()
-    subscriber.sender.attach(other.feed)
+    subscriber.sender.attach(other.forwarder)
     other.frame()
     assert subscriber.is_continuous()
     assert subscriber.never_goes_back()
@@ -580,18 +579,18 @@ def test_a_switch_to_a_running_stream_does_not_turn_time_back() -> None:
     assert subscriber.payloads[-1] == MIDDLE + b"#%d" % other.made
 
 
-def test_a_feed_of_which_nothing_could_be_sent_leaves_no_trace() -> None:
-    """With a full socket all the while one feed was attached, the next one joins what was really shown last."""
+def test_a_track_of_which_nothing_could_be_sent_leaves_no_trace() -> None:
+    """With a full socket all the while one track was attached, the next one joins what was really shown last."""
     clock, one, subscriber = watched()
     one.frame(key=True)
     last = subscriber.sent[-1]
     other = Publisher(clock, sequence=5, timestamp=0x90000000)
     other.frame(key=True)
     subscriber.full = True
-    subscriber.sender.attach(other.feed)
+    subscriber.sender.attach(other.forwarder)
     other.frames(2)
     subscriber.full = False
-    subscriber.sender.attach(one.feed)
+    subscriber.sender.attach(one.forwarder)
     one.frame()
     assert subscriber.is_continuous()
     first = subscriber.sent[3]
@@ -603,8 +602,8 @@ def test_another_codec_or_clock_is_refused() -> None:
     clock, publisher, subscriber = watched()
     other = Publisher(clock, codec="H264")
     with pytest.raises(ValueError, match=r"track t is H264/90000, the subscriber takes VP8/90000: publish with VP8"):
-        subscriber.sender.attach(other.feed)
-    assert subscriber.sender.attached is publisher.feed
+        subscriber.sender.attach(other.forwarder)
+    assert subscriber.sender.attached is publisher.forwarder
 
 
 def test_a_publisher_that_restarts_its_source_is_followed() -> None:

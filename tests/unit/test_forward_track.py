@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from smproxy.origin.forward import Feed
+from smproxy.origin.forward import TrackForwarder
 from smproxy.origin.track import PLI_SPACING, Track
 from smproxy.signaling.payloads import Kind
 
@@ -23,7 +23,7 @@ def test_a_wish_is_told_at_once_and_granted_once_in_a_while() -> None:
     publisher.track.packet(rtp(1, 0, INTER))
     begin = clock.now
     for _ in range(100):
-        Subscriber(clock).sender.attach(publisher.feed)
+        Subscriber(clock).sender.attach(publisher.forwarder)
         clock.now += 0.01
     assert asked[0] == begin
     assert len(asked) == 2
@@ -40,22 +40,22 @@ def test_audio_wishes_for_nothing() -> None:
     track.started = True
     told: list[Track] = []
     track.on_wanted = told.append
-    Feed(track, clock).close()
+    TrackForwarder(track).close()
     track.want_key_frame()
     assert told == []
     assert not track.needs_pli(clock.now, 0.0)
 
 
-def test_a_closed_feed_lets_go_of_track_and_senders() -> None:
-    """After the close packets reach nobody, and every slot is free for another feed."""
+def test_a_closed_forwarder_lets_go_of_track_and_senders() -> None:
+    """After the close packets reach nobody, and every slot is free for another track."""
     clock = Time()
     publisher = Publisher(clock)
     playing, paused = Subscriber(clock), Subscriber(clock)
     paused.sender.pause()
     for each in (playing, paused):
-        each.sender.attach(publisher.feed)
+        each.sender.attach(publisher.forwarder)
     publisher.frame(key=True)
-    publisher.feed.close()
+    publisher.forwarder.close()
     publisher.frame(key=True)
     assert playing.sender.attached is paused.sender.attached is None
     assert len(playing.sent) == 3

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from smproxy.origin import h264, vp8
-from smproxy.origin.frame import FrameStart
-from smproxy.origin.track import payload_of
+from smproxy.origin.codecs import h264, vp8
+from smproxy.origin.codecs.h264_sps import sps_size
+from smproxy.origin.rtp_packet import FrameStart, payload_of
 
 KEY_VP8 = bytes.fromhex("1050b4019d012a8002e0010047")  # 640 x 480
 SPS_BASELINE_640_360 = bytes.fromhex("6742c01fd900a02ff9610000030001000003003c8f162e48")
@@ -34,9 +34,9 @@ def test_vp8_continuations_and_stubs_start_no_frame(payload: str) -> None:
 
 def test_h264_sps_gives_the_size() -> None:
     """Baseline and high profile parameter sets give width and height after cropping."""
-    assert h264.sps_size(SPS_BASELINE_640_360) == (640, 360)
-    assert h264.sps_size(SPS_HIGH_1920_1080) == (1920, 1080)
-    assert h264.sps_size(SPS_CROPPED_638_358) == (638, 358)
+    assert sps_size(SPS_BASELINE_640_360) == (640, 360)
+    assert sps_size(SPS_HIGH_1920_1080) == (1920, 1080)
+    assert sps_size(SPS_CROPPED_638_358) == (638, 358)
 
 
 def stap(*units: bytes) -> bytes:
@@ -61,7 +61,7 @@ def test_payload_parsers_never_raise(payload: bytes) -> None:
     """Whatever bytes come, the parsers answer."""
     vp8.frame_start(payload)
     h264.frame_start(payload)
-    h264.sps_size(payload)
+    sps_size(payload)
     payload_of(payload)
 
 
@@ -69,7 +69,7 @@ def test_payload_parsers_never_raise(payload: bytes) -> None:
 def test_cut_parameter_sets_never_raise(noise: bytes, cut: int) -> None:
     """A parameter set that is cut or has noise behind it is read or not, without an exception."""
     for whole in (SPS_BASELINE_640_360, SPS_HIGH_1920_1080):
-        h264.sps_size(whole[:cut] + noise)
+        sps_size(whole[:cut] + noise)
         h264.frame_start(stap(whole[:cut], noise))
 
 

@@ -6,6 +6,7 @@ import struct
 
 from hypothesis import given
 from hypothesis import strategies as st
+from smproxy.origin.rtp_packet import FrameStart, RtpPacket
 from smproxy.origin.track import Track
 from smproxy.signaling.payloads import Kind
 
@@ -115,7 +116,7 @@ def test_a_sink_has_the_packets_between_attach_and_detach() -> None:
     clock = Time()
     track = video(clock)
     track.packet(rtp(1, 0, KEY))
-    got: list[bytes] = []
+    got: list[RtpPacket] = []
     detach = track.attach(got.append)
     assert track.needs_pli(clock.now, 60.0)
     packets = [rtp(2, 3000, INTER), rtp(3, 3000, MIDDLE)]
@@ -123,7 +124,11 @@ def test_a_sink_has_the_packets_between_attach_and_detach() -> None:
         track.packet(packet)
     detach()
     track.packet(rtp(4, 6000, INTER))
-    assert got == packets
+    assert [(each.number - got[0].number, each.timestamp, each.payload) for each in got] == [
+        (0, 3000, INTER),
+        (1, 3000, MIDDLE),
+    ]
+    assert [each.start for each in got] == [FrameStart(key=False), None]
 
 
 @given(st.lists(st.tuples(st.integers(0, 65535), st.integers(0, 5), st.binary(max_size=30)), max_size=60))

@@ -1,4 +1,4 @@
-"""The sending peer between its feeds and its socket, without a network."""
+"""The sending peer between its tracks and its socket, without a network."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import struct
 from typing import Any
 
 from smproxy.origin.aiortc_dtls import Identity
-from smproxy.origin.forward import Feed
+from smproxy.origin.forward import TrackForwarder
 from smproxy.origin.play.answer import read_answer
 from smproxy.origin.play.offer import plan_offer
 from smproxy.origin.play.subscriber_transport import MAX_UNSENT, SubscriberTransport
@@ -61,7 +61,7 @@ class Rig:
     def __init__(self) -> None:
         self.clock, self.network = Time(), Network()
         self.track = Track("video_main", Kind.VIDEO, "VP8", 90000, self.clock)
-        self.feed = Feed(self.track, self.clock)
+        self.forwarder = TrackForwarder(self.track)
         rng = random.Random(1)
         plan = plan_offer({Kind.VIDEO: VP8}, data=False, rng=rng)
         identity = Identity.generateCertificate()
@@ -85,7 +85,7 @@ def numbers(sent: list[bytes]) -> list[int]:
 def test_feedback_reaches_its_slot() -> None:
     """A NACK brings the packet again, a PLI asks the publisher, a report is noted; another source's feedback is nobody's."""
     rig = Rig()
-    rig.sender.attach(rig.feed)
+    rig.sender.attach(rig.forwarder)
     rig.packet(KEY)
     rig.packet(INTER)
     assert len(rig.network.sent) == 2
@@ -106,7 +106,7 @@ def test_feedback_reaches_its_slot() -> None:
 def test_a_full_socket_is_not_written_to() -> None:
     """While the network takes nothing no packet is sent and none is queued; afterwards video goes on at a key frame."""
     rig = Rig()
-    rig.sender.attach(rig.feed)
+    rig.sender.attach(rig.forwarder)
     rig.packet(KEY)
     rig.network.waiting = MAX_UNSENT + 1
     for _ in range(2000):

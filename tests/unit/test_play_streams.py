@@ -177,15 +177,15 @@ def test_what_a_publisher_says_is_bounded_in_rate() -> None:
     assert watching.heard[0] == 's1: m {"a":1}'
 
 
-def test_feeds_are_shared_and_closed_after_the_last_user() -> None:
-    """One feed for all of a kind, none for a kind that there is not, and none kept for nobody."""
+def test_forwarders_are_shared_and_closed_after_the_last_user() -> None:
+    """One forwarder for all of a kind, none for a kind that there is not, and none kept for nobody."""
     what = source(None, Kind.VIDEO)
-    feed = what.feed(Kind.VIDEO, "a")
-    assert feed is what.feed(Kind.VIDEO, "b")
-    assert what.feed(Kind.AUDIO, "a") is None
+    forwarder = what.forwarder(Kind.VIDEO, "a")
+    assert forwarder is what.forwarder(Kind.VIDEO, "b")
+    assert what.forwarder(Kind.AUDIO, "a") is None
     track = what.tracks[Kind.VIDEO]
     what.leave("a")
     assert track._sinks
     what.leave("b")
     assert not track._sinks
-    assert what.feed(Kind.VIDEO, "c") is not feed
+    assert what.forwarder(Kind.VIDEO, "c") is not forwarder

@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from smproxy.origin.recording.file import Placed, RecordingFile
 from smproxy.origin.recording.matroska import HEADER_SIZE, Header, TrackEntry, read_header
-from smproxy.origin.recording.recording import Outcome, Queued, Recording
+from smproxy.origin.recording.recording import Outcome, QueuedPacket, Recording
 from smproxy.origin.recording.store import NoRoom, Store
 from smproxy.signaling.payloads import Kind
 
-from tests.unit.recording_media import audio_packets, resized_packets, seek, video_packets, watch
+from tests.unit.recording_media import Parser, audio_packets, resized_packets, seek, video_packets, watch
 
 _NO_LIMIT = 10**12
 
@@ -46,17 +46,18 @@ def feed(
     if audio:
         codecs[Kind.AUDIO] = "opus", 48000
         streams.append([(at, Kind.AUDIO, packet) for at, packet in audio_packets(seconds)])
-    queue: deque[Queued] = deque()
+    queue: deque[QueuedPacket] = deque()
     store = Store(path.parent, limit, keep_free=0)
     recording = Recording(store, path.name, codecs, queue, append=append, ask=lambda: None)
     turn = 0.4
-    for at, kind, packet in heapq.merge(*streams, key=lambda each: each[0]):
+    parsers = {Kind.VIDEO: Parser(codec), Kind.AUDIO: Parser("opus")}
+    for at, kind, data in heapq.merge(*streams, key=lambda each: each[0]):
         if at > turn:
             recording.step(at)
             turn += 0.4
             if recording.outcome is not None:
                 return recording
-        queue.append(Queued(kind, packet, at, None))
+        queue.extend(QueuedPacket(kind, packet, None) for packet in parsers[kind](data, at))
     recording.closing = close
     recording.step(seconds)
     return recording
@@ -80,7 +81,9 @@ def test_a_recording_plays(tmp_path: Path, codec: str, name: str) -> None:
 def test_a_turned_phone(tmp_path: Path, codec: str, name: str) -> None:
     """Pictures that change their size decode, each in its own, also after a jump to the other size."""
     sizes = [(320, 240), (240, 320), (160, 120)]
-    queue = deque(Queued(Kind.VIDEO, packet, at, None) for at, packet in resized_packets(codec, sizes))
+    parser = Parser(codec)
+    packets = (packet for at, data in resized_packets(codec, sizes) for packet in parser(data, at))
+    queue = deque(QueuedPacket(Kind.VIDEO, packet, None) for packet in packets)
     recording = Recording(
         Store(tmp_path, _NO_LIMIT, 0), name, {Kind.VIDEO: (codec, 90000)}, queue, append=False, ask=lambda: None
     )

@@ -7,17 +7,31 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from smproxy.origin.recording.depacketizers import DEPACKETIZERS, MAX_PARTS, Depacketizer, Frame
-from smproxy.origin.recording.jitter_buffer import Reorder, Rtp
+from smproxy.origin.codecs import DEPACKETIZERS, FRAME_START
+from smproxy.origin.codecs.frame import MAX_PARTS, Depacketizer, Frame
+from smproxy.origin.recording.jitter_buffer import JitterBuffer
+from smproxy.origin.rtp_packet import MARKER, RtpPacket
 from smproxy.testing.media import pattern_loop
 
-from tests.unit.recording_media import audio_packets, rtp, video_packets
+from tests.unit.recording_media import Parser, audio_packets, rtp, video_packets
+
+
+class H264Packets:
+    """Makes packets that follow each other."""
+
+    def __init__(self) -> None:
+        self._number = 0
+
+    def __call__(self, timestamp: int, marker: bool, payload: bytes, *, gap: bool = False) -> RtpPacket:
+        self._number += 1 + gap
+        return RtpPacket(self._number, timestamp, MARKER * marker, payload, 0.0)
 
 
 def assemble(codec: str, packets: list[tuple[float, bytes]], patience: float = 0.4) -> tuple[list[Frame], Depacketizer]:
     """Run packets through both stages."""
-    reorder, depacketizer = Reorder(patience), DEPACKETIZERS[codec]()
-    ready = [rtp for at, packet in packets for rtp in reorder.push(packet, at)] + reorder.flush()
+    parser, buffer, depacketizer = Parser(codec), JitterBuffer(patience), DEPACKETIZERS[codec]()
+    ready = [each for at, data in packets for packet in parser(data, at) for each in buffer.push(packet)]
+    ready += buffer.flush()
     return [frame for packet in ready for frame in depacketizer.push(packet)], depacketizer
 
 
@@ -91,8 +105,10 @@ def test_a_lost_packet_asks_for_a_key_frame(codec: str) -> None:
 def test_any_payload_is_taken(codec: str, payloads: list[tuple[bytes, bool, bool, int]]) -> None:
     """Rubbish raises nothing, and no frame is empty."""
     depacketizer = DEPACKETIZERS[codec]()
-    for payload, marker, gap, timestamp in payloads:
-        for frame in depacketizer.push(Rtp(timestamp, marker, payload, 0.0, gap)):
+    for number, (payload, marker, gap, timestamp) in enumerate(payloads):
+        start = FRAME_START[codec](payload) if codec in FRAME_START else None
+        packet = RtpPacket(2 * number if gap else number, timestamp, MARKER * marker, payload, 0.0, start)
+        for frame in depacketizer.push(packet):
             assert frame.data
 
 
@@ -100,23 +116,23 @@ def test_a_picture_without_its_first_slice_is_left_out() -> None:
     """An H.264 key frame whose first slice was lost is not one, though each packet of it that came is whole."""
     parameters = [bytes.fromhex("6742c01fda0141fb"), bytes.fromhex("68ce3c80")]
     second_slice = bytes([0x65, 0x20]) + bytes(20)
-    depacketizer = DEPACKETIZERS["H264"]()
+    depacketizer, packet = DEPACKETIZERS["H264"](), H264Packets()
     for unit in parameters:
-        assert not depacketizer.push(Rtp(1, unit is parameters[1], unit, 0.0, False))
-    assert not depacketizer.push(Rtp(2, True, second_slice, 0.0, True))
+        assert not depacketizer.push(packet(1, unit is parameters[1], unit))
+    assert not depacketizer.push(packet(2, True, second_slice, gap=True))
     assert depacketizer.needs_key_frame
-    assert depacketizer.push(Rtp(3, True, bytes([0x65, 0x88]) + bytes(20), 0.0, False))
+    assert depacketizer.push(packet(3, True, bytes([0x65, 0x88]) + bytes(20)))
 
 
 @pytest.mark.parametrize("count", [1, 40])
 def test_parameters_that_no_file_has_room_for_are_left_out(count: int) -> None:
     """A key frame with parameter sets of absurd size is not kept; the next sensible one is."""
-    depacketizer = DEPACKETIZERS["H264"]()
+    depacketizer, packet = DEPACKETIZERS["H264"](), H264Packets()
 
     def push(*units: bytes) -> list[Frame]:
         frames: list[Frame] = []
         for unit in units:
-            frames += depacketizer.push(Rtp(len(sent), unit is units[-1], unit, 0.0, False))
+            frames += depacketizer.push(packet(len(sent), unit is units[-1], unit))
         sent.append(units)
         return frames
 
@@ -131,64 +147,71 @@ def test_parameters_that_no_file_has_room_for_are_left_out(count: int) -> None:
 
 def test_a_frame_of_countless_units_is_left_out() -> None:
     """A sender that makes one frame of thousands of tiny units does not fill the memory; the next key frame counts."""
-    depacketizer = DEPACKETIZERS["H264"]()
+    depacketizer, packet = DEPACKETIZERS["H264"](), H264Packets()
     aggregate = bytes([0x78]) + bytes([0, 1, 0x65]) * 400
     for _ in range(100):
-        assert not depacketizer.push(Rtp(1, False, aggregate, 0.0, False))
+        assert not depacketizer.push(packet(1, False, aggregate))
         assert len(depacketizer._parts) <= MAX_PARTS + 400  # type: ignore[attr-defined]
     units = bytes.fromhex("6742c01fda0141fb"), bytes.fromhex("68ce3c80"), bytes([0x65, 0x88]) + bytes(20)
-    frames = [frame for unit in units for frame in depacketizer.push(Rtp(2, unit is units[2], unit, 0.0, False))]
+    frames = [frame for unit in units for frame in depacketizer.push(packet(2, unit is units[2], unit))]
     assert [frame.key for frame in frames] == [True]
 
 
 @given(st.permutations(range(12)), st.integers(0, 0xFFFF))
 def test_packets_are_put_in_order(order: list[int], first: int) -> None:
     """What came in any order within the window goes out in order, also across the wrap of the numbers."""
-    reorder = Reorder()
-    out = reorder.push(rtp(first - 1, 0, b"x"), 0.0)
+    parser, buffer = Parser("opus"), JitterBuffer()
+    out = [each for packet in parser(rtp(first - 1, 0, b"x")) for each in buffer.push(packet)]
     for number in order:
-        out += reorder.push(rtp(first + number, number + 1, b"x"), 0.1)
+        for packet in parser(rtp(first + number, number + 1, b"x"), 0.1):
+            out += buffer.push(packet)
     assert [packet.timestamp for packet in out] == list(range(13))
-    assert not any(packet.gap for packet in out)
+    assert [packet.number - out[0].number for packet in out] == list(range(13))
+
+
+def numbered(number: int, arrival: float = 0.0, *, restart: bool = False) -> RtpPacket:
+    return RtpPacket(number, number, 0, b"x", arrival, restart=restart)
 
 
 def test_a_missing_packet_is_waited_for_so_long() -> None:
-    """After the patience the packets behind a gap are given, the first of them marked; the late one is passed over."""
-    reorder = Reorder(patience=0.4)
-    assert len(reorder.push(rtp(1, 1, b"x"), 0.0)) == 1
-    assert reorder.push(rtp(3, 3, b"x"), 0.1) == []
-    assert reorder.push(rtp(4, 4, b"x"), 0.4) == []
-    out = reorder.expire(0.6)
-    assert [(packet.timestamp, packet.gap) for packet in out] == [(3, True), (4, False)]
-    assert reorder.push(rtp(2, 2, b"x"), 0.7) == []
+    """After the patience the packets behind a gap are given; the late one is passed over."""
+    buffer = JitterBuffer(patience=0.4)
+    assert len(buffer.push(numbered(1, 0.0))) == 1
+    assert buffer.push(numbered(3, 0.1)) == []
+    assert buffer.push(numbered(4, 0.4)) == []
+    assert [packet.number for packet in buffer.expire(0.6)] == [3, 4]
+    assert buffer.push(numbered(2, 0.7)) == []
 
 
 def test_the_window_is_bounded() -> None:
     """So many packets wait for a missing one, and not one more."""
-    reorder = Reorder(patience=1000, depth=8)
-    reorder.push(rtp(1, 1, b"x"), 0.0)
-    out = [packet for number in range(3, 20) for packet in reorder.push(rtp(number, number, b"x"), 0.0)]
-    assert [packet.timestamp for packet in out] == list(range(3, 20))
+    buffer = JitterBuffer(patience=1000, depth=8)
+    buffer.push(numbered(1))
+    out = [packet for number in range(3, 20) for packet in buffer.push(numbered(number))]
+    assert [packet.number for packet in out] == list(range(3, 20))
 
 
 @pytest.mark.parametrize(("sequence", "ssrc"), [(20_000, 1), (40_000, 1), (11, 2)])
 def test_a_restarted_sender_is_followed(sequence: int, ssrc: int) -> None:
-    """After a jump of the numbers, or with another source, the packets go on, with a gap."""
-    reorder = Reorder()
-    reorder.push(rtp(10, 1, b"x"), 0.0)
-    reorder.push(rtp(12, 2, b"x"), 0.0)
-    out = reorder.push(rtp(sequence, 3, b"x", ssrc=ssrc), 0.0)
-    assert [(packet.timestamp, packet.gap) for packet in out] == [(2, True), (3, True)]
-    assert [packet.gap for packet in reorder.push(rtp(sequence + 1, 4, b"x", ssrc=ssrc), 0.0)] == [False]
+    """After a jump of the numbers, or with another source, the packets go on; the first one is marked."""
+    parser, buffer = Parser("opus"), JitterBuffer()
+    out = []
+    for data in (rtp(10, 1, b"x"), rtp(12, 2, b"x"), rtp(sequence, 3, b"x", ssrc=ssrc)):
+        for packet in parser(data):
+            out += buffer.push(packet)
+    assert [packet.restart for packet in out] == [True, False, True]
+    (last,) = parser(rtp(sequence + 1, 4, b"x", ssrc=ssrc))
+    assert [packet.restart for packet in buffer.push(last)] == [False]
 
 
 @given(st.lists(st.tuples(st.integers(0, 0xFFFF), st.integers(1, 2), st.floats(0, 3)), max_size=200))
 def test_any_packets_are_taken(packets: list[tuple[int, int, float]]) -> None:
-    """Whatever the numbers, nothing raises, nothing comes out twice, and no more waits than may."""
-    reorder = Reorder(depth=8)
-    out: list[Rtp] = []
+    """Whatever the numbers, nothing raises, nothing comes out twice or out of order, and no more waits than may."""
+    parser, buffer = Parser("opus"), JitterBuffer(depth=8)
+    out: list[RtpPacket] = []
     for identity, (sequence, ssrc, at) in enumerate(packets):
-        out += reorder.push(rtp(sequence, identity, b"x", ssrc=ssrc), at)
-        assert len(reorder._waiting) <= 8
-    out += reorder.flush()
-    assert len({packet.timestamp for packet in out}) == len(out)
+        for packet in parser(rtp(sequence, identity, b"x", ssrc=ssrc), at):
+            out += buffer.push(packet)
+        assert len(buffer._waiting) <= 8
+    numbers = [packet.number for packet in out + buffer.flush()]
+    assert numbers == sorted(set(numbers))

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 from smproxy.origin.recording import recorder as module
-from smproxy.origin.recording.recorder import Recorder, Take
-from smproxy.origin.recording.recording import Queued, Recording
+from smproxy.origin.recording.recorder import Recorder, RecordingRequest
+from smproxy.origin.recording.recording import QueuedPacket, Recording
 from smproxy.origin.recording.store import Store
 from smproxy.origin.rtcp_receiver import SenderReport
 from smproxy.origin.track import Track
@@ -21,16 +21,16 @@ from smproxy.signaling.node import RecordingEnded, RecordingStarted, Report
 from smproxy.signaling.payloads import Kind
 
 from tests.helpers import eventually
-from tests.unit.recording_media import audio_packets, video_packets, watch
+from tests.unit.recording_media import Parser, audio_packets, video_packets, watch
 
 
 class Stream:
-    """A publisher's tracks and its take, without a network."""
+    """A publisher's tracks and its recording, without a network."""
 
     def __init__(self, recorder: Recorder, *, wanted: bool = True) -> None:
         self.video = Track("video", Kind.VIDEO, "VP8", 90000, time.monotonic)
         self.audio = Track("audio", Kind.AUDIO, "opus", 48000, time.monotonic)
-        self.take: Take = recorder.take("a1", "live", [self.audio, self.video], wanted=wanted)
+        self.request: RecordingRequest = recorder.request("a1", "live", [self.audio, self.video], wanted=wanted)
 
     def send(self, seconds: float, after: float = 0.0) -> None:
         """Let packets arrive, all at once."""
@@ -50,10 +50,10 @@ async def test_what_came_before_the_publish_message_is_recorded(tmp_path: Path) 
     recorder, reports = make(tmp_path)
     stream = Stream(recorder)
     stream.send(0.5)
-    stream.take.started("s", "live")
+    stream.request.started("s", "live")
     assert reports == [RecordingStarted("a1", "live/s.webm")]
     stream.send(1.0, after=0.5)
-    stream.take.ended()
+    stream.request.ended()
     await eventually(lambda: len(reports) == 2)
     await recorder.stop()
     found = watch(tmp_path / "live/s.webm")
@@ -66,11 +66,11 @@ async def test_a_stream_that_is_not_recorded_is_not_listened_to(tmp_path: Path) 
     recorder, reports = make(tmp_path)
     stream = Stream(recorder, wanted=False)
     stream.send(0.5)
-    stream.take.started("s", "live")
+    stream.request.started("s", "live")
     stream.send(1.0, after=0.5)
-    assert not stream.take._queue
+    assert not stream.request._queue
     assert not stream.video._sinks
-    stream.take.ended()
+    stream.request.ended()
     await recorder.stop()
     assert reports == []
 
@@ -81,11 +81,11 @@ async def test_a_take_that_never_starts_is_bounded(tmp_path: Path, monkeypatch: 
     recorder, _ = make(tmp_path)
     stream = Stream(recorder)
     stream.send(2)
-    assert len(stream.take._queue) == 20
-    stream.take.started("s", "live")
-    assert not stream.take._queue
+    assert len(stream.request._queue) == 20
+    stream.request.started("s", "live")
+    assert not stream.request._queue
     assert stream.video.wants_key_frame
-    stream.take.ended()
+    stream.request.ended()
     await recorder.stop()
 
 
@@ -97,12 +97,12 @@ async def test_a_slow_disk_costs_frames_of_the_recording_only(
     recorder, reports = make(tmp_path)
     monkeypatch.setattr(recorder._writer, "_tick", 1000)
     stream = Stream(recorder)
-    stream.take.started("s", "live")
+    stream.request.started("s", "live")
     with caplog.at_level(logging.WARNING):
         stream.send(10)
-    assert len(stream.take._queue) == 200
+    assert len(stream.request._queue) == 200
     assert sum("too slow" in record.message for record in caplog.records) in {1, 2}  # of each track
-    stream.take.ended()
+    stream.request.ended()
     await eventually(lambda: len(reports) == 2)
     await recorder.stop()
     assert 1 < watch(tmp_path / "live/s.webm").duration < 10
@@ -113,9 +113,9 @@ async def test_takes_of_one_name_follow_each_other(tmp_path: Path) -> None:
     recorder, reports = make(tmp_path)
     for mode in ("record", "record", "append"):
         stream = Stream(recorder)
-        stream.take.started("s", mode)
+        stream.request.started("s", mode)
         stream.send(1)
-        stream.take.ended()
+        stream.request.ended()
     await recorder.stop()
     ends = [each for each in reports if isinstance(each, RecordingEnded)]
     assert [(each.duration, each.error) for each in ends] == [(1000, None), (1000, None), (2000, None)]
@@ -127,9 +127,9 @@ async def test_what_has_ended_is_let_go(tmp_path: Path) -> None:
     """A publisher whose recording was reported is held by nothing, although the writer's thread lives on."""
     recorder, reports = make(tmp_path)
     stream = Stream(recorder)
-    stream.take.started("s", "record")
+    stream.request.started("s", "record")
     stream.send(0.5)
-    stream.take.ended()
+    stream.request.ended()
     await eventually(lambda: len(reports) == 2)
     track = weakref.ref(stream.video)
     del stream
@@ -146,14 +146,14 @@ async def test_stop_closes_and_reports(tmp_path: Path) -> None:
     """Stopping writes what was queued, reports each recording's end, and leaves no thread."""
     recorder, reports = make(tmp_path)
     stream = Stream(recorder)
-    stream.take.started("s", "live")
+    stream.request.started("s", "live")
     stream.send(1)
     await recorder.stop()
     assert [type(each) for each in reports] == [RecordingStarted, RecordingEnded]
     assert watch(tmp_path / "live/s.webm").duration == 1
     assert recorder._writer._thread is not None
     assert not recorder._writer._thread.is_alive()
-    stream.take.ended()
+    stream.request.ended()
     assert len(reports) == 2
 
 
@@ -161,26 +161,27 @@ async def test_what_cannot_be_recorded_is_told() -> None:
     """Without a directory the recording has an end with its reason, and the stream goes on."""
     recorder, reports = make(None)
     stream = Stream(recorder)
-    stream.take.started("s", "record")
+    stream.request.started("s", "record")
     (_, end) = reports
     assert isinstance(end, RecordingEnded)
     assert "--recordings" in str(end.error)
-    stream.take.ended()
+    stream.request.ended()
     await recorder.stop()
     assert len(reports) == 2
 
 
 def test_reports_put_pictures_beside_their_sounds(tmp_path: Path) -> None:
     """Video that arrives 200 ms late is put in step by the sender reports, and no frame goes back in time."""
-    queue: deque[Queued] = deque()
+    queue: deque[QueuedPacket] = deque()
     codecs = {Kind.VIDEO: ("VP8", 90000), Kind.AUDIO: ("opus", 48000)}
     recording = Recording(Store(tmp_path, 10**9, 0), "s.webm", codecs, queue, append=False, ask=lambda: None)
     audio_report = SenderReport(2, 4_000_000_000 << 32, 1_000_000)
     video_report = SenderReport(1, 4_000_000_000 << 32, 0xFFFFFF00)
     video = [(at + 0.2, Kind.VIDEO, packet, video_report if at > 1 else None) for at, packet in video_packets("VP8", 4)]
     audio = [(at, Kind.AUDIO, packet, audio_report if at > 1 else None) for at, packet in audio_packets(4)]
-    for at, kind, packet, report in heapq.merge(video, audio, key=lambda each: each[0]):
-        queue.append(Queued(kind, packet, at, report))
+    parsers = {Kind.VIDEO: Parser("VP8"), Kind.AUDIO: Parser("opus")}
+    for at, kind, data, report in heapq.merge(video, audio, key=lambda each: each[0]):
+        queue.extend(QueuedPacket(kind, packet, report) for packet in parsers[kind](data, at))
     recording.closing = True
     recording.step(5)
     found = watch(tmp_path / "s.webm")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from smproxy.origin.recording.av_sync import Timeline
+from smproxy.origin.recording.av_sync import AvSync
 from smproxy.origin.rtcp_receiver import SenderReport
 from smproxy.signaling.payloads import Kind
 
@@ -15,7 +15,7 @@ def report(seconds: float, timestamp: int) -> SenderReport:
 
 def test_before_a_report_arrival_counts() -> None:
     """Each track's first frame stands where it arrived, the others by their timestamps."""
-    line = Timeline()
+    line = AvSync()
     assert line.place(Kind.AUDIO, 48000, 5000, 100.0) == 0
     assert line.place(Kind.VIDEO, 90000, 0xFFFFFFF0, 100.25) == pytest.approx(0.25)
     assert line.place(Kind.VIDEO, 90000, 0xFFFFFFF0 + 9000 - 2**32, 100.9) == pytest.approx(0.35)
@@ -23,7 +23,7 @@ def test_before_a_report_arrival_counts() -> None:
 
 def test_reports_put_the_video_in_step() -> None:
     """A picture that was taken with a sound stands beside it, though it arrived 80 ms later."""
-    line = Timeline()
+    line = AvSync()
     line.place(Kind.AUDIO, 48000, 0, 10.0)
     line.place(Kind.VIDEO, 90000, 0, 10.08)
     line.report(Kind.AUDIO, report(4e9, 48000))
@@ -34,7 +34,7 @@ def test_reports_put_the_video_in_step() -> None:
 
 def test_a_report_of_a_wrong_clock_is_passed_over() -> None:
     """A correction of more than 5 s is a mistake of the sender."""
-    line = Timeline()
+    line = AvSync()
     line.place(Kind.AUDIO, 48000, 0, 10.0)
     line.place(Kind.VIDEO, 90000, 0, 10.0)
     line.report(Kind.AUDIO, report(4e9, 0))
@@ -44,7 +44,7 @@ def test_a_report_of_a_wrong_clock_is_passed_over() -> None:
 
 def test_a_jump_of_the_timestamps_begins_anew() -> None:
     """A source whose timestamps jump goes on where its packets arrive."""
-    line = Timeline()
+    line = AvSync()
     line.place(Kind.VIDEO, 90000, 0, 10.0)
     assert line.place(Kind.VIDEO, 90000, 0x70000000, 11.0) == pytest.approx(1.0)
     assert line.place(Kind.VIDEO, 90000, 0x70000000 + 9000, 11.1) == pytest.approx(1.1)

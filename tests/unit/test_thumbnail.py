@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import io
-import time
 from typing import Any
 
 import av
 import pytest
 from smproxy.origin import thumbnail as module
-from smproxy.origin.thumbnail import MAX_PACKETS, MAX_SIDE, KeyFrameKeeper, ThumbnailError, Thumbnails, decode
+from smproxy.origin.thumbnail import MAX_PACKETS, MAX_SIDE, LastKeyFrame, ThumbnailError, Thumbnails, decode
 from smproxy.origin.track import Track
 from smproxy.signaling.payloads import Kind
 from smproxy.testing.media import pattern_loop
@@ -18,14 +17,14 @@ from smproxy.testing.media import pattern_loop
 from tests.unit.recording_media import resized_packets, rtp, video_packets
 
 
-def keeper_of(packets: list[bytes], codec: str = "VP8") -> KeyFrameKeeper:
-    """Let packets pass a track that has a keeper."""
-    track = Track("video", Kind.VIDEO, codec, 90000, time.monotonic)
-    keeper = KeyFrameKeeper(track)
-    track.attach(keeper)
+def last_key_frame(packets: list[bytes], codec: str = "VP8") -> LastKeyFrame:
+    """Let packets pass a track whose key frames are kept."""
+    track = Track("video", Kind.VIDEO, codec, 90000, lambda: 0.0)
+    last = LastKeyFrame(codec)
+    track.attach_key_frames(last)
     for packet in packets:
         track.packet(packet)
-    return keeper
+    return last
 
 
 def size_of(png: bytes) -> tuple[int, int]:
@@ -39,7 +38,7 @@ async def test_the_last_key_frame(codec: str) -> None:
     """What is shown is the last key frame, also while the frames after it flow."""
     packets = [packet for _, packet in resized_packets(codec, [(320, 240), (160, 120)])]
     thumbnails = Thumbnails()
-    thumbnails.show("live", "s", keeper_of(packets, codec))
+    thumbnails.show("live", "s", last_key_frame(packets, codec))
     png = await thumbnails.png("live", "s")
     assert png is not None
     assert size_of(png) == (160, 120)
@@ -48,23 +47,26 @@ async def test_the_last_key_frame(codec: str) -> None:
 async def test_an_incomplete_key_frame_is_not_shown() -> None:
     """While a key frame lacks a packet the one before is shown; the late packet completes it."""
     packets = [packet for _, packet in video_packets("VP8", 2.05)]
-    last = len(packets) - sum(packet[4:8] == packets[-1][4:8] for packet in packets)
-    keeper = keeper_of(packets[:-1])
-    frame = keeper.frame()
+    complete = len(packets) - sum(packet[4:8] == packets[-1][4:8] for packet in packets)
+    track, last = Track("video", Kind.VIDEO, "VP8", 90000, lambda: 0.0), LastKeyFrame("VP8")
+    track.attach_key_frames(last)
+    for packet in packets[:-1]:
+        track.packet(packet)
+    frame = last.frame()
     assert frame is not None
     assert frame.timestamp == int.from_bytes(packets[0][4:8], "big")
-    keeper(packets[-1])
-    frame = keeper.frame()
+    track.packet(packets[-1])
+    frame = last.frame()
     assert frame is not None
-    assert frame.timestamp == int.from_bytes(packets[last][4:8], "big")
+    assert frame.timestamp == int.from_bytes(packets[complete][4:8], "big")
 
 
 async def test_a_picture_is_made_once() -> None:
     """Any number of viewers of one key frame cost one decoding; the next key frame is decoded anew."""
     packets = [packet for _, packet in video_packets("VP8", 4.1)]
-    keeper = keeper_of(packets[: len(packets) // 2])
+    last = last_key_frame(packets[: len(packets) // 2])
     thumbnails = Thumbnails()
-    thumbnails.show("live", "s", keeper)
+    thumbnails.show("live", "s", last)
     first = await asyncio.gather(*(thumbnails.png("live", "s") for _ in range(10)))
     assert len({id(each) for each in first}) == 1
 
@@ -73,13 +75,13 @@ async def test_no_stream_no_picture() -> None:
     """A stream that is not live, that is over, or that has sent no key frame has no thumbnail."""
     thumbnails = Thumbnails()
     assert await thumbnails.png("live", "s") is None
-    keeper = keeper_of([])
-    thumbnails.show("live", "s", keeper)
+    last = last_key_frame([])
+    thumbnails.show("live", "s", last)
     assert await thumbnails.png("live", "s") is None
-    keeper = keeper_of([packet for _, packet in video_packets("VP8", 0.5)])
-    thumbnails.show("live", "s", keeper)
+    last = last_key_frame([packet for _, packet in video_packets("VP8", 0.5)])
+    thumbnails.show("live", "s", last)
     assert await thumbnails.png("live", "s") is not None
-    thumbnails.hide(keeper)
+    thumbnails.hide(last)
     assert await thumbnails.png("live", "s") is None
 
 
@@ -87,7 +89,7 @@ def test_what_is_kept_is_bounded() -> None:
     """A key frame without an end does not fill the memory."""
     start = b"\x10" + video_packets("VP8", 0.1)[0][1][12:][1:]
     packets = [rtp(0, 1, start)] + [rtp(number, 1, b"\x00x") for number in range(1, MAX_PACKETS + 100)]
-    assert len(keeper_of(packets)._collecting) <= MAX_PACKETS
+    assert len(last_key_frame(packets)._collecting) <= MAX_PACKETS
 
 
 def test_a_large_picture_is_made_smaller() -> None:
@@ -115,14 +117,17 @@ def test_a_picture_of_absurd_size_is_not_decoded(monkeypatch: pytest.MonkeyPatch
 def test_asking_again_does_not_put_the_frame_together_again() -> None:
     """The same frame is found at once, until there is another; one that is not complete is looked for only when more came."""
     packets = [packet for _, packet in video_packets("VP8", 3)]
-    keeper = keeper_of(packets)
-    first = keeper.frame()
+    last = last_key_frame(packets)
+    first = last.frame()
     assert first is not None
-    assert keeper.frame() is first
-    later = keeper_of(packets[:2])
+    assert last.frame() is first
+    track, later = Track("video", Kind.VIDEO, "VP8", 90000, lambda: 0.0), LastKeyFrame("VP8")
+    track.attach_key_frames(later)
+    for packet in packets[:2]:
+        track.packet(packet)
     before = later.frame()
     for packet in packets[2:]:
-        later._track.packet(packet)
+        track.packet(packet)
     assert later.frame() != before
     assert later.frame() == first
 

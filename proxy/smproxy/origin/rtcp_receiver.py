@@ -6,12 +6,10 @@ import struct
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from smproxy.origin.rtp_unwrap import RtpUnwrapper
+
 _SR, _RR, _RTPFB, _PSFB = 200, 201, 205, 206
 
-#: A jump of more than this many packets is a restarted sender, not loss (RFC 3550, A.1).
-MAX_DROPOUT = 3000
-#: A packet that is later than this is a restarted sender, not a reordered packet.
-MAX_LATE = 1000
 #: Missing packets that are asked for again; older ones are given up.
 MAX_MISSING = 128
 
@@ -19,10 +17,9 @@ _REPORT_BLOCK = struct.Struct("!IB3sIIII")
 
 
 class Reception:
-    """Loss, jitter and missing packets of one source. ``clock_rate`` in Hz. All packet fields are as in the RTP header."""
+    """Loss, jitter and missing packets of a track. ``clock_rate`` in Hz. All packet fields are as in the RTP header."""
 
     __slots__ = (
-        "_base",
         "_last_arrival",
         "_last_sr",
         "_last_sr_at",
@@ -30,30 +27,27 @@ class Reception:
         "_lost_before",
         "_prior_expected",
         "_prior_received",
-        "_received",
         "clock_rate",
-        "highest",
         "jitter",
         "missing",
-        "ssrc",
+        "received",
+        "unwrapper",
     )
 
     def __init__(self, clock_rate: int) -> None:
         self.clock_rate = clock_rate
-        self.ssrc = 0
-        #: Highest sequence number, extended by the count of its wraps.
-        self.highest = -1
+        self.unwrapper = RtpUnwrapper(clock_rate)
+        #: Packets of the current source; whoever takes one that is simply the next counts it here.
+        self.received = 0
         #: Interarrival jitter in timestamp units (RFC 3550, A.8), sampled once a frame.
         self.jitter = 0.0
-        #: Sequence numbers not received yet, oldest first, with how often they were asked for.
+        #: Numbers of the packets not received yet, oldest first, with how often they were asked for.
         self.missing: dict[int, int] = {}
         self._lost_before = 0
-        self._start(0, 0, 0.0)
-        self.highest = -1
+        self._start(0, 0.0)
 
-    def _start(self, sequence: int, timestamp: int, now: float) -> None:
-        self._base = self.highest = sequence
-        self._received = 0
+    def _start(self, timestamp: int, now: float) -> None:
+        self.received = 0
         self._prior_expected = self._prior_received = 0
         self._last_timestamp = timestamp
         self._last_arrival = now
@@ -61,42 +55,32 @@ class Reception:
         self._last_sr_at = 0.0
         self.missing.clear()
 
-    def restart(self, ssrc: int, sequence: int, timestamp: int, now: float) -> None:
-        """Follow a new source, or the same one after a jump. What was lost so far stays counted."""
-        self._lost_before += self._lost_since_start()
-        self.ssrc = ssrc
-        self._start(sequence, timestamp, now)
-        self._received = 1
+    @property
+    def ssrc(self) -> int:
+        """The source that is followed."""
+        return max(self.unwrapper.ssrc, 0)
 
-    def in_order(self) -> None:
-        """Count the packet that follows the highest one; the caller has compared the numbers already."""
-        self.highest += 1
-        self._received += 1
+    def unexpected(self, ssrc: int, sequence: int, timestamp: int, now: float) -> int:
+        """Count a packet that is not simply the next one, and return its number; -1 when it is of no use any more.
 
-    def out_of_order(self, ssrc: int, sequence: int, timestamp: int, now: float) -> int:
-        """Count any other packet and return how many packets before it are newly missing, -1 when it is a late one."""
-        ahead = (sequence - self.highest) & 0xFFFF
-        if self.highest < 0 or ssrc != self.ssrc:
-            self.restart(ssrc, sequence, timestamp, now)
-            return 0
-        if ahead < 0x8000:
-            if ahead > MAX_DROPOUT:
-                self.restart(ssrc, sequence, timestamp, now)
-                return 0
-            for skipped in range(max(self.highest + 1, self.highest + ahead - MAX_MISSING), self.highest + ahead):
+        After a change of the source what was lost so far stays counted.
+        """
+        line = self.unwrapper
+        before = line.highest
+        lost = self._lost_since_start()
+        number = line.place(ssrc, sequence, timestamp, now)
+        if number == line.first > before:
+            self._lost_before += lost
+            self._start(timestamp, now)
+        elif number > before:
+            for skipped in range(max(before + 1, number - MAX_MISSING), number):
                 self.missing[skipped] = 0
             while len(self.missing) > MAX_MISSING:
                 del self.missing[next(iter(self.missing))]
-            self.highest += ahead
-            self._received += 1
-            return max(ahead - 1, 0)
-        behind = 0x10000 - ahead
-        if behind > MAX_LATE:
-            self.restart(ssrc, sequence, timestamp, now)
-            return 0
-        self._received += 1
-        self.missing.pop(self.highest - behind, None)
-        return -1
+        else:
+            self.missing.pop(number, None)
+        self.received += 1
+        return number
 
     def new_timestamp(self, timestamp: int, now: float) -> None:
         """Update the jitter with the first packet of a frame; ``now`` in seconds, monotonic."""
@@ -113,10 +97,10 @@ class Reception:
         self._last_sr_at = now
 
     def _expected(self) -> int:
-        return self.highest - self._base + 1 if self._received else 0
+        return self.unwrapper.highest - self.unwrapper.first + 1 if self.received else 0
 
     def _lost_since_start(self) -> int:
-        return max(self._expected() - self._received, 0)
+        return max(self._expected() - self.received, 0)
 
     @property
     def lost(self) -> int:
@@ -127,15 +111,15 @@ class Reception:
         """Write one report block; the fraction lost counts from the block before (RFC 3550, 6.4.1 and A.3)."""
         expected = self._expected()
         due = expected - self._prior_expected
-        lost = due - (self._received - self._prior_received)
-        self._prior_expected, self._prior_received = expected, self._received
+        lost = due - (self.received - self._prior_received)
+        self._prior_expected, self._prior_received = expected, self.received
         fraction = min((lost << 8) // due, 255) if due > 0 and lost > 0 else 0
         since = int((now - self._last_sr_at) * 65536) & 0xFFFFFFFF if self._last_sr else 0
         return _REPORT_BLOCK.pack(
             self.ssrc,
             fraction,
             min(self._lost_since_start(), 0x7FFFFF).to_bytes(3, "big"),
-            self.highest & 0xFFFFFFFF,
+            self.unwrapper.highest_sequence & 0xFFFFFFFF,
             min(int(self.jitter), 0xFFFFFFFF),
             self._last_sr,
             since,

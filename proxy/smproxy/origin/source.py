@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from smproxy.origin.effects import Mute, PublisherMessage
-from smproxy.origin.forward import Feed
+from smproxy.origin.forward import TrackForwarder
 from smproxy.origin.payload_format import PayloadFormat
 from smproxy.origin.token_bucket import TokenBucket
 from smproxy.origin.track import Track
@@ -20,8 +20,8 @@ SAID_RATE = 50.0
 SAID_BURST = 100.0
 
 
-class Watcher(Protocol):
-    """Somebody who watches a name, whether there is a stream of that name or not. Must not block."""
+class StreamWatcher(Protocol):
+    """A client that watches a name, whether there is a stream of that name or not. Must not block."""
 
     def published(self, source: Source) -> None:
         """There is a stream of the name now."""
@@ -54,39 +54,39 @@ class Source:
         self.formats = {kind: formats[kind] for kind in self.tracks}
         self.orientation: int | float | None = None
         #: Who watches the name; the table of names keeps it.
-        self.watchers: Mapping[Watcher, None] = {}
+        self.watchers: Mapping[StreamWatcher, None] = {}
         self._monotonic = monotonic
-        self._feeds: dict[Kind, Feed] = {}
+        self._forwarders: dict[Kind, TrackForwarder] = {}
         self._users: set[object] = set()
         self._muted: dict[Kind, bool] = {}
         self._may_say = TokenBucket(SAID_RATE, SAID_BURST, monotonic)
         self._warned = False
 
-    def feed(self, kind: Kind, user: object) -> Feed | None:
-        """Return the feed of a kind, made when the first one wants it; ``None`` when the stream has no such track.
+    def forwarder(self, kind: Kind, user: object) -> TrackForwarder | None:
+        """Return the forwarder of a track, made when the first one wants it; ``None`` when the stream has no such track.
 
-        Whoever uses feeds is to ``leave`` at the end: without users nothing is kept for them.
+        Whoever uses forwarders is to ``leave`` at the end: without users nothing is kept for them.
         """
         track = self.tracks.get(kind)
         if track is None:
             return None
         self._users.add(user)
-        feed = self._feeds.get(kind)
-        if feed is None:
-            feed = self._feeds[kind] = Feed(track, self._monotonic)
-        return feed
+        forwarder = self._forwarders.get(kind)
+        if forwarder is None:
+            forwarder = self._forwarders[kind] = TrackForwarder(track)
+        return forwarder
 
     def leave(self, user: object) -> None:
-        """Use the feeds no more."""
+        """Use the forwarders no more."""
         self._users.discard(user)
         if not self._users:
             self.close()
 
     def close(self) -> None:
-        """Close the feeds; those that are still attached lose them."""
-        for feed in self._feeds.values():
-            feed.close()
-        self._feeds.clear()
+        """Close the forwarders; those that are still attached lose them."""
+        for forwarder in self._forwarders.values():
+            forwarder.close()
+        self._forwarders.clear()
 
     def metadata(self) -> dict[str, str | int | float]:
         """Return what a player is to know."""
@@ -124,12 +124,12 @@ class Source:
             return
         self.tell(lambda watcher: watcher.told(said, self.name))
 
-    def tell(self, what: Callable[[Watcher], None]) -> None:
+    def tell(self, what: Callable[[StreamWatcher], None]) -> None:
         """Tell all who watch; what fails at one of them touches nobody else."""
         tell_all(self.watchers, what)
 
 
-def tell_all(watchers: Iterable[Watcher], what: Callable[[Watcher], None]) -> None:
+def tell_all(watchers: Iterable[StreamWatcher], what: Callable[[StreamWatcher], None]) -> None:
     """Do ``what`` with each of them, and end those with whom it cannot be done."""
     for watcher in tuple(watchers):
         try:

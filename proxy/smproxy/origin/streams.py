@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from smproxy.origin.source import Source, Watcher, tell_all
+from smproxy.origin.source import Source, StreamWatcher, tell_all
 
 
 @dataclass(slots=True)
@@ -20,7 +20,7 @@ class Streams:
 
     def __init__(self) -> None:
         self._claims: dict[tuple[str, str], _Claim] = {}
-        self._watchers: dict[tuple[str, str], dict[Watcher, None]] = {}
+        self._watchers: dict[tuple[str, str], dict[StreamWatcher, None]] = {}
 
     def __len__(self) -> int:
         return len(self._claims)
@@ -78,7 +78,7 @@ class Streams:
         """Return how many watch a name."""
         return len(self._watchers.get((scope, name), ()))
 
-    def watch(self, scope: str, name: str, watcher: Watcher) -> Callable[[], None]:
+    def watch(self, scope: str, name: str, watcher: StreamWatcher) -> Callable[[], None]:
         """Notify a watcher of a name from now on; return what ends that."""
         key = (scope, name)
         self._watchers.setdefault(key, {})[watcher] = None

@@ -11,9 +11,9 @@ from typing import Any
 import av
 import av.error
 
-from smproxy.origin.recording.depacketizers import DEPACKETIZERS, Frame
-from smproxy.origin.recording.jitter_buffer import Reorder
-from smproxy.origin.track import Track
+from smproxy.origin.codecs import DEPACKETIZERS
+from smproxy.origin.codecs.frame import Frame
+from smproxy.origin.rtp_packet import RtpPacket
 
 #: Pixels on the longer side; larger pictures are made smaller.
 MAX_SIDE = 640
@@ -30,51 +30,32 @@ class ThumbnailError(ValueError):
     """A key frame that cannot be made into a picture."""
 
 
-class KeyFrameKeeper:
-    """A sink that keeps the packets of the last key frame, and of the one before while the last may be incomplete."""
+class LastKeyFrame:
+    """A sink for key frames: the packets of the last one, and of the one before while the last may be incomplete."""
 
-    __slots__ = (
-        "_collecting",
-        "_found",
-        "_found_in",
-        "_key_frames",
-        "_previous",
-        "_timestamp",
-        "_track",
-        "cached",
-        "lock",
-    )
+    __slots__ = ("_collecting", "_found", "_found_in", "_previous", "_timestamp", "cached", "codec", "lock")
 
-    def __init__(self, track: Track) -> None:
-        self._track = track
-        self._key_frames = 0
-        self._timestamp = b""
-        self._collecting: list[bytes] = []
-        self._previous: list[bytes] = []
+    def __init__(self, codec: str) -> None:
+        self.codec = codec
+        self._timestamp = -1
+        self._collecting: list[RtpPacket] = []
+        self._previous: list[RtpPacket] = []
         #: The frame that was looked for last, and in what.
         self._found: Frame | None = None
-        self._found_in = (b"", 0)
+        self._found_in = (-1, 0)
         self.lock = asyncio.Lock()
         #: The picture that was made last, and of which key frame.
         self.cached: tuple[bytes, bytes] | None = None
 
-    def __call__(self, packet: bytes) -> None:
-        track = self._track
-        if track.key_frames != self._key_frames:
-            # The track counts a key frame with the packet that shows it, which may not be the first of the frame.
-            self._key_frames = track.key_frames
-            if packet[4:8] != self._timestamp:
-                if self._collecting:
-                    self._previous = self._collecting
-                self._collecting = []
-                self._timestamp = packet[4:8]
-        if packet[4:8] == self._timestamp and len(self._collecting) < MAX_PACKETS:
+    def __call__(self, packet: RtpPacket) -> None:
+        """Take a packet of a key frame."""
+        if packet.timestamp != self._timestamp:
+            if self._collecting:
+                self._previous = self._collecting
+            self._collecting = []
+            self._timestamp = packet.timestamp
+        if len(self._collecting) < MAX_PACKETS:
             self._collecting.append(packet)
-
-    @property
-    def codec(self) -> str:
-        """The track's codec."""
-        return self._track.codec
 
     def frame(self) -> Frame | None:
         """Return the last key frame that is complete."""
@@ -86,20 +67,18 @@ class KeyFrameKeeper:
         return self._found
 
 
-def _assemble(packets: list[bytes], codec: str) -> Frame | None:
-    reorder, depacketizer = Reorder(patience=float("inf"), depth=MAX_PACKETS), DEPACKETIZERS[codec]()
-    first = int.from_bytes(packets[0][2:4], "big")
-    packets = sorted(packets, key=lambda packet: (int.from_bytes(packet[2:4], "big") - first + 0x8000) & 0xFFFF)
-    for packet in packets:
-        for ready in reorder.push(packet, 0.0):
-            for frame in depacketizer.push(ready):
-                if frame.key:
-                    return frame
-    return None
+def _assemble(packets: list[RtpPacket], codec: str) -> Frame | None:
+    depacketizer = DEPACKETIZERS[codec]()
+    frames = (frame for packet in sorted(packets, key=_number) for frame in depacketizer.push(packet))
+    return next((frame for frame in frames if frame.key), None)
+
+
+def _number(packet: RtpPacket) -> int:
+    return packet.number
 
 
 @dataclass(frozen=True, slots=True)
-class _Key:
+class StreamKey:
     scope: str
     stream: str
 
@@ -108,17 +87,17 @@ class Thumbnails:
     """The key frames of an origin's live streams. Keys are (scope, stream)."""
 
     def __init__(self) -> None:
-        self._keepers: dict[_Key, KeyFrameKeeper] = {}
+        self._shown: dict[StreamKey, LastKeyFrame] = {}
         self._decoding = asyncio.Semaphore(_AT_ONCE)
 
-    def show(self, scope: str, stream: str, keeper: KeyFrameKeeper) -> None:
+    def show(self, scope: str, stream: str, last: LastKeyFrame) -> None:
         """Let a stream's pictures be had."""
-        self._keepers[_Key(scope, stream)] = keeper
+        self._shown[StreamKey(scope, stream)] = last
 
-    def hide(self, keeper: KeyFrameKeeper) -> None:
+    def hide(self, last: LastKeyFrame) -> None:
         """Undo :meth:`show`."""
-        for key in [key for key, each in self._keepers.items() if each is keeper]:
-            del self._keepers[key]
+        for key in [key for key, each in self._shown.items() if each is last]:
+            del self._shown[key]
 
     async def png(self, scope: str, stream: str) -> bytes | None:
         """Return the last key frame of a live stream as PNG; ``None`` when there is no such stream or no picture yet.
@@ -126,18 +105,18 @@ class Thumbnails:
         Raises:
             ThumbnailError: it cannot be decoded.
         """
-        keeper = self._keepers.get(_Key(scope, stream))
-        if keeper is None:
+        last = self._shown.get(StreamKey(scope, stream))
+        if last is None:
             return None
-        async with keeper.lock:  # whoever waited finds the picture made
-            frame = keeper.frame()
+        async with last.lock:  # whoever waited finds the picture made
+            frame = last.frame()
             if frame is None:
                 return None
-            if keeper.cached is not None and keeper.cached[0] == frame.data:
-                return keeper.cached[1]
+            if last.cached is not None and last.cached[0] == frame.data:
+                return last.cached[1]
             async with self._decoding:
-                png = await asyncio.to_thread(decode, frame.data, frame.config, keeper.codec)
-            keeper.cached = frame.data, png
+                png = await asyncio.to_thread(decode, frame.data, frame.config, last.codec)
+            last.cached = frame.data, png
             return png
 
 

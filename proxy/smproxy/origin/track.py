@@ -9,27 +9,24 @@ import struct
 from collections.abc import Callable
 from typing import Protocol
 
-from smproxy.origin import h264, vp8
-from smproxy.origin.frame import FrameStart
+from smproxy.origin.codecs import FRAME_START
 from smproxy.origin.rtcp_receiver import Reception, SenderReport
+from smproxy.origin.rtp_packet import MARKER, FrameStart, RtpPacket, payload_of
 from smproxy.signaling.node import TrackStatistics
 from smproxy.signaling.payloads import Kind
 
-_HEADER = struct.Struct("!HII")
+_HEADER = struct.Struct("!BBHII")
 
 #: Seconds between two requests for a key frame.
 PLI_SPACING = 0.5
 #: How often one packet is asked for, at the gap and then once a sweep, before a key frame is asked for instead.
 MAX_NACKS = 2
 
-#: What finds the first packet of a frame, by codec; only video has it.
-FRAME_START: dict[str, Callable[[bytes], FrameStart | None]] = {"VP8": vp8.frame_start, "H264": h264.frame_start}
-
 
 class PacketSink(Protocol):
-    """Takes every decrypted RTP packet of a track, in the order of arrival. Must not block nor raise."""
+    """Takes the packets of a track, in the order of arrival. Must not block nor raise."""
 
-    def __call__(self, packet: bytes, /) -> None: ...
+    def __call__(self, packet: RtpPacket, /) -> None: ...
 
 
 class Track:
@@ -40,6 +37,7 @@ class Track:
         self.kind = kind
         self.codec = codec
         self.reception = Reception(clock_rate)
+        self.unwrapper = self.reception.unwrapper
         self.started = False
         self.ended = False
         self.packets = self.bytes = self.frames = self.key_frames = self.width = self.height = 0
@@ -50,16 +48,23 @@ class Track:
         self.on_gap: Callable[[Track], None] = _ignore
         #: Called when a key frame is wanted, so that a PLI need not wait for the sweep; see :meth:`needs_pli`.
         self.on_wanted: Callable[[Track], None] = _ignore
-        #: The last sender report, for those who must keep audio and video in step.
+        #: The publisher said that it is muted: sinks get nothing, whatever it sends.
+        self.muted = False
+        #: The last sender report of the source, in the track's timestamps, for those who must keep audio and video in step.
         self.last_report: SenderReport | None = None
         #: When it came, seconds.
         self.last_report_at = 0.0
         self._monotonic = monotonic
         self._frame_start = FRAME_START.get(codec)
-        self._timestamp = -1
+        #: Whether it is not known yet if the newest frame is a key frame; and the timestamp of the last that was one.
         self._undecided = False
+        self._key_timestamp = -1
         self._last_key_frame = self._last_pli = float("-inf")
         self._sinks: tuple[PacketSink, ...] = ()
+        self._key_frame_sinks: tuple[PacketSink, ...] = ()
+        #: What sinks know nothing of because it was muted: how many numbers, and which was the last.
+        self._withheld = self._floor = 0
+        self._unmuted = False
 
     def attach(self, sink: PacketSink) -> Callable[[], None]:
         """Let a sink have the packets from now on, beginning with a request for a key frame; return what detaches it."""
@@ -71,88 +76,155 @@ class Track:
 
         return detach
 
+    def attach_key_frames(self, sink: PacketSink) -> Callable[[], None]:
+        """Let a sink have the packets of key frames only, as far as they are known to be such; return what detaches it."""
+        self._key_frame_sinks = (*self._key_frame_sinks, sink)
+
+        def detach() -> None:
+            self._key_frame_sinks = tuple(other for other in self._key_frame_sinks if other is not sink)
+
+        return detach
+
     def want_key_frame(self) -> None:
         """Ask the publisher for a key frame, at once if the last request is long enough ago. Audio has none."""
-        if self._frame_start is not None:
+        if self._frame_start is not None and not self.muted:
             self.wants_key_frame = True
             self.on_wanted(self)
 
     def packet(self, data: bytes) -> None:
         """Take one RTP packet of at least 12 bytes."""
-        sequence, timestamp, ssrc = _HEADER.unpack_from(data, 2)
+        first, second, sequence, timestamp, ssrc = _HEADER.unpack_from(data)
         self.packets += 1
         self.bytes += len(data)
-        reception = self.reception
-        if sequence == (reception.highest + 1) & 0xFFFF and ssrc == reception.ssrc and reception.highest >= 0:
-            reception.in_order()
-            if timestamp != self._timestamp:
-                self._new_frame(data, timestamp)
-            elif self._undecided:
-                self._look(data)
+        line = self.unwrapper
+        if sequence == line.expected and ssrc == line.ssrc:
+            line.highest = number = line.highest + 1
+            line.expected = (sequence + 1) & 0xFFFF
+            self.reception.received += 1
+            if timestamp != line.timestamp:
+                self._new_frame(timestamp)
+            elif not (self._sinks or self._undecided or timestamp == self._key_timestamp):
+                return  # nobody wants to know more
+            late = restart = False
         else:
-            self._unexpected(data, ssrc, sequence, timestamp)
-        for sink in self._sinks:
-            sink(data)
+            number, late, restart = self._unexpected(ssrc, sequence, timestamp)
+            if number < 0:
+                return
+        if not (self._sinks or self._undecided or late or timestamp == self._key_timestamp):
+            return
+        # Without extensions, sources and padding the payload begins after 12 bytes.
+        payload = data[12:] if first == 0x80 else payload_of(data)
+        start = self._look(payload, timestamp) if self._undecided or late else None
+        if self.muted or number < self._floor:
+            return
+        if self._sinks or (timestamp == self._key_timestamp and self._key_frame_sinks):
+            packet = RtpPacket(
+                number - self._withheld,
+                (timestamp + line.shift) & 0xFFFFFFFF,
+                second & MARKER,
+                payload,
+                self._monotonic(),
+                start,
+                restart or self._unmuted,
+            )
+            self._unmuted = False
+            for sink in self._sinks:
+                sink(packet)
+            if timestamp == self._key_timestamp:
+                for sink in self._key_frame_sinks:
+                    sink(packet)
 
-    def _new_frame(self, data: bytes, timestamp: int) -> None:
-        self._timestamp = timestamp
-        self.reception.new_timestamp(timestamp, self._monotonic())
+    def _new_frame(self, timestamp: int) -> None:
+        line = self.unwrapper
+        line.timestamp = timestamp
+        line.arrived = now = self._monotonic()
+        self.reception.new_timestamp(timestamp, now)
         if self._frame_start is not None:
             self.frames += 1
             self._undecided = True
-            self._look(data)
 
-    def _look(self, data: bytes) -> None:
-        assert self._frame_start is not None
-        start = self._frame_start(payload_of(data))
-        if start is None:
-            return
+    def _look(self, payload: bytes, timestamp: int) -> FrameStart | None:
+        """See whether a frame begins in this packet; the first one that shows it decides what the newest frame is."""
+        if self._frame_start is None:
+            return None
+        start = self._frame_start(payload)
+        if start is None or not self._undecided or timestamp != self.unwrapper.timestamp:
+            return start
         self._undecided = False
         if start.key:
             self.key_frames += 1
             self._last_key_frame = self._monotonic()
+            self._key_timestamp = timestamp
             self.wants_key_frame = False
             if start.width:
                 self.width, self.height = start.width, start.height
+        return start
 
-    def _unexpected(self, data: bytes, ssrc: int, sequence: int, timestamp: int) -> None:
-        """Count a packet after a gap, a late packet, or the first one of a source."""
-        missing = self.reception.out_of_order(ssrc, sequence, timestamp, self._monotonic())
-        if missing >= 0 and timestamp != self._timestamp:
-            self._new_frame(data, timestamp)
-        elif self._undecided and timestamp == self._timestamp:
-            self._look(data)
-        if missing > 0 and self._frame_start is not None:
+    def _unexpected(self, ssrc: int, sequence: int, timestamp: int) -> tuple[int, bool, bool]:
+        """Count a packet after a gap, a late packet, or the first one of a source.
+
+        Return its number, whether it is late, and whether it is the first one of a source.
+        """
+        line = self.unwrapper
+        before = line.highest
+        number = self.reception.unexpected(ssrc, sequence, timestamp, self._monotonic())
+        if number <= before:
+            return number, True, False
+        restart = number == line.first
+        if restart:
+            self.last_report = None
+        if restart or timestamp != line.timestamp:
+            self._new_frame(timestamp)
+        if not restart and self._frame_start is not None:
             if self.can_repair:
                 self.on_gap(self)
             else:
                 self.want_key_frame()
+        return number, False, restart
+
+    def mute(self, muted: bool) -> None:
+        """Withhold the packets from the sinks, or go on with them: with another number, and video at a key frame."""
+        if muted == self.muted:
+            return
+        self.muted = muted
+        highest = self.unwrapper.highest
+        if muted:
+            self._withheld -= highest
+        else:
+            self._withheld += highest
+            self._floor = highest + 1
+            self._unmuted = True
+            self.want_key_frame()
 
     def sender_report(self, report: SenderReport) -> None:
         """Take a sender report of the track's source."""
-        self.last_report = report
+        timestamp = (report.timestamp + self.unwrapper.shift) & 0xFFFFFFFF
+        self.last_report = report._replace(timestamp=timestamp)
         self.last_report_at = self._monotonic()
         self.reception.sender_report(report.ntp >> 16 & 0xFFFFFFFF, self.last_report_at)
 
     # feedback ---------------------------------------------------------------------------------------------------------
 
     def nacks(self) -> list[int]:
-        """Return the missing packets to ask for now; each is asked for a few times and then given up."""
+        """Return the sequence numbers of the packets to ask for now; each is asked for a few times and then given up."""
         if self._frame_start is None or not self.reception.missing:
             return []
+        if self.muted:
+            self.reception.missing.clear()
+            return []
         wanted: list[int] = []
-        for sequence, times in list(self.reception.missing.items()):
+        for number, times in list(self.reception.missing.items()):
             if times >= MAX_NACKS:
-                del self.reception.missing[sequence]
+                del self.reception.missing[number]
                 self.wants_key_frame = True
             else:
-                self.reception.missing[sequence] = times + 1
-                wanted.append(sequence)
+                self.reception.missing[number] = times + 1
+                wanted.append(number - self.unwrapper.offset)
         return wanted
 
     def needs_pli(self, now: float, key_frame_interval: float) -> bool:
         """Say whether to ask for a key frame now: none came yet, one is due, or a gap could not be repaired. Seconds."""
-        if self._frame_start is None or not self.started or now - self._last_pli < PLI_SPACING:
+        if self._frame_start is None or self.muted or not self.started or now - self._last_pli < PLI_SPACING:
             return False
         due = now - max(self._last_key_frame, self._last_pli) >= key_frame_interval
         if self.wants_key_frame or due or not self.key_frames:
@@ -178,19 +250,3 @@ class Track:
 
 def _ignore(_track: Track) -> None:
     pass
-
-
-def payload_of(packet: bytes) -> bytes:
-    """Return the payload of an RTP packet, empty when its header claims more than there is (RFC 3550, 5.1)."""
-    if len(packet) < 12:
-        return b""
-    first = packet[0]
-    offset = 12 + 4 * (first & 0x0F)
-    if first & 0x10:
-        if len(packet) < offset + 4:
-            return b""
-        offset += 4 + 4 * int.from_bytes(packet[offset + 2 : offset + 4], "big")
-    end = len(packet)
-    if first & 0x20:
-        end -= packet[-1]
-    return packet[offset:end] if offset < end else b""

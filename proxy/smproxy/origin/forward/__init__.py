@@ -1,10 +1,10 @@
 """Media from a publisher to those who watch, packet by packet and without a codec. Sans-I/O.
 
-A :class:`Feed` is one published track, numbered without wraps and kept from the last key frame on; a :class:`Sender` is one
-slot of a subscriber, whose sequence numbers and timestamps go on whatever it shows. ``feedback`` reads what subscribers say.
+A :class:`TrackForwarder` fans one published track out and keeps it from the last key frame on; a :class:`DownTrack` is one slot
+of a subscriber, whose sequence numbers and timestamps go on whatever it shows. ``feedback`` reads what subscribers report.
 """
 
-from smproxy.origin.forward.down_track import Sender
-from smproxy.origin.forward.track_forwarder import Feed
+from smproxy.origin.forward.down_track import DownTrack
+from smproxy.origin.forward.track_forwarder import TrackForwarder
 
-__all__ = ["Feed", "Sender"]
+__all__ = ["DownTrack", "TrackForwarder"]

@@ -7,10 +7,10 @@ import struct
 from collections.abc import Callable, Collection
 
 from smproxy.origin.forward.feedback import ReportBlock
-from smproxy.origin.forward.nack_limiter import Repeats
-from smproxy.origin.forward.packet import MediaPacket
+from smproxy.origin.forward.nack_limiter import NackLimiter
 from smproxy.origin.forward.report import write_cname, write_sender_report
-from smproxy.origin.forward.track_forwarder import Feed
+from smproxy.origin.forward.track_forwarder import TrackForwarder
+from smproxy.origin.rtp_packet import RtpPacket
 from smproxy.signaling.node import TrackStatistics
 from smproxy.signaling.payloads import Kind
 
@@ -19,10 +19,10 @@ _HEADER = struct.Struct("!BBHII")
 _NEVER = 1 << 62
 
 
-class Sender:
+class DownTrack:
     """Sends one track to one subscriber, with SSRC, payload type, and a sequence and timestamps that go on without a jump.
 
-    What it shows may change: another feed (the stream was published again), or none. ``write`` seals and sends a packet and
+    What it shows may change: another track (the stream was published again), or none. ``write`` seals and sends a packet and
     returns False when the client does not keep up; it is then offered the packet again, or video goes on at a key frame.
     ``packets`` and ``bytes`` (headers included) count what was sent, ``dropped`` the frames (of audio: packets) that a slow
     client missed.
@@ -46,7 +46,7 @@ class Sender:
         self.clock_rate = clock_rate
         self.ssrc = ssrc
         self.payload_type = payload_type
-        self.attached: Feed | None = None
+        self.attached: TrackForwarder | None = None
         self.paused = False
         self.packets = self.bytes = self.frames = self.key_frames = self.dropped = self.resent = 0
         #: What the client reported last.
@@ -65,46 +65,46 @@ class Sender:
         self._begun = self._rebase = False
         self._left_at = 0.0
         self._left_timestamp = 0
-        self._repeats = Repeats()
+        self._nacks = NackLimiter()
 
     # what it shows ----------------------------------------------------------------------------------------------------
 
-    def attach(self, feed: Feed) -> None:
-        """Show this feed from now on; video begins with a key frame, at once when the feed has one.
+    def attach(self, forwarder: TrackForwarder) -> None:
+        """Show this track from now on; video begins with a key frame, at once when the forwarder has one.
 
         Raises:
-            ValueError: the feed's codec or clock is not what was negotiated with the client.
+            ValueError: the track's codec or clock is not what was negotiated with the client.
         """
-        track = feed.track
-        if (track.codec.lower(), feed.clock_rate) != (self.codec.lower(), self.clock_rate):
+        track = forwarder.track
+        if (track.codec.lower(), forwarder.clock_rate) != (self.codec.lower(), self.clock_rate):
             raise ValueError(
-                f"track {track.name} is {track.codec}/{feed.clock_rate}, the subscriber takes {self.codec}/"
+                f"track {track.name} is {track.codec}/{forwarder.clock_rate}, the subscriber takes {self.codec}/"
                 f"{self.clock_rate}: publish with {self.codec}"
             )
         self.detach()
-        self.attached = feed
+        self.attached = forwarder
         self._rebase = True
         self._sent = -1  # which a detach in the middle of sending did not leave so
-        feed.add(self, self._left)
+        forwarder.add(self, self._left)
 
     def detach(self) -> None:
-        """Show nothing. Without a feed nothing happens."""
-        feed = self.attached
-        if feed is not None:
-            feed.remove(self)
+        """Show nothing. Without a track nothing happens."""
+        forwarder = self.attached
+        if forwarder is not None:
+            forwarder.remove(self)
             self._left()
 
     def _left(self) -> None:
-        """Note where it stopped: the next feed has other numbers and timestamps."""
-        feed, self.attached = self.attached, None
-        if feed is None or self._base == _NEVER:
+        """Note where it stopped: the next track has other numbers and timestamps."""
+        forwarder, self.attached = self.attached, None
+        if forwarder is None or self._base == _NEVER:
             return
-        age = _passed(self._sent_timestamp, feed.timeline.timestamp)
-        self._left_at = feed.timeline.arrived - age / self.clock_rate
+        age = _passed(self._sent_timestamp, forwarder.timeline.newest)
+        self._left_at = forwarder.timeline.arrived - age / self.clock_rate
         self._left_timestamp = (self._sent_timestamp + self._timestamp_shift) & 0xFFFFFFFF
         self._next = (self._sent + 1 + self._shift) & 0xFFFF
         self._base, self._sent = _NEVER, -1
-        self._repeats.clear()
+        self._nacks.clear()
 
     def pause(self) -> None:
         """Send nothing, for a client that has muted the track."""
@@ -125,15 +125,15 @@ class Sender:
         if self.attached is not None:
             self.attached.advance(self)
 
-    # what the feed calls ----------------------------------------------------------------------------------------------
+    # what the forwarder calls ----------------------------------------------------------------------------------------------
 
     @property
     def resume_at(self) -> int:
-        """Number of the packet after the last one that was sent, -1 before the first one of a feed."""
+        """Number of the packet after the last one that was sent, -1 before the first one of a forwarder."""
         return self._sent + 1 if self._sent >= 0 else -1
 
     def begin(self, base: int, timestamp: int) -> None:
-        """Let the sequence go on with the feed's packet ``base``; the next packet has this timestamp."""
+        """Let the sequence go on with the track's packet ``base``; the next packet has this timestamp."""
         if self._sent >= 0:
             self._next = (self._sent + 1 + self._shift) & 0xFFFF
         self._shift = self._next - base
@@ -147,15 +147,15 @@ class Sender:
             self._begun = True
             self._sent_timestamp = timestamp
 
-    def _join_timestamps(self, feed: Feed, timestamp: int) -> None:
-        """Let the timestamps go on by the time that passed since the last packet of the feed before."""
-        passed = int((feed.timeline.arrived - self._left_at) * self.clock_rate)
-        passed -= _passed(timestamp, feed.timeline.timestamp)
+    def _join_timestamps(self, forwarder: TrackForwarder, timestamp: int) -> None:
+        """Let the timestamps go on by the time that passed since the last packet of the forwarder before."""
+        passed = int((forwarder.timeline.arrived - self._left_at) * self.clock_rate)
+        passed -= _passed(timestamp, forwarder.timeline.newest)
         # What comes from the cache may be older than what was shown last; time must not go back.
         step = max(passed, self.clock_rate // 50)
         self._timestamp_shift = (self._left_timestamp + step - timestamp) & 0xFFFFFFFF
 
-    def forward(self, packet: MediaPacket) -> bool:
+    def forward(self, packet: RtpPacket) -> bool:
         """Send a packet: the hot path, once for each packet and subscriber."""
         data = self._rewritten(packet)
         # Before it is written: no number is used twice, even if writing finds out that the client is gone.
@@ -173,9 +173,9 @@ class Sender:
             self.frames += 1
         return True
 
-    def _rewritten(self, packet: MediaPacket) -> bytes:
+    def _rewritten(self, packet: RtpPacket) -> bytes:
         """Give a packet the header that it has for this subscriber."""
-        number, timestamp, marker, payload = packet
+        number, timestamp, marker, payload, _, _, _ = packet
         header = _HEADER.pack(
             0x80,
             marker | self.payload_type,
@@ -185,12 +185,12 @@ class Sender:
         )
         return header + payload
 
-    def late(self, packet: MediaPacket) -> None:
+    def late(self, packet: RtpPacket) -> None:
         """Send a packet that was overtaken, unless its number was given away already."""
         if packet.number >= self._base:
             self._send_again(packet)
 
-    def _send_again(self, packet: MediaPacket) -> bool:
+    def _send_again(self, packet: RtpPacket) -> bool:
         data = self._rewritten(packet)
         if not self._write(data):
             return False
@@ -202,24 +202,24 @@ class Sender:
 
     def nack(self, sequences: Collection[int]) -> int:
         """Send again what is still there of these packets, named as they were sent; return how many."""
-        feed = self.attached
-        if feed is None or self.paused or self._base == _NEVER:
+        forwarder = self.attached
+        if forwarder is None or self.paused or self._base == _NEVER:
             return 0
         now = self._monotonic()
-        if not self._repeats.listens(len(sequences), now):
+        if not self._nacks.accepts(len(sequences), now):
             return 0
         newest = self._sent + self._shift
         count = 0
         for sequence in sequences:
             number = self._sent - ((newest - sequence) & 0xFFFF)
-            if number < self._base or not self._repeats.allows(number, now):
+            if number < self._base or not self._nacks.allows(number, now):
                 continue
-            packet = feed.recall(number)
+            packet = forwarder.recall(number)
             if packet is None:
                 continue
             if not self._send_again(packet):
                 break
-            self._repeats.count(number, now)
+            self._nacks.count(number, now)
             count += 1
         self.resent += count
         return count

@@ -1,23 +1,23 @@
-"""The packets of a video feed from its last key frame on, for those who come later. Bounded."""
+"""The packets of a video track since its last key frame (group of pictures), for late subscribers. Bounded."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from smproxy.origin.forward.packet import MediaPacket
+from smproxy.origin.rtp_packet import RtpPacket
 
 #: Bounds of what is kept, about 10 s of 720p. Beyond them nothing is kept until the next key frame.
 MAX_PACKETS = 4096
 MAX_BYTES = 4 << 20
 
 
-class Cache:
+class GopCache:
     """Packets in the order of their numbers, the first of which begins a key frame; empty while there is none."""
 
     __slots__ = ("_bytes", "_frame", "_keyed", "base", "packets")
 
     def __init__(self) -> None:
-        self.packets: list[MediaPacket] = []
+        self.packets: list[RtpPacket] = []
         #: Number from which on packets may still come that belong to the key frame.
         self.base = 0
         self._keyed = False
@@ -49,7 +49,7 @@ class Cache:
         self._frame = 0
         self._keyed = True
 
-    def append(self, packet: MediaPacket) -> bool:
+    def append(self, packet: RtpPacket) -> bool:
         """Keep the newest packet; False when that would be too much, and all is forgotten."""
         self.packets.append(packet)
         self._bytes += len(packet.payload)
@@ -58,7 +58,7 @@ class Cache:
             return False
         return True
 
-    def insert(self, packet: MediaPacket) -> int:
+    def insert(self, packet: RtpPacket) -> int:
         """Keep a late packet and return its place; -1 when it belongs before the first one."""
         place = len(self.packets)
         while place and self.packets[place - 1].number > packet.number:
@@ -73,7 +73,7 @@ class Cache:
         self._bytes += len(packet.payload)
         return place
 
-    def _begins(self, packet: MediaPacket) -> bool:
+    def _begins(self, packet: RtpPacket) -> bool:
         """Say whether a packet before the first one is of the same frame: its parameter sets may come late."""
         return bool(self.packets) and packet.timestamp == self.packets[0].timestamp
 
@@ -97,5 +97,5 @@ class Cache:
         return low
 
 
-def _size(packets: Sequence[MediaPacket]) -> int:
+def _size(packets: Sequence[RtpPacket]) -> int:
     return sum(len(packet.payload) for packet in packets)

@@ -10,7 +10,7 @@ MAX_RESENT = 500
 MAX_ASKED = 4096
 
 
-class Repeats:
+class NackLimiter:
     """Allows each packet once in a while and all together so many a second. Times in seconds, monotonic."""
 
     __slots__ = ("_asked", "_at", "_left", "_since")
@@ -25,7 +25,7 @@ class Repeats:
         """Forget the packets, whose numbers mean others now."""
         self._at.clear()
 
-    def listens(self, asked: int, now: float) -> bool:
+    def accepts(self, asked: int, now: float) -> bool:
         """Say whether it is worth looking at a request for so many packets, or the client had its share of this second."""
         if now - self._since >= 1:
             self._since, self._left, self._asked = now, MAX_RESENT, 0

@@ -3,52 +3,49 @@
 from __future__ import annotations
 
 import logging
-import struct
 from collections.abc import Callable
 
-from smproxy.origin.forward.gop_cache import Cache
-from smproxy.origin.forward.packet import MARKER, MediaPacket
-from smproxy.origin.forward.rtp_unwrap import HISTORY, Timeline
-from smproxy.origin.forward.watcher import Progress, Watcher
+from smproxy.origin.forward.gop_cache import GopCache
+from smproxy.origin.forward.target import CatchUp, ForwardTarget
 from smproxy.origin.rtcp_receiver import SenderReport
-from smproxy.origin.track import FRAME_START, Track, payload_of
+from smproxy.origin.rtp_packet import FrameStart, RtpPacket
+from smproxy.origin.track import Track
 from smproxy.signaling.payloads import Kind
 
 _log = logging.getLogger(__name__)
 
+#: Packets that can be sent again when a subscriber asks for them. A later one from the publisher is of no use either.
+HISTORY = 512
 #: Packets that a newcomer gets at once: about the first key frame, and no more than a socket's buffer takes.
 BURST = 48
-#: Packets from the cache for each new packet of the feed, until a newcomer has caught up.
+#: Packets from the cache for each new packet of the track, until a newcomer has caught up.
 CATCH_UP = 8
 #: Packets that a subscriber whose socket is full may lag behind before it must wait for the next key frame.
 MAX_LAG = 64
 #: Missing packets just before a key frame for which its first receivers keep a place.
 _MAX_HEAD = 16
 
-_HEADER = struct.Struct("!BHII")
 
-
-class Feed:
+class TrackForwarder:
     """A track's packets: fanned out, the last few kept to be sent again, and video kept from the last key frame on.
 
     A sender is at any time one of: *live* and gets each packet as it comes; *catching up* in the cache; *waiting* for a key
     frame (of audio: for the next packet); or *paused*. One that raises is let go of, so that it cannot hurt the others.
     """
 
-    def __init__(self, track: Track, monotonic: Callable[[], float]) -> None:
+    def __init__(self, track: Track) -> None:
         self.track = track
         self.clock_rate = track.reception.clock_rate
-        self.timeline = Timeline(self.clock_rate, monotonic())
-        self._monotonic = monotonic
+        self.timeline = track.unwrapper
         self._video = track.kind is Kind.VIDEO
-        self._frame_start = FRAME_START.get(track.codec)
-        self._cache = Cache()
-        self._history: list[MediaPacket | None] = [None] * HISTORY
-        self._senders: dict[Watcher, Callable[[], None]] = {}
-        self._live: tuple[Watcher, ...] = ()
-        self._catching: dict[Watcher, Progress] = {}
+        self._highest = -1
+        self._cache = GopCache()
+        self._history: list[RtpPacket | None] = [None] * HISTORY
+        self._senders: dict[ForwardTarget, Callable[[], None]] = {}
+        self._live: tuple[ForwardTarget, ...] = ()
+        self._catching: dict[ForwardTarget, CatchUp] = {}
         #: The frame at which one that was too slow was dropped; ``None`` for those that have missed nothing.
-        self._waiting: dict[Watcher, int | None] = {}
+        self._waiting: dict[ForwardTarget, int | None] = {}
         self._frame_timestamp = -1
         self._frame_base = 0
         self._undecided = False
@@ -57,21 +54,21 @@ class Feed:
 
     # those who watch --------------------------------------------------------------------------------------------------
 
-    def add(self, sender: Watcher, gone: Callable[[], None]) -> None:
-        """Let a sender have the track, unless it is paused; ``gone`` is called when the feed closes or gives it up."""
+    def add(self, sender: ForwardTarget, gone: Callable[[], None]) -> None:
+        """Let a sender have the track, unless it is paused; ``gone`` is called when the forwarder closes or gives it up."""
         self._senders[sender] = gone
         if not sender.paused:
             self.play(sender)
 
-    def remove(self, sender: Watcher) -> None:
+    def remove(self, sender: ForwardTarget) -> None:
         """Let go of a sender; one that is not there is no error."""
         self._senders.pop(sender, None)
         self.hold(sender)
 
-    def play(self, sender: Watcher) -> None:
+    def play(self, sender: ForwardTarget) -> None:
         """Begin, or go on after a pause: in the cache where the sender stopped, else at its key frame, else at the next one."""
         self.hold(sender)
-        if not len(self._cache):
+        if not len(self._cache) or self.track.muted:
             self._waiting[sender] = None
             if self._video:
                 self.track.want_key_frame()
@@ -80,36 +77,33 @@ class Feed:
         if place < 0:
             self._begin(sender)
         else:
-            self._catching[sender] = Progress(place, len(self._cache) + MAX_LAG)
+            self._catching[sender] = CatchUp(place, len(self._cache) + MAX_LAG)
         self._advance(sender, BURST)
 
-    def hold(self, sender: Watcher) -> None:
+    def hold(self, sender: ForwardTarget) -> None:
         """Give a sender nothing until it plays again."""
         self._end_waiting(sender, self._frames)
         self._catching.pop(sender, None)
         if sender in self._live:
             self._live = tuple(other for other in self._live if other is not sender)
 
-    def catches_up(self, sender: Watcher) -> bool:
+    def catches_up(self, sender: ForwardTarget) -> bool:
         """Say whether a sender still gets packets from the cache."""
         return sender in self._catching
 
-    def advance(self, sender: Watcher) -> None:
+    def advance(self, sender: ForwardTarget) -> None:
         """Let a sender that catches up go on although no packet came; for a sweep."""
         self._advance(sender, BURST)
 
-    def recall(self, number: int) -> MediaPacket | None:
+    def recall(self, number: int) -> RtpPacket | None:
         """Return a packet to be sent again, ``None`` when it is too old or never came."""
         packet = self._history[number % HISTORY]
         return packet if packet is not None and packet.number == number else None
 
     def report(self) -> tuple[SenderReport, float] | None:
-        """Return the publisher's last sender report on this source, in the feed's timestamps, and when it came."""
+        """Return the publisher's last sender report on this source and when it came."""
         report = self.track.last_report
-        if report is None or report.ssrc != self.timeline.ssrc:
-            return None
-        moved = (report.timestamp + self.timeline.shift) & 0xFFFFFFFF
-        return report._replace(timestamp=moved), self.track.last_report_at
+        return None if report is None else (report, self.track.last_report_at)
 
     def close(self) -> None:
         """Detach from the track and from all senders."""
@@ -122,34 +116,26 @@ class Feed:
 
     # the track --------------------------------------------------------------------------------------------------------
 
-    def _packet(self, data: bytes) -> None:
+    def _packet(self, packet: RtpPacket) -> None:
         """Take a packet of the track: the hot path."""
-        second, sequence, timestamp, ssrc = _HEADER.unpack_from(data, 1)
-        line = self.timeline
-        highest = line.highest
-        if sequence == line.expected and ssrc == line.ssrc:
-            line.highest = number = highest + 1
-            line.expected = (sequence + 1) & 0xFFFF
-        else:
-            number = line.place(ssrc, sequence, timestamp, self._monotonic())
-            if number < 0 or (number <= highest and self.recall(number) is not None):
-                return
-            if number == line.first > highest:
-                self._restarted()
-        # Without extensions, sources and padding the payload begins after 12 bytes.
-        payload = data[12:] if data[0] == 0x80 else payload_of(data)
-        packet = MediaPacket(number, (timestamp + line.shift) & 0xFFFFFFFF, second & MARKER, payload)
-        self._history[number % HISTORY] = packet
+        number = packet.number
+        highest = self._highest
         if number <= highest:
-            self._late(packet)
+            if number > highest - HISTORY and self.recall(number) is None:
+                self._history[number % HISTORY] = packet
+                self._late(packet)
             return
+        self._highest = number
+        if packet.restart:
+            self._restarted()
+        self._history[number % HISTORY] = packet
         if packet.timestamp != self._frame_timestamp:
-            self._new_frame(packet.timestamp, number, highest)
+            self._new_frame(packet, highest)
         if self._video:
             if not self._cache.append(packet):
                 self._overflown()
-            if self._undecided:
-                self._look(payload)
+            if self._undecided and packet.start is not None:
+                self._decide(packet.start)
         for sender in self._live:
             try:
                 if sender.forward(packet):
@@ -165,7 +151,7 @@ class Feed:
             self._start_audio(packet)
 
     def _restarted(self) -> None:
-        """Begin anew with another source."""
+        """Begin anew: what comes does not continue what came."""
         self._history = [None] * HISTORY
         self._frame_timestamp = -1
         if self._video:
@@ -175,21 +161,17 @@ class Feed:
             if self._waiting:
                 self.track.want_key_frame()
 
-    def _new_frame(self, timestamp: int, number: int, highest: int) -> None:
-        self._frame_timestamp = self.timeline.timestamp = timestamp
-        self.timeline.arrived = self._monotonic()
+    def _new_frame(self, packet: RtpPacket, highest: int) -> None:
+        self._frame_timestamp = packet.timestamp
         if self._video:
             self._cache.new_frame()
             self._undecided = True
             self._frames += 1
-            head = number - highest - 1
-            self._frame_base = number - head if head <= _MAX_HEAD and number != self.timeline.first else number
+            head = packet.number - highest - 1
+            self._frame_base = packet.number - head if head <= _MAX_HEAD and not packet.restart else packet.number
 
-    def _look(self, payload: bytes) -> None:
-        """See whether the current frame is a key frame; if so all who are not live go on with it."""
-        start = self._frame_start(payload) if self._frame_start is not None else None
-        if start is None:
-            return
+    def _decide(self, start: FrameStart) -> None:
+        """Take note of what the current frame is; if it is a key frame all who are not live go on with it."""
         self._undecided = False
         if not start.key:
             return
@@ -201,13 +183,13 @@ class Feed:
         for sender in [*self._catching, *self._waiting]:
             self._begin(sender)
 
-    def _late(self, packet: MediaPacket) -> None:
+    def _late(self, packet: RtpPacket) -> None:
         """Take a packet that was overtaken, or sent again by the publisher: everybody gets it in its place."""
         place = -1
         if self._video:
             place = self._cache.insert(packet)
-            if self._undecided and packet.timestamp == self._frame_timestamp:
-                self._look(packet.payload)
+            if self._undecided and packet.start is not None and packet.timestamp == self._frame_timestamp:
+                self._decide(packet.start)
         for sender in self._live:
             self._send_late(sender, packet)
         for sender, progress in list(self._catching.items()):
@@ -216,7 +198,7 @@ class Feed:
                     progress.place += 1
                 self._send_late(sender, packet)
 
-    def _start_audio(self, packet: MediaPacket) -> None:
+    def _start_audio(self, packet: RtpPacket) -> None:
         """Let those who wait begin with the packet that just came."""
         for sender in list(self._waiting):
             del self._waiting[sender]
@@ -230,20 +212,20 @@ class Feed:
 
     # the cache --------------------------------------------------------------------------------------------------------
 
-    def _begin(self, sender: Watcher) -> None:
+    def _begin(self, sender: ForwardTarget) -> None:
         """Put a sender at the beginning of the cache."""
         self._end_waiting(sender, self._frames - 1)
         first = self._cache.packets[0]
         sender.begin(min(self._cache.base, first.number), first.timestamp)
-        self._catching[sender] = Progress(0, len(self._cache) + MAX_LAG)
+        self._catching[sender] = CatchUp(0, len(self._cache) + MAX_LAG)
 
-    def _end_waiting(self, sender: Watcher, frame: int) -> None:
+    def _end_waiting(self, sender: ForwardTarget, frame: int) -> None:
         """Let a sender wait no longer; a slow one has missed the frames up to this one."""
         since = self._waiting.pop(sender, None)
         if since is not None:
             sender.dropped += frame - since
 
-    def _advance(self, sender: Watcher, limit: int) -> None:
+    def _advance(self, sender: ForwardTarget, limit: int) -> None:
         """Send the next packets of the cache; at its end the sender is live."""
         progress = self._catching.get(sender)
         if progress is None:
@@ -269,13 +251,13 @@ class Feed:
             del self._catching[sender]
             self._waiting[sender] = self._frames
 
-    def _fall_behind(self, sender: Watcher) -> None:
+    def _fall_behind(self, sender: ForwardTarget) -> None:
         """Let a live sender whose socket is full go on in the cache, or at the next key frame when there is none."""
         if sender not in self._senders:
             return
         self.hold(sender)
         if len(self._cache):
-            self._catching[sender] = Progress(len(self._cache) - 1, MAX_LAG)
+            self._catching[sender] = CatchUp(len(self._cache) - 1, MAX_LAG)
         else:
             sender.dropped += 1
             self._waiting[sender] = self._frames
@@ -292,13 +274,13 @@ class Feed:
             self._waiting[sender] = None
         self._catching.clear()
 
-    def _send_late(self, sender: Watcher, packet: MediaPacket) -> None:
+    def _send_late(self, sender: ForwardTarget, packet: RtpPacket) -> None:
         try:
             sender.late(packet)
         except Exception:
             self._give_up(sender)
 
-    def _give_up(self, sender: Watcher) -> None:
+    def _give_up(self, sender: ForwardTarget) -> None:
         _log.exception("track %s: sending to a subscriber failed, it is let go", self.track.name)
         gone = self._senders.get(sender)
         self.remove(sender)

@@ -202,12 +202,12 @@ class SubscriberRole:
         if source is None:
             return
         for slot, sender in transport.senders.items():
-            feed = source.feed(slot.kind, self)
-            if feed is None:
+            forwarder = source.forwarder(slot.kind, self)
+            if forwarder is None:
                 continue
             self._detach(slot)
             try:
-                sender.attach(feed)
+                sender.attach(forwarder)
             except ValueError as exc:
                 _log.warning("attempt %s: stream %s: %s", session.attempt, source.name, exc)
                 session.perform_now(self.signaling.cannot_show(f"Stream {source.name}: {exc}."))

@@ -9,7 +9,7 @@ from smproxy.origin.aiortc_adapter import Link
 from smproxy.origin.aiortc_dtls import Identity
 from smproxy.origin.answer import CODEC_NAMES
 from smproxy.origin.client_transport import ClientTransport
-from smproxy.origin.forward import Sender
+from smproxy.origin.forward import DownTrack
 from smproxy.origin.forward.feedback import KeyFrameRequest, Nack, ReportBlock, read_feedback
 from smproxy.origin.play.answer import Answer
 from smproxy.origin.play.offer import OfferPlan, Slot, write_offer
@@ -38,11 +38,11 @@ class SubscriberTransport(ClientTransport):
         tasks: Tasks,
     ) -> None:
         #: The slots that the client takes, known from its answer on.
-        self.senders: dict[Slot, Sender] = {}
+        self.senders: dict[Slot, DownTrack] = {}
         self._plan = plan
         first = plan.slots[0].kind.name.lower() if plan.slots else "application"
         self._bundle_tag = (first, "0")
-        self._by_ssrc: dict[int, Sender] = {}
+        self._by_ssrc: dict[int, DownTrack] = {}
         self._paused: set[Kind] = set()
         super().__init__(events, identity=identity, monotonic=monotonic, rng=rng, tasks=tasks)
 
@@ -91,7 +91,7 @@ class SubscriberTransport(ClientTransport):
         """Take the client's answer; the connection comes about from now on."""
         for accepted in answer.slots:
             slot = accepted.slot
-            sender = Sender(
+            sender = DownTrack(
                 kind=slot.kind,
                 codec=CODEC_NAMES[slot.format.codec],
                 clock_rate=slot.format.clock_rate,

@@ -18,7 +18,7 @@ MAX_CORRECTION = 5.0
 
 
 @dataclass(slots=True)
-class _Clock:
+class TrackClock:
     """A track's timestamps: ``ticks`` is the last one without its wraps, ``offset`` seconds lead to the time axis."""
 
     rate: int
@@ -31,12 +31,12 @@ class _Clock:
         return self.ticks + ((timestamp - self.ticks + 0x80000000) & 0xFFFFFFFF) - 0x80000000
 
 
-class Timeline:
+class AvSync:
     """Places frames; 0 is the arrival of the first."""
 
     def __init__(self) -> None:
         self._zero: float | None = None
-        self._clocks: dict[Kind, _Clock] = {}
+        self._clocks: dict[Kind, TrackClock] = {}
 
     def place(self, kind: Kind, rate: int, timestamp: int, arrival: float) -> float:
         """Return the time of a frame in seconds from the start; not below 0, and not always above that of the one before."""
@@ -45,7 +45,7 @@ class Timeline:
         expected = arrival - self._zero
         clock = self._clocks.get(kind)
         if clock is None:
-            self._clocks[kind] = clock = _Clock(rate, timestamp, expected - timestamp / rate)
+            self._clocks[kind] = clock = TrackClock(rate, timestamp, expected - timestamp / rate)
         ticks = clock.unwrap(timestamp)
         if abs(ticks / rate + clock.offset - expected) > MAX_DRIFT:
             ticks, clock.report = timestamp, None

@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from smproxy.origin.recording.names import MATROSKA, WEBM, relative_path
-from smproxy.origin.recording.recording import Outcome, Queued, Recording
+from smproxy.origin.recording.recording import Outcome, QueuedPacket, Recording
 from smproxy.origin.recording.store import Store
 from smproxy.origin.recording.writer import Writer
+from smproxy.origin.rtp_packet import RtpPacket
 from smproxy.origin.track import Track
 from smproxy.signaling.node import RecordingEnded, RecordingStarted, ReportTo
 from smproxy.signaling.payloads import Kind
@@ -26,33 +27,32 @@ PREROLL = 512
 _NO_DIRECTORY = "recordings have no directory: start with --recordings DIR, or with a --data-dir other than :memory:"
 
 
-class _Feed:
+class _QueueSink:
     """The sink of one track."""
 
-    __slots__ = ("_kind", "_monotonic", "_track", "limit", "lost", "on_loss", "queue")
+    __slots__ = ("_kind", "_track", "limit", "lost", "on_loss", "queue")
 
-    def __init__(self, track: Track, queue: deque[Queued], monotonic: Callable[[], float]) -> None:
+    def __init__(self, track: Track, queue: deque[QueuedPacket]) -> None:
         self.queue = queue
         self.limit = PREROLL
         self.lost = 0
         self.on_loss: Callable[[], None] | None = None
         self._track = track
         self._kind = track.kind
-        self._monotonic = monotonic
 
-    def __call__(self, packet: bytes) -> None:
+    def __call__(self, packet: RtpPacket) -> None:
         if len(self.queue) < self.limit:
-            self.queue.append(Queued(self._kind, packet, self._monotonic(), self._track.last_report))
+            self.queue.append(QueuedPacket(self._kind, packet, self._track.last_report))
         else:
             self.lost += 1
             if self.lost == 1 and self.on_loss is not None:
                 self.on_loss()
 
 
-class Take:
-    """What one publisher's session has of recording: made with its tracks, then ``started``, then ``ended``.
+class RecordingRequest:
+    """The recording of one publisher, if there is to be one: made with its tracks, then ``started``, then ``ended``.
 
-    It listens from the beginning, because the first key frame may come before the client says what it publishes.
+    It takes the packets from the beginning, because the first key frame may come before the client says what it publishes.
     """
 
     def __init__(self, recorder: Recorder, attempt: str, room: str, tracks: Sequence[Track], *, wanted: bool) -> None:
@@ -61,9 +61,9 @@ class Take:
         self._room = room
         self._tracks = tracks
         self._wanted = wanted
-        self._queue: deque[Queued] = deque()
-        self._feeds = [_Feed(track, self._queue, recorder.monotonic) for track in tracks]
-        self._detach = [track.attach(feed) for track, feed in zip(tracks, self._feeds, strict=True)]
+        self._queue: deque[QueuedPacket] = deque()
+        self._sinks = [_QueueSink(track, self._queue) for track in tracks]
+        self._detach = [track.attach(sink) for track, sink in zip(tracks, self._sinks, strict=True)]
         self._recording: Recording | None = None
 
     def started(self, stream: str, mode: str) -> None:
@@ -71,11 +71,11 @@ class Take:
         if not (self._wanted or mode in {"record", "append"}):
             self._let_go()
             return
-        missed = any(feed.lost for feed in self._feeds)
+        missed = any(sink.lost for sink in self._sinks)
         if missed:
             self._queue.clear()
-        for feed, track in zip(self._feeds, self._tracks, strict=True):
-            feed.limit, feed.lost, feed.on_loss = QUEUE, 0, self._too_slow
+        for sink, track in zip(self._sinks, self._tracks, strict=True):
+            sink.limit, sink.lost, sink.on_loss = QUEUE, 0, self._too_slow
             if missed:
                 track.want_key_frame()
         h264 = any(track.codec == "H264" for track in self._tracks)
@@ -116,7 +116,6 @@ class Recorder:
         report: ReportTo,
         monotonic: Callable[[], float],
     ) -> None:
-        self.monotonic = monotonic
         self._report = report
         self._store = None if root is None else Store(root, limit)
         self._writer = Writer(monotonic)
@@ -124,16 +123,16 @@ class Recorder:
         self._all_closed = asyncio.Event()
         self._all_closed.set()
 
-    def take(self, attempt: str, room: str, tracks: Sequence[Track], *, wanted: bool) -> Take:
-        """Listen to a publisher's tracks; ``wanted`` when its parameters ask for a recording."""
-        return Take(self, attempt, room, tracks, wanted=wanted)
+    def request(self, attempt: str, room: str, tracks: Sequence[Track], *, wanted: bool) -> RecordingRequest:
+        """Make the request of a publisher; ``wanted`` when its parameters ask for a recording."""
+        return RecordingRequest(self, attempt, room, tracks, wanted=wanted)
 
     def begin(
         self,
         attempt: str,
         file: str,
         tracks: Sequence[Track],
-        queue: deque[Queued],
+        queue: deque[QueuedPacket],
         *,
         append: bool,
         over: Callable[[], None],
@@ -167,11 +166,11 @@ class Recorder:
             {track.kind: (track.codec, track.reception.clock_rate) for track in tracks},
             queue,
             append=append,
-            ask=functools.partial(_on_loop, loop, ask),
+            ask=functools.partial(call_on_loop, loop, ask),
         )
         self._open.add(recording)
         self._all_closed.clear()
-        self._writer.add(recording, functools.partial(_on_loop, loop, ended))
+        self._writer.add(recording, functools.partial(call_on_loop, loop, ended))
         return recording
 
     def close(self, recording: Recording) -> None:
@@ -191,7 +190,7 @@ class Recorder:
         self._writer.stop(0.1)  # without open recordings it has nothing to do, so that this takes no time
 
 
-def _on_loop(loop: asyncio.AbstractEventLoop, call: Callable[..., None], *arguments: object) -> None:
+def call_on_loop(loop: asyncio.AbstractEventLoop, call: Callable[..., None], *arguments: object) -> None:
     """Call something on the loop, from the writer's thread; a loop that is closed has nobody left to tell."""
     try:
         loop.call_soon_threadsafe(call, *arguments)

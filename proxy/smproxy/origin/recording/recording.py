@@ -8,12 +8,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from smproxy.origin.recording.av_sync import Timeline
-from smproxy.origin.recording.depacketizers import DEPACKETIZERS, Depacketizer, Frame
+from smproxy.origin.codecs import DEPACKETIZERS
+from smproxy.origin.codecs.frame import Depacketizer, Frame
+from smproxy.origin.recording.av_sync import AvSync
 from smproxy.origin.recording.file import Placed, RecordingFile
-from smproxy.origin.recording.jitter_buffer import Reorder, Rtp
+from smproxy.origin.recording.jitter_buffer import JitterBuffer
 from smproxy.origin.recording.store import NoRoom, Store
 from smproxy.origin.rtcp_receiver import SenderReport
+from smproxy.origin.rtp_packet import RtpPacket
 from smproxy.signaling.payloads import Kind
 
 _log = logging.getLogger(__name__)
@@ -24,12 +26,11 @@ _ASK_SPACING = 0.5
 _OVERHEAD = 64 * 1024
 
 
-class Queued(NamedTuple):
-    """A packet as it came, with its track's last sender report. ``arrival`` in seconds."""
+class QueuedPacket(NamedTuple):
+    """A packet as it came, with its track's last sender report."""
 
     kind: Kind
-    packet: bytes
-    arrival: float
+    packet: RtpPacket
     report: SenderReport | None
 
 
@@ -41,13 +42,13 @@ class Outcome(NamedTuple):
     error: str | None
 
 
-class _Input:
-    """The way of one track's packets."""
+class TrackInput:
+    """The way of one track's packets into the file."""
 
     def __init__(self, codec: str, rate: int) -> None:
         self.codec = codec
         self.rate = rate
-        self.reorder = Reorder()
+        self.jitter_buffer = JitterBuffer()
         self.depacketizer: Depacketizer = DEPACKETIZERS[codec]()
         self.report: SenderReport | None = None
         self.last = -1
@@ -65,7 +66,7 @@ class Recording:
         store: Store,
         file: str,
         codecs: Mapping[Kind, tuple[str, int]],
-        queue: deque[Queued],
+        queue: deque[QueuedPacket],
         *,
         append: bool,
         ask: Callable[[], None],
@@ -78,8 +79,10 @@ class Recording:
         self._append = append
         self._ask = ask
         self._asked = float("-inf")
-        self._timeline = Timeline()
-        self._inputs = {kind: _Input(codec, rate) for kind, (codec, rate) in codecs.items() if codec in DEPACKETIZERS}
+        self._timeline = AvSync()
+        self._inputs = {
+            kind: TrackInput(codec, rate) for kind, (codec, rate) in codecs.items() if codec in DEPACKETIZERS
+        }
         self._file: RecordingFile | None = None
 
     @property
@@ -106,25 +109,25 @@ class Recording:
     def _frames(self, now: float, closing: bool) -> list[Placed]:
         placed: list[Placed] = []
         for _ in range(len(self.queue)):
-            kind, packet, arrival, report = self.queue.popleft()
+            kind, packet, report = self.queue.popleft()
             entry = self._inputs.get(kind)
             if entry is None:
                 continue
-            self._take(kind, entry, entry.reorder.push(packet, arrival), placed)
+            self._take(kind, entry, entry.jitter_buffer.push(packet), placed)
             if report is not entry.report and report is not None:
                 entry.report = report
                 self._timeline.report(kind, report)
         for kind, entry in self._inputs.items():
-            self._take(kind, entry, entry.reorder.flush() if closing else entry.reorder.expire(now), placed)
+            self._take(kind, entry, entry.jitter_buffer.flush() if closing else entry.jitter_buffer.expire(now), placed)
         placed.sort(key=lambda frame: frame.at)  # each track is in order already, and stays so
         return placed
 
-    def _take(self, kind: Kind, entry: _Input, packets: list[Rtp], placed: list[Placed]) -> None:
+    def _take(self, kind: Kind, entry: TrackInput, packets: list[RtpPacket], placed: list[Placed]) -> None:
         for packet in packets:
             for frame in entry.depacketizer.push(packet):
                 placed.append(self._place(kind, entry, frame))
 
-    def _place(self, kind: Kind, entry: _Input, frame: Frame) -> Placed:
+    def _place(self, kind: Kind, entry: TrackInput, frame: Frame) -> Placed:
         at = round(self._timeline.place(kind, entry.rate, frame.timestamp, frame.arrival) * 1000)
         at = max(at, entry.last + 1)
         if kind is Kind.VIDEO and 0 < at - entry.last < 1000:
@@ -134,7 +137,7 @@ class Recording:
             self._describe(kind, entry, frame)
         return Placed(kind, at, frame.data, frame.key, round(frame.duration * 1000) or entry.spacing)
 
-    def _describe(self, kind: Kind, entry: _Input, frame: Frame) -> None:
+    def _describe(self, kind: Kind, entry: TrackInput, frame: Frame) -> None:
         if self._file is None:
             self._store.check(_OVERHEAD)
             codecs = {kind: entry.codec for kind, entry in self._inputs.items()}

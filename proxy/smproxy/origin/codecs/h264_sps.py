@@ -1,52 +1,9 @@
-"""What an H.264 RTP payload says of its frame (RFC 6184, ITU-T H.264). Sans-I/O; nothing here raises."""
+"""The picture size in an H.264 sequence parameter set (ITU-T H.264, 7.3.2.1.1). Sans-I/O; nothing here raises."""
 
 from __future__ import annotations
 
-from smproxy.origin.frame import FrameStart
-
-_SLICE = range(1, 5)
-_IDR, _SPS, _STAP_A, _FU_A = 5, 7, 24, 28
-#: NAL units of one packet that are looked at: parameter sets come first, and a packet may be full of tiny ones.
-_MAX_UNITS = 16
-
 #: Profiles whose SPS carries chroma and bit depth fields (ITU-T H.264, 7.3.2.1.1).
 _HIGH_PROFILES = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
-
-
-def frame_start(payload: bytes) -> FrameStart | None:
-    """Read the first packet of a frame that has a slice or parameter set; ``None`` when this packet decides nothing."""
-    if not payload:
-        return None
-    kind = payload[0] & 0x1F
-    if kind == _FU_A:
-        if len(payload) < 2 or not payload[1] & 0x80:
-            return None
-        return _of_unit(payload[1] & 0x1F, b"")
-    if kind != _STAP_A:
-        return _of_unit(kind, payload)
-    decided: FrameStart | None = None
-    position = 1
-    for _ in range(_MAX_UNITS):
-        if position + 3 > len(payload):
-            break
-        size = int.from_bytes(payload[position : position + 2], "big")
-        unit = payload[position + 2 : position + 2 + size]
-        found = _of_unit(unit[0] & 0x1F, unit) if unit else None
-        if found is not None and (decided is None or found.width or (found.key and not decided.key)):
-            decided = found
-        position += 2 + size
-    return decided
-
-
-def _of_unit(kind: int, unit: bytes) -> FrameStart | None:
-    if kind == _SPS:
-        width, height = sps_size(unit) or (0, 0)
-        return FrameStart(key=True, width=width, height=height)
-    if kind == _IDR:
-        return FrameStart(key=True)
-    if kind in _SLICE:
-        return FrameStart(key=False)
-    return None
 
 
 class _Bits:

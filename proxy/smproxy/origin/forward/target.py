@@ -1,14 +1,14 @@
-"""What a feed knows of those who watch it."""
+"""The subscribers of a track as its forwarder knows them."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
-from smproxy.origin.forward.packet import MediaPacket
+from smproxy.origin.rtp_packet import RtpPacket
 
 
-class Watcher(Protocol):
-    """What a feed wants of a sender."""
+class ForwardTarget(Protocol):
+    """The side of a subscriber's slot that a forwarder uses."""
 
     paused: bool
     dropped: int
@@ -21,15 +21,15 @@ class Watcher(Protocol):
     def begin(self, base: int, timestamp: int) -> None:
         """Go on with packet ``base``, whatever was sent before, and what follows it. At a key frame, if there are any."""
 
-    def forward(self, packet: MediaPacket) -> bool:
+    def forward(self, packet: RtpPacket) -> bool:
         """Send; False when the client does not keep up and wants to have this packet later."""
 
-    def late(self, packet: MediaPacket) -> None:
+    def late(self, packet: RtpPacket) -> None:
         """Send a packet whose successors were sent already."""
 
 
-class Progress:
-    """How far a sender has come in the cache, and how many packets it may lag behind."""
+class CatchUp:
+    """How far a slot has come in the cache, and how many packets it may lag behind."""
 
     __slots__ = ("patience", "place")
 
