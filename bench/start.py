@@ -99,6 +99,20 @@ def fixtures() -> list[float]:
     return [found[number] for number in range(FIXTURES)]
 
 
+def collect(*more: str) -> Callable[[], float]:
+    """Time ``pytest --collect-only`` in a project that does not use the plugin."""
+
+    def run() -> float:
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "test_other.py").write_text("def test_other():\n    pass\n")
+            command = [sys.executable, "-m", "pytest", "-q", "--collect-only", "-p", "no:cacheprovider", *more, folder]
+            began = time.perf_counter()
+            subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL)
+            return time.perf_counter() - began
+
+    return run
+
+
 def browser(rounds: int) -> list[float]:
     """Return the seconds beyond the SDK's own half that ``publish()`` of a real browser took each time.
 
@@ -119,6 +133,8 @@ def run(rounds: int) -> Results:
         "import aiortc": python("import aiortc"),
         "import smproxy": python("import smproxy"),
         "import smproxy.simulator (no aiortc)": python("import smproxy.simulator"),
+        "`pytest --collect-only` elsewhere, without the plugin": collect("-p", "no:stream_manager"),
+        "the same with the plugin installed": collect(),
         "`smproxy serve` takes connections": serve(),
         "the same with `--no-local-origin`": serve("--no-local-origin", "--origin", "127.0.0.1:9"),
     }

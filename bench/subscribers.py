@@ -53,7 +53,8 @@ from smproxy.origin.tasks import Tasks
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.messages import Candidate
 from smproxy.testing.media import CLOCK_RATE, Loop, LoopSource, PacedTrack, tone_loop, video_encoder
-from smproxy.testing.peer import Peer, PublishingPeer
+from smproxy.testing.peer import Peer
+from smproxy.testing.publisher_peer import PublishingPeer
 from smproxy.testing.subscriber_peer import SubscribingPeer
 
 WIDTH, HEIGHT, FRAME_RATE, BIT_RATE, SECONDS = 640, 480, 30, 1_700_000, 3

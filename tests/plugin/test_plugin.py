@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import textwrap
 
 import pytest
 import smproxy.origin.origin  # so that the suites which run in this process find it imported
 import smproxy.simulator
-import smproxy.testing.publisher
-import smproxy.testing.subscriber
+import smproxy.testing.publisher_peer
+import smproxy.testing.publishing_tracks
+import smproxy.testing.subscriber_peer
 import smproxy.testing.webhook_receiver  # noqa: F401
 
 pytest_plugins = ["pytester"]
@@ -403,19 +406,42 @@ def test_nothing_is_left_behind(suite: Suite) -> None:
     result.stdout.fnmatch_lines(["*LEFT [[]] [[]] [[]]*"])
 
 
-def test_a_run_that_does_not_use_it_pays_nothing(suite: Suite) -> None:
-    """Without a test that asks for a fixture, nothing of the simulator is imported."""
+def test_a_run_that_does_not_use_it_pays_nothing(suite: Suite, pytester: pytest.Pytester) -> None:
+    """In a run that asks for no fixture the installed plugin imports itself and nothing else, not even of Python."""
+    pytester.makeini("[pytest]")
     suite.has(
-        test_other="""
+        conftest="""
             import sys
 
-            def test_other():
-                slow = {"aiortc", "av", "aiohttp", "cryptography", "smproxy.simulator", "smproxy.testing"}
-                assert slow & set(sys.modules) == set()
-                assert "smproxy.pytest_plugin.plugin" in sys.modules
-        """
+            def pytest_sessionfinish():
+                print("IMPORTED", *sorted(sys.modules))
+        """,
+        test_other="def test_other():\n    pass\n",
     )
-    suite.run_apart().assert_outcomes(passed=1)
+    plain = ["-s", *(f"-pno:{name}" for name in ("asyncio", "anyio", "xdist", "pytest_cov", "socket"))]
+
+    def imported(*more: str) -> set[str]:
+        result = suite.run_apart(*plain, *more)
+        result.assert_outcomes(passed=1)
+        (line,) = [line for line in result.outlines if "IMPORTED" in line]
+        return set(line.partition("IMPORTED")[2].split())
+
+    assert imported() - imported("-pno:stream_manager") == {
+        "smproxy",
+        "smproxy.pytest_plugin",
+        "smproxy.pytest_plugin.plugin",
+        "smproxy.pytest_plugin.running",
+    }
+
+
+def test_clients_without_media_cost_no_media(suite: Suite) -> None:
+    """The testing tools import aiortc when a client starts, not before."""
+    code = (
+        "import sys; from smproxy.testing import Publisher, Subscriber, WebhookReceiver; "
+        "Publisher('ws://127.0.0.1/', stream='s'); Subscriber('ws://127.0.0.1/', stream='s'); "
+        "assert not {'aiortc', 'av', 'cryptography'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_it_says_what_it_has(suite: Suite) -> None:

@@ -11,15 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from smproxy.signaling import messages
 from smproxy.signaling.messages import Candidate
-from smproxy.testing.dialogue import Ended, Refused, Say, Started, SwitchSoon, TakeCandidate
+from smproxy.testing.dialogue import AddCandidate, DialogueState, Ended, Refused, SendText, Started, SwitchSoon
 from smproxy.testing.subscriber_dialogue import (
     Action,
+    ApplyOffer,
+    CallResult,
     Invoke,
     Metadata,
-    Reply,
-    State,
     SubscriberDialogue,
-    TakeOffer,
     Unpublished,
 )
 
@@ -39,26 +38,26 @@ def make(**options: Any) -> SubscriberDialogue:
 
 def said(actions: list[Action], channel: str = "ws") -> list[dict[str, Any]]:
     """Return the messages that are to be sent, all on the one channel."""
-    assert all(isinstance(action, Say) and action.channel == channel for action in actions)
-    return [json.loads(action.text) for action in actions if isinstance(action, Say)]
+    assert all(isinstance(action, SendText) and action.channel == channel for action in actions)
+    return [json.loads(action.text) for action in actions if isinstance(action, SendText)]
 
 
 def live(**options: Any) -> SubscriberDialogue:
     """Bring a dialogue to the point where the stream is live."""
     dialogue = make(**options)
     for text in (SUCCESS, messages.availability(True), OFFER):
-        dialogue.heard(text, "ws")
+        dialogue.receive(text, "ws")
     dialogue.answered("v=0", [])
-    dialogue.heard(TRICKLED, "ws")
-    assert dialogue.heard(STARTING, "ws") == [Started()]
+    dialogue.receive(TRICKLED, "ws")
+    assert dialogue.receive(STARTING, "ws") == [Started()]
     return dialogue
 
 
 def test_the_whole_conversation() -> None:
     """A subscriber asks for the stream, requests an offer, answers, trickles, and subscribes when trickling is over."""
     dialogue = make()
-    assert said(dialogue.heard(SUCCESS, "ws")) == [{"isAvailable": "cam"}]
-    [request] = said(dialogue.heard(messages.availability(True), "ws"))
+    assert said(dialogue.receive(SUCCESS, "ws")) == [{"isAvailable": "cam"}]
+    [request] = said(dialogue.receive(messages.availability(True), "ws"))
     assert request == {
         "requestOffer": "cam",
         "requestId": ID,
@@ -66,7 +65,7 @@ def test_the_whole_conversation() -> None:
         "datachannel": True,
         "doNotSwitch": False,
     }
-    assert dialogue.heard(OFFER, "ws") == [TakeOffer("v=1")]
+    assert dialogue.receive(OFFER, "ws") == [ApplyOffer("v=1")]
     answer, candidate, end = said(dialogue.answered("v=0", [CANDIDATE]))
     assert answer == {
         "handleAnswer": "cam",
@@ -79,54 +78,54 @@ def test_the_whole_conversation() -> None:
         "data": {"candidate": {"candidate": CANDIDATE.candidate, "sdpMid": "0", "sdpMLineIndex": 0}},
     }
     assert end == {"handleCandidate": "cam", "data": {"candidate": {"type": "candidate", "candidate": ""}}}
-    assert said(dialogue.heard(TRICKLED, "ws")) == [{"subscribe": "cam", "requestId": ID}]
-    assert dialogue.heard(STARTING, "ws") == [Started()]
+    assert said(dialogue.receive(TRICKLED, "ws")) == [{"subscribe": "cam", "requestId": ID}]
+    assert dialogue.receive(STARTING, "ws") == [Started()]
     assert dialogue.live
 
 
 def test_old_sdk() -> None:
     """SDK 7 says nothing of data channels and codecs, never switches, knows no ``send``, and stays after an unpublish."""
     dialogue = make(sdk=7, video_encoding="H264")
-    dialogue.heard(SUCCESS, "ws")
-    [request] = said(dialogue.heard(messages.availability(True), "ws"))
+    dialogue.receive(SUCCESS, "ws")
+    [request] = said(dialogue.receive(messages.availability(True), "ws"))
     assert request == {"requestOffer": "cam", "requestId": ID, "transport": "udp"}
     dialogue = live(sdk=7)
-    assert dialogue.heard(messages.data_channel_available(), "ws") == []
-    assert dialogue.heard('{"data":{},"send":{"method":"chat","data":"hi"}}', "ws") == []
-    assert dialogue.heard('{"type":"metadata","method":"chat","data":"hi"}', "ws") == [Invoke("chat", "hi")]
+    assert dialogue.receive(messages.data_channel_available(), "ws") == []
+    assert dialogue.receive('{"data":{},"send":{"method":"chat","data":"hi"}}', "ws") == []
+    assert dialogue.receive('{"type":"metadata","method":"chat","data":"hi"}', "ws") == [Invoke("chat", "hi")]
     notice = messages.connect_status(UNPUBLISH_NOTIFY)
-    assert dialogue.heard(notice, "ws") == [Unpublished()]
+    assert dialogue.receive(notice, "ws") == [Unpublished()]
     assert dialogue.live
 
 
 def test_wishes() -> None:
     """Wished codecs and the wish for no data channel are in the request."""
     dialogue = make(data_channel=False, video_encoding="H264", audio_encoding="Opus")
-    dialogue.heard(SUCCESS, "ws")
-    [request] = said(dialogue.heard(messages.availability(True), "ws"))
+    dialogue.receive(SUCCESS, "ws")
+    [request] = said(dialogue.receive(messages.availability(True), "ws"))
     assert (request["datachannel"], request["videoEncoding"], request["audioEncoding"]) == (False, "H264", "Opus")
 
 
 def test_bypass_available() -> None:
     """With bypass_available it requests the offer without asking for the stream."""
-    assert "requestOffer" in said(make(bypass_available=True).heard(SUCCESS, "ws"))[0]
+    assert "requestOffer" in said(make(bypass_available=True).receive(SUCCESS, "ws"))[0]
 
 
 def test_no_such_stream() -> None:
     """isAvailable false, or anything but true, means that there is no such stream."""
     for reply in (messages.availability(False), '{"isAvailable":"true"}', '{"isAvailable":1}'):
         dialogue = make()
-        dialogue.heard(SUCCESS, "ws")
-        assert dialogue.heard(reply, "ws") == [Refused("Subscribe.InvalidName", "Stream cam does not exist.")]
+        dialogue.receive(SUCCESS, "ws")
+        assert dialogue.receive(reply, "ws") == [Refused("Subscribe.InvalidName", "Stream cam does not exist.")]
         assert dialogue.over
 
 
 def test_each_end_of_trickling_subscribes() -> None:
     """A server that says twice that trickling is over gets two requests, as from the SDK; before the offer it gets none."""
     dialogue = make()
-    assert dialogue.heard(TRICKLED, "ws") == []
+    assert dialogue.receive(TRICKLED, "ws") == []
     dialogue = live()
-    assert said(dialogue.heard(TRICKLED, "ws"))[0]["subscribe"] == "cam"
+    assert said(dialogue.receive(TRICKLED, "ws"))[0]["subscribe"] == "cam"
 
 
 @pytest.mark.parametrize("text", ["Stream cam starting", "cam2 starting", "starting"])
@@ -134,19 +133,19 @@ def test_the_stream_name_in_starting_must_match(text: str) -> None:
     """Only "<name> starting" starts; other words leave subscribe() pending."""
     dialogue = make()
     for heard in (SUCCESS, messages.availability(True), OFFER, TRICKLED):
-        dialogue.heard(heard, "ws")
-    assert dialogue.heard(messages.stream_status(messages.PLAY_START, text), "ws") == []
-    assert dialogue.state is State.SUBSCRIBING
+        dialogue.receive(heard, "ws")
+    assert dialogue.receive(messages.stream_status(messages.PLAY_START, text), "ws") == []
+    assert dialogue.state is DialogueState.STARTING
 
 
 def test_switch() -> None:
     """After the switch it speaks on the data channel, in the SDK's indented JSON, and is deaf on the socket."""
     dialogue = live()
-    assert dialogue.heard(messages.data_channel_available("other"), "ws") == [SwitchSoon("other")]
+    assert dialogue.receive(messages.data_channel_available("other"), "ws") == [SwitchSoon("other")]
     assert said(dialogue.switch("other")) == [{"switchChannel": "other"}]
-    assert dialogue.heard(messages.connect_status(UNPUBLISH_NOTIFY), "ws") == []
-    [mute] = dialogue.tell({"mute": {"muteAudio": True}})
-    assert isinstance(mute, Say)
+    assert dialogue.receive(messages.connect_status(UNPUBLISH_NOTIFY), "ws") == []
+    [mute] = dialogue.send({"mute": {"muteAudio": True}})
+    assert isinstance(mute, SendText)
     assert (mute.channel, mute.text[:4]) == ("dc", "{\n  ")
 
 
@@ -163,7 +162,7 @@ def test_unpublish(text: str, channel: Any) -> None:
     dialogue = live()
     if channel == "dc":
         dialogue.switch("red5pro")
-    assert dialogue.heard(text, channel) == [Unpublished(), Ended(UNPUBLISH_NOTIFY)]
+    assert dialogue.receive(text, channel) == [Unpublished(), Ended(UNPUBLISH_NOTIFY)]
     assert dialogue.over
 
 
@@ -173,7 +172,9 @@ def test_kick(channel: Any) -> None:
     dialogue = live()
     if channel == "dc":
         dialogue.switch("red5pro")
-    assert dialogue.heard(messages.connect_status(messages.CONNECT_CLOSED), channel) == [Ended(messages.CONNECT_CLOSED)]
+    assert dialogue.receive(messages.connect_status(messages.CONNECT_CLOSED), channel) == [
+        Ended(messages.CONNECT_CLOSED)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -186,11 +187,11 @@ def test_kick(channel: Any) -> None:
 )
 def test_refusals(text: str, code: str) -> None:
     """Each form of refusal ends the conversation with its code; on a live stream the same error ends nothing."""
-    [refused] = make().heard(text, "ws")
+    [refused] = make().receive(text, "ws")
     assert isinstance(refused, Refused)
     assert refused.code == code
     if "message" in text:
-        assert live().heard(text, "ws") == []
+        assert live().receive(text, "ws") == []
 
 
 @pytest.mark.parametrize(
@@ -208,8 +209,8 @@ def test_refusals(text: str, code: str) -> None:
 def test_what_the_sdk_does_not_understand(text: str) -> None:
     """What makes the SDK wait for ever is not understood here either, so that a test of a server can fail."""
     dialogue = make()
-    assert dialogue.heard(text, "ws") == []
-    assert dialogue.state is State.CONNECTING
+    assert dialogue.receive(text, "ws") == []
+    assert dialogue.state is DialogueState.CONNECTING
 
 
 @pytest.mark.parametrize(
@@ -232,7 +233,7 @@ def test_metadata_and_data(text: str, channel: Any, action: Action | None) -> No
     dialogue = live()
     if channel == "dc":
         dialogue.switch("red5pro")
-    assert dialogue.heard(text, channel) == ([] if action is None else [action])
+    assert dialogue.receive(text, channel) == ([] if action is None else [action])
 
 
 def test_tickets() -> None:
@@ -245,17 +246,17 @@ def test_tickets() -> None:
         "async": True,
     }
     reply = {"async": True, "id": ticket, "data": ["cam"]}
-    assert dialogue.heard(json.dumps(reply), "dc") == []
-    assert dialogue.heard(json.dumps(reply | {"id": "other"}), "ws") == []
+    assert dialogue.receive(json.dumps(reply), "dc") == []
+    assert dialogue.receive(json.dumps(reply | {"id": "other"}), "ws") == []
     for nothing in (0, "", False, None):
-        assert dialogue.heard(json.dumps(reply | {"data": nothing}), "ws") == []
-    assert dialogue.heard(json.dumps(reply), "ws") == [Reply(ticket, ["cam"])]
-    assert dialogue.heard(json.dumps(reply), "ws") == []
+        assert dialogue.receive(json.dumps(reply | {"data": nothing}), "ws") == []
+    assert dialogue.receive(json.dumps(reply), "ws") == [CallResult(ticket, ["cam"])]
+    assert dialogue.receive(json.dumps(reply), "ws") == []
     ticket, _ = dialogue.call("getLiveStreams", [])
-    assert dialogue.heard(json.dumps(reply | {"id": ticket, "data": []}), "ws") == [Reply(ticket, [])]
+    assert dialogue.receive(json.dumps(reply | {"id": ticket, "data": []}), "ws") == [CallResult(ticket, [])]
     ticket, _ = dialogue.call("no", [])
-    assert dialogue.heard(messages.adapter_error(ticket, "no such method"), "ws") == [
-        Reply(ticket, error="no such method")
+    assert dialogue.receive(messages.adapter_error(ticket, "no such method"), "ws") == [
+        CallResult(ticket, error="no such method")
     ]
 
 
@@ -263,9 +264,9 @@ def test_candidates() -> None:
     """Trickled candidates are taken; without an m-line index they are lost, as in the SDK, and so are malformed ones."""
     dialogue = make()
     text = '{"data":{"type":"candidate","candidate":{"candidate":"candidate:1","sdpMid":"0","sdpMLineIndex":0}}}'
-    assert dialogue.heard(text, "ws") == [TakeCandidate(Candidate("candidate:1", "0", 0))]
+    assert dialogue.receive(text, "ws") == [AddCandidate(Candidate("candidate:1", "0", 0))]
     for empty in ("{}", '""', '{"candidate":7}', "[]", '{"candidate":"candidate:1","sdpMid":"0"}'):
-        assert dialogue.heard(f'{{"data":{{"candidate":{empty}}}}}', "ws") == []
+        assert dialogue.receive(f'{{"data":{{"candidate":{empty}}}}}', "ws") == []
 
 
 JSON = st.recursive(
@@ -298,5 +299,5 @@ WORDS = st.sampled_from(
 def test_nothing_a_server_says_is_too_much(message: dict[str, Any], channel: Any) -> None:
     """Whatever JSON comes, there is a list of actions and no exception."""
     dialogue = make()
-    dialogue.heard(SUCCESS, "ws")
-    assert isinstance(dialogue.heard(json.dumps(message), channel), list)
+    dialogue.receive(SUCCESS, "ws")
+    assert isinstance(dialogue.receive(json.dumps(message), channel), list)

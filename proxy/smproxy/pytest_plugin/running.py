@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -56,6 +55,8 @@ def running_in(item: pytest.Item) -> list[Running]:
 
 async def settle(hooks: Hooks, timeout: float) -> None:
     """Wait until the sessions that began in these hooks have ended, or the time is over."""
+    import asyncio  # with a test that uses a stream manager it is there already; other runs need not pay for it
+
     begun = {hook.session for hook in hooks.all() if hook.state == "connecting"}
     with suppress(TimeoutError):
         async with asyncio.timeout(timeout):

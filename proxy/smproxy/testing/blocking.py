@@ -13,10 +13,9 @@ from smproxy.testing.expectation import Step
 from smproxy.testing.hook_log import Hook
 
 if TYPE_CHECKING:
+    from smproxy.testing.counts import ReceivedCount, TrackCount
     from smproxy.testing.frame_log import FrameLog
     from smproxy.testing.media import Kind
-    from smproxy.testing.peer import TrackCount
-    from smproxy.testing.subscriber_peer import ReceivedCount
     from smproxy.testing.webhook_receiver import Event, ReceivedHook
 
 

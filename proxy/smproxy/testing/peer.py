@@ -1,4 +1,5 @@
-"""Peer connections of the testing tools, and the publisher's; with ``subscriber_peer`` all that touches aiortc's private parts.
+"""What the peer connections of the testing tools have in common; the modules named ``…_peer`` are all that touches aiortc's
+private parts.
 
 What is needed of them here (aiortc 1.16, aioice 0.13): loopback candidates, which aioice leaves out so that a machine with only
 ``lo`` would have none; the counters of the senders; picture loss indications; and silence, for a network that is gone.
@@ -6,8 +7,7 @@ What is needed of them here (aiortc 1.16, aioice 0.13): loopback candidates, whi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 from aioice import ice
@@ -16,27 +16,15 @@ from aiortc import (
     RTCConfiguration,
     RTCDataChannel,
     RTCPeerConnection,
-    RTCRtpSender,
-    RTCSessionDescription,
 )
 from aiortc.rtcconfiguration import RTCBundlePolicy
 from aiortc.sdp import candidate_from_sdp
 
 from smproxy.signaling.messages import Candidate
-from smproxy.testing.media import Codec, PacedTrack
 from smproxy.testing.private_names import require_private_names
-from smproxy.testing.sdp_edit import as_browser_offer, receive_nothing
 from smproxy.testing.well_formed import well_formed
 
 LOOPBACK = "127.0.0.1"
-
-
-@dataclass(frozen=True, slots=True)
-class TrackCount:
-    """What was sent of one track: RTP packets, and bytes of their payloads."""
-
-    packets: int = 0
-    bytes: int = 0
 
 
 class Peer:
@@ -115,59 +103,3 @@ class Peer:
             found = await connection.get_component_candidates(component=1, addresses=[LOOPBACK, *addresses])
             connection._local_candidates += found
             connection._local_candidates_end = True
-
-
-class PublishingPeer(Peer):
-    """A peer connection that only sends."""
-
-    def __init__(
-        self,
-        tracks: Sequence[PacedTrack],
-        *,
-        codec: Codec,
-        channel: str | None,
-        ipv6: bool,
-        on_state: Callable[[str], None],
-        on_text: Callable[[str], None],
-    ) -> None:
-        super().__init__(ipv6=ipv6, on_state=on_state, on_text=on_text)
-        self._counts: dict[str, TrackCount] = {}
-        self._senders: dict[str, RTCRtpSender] = {}
-        for track in tracks:
-            transceiver = self._pc.addTransceiver(track, "sendonly")
-            if track.kind == "video":
-                # Only what the source is encoded in: a server with another preference could not be satisfied later.
-                capabilities = RTCRtpSender.getCapabilities("video").codecs
-                wanted = (f"video/{codec}".lower(), "video/rtx")
-                transceiver.setCodecPreferences([c for c in capabilities if c.mimeType.lower() in wanted])
-            self._senders[track.kind] = transceiver.sender
-            setattr(transceiver.sender, "_send_keyframe", track.want_key_frame)  # noqa: B010 - shadows a method
-        if channel is not None:
-            # After the tracks: made before them, aiortc would stop the transport that they share when the answer comes.
-            self._open_channel(channel)
-
-    async def offer(self) -> tuple[str, list[Candidate]]:
-        """Gather candidates and return the offer without them, as a browser trickles."""
-        await self._gather()
-        await self._pc.setLocalDescription(await self._pc.createOffer())
-        sdp, candidates = as_browser_offer(self._pc.localDescription.sdp)
-        return sdp, [Candidate(line, mid, index) for mid, index, line in candidates]
-
-    async def answer(self, sdp: str) -> None:
-        """Apply the server's answer.
-
-        Raises:
-            ValueError: It is not a usable answer to the offer; other exceptions of aiortc are turned into this one.
-        """
-        try:
-            await self._pc.setRemoteDescription(RTCSessionDescription(receive_nothing(sdp), "answer"))
-        except Exception as error:
-            raise ValueError(str(error) or type(error).__name__) from error
-
-    def counts(self) -> dict[str, TrackCount]:
-        """Return what was sent so far, by kind of track."""
-        for kind, sender in self._senders.items():
-            packets = int(getattr(sender, "_RTCRtpSender__packet_count"))  # noqa: B009 - a mangled name
-            octets = int(getattr(sender, "_RTCRtpSender__octet_count"))  # noqa: B009
-            self._counts[kind] = TrackCount(packets, octets)
-        return dict(self._counts)

@@ -8,18 +8,22 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import yarl
 
-from smproxy.testing.dialogue import Dialogue, MakeOffer, Mode, State, Stopped, TakeAnswer
+from smproxy.testing.counts import TrackCount
+from smproxy.testing.dialogue import DialogueState
 from smproxy.testing.errors import PublishError, PublishRejected, PublishTimeout
-from smproxy.testing.media import Codec, Kind
-from smproxy.testing.media_file import MediaFile
-from smproxy.testing.peer import PublishingPeer, TrackCount
-from smproxy.testing.publishing_tracks import Pattern, make_tracks
+from smproxy.testing.publisher_dialogue import ApplyAnswer, CreateOffer, Mode, PublisherDialogue, Stopped
 from smproxy.testing.signaling_client import REASON_GRACE, Errors, SignalingClient
 from smproxy.testing.signaling_url import ParamValue, signaling_url
+
+if TYPE_CHECKING:
+    from smproxy.testing.media import Codec, Kind
+    from smproxy.testing.media_file import MediaFile
+    from smproxy.testing.publisher_peer import PublishingPeer
+    from smproxy.testing.publishing_tracks import Pattern
 
 
 class Publisher(SignalingClient):
@@ -72,7 +76,7 @@ class Publisher(SignalingClient):
     ) -> None:
         if not (audio or video or data_channel):
             raise ValueError("nothing to publish: audio, video and data_channel are all off")
-        self._dialogue = Dialogue(stream, data_channel, mode, key_framerate, bypass_available)
+        self._dialogue = PublisherDialogue(stream, data_channel, mode, key_framerate, bypass_available)
         target = signaling_url(str(url), stream, params)
         super().__init__(self._dialogue, target, ssl=ssl, timeout=timeout, switch_delay=switch_delay)
         self.stream = stream
@@ -109,13 +113,13 @@ class Publisher(SignalingClient):
 
     def send(self, method: str, data: Any) -> None:
         """Send data to the stream's subscribers, as the SDK's ``send``; subscribers see a call of ``method``."""
-        self._tell({"send": {"method": method, "data": data}})
+        self._send({"send": {"method": method, "data": data}})
 
     def mute(self, *, audio: bool | None = None, video: bool | None = None) -> None:
         """Say that tracks are muted or no longer so, as the SDK does; ``None`` says nothing. The media is sent all the same."""
         for key, muted in (("muteAudio", audio), ("muteVideo", video)):
             if muted is not None:
-                self._tell({"mute": {key: muted}})
+                self._send({"mute": {key: muted}})
 
     async def unpublish(self) -> None:
         """End the stream: ask, wait for the server's "stopping", tear down. Does nothing for a stream that has ended.
@@ -124,7 +128,7 @@ class Publisher(SignalingClient):
             PublishTimeout: The server did not confirm in time; everything is torn down all the same.
         """
         confirmed = True
-        if self._dialogue.state is State.LIVE and not self.closed.is_set():
+        if self._dialogue.state is DialogueState.LIVE and not self.closed.is_set():
             self._perform(self._dialogue.unpublish())
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopped.wait(), self._timeout)
@@ -146,12 +150,15 @@ class Publisher(SignalingClient):
             if error is None:
                 raise
 
-    def _tell(self, message: dict[str, Any]) -> None:
-        if self._dialogue.state is not State.LIVE or self.closed.is_set():
+    def _send(self, message: dict[str, Any]) -> None:
+        if self._dialogue.state is not DialogueState.LIVE or self.closed.is_set():
             raise PublishError(f"the stream is not live but {self.state}")
-        self._perform(self._dialogue.tell(message))
+        self._perform(self._dialogue.send(message))
 
     async def _prepare(self) -> PublishingPeer:
+        from smproxy.testing.publisher_peer import PublishingPeer
+        from smproxy.testing.publishing_tracks import make_tracks
+
         tracks, self._file = await make_tracks(
             self._kinds,
             self._codec,
@@ -166,16 +173,16 @@ class Publisher(SignalingClient):
             channel="red5pro" if self._data_channel else None,
             ipv6=self._ipv6,
             on_state=self._transport_state,
-            on_text=self._heard_on_channel,
+            on_text=self._received_on_channel,
         )
         return self._peer
 
     async def _take(self, action: Any) -> Sequence[Any]:
         assert self._peer is not None
         match action:
-            case MakeOffer():
+            case CreateOffer():
                 return self._dialogue.offered(*await self._peer.offer())
-            case TakeAnswer(sdp):
+            case ApplyAnswer(sdp):
                 try:
                     await self._peer.answer(sdp)
                 except ValueError as error:
@@ -188,7 +195,7 @@ class Publisher(SignalingClient):
         assert isinstance(action, Stopped), f"{action} belongs to the socket"
         self._stopped.set()
 
-    async def _say_goodbye(self) -> None:
+    async def _finish(self) -> None:
         """The unpublish with which the client answers is on its way: give it a moment."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stopped.wait(), REASON_GRACE)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 
 from smproxy.signaling.messages import Candidate
 from smproxy.testing.media import Codec, Kind
-from smproxy.testing.peer import Peer, PublishingPeer
+from smproxy.testing.peer import Peer
+from smproxy.testing.publisher_peer import PublishingPeer
 from smproxy.testing.publishing_tracks import make_tracks
 from smproxy.testing.subscriber_peer import SubscribingPeer
 

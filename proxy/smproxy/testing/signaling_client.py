@@ -8,17 +8,18 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from enum import Enum
 from functools import partial
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 from smproxy.testing.background import Background
-from smproxy.testing.dialogue import Channel, Ended, Refused, Say, Started, SwitchSoon, TakeCandidate
+from smproxy.testing.dialogue import AddCandidate, Channel, Dialogue, Ended, Refused, SendText, Started, SwitchSoon
 from smproxy.testing.errors import Rejected, StreamError
 from smproxy.testing.frame_log import FrameLog
-from smproxy.testing.peer import Peer
 from smproxy.testing.signaling_socket import SignalingSocket
+
+if TYPE_CHECKING:
+    from smproxy.testing.peer import Peer
 
 EndedBy: TypeAlias = Literal["client", "server", "transport"]
 
@@ -26,23 +27,6 @@ EndedBy: TypeAlias = Literal["client", "server", "transport"]
 REASON_GRACE = 0.5
 #: How long a lost transport may wait for the close of the socket that explains it.
 _TRANSPORT_GRACE = 0.3
-
-
-class Conversation(Protocol):
-    """A client's side of the signaling, without I/O."""
-
-    switched: bool
-
-    @property
-    def state(self) -> Enum: ...
-    @property
-    def live(self) -> bool: ...
-    @property
-    def over(self) -> bool: ...
-    @property
-    def awaited(self) -> str: ...
-    def heard(self, text: str, channel: Channel) -> Sequence[Any]: ...
-    def switch(self, label: str) -> Sequence[Any]: ...
 
 
 class Errors(NamedTuple):
@@ -54,14 +38,14 @@ class Errors(NamedTuple):
 
 
 class SignalingClient(ABC):
-    """One client of a stream manager: says and hears what its conversation has it say and hear. It is used once."""
+    """One client of a stream manager: does what its dialogue says. It is used once."""
 
     errors: ClassVar[Errors]
     #: What it is called in messages: ``publisher`` or ``subscriber``.
     role: ClassVar[str]
 
     def __init__(
-        self, conversation: Conversation, url: str, *, ssl: tls.SSLContext | None, timeout: float, switch_delay: float
+        self, dialogue: Dialogue, url: str, *, ssl: tls.SSLContext | None, timeout: float, switch_delay: float
     ) -> None:
         #: Set when the stream has ended for this client, whoever ended it; see ``ended_by``.
         self.closed = asyncio.Event()
@@ -72,7 +56,7 @@ class SignalingClient(ABC):
         self.close_reason = ""
         #: The last frames, oldest first.
         self.frames = FrameLog()
-        self._conversation = conversation
+        self._signaling = dialogue
         self._url = url
         self._ssl = ssl
         self._timeout = timeout
@@ -87,12 +71,12 @@ class SignalingClient(ABC):
     @property
     def state(self) -> str:
         """``closed``, or how far the conversation is: ``connecting``, ``asking``, …, ``live``, …, ``over``."""
-        return "closed" if self.closed.is_set() else self._conversation.state.name.lower()
+        return "closed" if self.closed.is_set() else self._signaling.state.name.lower()
 
     @property
     def switched(self) -> bool:
         """Whether signaling has moved to the data channel."""
-        return self._conversation.switched
+        return self._signaling.switched
 
     async def close(self) -> None:
         """Close the socket and the peer connection without a word, as a closed tab does. Safe to call again."""
@@ -127,14 +111,14 @@ class SignalingClient(ABC):
 
     @abstractmethod
     async def _take(self, action: Any) -> Sequence[Any]:
-        """Do what the conversation wants of the peer connection; return what follows from it."""
+        """Do what the dialogue wants of the peer connection; return what follows from it."""
 
     @abstractmethod
     def _note(self, action: Any) -> None:
-        """Take in news that needs no waiting."""
+        """Take in an action that needs no waiting."""
 
-    async def _say_goodbye(self) -> None:  # noqa: B027 - need not be overridden
-        """The server has ended the stream: finish what is being said before everything is torn down."""
+    async def _finish(self) -> None:  # noqa: B027 - need not be overridden
+        """The server has ended the stream: finish what is being sent before everything is torn down."""
 
     async def _release(self) -> None:  # noqa: B027
         """Let go of what the client had beside socket and peer connection."""
@@ -149,6 +133,8 @@ class SignalingClient(ABC):
         if self._started is not None:
             raise failed(f"a {self.role} is used once; make a new one")
         self._started = asyncio.get_running_loop().create_future()
+        import smproxy.testing.peer  # noqa: F401 - before the time runs: aiortc takes a third of a second to import
+
         self.frames.restart()
         try:
             async with asyncio.timeout(self._timeout):
@@ -162,7 +148,7 @@ class SignalingClient(ABC):
                 if self.closed.is_set():
                     raise failed(f"the stream ended while it was started: {self.close_reason or self.ended_by}")
         except TimeoutError:
-            waiting_for = self._conversation.awaited if self._socket is not None else "connection"
+            waiting_for = self._signaling.awaited if self._socket is not None else "connection"
             await self.close()
             raise self.errors.timed_out(f"no {waiting_for} within {self._timeout:g} s") from None
         except BaseException:
@@ -178,7 +164,7 @@ class SignalingClient(ABC):
     async def _read(self, socket: SignalingSocket) -> None:
         try:
             async for text in socket.texts():
-                await self._heard_on_socket(text)
+                await self._received_on_socket(text)
         except StreamError as error:
             self._fail(error)
             return
@@ -187,32 +173,32 @@ class SignalingClient(ABC):
             return
         self._socket_closed(socket)
 
-    async def _heard_on_socket(self, text: str) -> None:
+    async def _received_on_socket(self, text: str) -> None:
         assert self._client_peer is not None
-        todo = deque(self._hear(text, "ws"))
+        todo = deque(self._receive(text, "ws"))
         while todo:
             match todo.popleft():
-                case TakeCandidate(candidate):
+                case AddCandidate(candidate):
                     await self._client_peer.candidate(candidate)
                 case Refused(code, message):
                     await self._refused(code, message)
-                case Say(text=said, channel="ws"):
-                    await self._say_on_socket(said)
+                case SendText(text=text, channel="ws"):
+                    await self._send_on_socket(text)
                 case other:
                     todo.extend(await self._take(other))
 
-    def _heard_on_channel(self, text: str) -> None:
-        self._perform(self._hear(text, "dc"))
+    def _received_on_channel(self, text: str) -> None:
+        self._perform(self._receive(text, "dc"))
 
-    def _hear(self, text: str, channel: Channel) -> Sequence[Any]:
+    def _receive(self, text: str, channel: Channel) -> Sequence[Any]:
         self.frames.add(channel, "server", text)
-        return self._conversation.heard(text, channel)
+        return self._signaling.receive(text, channel)
 
     def _transport_state(self, state: str) -> None:
         if state == "connected":
             self._connected.set()
         elif state in ("failed", "closed") and not self._over:
-            if not self._conversation.live:
+            if not self._signaling.live:
                 self._fail(self.errors.failed(f"the media transport {state}"))
             elif self.switched or self._socket is None:
                 self._lost("transport")
@@ -221,13 +207,13 @@ class SignalingClient(ABC):
 
     @property
     def _over(self) -> bool:
-        return self.closed.is_set() or self._conversation.over
+        return self.closed.is_set() or self._signaling.over
 
     def _socket_closed(self, socket: SignalingSocket) -> None:
         if self.switched or self._over:
             return
         self.close_code, self.close_reason = socket.close_code, socket.close_reason
-        if self._conversation.live:
+        if self._signaling.live:
             self._lost("server")
         else:
             said = f"{self.close_code} {self.close_reason}".strip()
@@ -247,12 +233,12 @@ class SignalingClient(ABC):
         """Do what needs no waiting; what does is run in the background."""
         for action in actions:
             match action:
-                case Say("dc", text):
+                case SendText("dc", text):
                     self.frames.add("dc", "client", text)
                     if self._client_peer is not None:
                         self._client_peer.send(text)
-                case Say("ws", text):
-                    self._background.run(self._say_on_socket(text))
+                case SendText("ws", text):
+                    self._background.run(self._send_on_socket(text))
                 case Started():
                     if self._started is not None and not self._started.done():
                         self._started.set_result(None)
@@ -264,26 +250,26 @@ class SignalingClient(ABC):
                 case other:
                     self._note(other)
 
-    async def _say_on_socket(self, text: str) -> None:
+    async def _send_on_socket(self, text: str) -> None:
         self.frames.add("ws", "client", text)
         if self._socket is not None:
             await self._socket.send(text)
 
     def _switch(self, label: str) -> None:
         if self._client_peer is not None and self._client_peer.channel_open:
-            self._background.run(self._leave_socket(self._conversation.switch(label)))
+            self._background.run(self._leave_socket(self._signaling.switch(label)))
 
     async def _leave_socket(self, actions: Sequence[Any]) -> None:
         for action in actions:
-            assert isinstance(action, Say)
-            await self._say_on_socket(action.text)
+            assert isinstance(action, SendText)
+            await self._send_on_socket(action.text)
             if self._socket is not None:
                 await self._socket.close()
 
     # How it ends.
 
     async def _end_politely(self) -> None:
-        await self._say_goodbye()
+        await self._finish()
         self._lost("server")
 
     def _lost(self, by: EndedBy) -> None:

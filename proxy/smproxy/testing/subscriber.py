@@ -8,18 +8,29 @@ import ssl as tls
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import yarl
 
+from smproxy.testing.counts import ReceivedCount
 from smproxy.testing.errors import SubscribeError, SubscribeRejected, SubscribeTimeout
-from smproxy.testing.media import Kind
 from smproxy.testing.png import png
 from smproxy.testing.signaling_client import Errors, SignalingClient
 from smproxy.testing.signaling_url import ParamValue, signaling_url
-from smproxy.testing.subscriber_dialogue import Invoke, Metadata, Reply, Sdk, SubscriberDialogue, TakeOffer, Unpublished
-from smproxy.testing.subscriber_peer import ReceivedCount, SubscribingPeer
+from smproxy.testing.subscriber_dialogue import (
+    ApplyOffer,
+    CallResult,
+    Invoke,
+    Metadata,
+    Sdk,
+    SubscriberDialogue,
+    Unpublished,
+)
 from smproxy.testing.subscriber_waiting import Condition, Waiters
+
+if TYPE_CHECKING:
+    from smproxy.testing.media import Kind
+    from smproxy.testing.subscriber_peer import SubscribingPeer
 
 #: How many calls of the publisher are kept.
 _INVOKES = 1000
@@ -200,15 +211,15 @@ class Subscriber(SignalingClient):
         """Ask for no more of a track, or for it again; ``None`` leaves it as it is."""
         for key, muted in (("muteAudio", audio), ("muteVideo", video)):
             if muted is not None:
-                self._tell({"mute": {key: muted}})
+                self._send({"mute": {key: muted}})
 
     def standby(self, on: bool = True) -> None:
         """Ask for a pause of both tracks, or for its end, as the SDK's ``standby`` and ``awake``."""
-        self._tell({"standby": on} if self._sdk == 7 else {"mute": {"muteAudio": on, "muteVideo": on}})
+        self._send({"standby": on} if self._sdk == 7 else {"mute": {"muteAudio": on, "muteVideo": on}})
 
     def send(self, method: str, data: Any) -> None:
         """Send data, as the SDK's ``send``."""
-        self._tell({"send": {"method": method, "data": data}})
+        self._send({"send": {"method": method, "data": data}})
 
     def picture_png(self) -> bytes:
         """Return the last picture as a PNG file.
@@ -232,19 +243,21 @@ class Subscriber(SignalingClient):
     # What the conversation wants.
 
     async def _prepare(self) -> SubscribingPeer:
+        from smproxy.testing.subscriber_peer import SubscribingPeer
+
         self._peer = SubscribingPeer(
             channel="red5pro" if self._data_channel else None,
             decode=self._decode,
             ipv6=self._ipv6,
             on_state=self._transport_state,
-            on_text=self._heard_on_channel,
+            on_text=self._received_on_channel,
             on_arrival=self._waiters.changed,
             on_frame=self._frame,
         )
         return self._peer
 
     async def _take(self, action: Any) -> Sequence[Any]:
-        if isinstance(action, TakeOffer):
+        if isinstance(action, ApplyOffer):
             assert self._peer is not None
             try:
                 answer = await self._peer.answer(action.sdp)
@@ -262,7 +275,7 @@ class Subscriber(SignalingClient):
                 self.invokes.append(action)
             case Unpublished():
                 self.unpublished.set()
-            case Reply(ticket, data, error):
+            case CallResult(ticket, data, error):
                 future = self._calls.get(ticket)
                 if future is not None and not future.done():
                     if error is None:
@@ -314,6 +327,6 @@ class Subscriber(SignalingClient):
         if not self._dialogue.live or self.closed.is_set():
             raise SubscribeError(f"the subscriber is not live but {self.state}")
 
-    def _tell(self, message: dict[str, Any]) -> None:
+    def _send(self, message: dict[str, Any]) -> None:
         self._check_live()
-        self._perform(self._dialogue.tell(message))
+        self._perform(self._dialogue.send(message))

@@ -9,38 +9,19 @@ from __future__ import annotations
 import asyncio
 import queue
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from aiortc import RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
 
 from smproxy.signaling.messages import Candidate
+from smproxy.testing.counts import ReceivedCount
 from smproxy.testing.media import Kind
 from smproxy.testing.peer import Peer
 from smproxy.testing.sdp_edit import as_browser_answer
 
 #: Whole encoded frames that may wait for the decoder; about four seconds of pictures.
 _DECODER_BACKLOG = 120
-
-
-@dataclass(frozen=True, slots=True)
-class ReceivedCount:
-    """What came of one track.
-
-    RTP packets and bytes of their payloads; packets that were missing, whether or not they came again; whole encoded frames,
-    and how many of those were decoded. ``codec`` is empty until the first frame; ``width`` and ``height`` are of the last
-    picture.
-    """
-
-    packets: int = 0
-    bytes: int = 0
-    lost: int = 0
-    frames: int = 0
-    decoded: int = 0
-    codec: str = ""
-    width: int = 0
-    height: int = 0
 
 
 class SubscribingPeer(Peer):
@@ -62,7 +43,7 @@ class SubscribingPeer(Peer):
         self._decode = decode
         self._on_arrival = on_arrival
         self._on_frame = on_frame
-        self._taps: dict[Kind, _Tap] = {}
+        self._counters: dict[Kind, _Counter] = {}
         self._readers: list[asyncio.Task[None]] = []
         self._pc.on("track", self._on_track)
 
@@ -85,7 +66,7 @@ class SubscribingPeer(Peer):
 
     def counts(self) -> dict[Kind, ReceivedCount]:
         """Return what came so far, by kind of track. Stays after the end."""
-        return {kind: tap.count() for kind, tap in self._taps.items()}
+        return {kind: counter.count() for kind, counter in self._counters.items()}
 
     def mute(self) -> None:
         super().mute()
@@ -103,23 +84,23 @@ class SubscribingPeer(Peer):
 
     def _on_track(self, track: Any) -> None:
         receiver = next(t.receiver for t in self._pc.getTransceivers() if t.receiver.track is track)
-        self._taps[track.kind] = tap = _Tap(receiver, self._on_arrival, decode=self._decode)
-        self._readers.append(asyncio.ensure_future(self._read(track, tap)))
+        self._counters[track.kind] = counter = _Counter(receiver, self._on_arrival, decode=self._decode)
+        self._readers.append(asyncio.ensure_future(self._read(track, counter)))
 
-    async def _read(self, track: Any, tap: _Tap) -> None:
+    async def _read(self, track: Any, counter: _Counter) -> None:
         """Hand on each decoded frame; a queue that is not read would grow."""
         try:
             while True:
                 frame = await track.recv()
-                tap.decoded += 1
+                counter.decoded += 1
                 if track.kind == "video":
-                    tap.size = (frame.width, frame.height)
+                    counter.size = (frame.width, frame.height)
                 self._on_frame(track.kind, frame)
         except (MediaStreamError, asyncio.CancelledError):
             return
 
 
-class _Tap:
+class _Counter:
     """Counts on a receiver's way: each packet in, each encoded frame on its way to the decoder."""
 
     def __init__(self, receiver: Any, on_arrival: Callable[[], None], *, decode: bool) -> None:
