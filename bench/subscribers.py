@@ -49,9 +49,9 @@ from smproxy.origin.play.offer import plan_offer
 from smproxy.origin.play.subscriber_transport import SubscriberTransport
 from smproxy.origin.publisher_transport import PublisherTransport
 from smproxy.origin.source import Source
-from smproxy.origin.tasks import Tasks
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.messages import Candidate
+from smproxy.tasks import Tasks
 from smproxy.testing.media import CLOCK_RATE, Loop, LoopSource, PacedTrack, tone_loop, video_encoder
 from smproxy.testing.peer import Peer
 from smproxy.testing.publisher_peer import PublishingPeer

@@ -12,9 +12,9 @@ from smproxy.origin.play.answer import read_answer
 from smproxy.origin.play.offer import plan_offer
 from smproxy.origin.play.subscriber_transport import MAX_UNSENT, SubscriberTransport
 from smproxy.origin.rtcp_receiver import write_nack, write_pli, write_receiver_report
-from smproxy.origin.tasks import Tasks
 from smproxy.origin.track import Track
 from smproxy.signaling.payloads import Kind
+from smproxy.tasks import Tasks
 
 from tests.unit.test_play_offer import VP8, answered
 

@@ -31,10 +31,10 @@ from smproxy.origin.play.subscriber_signaling import SubscriberSignaling
 from smproxy.origin.publisher import PublisherRole
 from smproxy.origin.publisher_signaling import PublisherSignaling
 from smproxy.origin.role import ClientRole, OriginServices
-from smproxy.origin.timers import Timers
 from smproxy.signaling import node
 from smproxy.signaling.node import Report, TrackStatistics
 from smproxy.signaling.payloads import ConnectError, Reason, Role
+from smproxy.tasks import Timers
 
 _log = logging.getLogger(__name__)
 

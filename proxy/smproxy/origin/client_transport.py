@@ -10,8 +10,8 @@ from typing import ClassVar
 from smproxy.origin.aiortc_adapter import Link, NotAuthentic
 from smproxy.origin.aiortc_dtls import Identity
 from smproxy.origin.ice import IceLite
-from smproxy.origin.tasks import Tasks
 from smproxy.origin.transport import Transport, TransportEvents
+from smproxy.tasks import Tasks
 
 
 class ClientTransport(ABC):

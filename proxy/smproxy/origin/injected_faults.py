@@ -12,9 +12,9 @@ from smproxy.faults.catalog import KINDS
 from smproxy.faults.media_fault import MediaFault
 from smproxy.faults.parameter import FaultError
 from smproxy.origin.client_transport import ClientTransport
-from smproxy.origin.timers import Timers
 from smproxy.signaling.node import Inject, Lift
 from smproxy.signaling.payloads import ConnectError, Reason
+from smproxy.tasks import Timers
 
 _log = logging.getLogger(__name__)
 

@@ -28,7 +28,6 @@ from smproxy.origin.role import OriginServices
 from smproxy.origin.server import Listener
 from smproxy.origin.settings import OriginSettings
 from smproxy.origin.streams import Streams
-from smproxy.origin.tasks import Tasks
 from smproxy.origin.websocket import WebSocketChannel, serve_websocket
 from smproxy.origin.whip.door import HttpDoor
 from smproxy.origin.whip.exchanges import HttpExchanges
@@ -50,6 +49,7 @@ from smproxy.signaling.node import (
 )
 from smproxy.signaling.payloads import Reason, Role
 from smproxy.signaling.redaction import Redactor
+from smproxy.tasks import Tasks
 
 __all__ = ["Origin", "OriginSettings", "UnfitLibraryError"]
 

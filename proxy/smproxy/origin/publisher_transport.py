@@ -17,9 +17,9 @@ from smproxy.origin.rtcp_receiver import (
     write_receiver_report,
     write_remb,
 )
-from smproxy.origin.tasks import Tasks
 from smproxy.origin.track import Track
 from smproxy.origin.transport import TransportEvents
+from smproxy.tasks import Tasks
 
 #: The bitrate that REMB allows, bit/s: enough for 720p, and more where the client's ``b=AS`` asks for more. A local origin
 #: has no reason to be narrow, and a browser climbs to it within seconds.

@@ -15,11 +15,11 @@ from smproxy.origin.outputs import Outputs
 from smproxy.origin.role_signaling import RoleSignaling
 from smproxy.origin.settings import OriginSettings
 from smproxy.origin.streams import Streams
-from smproxy.origin.tasks import Tasks
 from smproxy.origin.transport import TransportEvents
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.node import Report, ReportTo, TrackStatistics
 from smproxy.signaling.payloads import ConnectError, Role
+from smproxy.tasks import Tasks
 
 
 @dataclass(slots=True, eq=False)

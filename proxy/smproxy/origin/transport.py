@@ -15,7 +15,7 @@ from smproxy.origin.aiortc_adapter import MAX_CHANNEL_BUFFER, Link
 from smproxy.origin.aiortc_dtls import Identity
 from smproxy.origin.ice import Credentials, IceLite
 from smproxy.origin.sdp_section import Section
-from smproxy.origin.tasks import Tasks
+from smproxy.tasks import Tasks
 
 _log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
-from smproxy.testing.background import Background
+from smproxy.tasks import Tasks, Timers
 from smproxy.testing.dialogue import AddCandidate, Channel, Dialogue, Ended, Refused, SendText, Started, SwitchSoon
 from smproxy.testing.errors import Rejected, StreamError
 from smproxy.testing.frame_log import FrameLog
@@ -27,6 +27,8 @@ EndedBy: TypeAlias = Literal["client", "server", "transport"]
 REASON_GRACE = 0.5
 #: How long a lost transport may wait for the close of the socket that explains it.
 _TRANSPORT_GRACE = 0.3
+#: Seconds for what runs in the background to end.
+_CLOSE_TIMEOUT = 2.0
 
 
 class Errors(NamedTuple):
@@ -65,7 +67,8 @@ class SignalingClient(ABC):
         self._client_peer: Peer | None = None
         self._started: asyncio.Future[None] | None = None
         self._connected = asyncio.Event()
-        self._background = Background()
+        self._tasks = Tasks()
+        self._timers = Timers()
         self._tearing_down: asyncio.Task[None] | None = None
 
     @property
@@ -93,7 +96,8 @@ class SignalingClient(ABC):
         if self.closed.is_set():
             return
         self._end("client")
-        self._background.cancel()
+        self._timers.cancel()
+        self._tasks.cancel()
         if self._client_peer is not None:
             self._client_peer.mute()
         if tcp == "silent" and self._socket is not None:
@@ -142,7 +146,7 @@ class SignalingClient(ABC):
                 self._socket = await SignalingSocket.open(
                     self._url, self._ssl, role=self.role, failed=failed, rejected=self.errors.rejected
                 )
-                self._background.run(self._read(self._socket))
+                self._tasks.spawn(self._read(self._socket))
                 await self._started
                 await self._connected.wait()
                 if self.closed.is_set():
@@ -203,7 +207,7 @@ class SignalingClient(ABC):
             elif self.switched or self._socket is None:
                 self._lost("transport")
             else:
-                self._background.later(_TRANSPORT_GRACE, lambda: self._lost("transport"))
+                self._timers.after(_TRANSPORT_GRACE, lambda: self._lost("transport"))
 
     @property
     def _over(self) -> bool:
@@ -238,15 +242,15 @@ class SignalingClient(ABC):
                     if self._client_peer is not None:
                         self._client_peer.send(text)
                 case SendText("ws", text):
-                    self._background.run(self._send_on_socket(text))
+                    self._tasks.spawn(self._send_on_socket(text))
                 case Started():
                     if self._started is not None and not self._started.done():
                         self._started.set_result(None)
                 case SwitchSoon(label):
-                    self._background.later(self._switch_delay, partial(self._switch, label))
+                    self._timers.after(self._switch_delay, partial(self._switch, label))
                 case Ended(reason):
                     self.close_reason = reason
-                    self._background.run(self._end_politely())
+                    self._tasks.spawn(self._end_politely())
                 case other:
                     self._note(other)
 
@@ -257,7 +261,7 @@ class SignalingClient(ABC):
 
     def _switch(self, label: str) -> None:
         if self._client_peer is not None and self._client_peer.channel_open:
-            self._background.run(self._leave_socket(self._signaling.switch(label)))
+            self._tasks.spawn(self._leave_socket(self._signaling.switch(label)))
 
     async def _leave_socket(self, actions: Sequence[Any]) -> None:
         for action in actions:
@@ -292,7 +296,7 @@ class SignalingClient(ABC):
             self._woken()
 
     async def _tear_down(self) -> None:
-        self._background.cancel_timers()
+        self._timers.cancel()
         if self._socket is not None:
             await self._socket.close()
             if self.close_code is None:
@@ -300,7 +304,9 @@ class SignalingClient(ABC):
         if self._client_peer is not None:
             await self._client_peer.close()
         await self._release()
-        await self._background.stop()
+        self._timers.cancel()
+        self._tasks.cancel()
+        await self._tasks.drain(_CLOSE_TIMEOUT)
         if self._started is not None:
             if not self._started.done():
                 self._started.set_exception(self.errors.failed(self.close_reason or f"the {self.role} was closed"))

@@ -14,7 +14,6 @@ import yarl
 
 from smproxy.testing.counts import ReceivedCount
 from smproxy.testing.errors import SubscribeError, SubscribeRejected, SubscribeTimeout
-from smproxy.testing.png import png
 from smproxy.testing.signaling_client import Errors, SignalingClient
 from smproxy.testing.signaling_url import ParamValue, signaling_url
 from smproxy.testing.subscriber_dialogue import (
@@ -229,6 +228,8 @@ class Subscriber(SignalingClient):
         """
         if self.picture is None:
             raise SubscribeError("no picture has come yet" if self._decode else "this subscriber does not decode")
+        from smproxy.testing.png import png
+
         return png(self.picture)
 
     async def __aenter__(self) -> Self:

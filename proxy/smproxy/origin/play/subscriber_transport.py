@@ -14,9 +14,9 @@ from smproxy.origin.forward.feedback import KeyFrameRequest, Nack, ReportBlock, 
 from smproxy.origin.play.answer import Answer
 from smproxy.origin.play.offer import OfferPlan, Slot, write_offer
 from smproxy.origin.play.viewer import ViewerPlan, write_viewer_answer
-from smproxy.origin.tasks import Tasks
 from smproxy.origin.transport import TransportEvents
 from smproxy.signaling.payloads import Kind
+from smproxy.tasks import Tasks
 
 #: Bytes that may wait in the socket of a client whose network does not take them; then media waits, too.
 MAX_UNSENT = 256 << 10

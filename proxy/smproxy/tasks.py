@@ -1,10 +1,10 @@
-"""Background tasks that have an owner: none is lost, and none fails unseen."""
+"""Background tasks and timers that have an owner: none is lost or left over, and none fails unseen."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 _log = logging.getLogger(__name__)
@@ -31,6 +31,11 @@ class Tasks:
         if not task.cancelled() and (failure := task.exception()) is not None:
             _log.error("a background task failed", exc_info=failure)
 
+    def cancel(self) -> None:
+        """Cancel all tasks, without waiting."""
+        for task in tuple(self._running):
+            task.cancel()
+
     async def drain(self, timeout: float) -> None:
         """Wait for all tasks, and cancel what is not done after ``timeout`` seconds."""
         if self._running:
@@ -39,3 +44,32 @@ class Tasks:
             task.cancel()
         if self._running:
             await asyncio.wait(tuple(self._running), timeout=timeout)
+
+
+class Timers:
+    """A set of timers; cancelled together."""
+
+    def __init__(self) -> None:
+        self._waiting: set[asyncio.TimerHandle] = set()
+
+    def after(self, delay: float, work: Callable[[], object]) -> asyncio.TimerHandle:
+        """Do ``work`` after ``delay`` seconds."""
+
+        def due() -> None:
+            self._waiting.discard(timer)
+            work()
+
+        timer = asyncio.get_running_loop().call_later(delay, due)
+        self._waiting.add(timer)
+        return timer
+
+    def forget(self, timer: asyncio.TimerHandle) -> None:
+        """Cancel one; when it is over already, that is no harm."""
+        timer.cancel()
+        self._waiting.discard(timer)
+
+    def cancel(self) -> None:
+        """Cancel all."""
+        for timer in self._waiting:
+            timer.cancel()
+        self._waiting.clear()
