@@ -16,6 +16,7 @@ from smproxy.settings import Settings
 from smproxy.simulator import Simulator
 from smproxy.testing import WebhookReceiver
 from websockets.asyncio.client import connect
+from yarl import URL
 
 from tests.helpers import eventually, scaled
 
@@ -195,6 +196,36 @@ async def test_secrets_of_a_session(
     for name, text in shown.items():
         assert secret.found_in(text) == [], name
         assert "SSSSSS" not in text, name
+        assert "xxx" + parameters["password"][:3] not in text, name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_secrets_of_an_exchange(
+    simulator: Simulator, receiver: WebhookReceiver, feed: Feed, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    """What a WHIP client sends under secret names, in its URL, headers or bodies, is shown nowhere either."""
+    caplog.set_level(logging.DEBUG)
+    secret = Secrets(kind)
+    parameters = secret_parameters(secret)
+    offer = f"v=0\r\na=note:password={escaped(secret('offer'))}\r\n".ljust(24_000 - 5, "x") + parameters["password"]
+    headers = {"Content-Type": "application/sdp", "Authorization": f"Bearer {escaped(secret('bearer'))}"}
+    async with aiohttp.ClientSession() as http:
+        url = f"{simulator.rest_url}/live/whip/endpoint/cam-3?" + query(**parameters)
+        async with http.post(URL(url, encoded=True), data=offer, headers=headers) as response:
+            assert response.status >= 400
+            answer = await response.text()
+        hook = await receiver.wait_for(lambda hook: hook.state == "connect_error", scaled(10))
+        shown = await everything(simulator, hook.session, feed.text)
+        parameters["host"] = f"ann:{secret('userinfo of host')}@10.0.0.1"
+        url = f"{simulator.rest_url}/live/whip/endpoint/cam-4?" + query(**parameters)
+        async with http.post(URL(url, encoded=True), data=offer, headers=headers) as response:
+            assert response.status == 400
+            answer += await response.text()
+    shown |= {"log": logged(caplog), "answers": answer}
+    assert "POST /live/whip/endpoint/cam-3" in shown["frames"]
+    for name, text in shown.items():
+        assert secret.found_in(text) == [], name
+        assert "xxx" + parameters["password"][:3] not in text, name
 
 
 @pytest.mark.parametrize("refused", ["meta", "host", "recording", "customerScope"])

@@ -187,6 +187,8 @@ class Transcript:
             if message is None:
                 line["text"] = self.redactor.text(text, cut=cut)
             else:
+                if entry.via == "http" and message.get("cut"):
+                    message["body"] = self.redactor.text(str(message.get("body")), cut=True)
                 line["message"] = self.redactor.value(message)
             if cut:
                 line["cut"] = True

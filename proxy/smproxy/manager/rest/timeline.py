@@ -115,7 +115,7 @@ def _signaling(entry: Entry, transcript: Transcript) -> TimelineEntry:
     elif entry.text is None:
         title = "binary message"
     elif entry.via == "http":
-        title = transcript.redactor.text(exchange_title(entry.text))
+        title = exchange_title(entry.text, transcript.redactor.text)
         detail = f"http, {len(entry.text)} bytes"
     else:
         title = (client_title if entry.side == "client" else server_title)(entry.text, transcript.redactor.text)
@@ -131,10 +131,10 @@ _NAMES = (
 _CAMEL = {name: ClientMessage.__struct_encode_fields__[ClientMessage.__struct_fields__.index(name)] for name in _NAMES}
 
 
-def exchange_title(text: bytes) -> str:
+def exchange_title(text: bytes, redact: Callable[[str], str] = str) -> str:
     """Name an HTTP request by its method and path, a response by its status."""
     message = json_object(text.decode(errors="replace")) or {}
-    return str(message.get("request", "")).partition("?")[0][:100] or str(message.get("status", "HTTP"))
+    return redact(str(message.get("request", ""))).partition("?")[0][:100] or str(message.get("status", "HTTP"))
 
 
 def client_title(text: bytes, redact: Callable[[str], str] = str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-#: Characters of a body that are kept.
+#: Characters of a body that are kept; of a longer one ``cut`` says that it is the beginning.
 MAX_BODY = 24_000
 
 #: Headers that are kept, in the transcript's own spelling. ``Authorization`` is not among them.
@@ -31,4 +31,5 @@ def response_note(status: int, headers: Mapping[str, str], body: bytes | None) -
 
 def _kept(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
     kept: dict[str, Any] = {key: headers[name] for name, key in _HEADERS.items() if name in headers}
-    return kept | ({"body": body.decode(errors="replace")[:MAX_BODY]} if body else {})
+    text = body.decode(errors="replace")
+    return kept | ({"body": text[:MAX_BODY]} if body else {}) | ({"cut": True} if len(text) > MAX_BODY else {})

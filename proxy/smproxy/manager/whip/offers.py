@@ -109,11 +109,11 @@ class Offers:
             )
             return asked, self._choose(asked)
         except ParamError as error:
-            hint = f": {error.hint}" if error.hint else ""
             session = self._sessions.refuse(error.connection, request.remote or "")
-            logger.warning("refused %s: %s %s%s", request.remote, error.parameter, error.problem, hint)
-            problem = Problem(400, f"{error}{hint}.")
             transcript = self._note_request(request, session, body)
+            why = transcript.redactor.text(f"{error}: {error.hint}" if error.hint else str(error))
+            logger.warning("refused %s: %s", request.remote, why)
+            problem = Problem(400, f"{why}.")
             transcript.add_exchange("proxy", response_note(400, {}, problem.reply().body))
             self._transcripts.ended(session)
             raise problem from None
