@@ -32,7 +32,7 @@ from hooks import Instant, lives
 from origins import Whole
 from peers import BENCH, PEER_PYTHON, Product
 from results import Results
-from smproxy.hooks.dispatcher import Hub
+from smproxy.hooks.dispatcher import HookDispatcher
 from smproxy.hooks.journal import Journal
 from smproxy.signaling.clock import Clock
 
@@ -105,7 +105,7 @@ async def crowd_cost(crowd: media.Crowd, pid: int, count: int, seconds: float) -
 
 
 def sink_points() -> Points:
-    """Return sinks, and the microseconds of CPU per hook: journal on disk, a lane for each sink, no HTTP."""
+    """Return sinks, and the microseconds of CPU per hook: journal on disk, a queue for each sink, no HTTP."""
     found: Points = []
     for count in SINKS:
         with tempfile.TemporaryDirectory() as folder:
@@ -127,16 +127,16 @@ async def hook_cost(count: int, path: Path) -> float:
     events = lives(SESSIONS, 1)
     journal = await Journal.start(path, clock=Clock())
     sinks = [Named(number) for number in range(count)]
-    hub = await Hub.start(sinks, clock=Clock(), rng=random.Random(1), journal=journal)
+    dispatcher = await HookDispatcher.start(sinks, clock=Clock(), rng=random.Random(1), journal=journal)
     began = time.process_time()
     for number, event in enumerate(events):
-        hub.publish(*event)
+        dispatcher.publish(*event)
         if number % 64 == 0:
             await asyncio.sleep(0)
     while any(sink.delivered < len(events) for sink in sinks):  # noqa: ASYNC110
         await asyncio.sleep(0.001)
     spent = time.process_time() - began
-    await hub.stop()
+    await dispatcher.stop()
     await journal.stop()
     return spent / len(events) * 1e6
 

@@ -33,7 +33,7 @@ from typing import Any
 import machine
 import uvloop
 from results import Figure, Results
-from smproxy.hooks.dispatcher import Hub
+from smproxy.hooks.dispatcher import HookDispatcher
 from smproxy.hooks.event import Context, EncodedEvent, EventFactory, HookEvent, encode
 from smproxy.hooks.journal import Journal
 from smproxy.hooks.sink import DELIVERED, Outcome
@@ -50,9 +50,9 @@ BACKLOG = 4_000
 
 
 WAYS = {
-    "durable": "durable, end to end: journal, lanes, records of attempts, HTTP",
+    "durable": "durable, end to end: journal, queue, records of attempts, HTTP",
     "direct": "direct POSTs by the same client, nothing written",
-    "journal": "journal and lanes without HTTP",
+    "journal": "journal and queue without HTTP",
     "bare": "prepared requests on bare connections, no HTTP client",
 }
 
@@ -142,6 +142,7 @@ class Instant:
     """A sink that takes everything at once."""
 
     name = "instant"
+    takes_internal = False
     delivered = 0
 
     async def start(self) -> None: ...
@@ -180,10 +181,10 @@ async def durable(url: URL | None, events: list[tuple[HookEvent, Context]], fold
     """Publish everything and wait until it is delivered; return events per second."""
     journal = await Journal.start(folder / f"{time.monotonic_ns()}.db", clock=Clock())
     sink = Instant() if url is None else Counting(url)
-    hub = await Hub.start([sink], clock=Clock(), rng=random.Random(1), journal=journal)
+    dispatcher = await HookDispatcher.start([sink], clock=Clock(), rng=random.Random(1), journal=journal)
     began = time.monotonic()
     for number, event in enumerate(events):
-        hub.publish(*event)
+        dispatcher.publish(*event)
         if number % 64 == 0:
             await asyncio.sleep(0)
             while number - sink.delivered > BACKLOG:  # noqa: ASYNC110 - as a session would, no sooner
@@ -192,7 +193,7 @@ async def durable(url: URL | None, events: list[tuple[HookEvent, Context]], fold
         await asyncio.sleep(0.001)
     took = time.monotonic() - began
     assert sink.delivered == len(events)
-    await hub.stop()
+    await dispatcher.stop()
     await journal.stop()
     return len(events) / took
 
@@ -261,9 +262,9 @@ async def latency_durable(
 ) -> dict[str, float]:
     """Publish each event."""
     journal = await Journal.start(folder / f"{time.monotonic_ns()}.db", clock=Clock())
-    hub = await Hub.start([WebhookSink(url)], clock=Clock(), rng=random.Random(1), journal=journal)
-    sent = await latencies(hub.publish, events, rate)
-    await hub.stop(30.0)
+    dispatcher = await HookDispatcher.start([WebhookSink(url)], clock=Clock(), rng=random.Random(1), journal=journal)
+    sent = await latencies(dispatcher.publish, events, rate)
+    await dispatcher.stop(30.0)
     await journal.stop()
     return sent
 

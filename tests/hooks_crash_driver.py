@@ -7,8 +7,8 @@ import os
 import random
 from pathlib import Path
 
-from smproxy.hooks.dispatcher import Hub
-from smproxy.hooks.event import Context, EncodedEvent, EventFactory, HookEvent
+from smproxy.hooks.dispatcher import HookDispatcher
+from smproxy.hooks.event import Context, EncodedEvent
 from smproxy.hooks.journal import Journal, Retention
 from smproxy.hooks.journal.recovery import end_unfinished
 from smproxy.hooks.sinks.webhook import WebhookSink
@@ -44,12 +44,12 @@ class Witness:
 class Story:
     """One session after the other, of one stream."""
 
-    def __init__(self, stream: str, hub: Hub, events: EventFactory, rng: random.Random) -> None:
+    def __init__(self, stream: str, dispatcher: HookDispatcher, rng: random.Random) -> None:
         self._connection = Connection(
             id=stream, username=None, customer_scope="acme", recording=False, meta=None, app="live", role=Role.PUBLISHER
         )
         self._context = Context(stream=f"live/{stream}")
-        self._hub, self._events, self._rng = hub, events, rng
+        self._dispatcher, self._rng = dispatcher, rng
         self._life: SessionLife | None = None
         self._seq = 0
 
@@ -89,30 +89,30 @@ class Story:
     def _tell(self, payloads: list[Payload]) -> None:
         for payload in payloads:
             self._seq += 1
-            self._hub.publish(self._events.make(payload, self._seq, self._connection), self._context)
+            self._dispatcher.emit(payload, self._seq, self._connection, self._context)
 
 
 async def live(folder: Path, url: str, seed: int, *, drain: bool) -> None:
     """End what the process before left, then publish until killed, or with ``drain`` until all is delivered."""
     clock, rng = Clock(), random.Random(seed)
     journal = await Journal.start(folder / "hooks.db", clock=clock, retention=KEEP_ALL)
-    hub = await Hub.start(
-        [WebhookSink(URL(url))], clock=clock, rng=rng, profile=QUICK, taps=[Witness(folder / "told")], journal=journal
+    dispatcher = await HookDispatcher.start(
+        [WebhookSink(URL(url))],
+        clock=clock,
+        rng=rng,
+        profile=QUICK,
+        listeners=[Witness(folder / "told")],
+        journal=journal,
     )
-    events = EventFactory(node=1, clock=clock, rng=rng)
-
-    def publish(event: HookEvent, context: Context) -> None:
-        hub.publish(event, context)
-
-    await end_unfinished(journal, events, publish)
-    stories = [Story(f"cam-{number}", hub, events, rng) for number in range(STREAMS)]
+    await end_unfinished(journal, dispatcher.emit)
+    stories = [Story(f"cam-{number}", dispatcher, rng) for number in range(STREAMS)]
     while not drain:
         for story in stories:
             story.step()
         await asyncio.sleep(0)
-        while hub.status()[0].backlog + journal.status().waiting > BACKLOG:  # noqa: ASYNC110
+        while dispatcher.status()[0].backlog + journal.status().waiting > BACKLOG:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
-    await hub.stop(60.0)
+    await dispatcher.stop(60.0)
     await journal.stop()
 
 

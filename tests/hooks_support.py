@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp import web
 from smproxy.hooks.event import EncodedEvent, EventFactory, HookEvent, Stored, encode
 from smproxy.hooks.retry import RetryProfile
+from smproxy.hooks.sink import DELIVERED, Outcome
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.payloads import Connection, Role, SessionPayload
 
@@ -51,6 +52,31 @@ def encoded(session: int = 7, seq: int = 1, customer_scope: str | None = "acme")
 def stored(session: int = 7, seq: int = 1, number: int = 0) -> Stored:
     """Make a ``session`` event as the journal hands it on."""
     return Stored(number, encoded(session, seq))
+
+
+class Collector:
+    """A sink that takes everything; ``fails`` names the method that raises."""
+
+    def __init__(self, name: str = "http://collector/", fails: str = "", *, takes_internal: bool = False) -> None:
+        self.name = name
+        self.takes_internal = takes_internal
+        self.events: list[EncodedEvent] = []
+        self.state: list[str] = []
+        self._fails = fails
+
+    async def start(self) -> None:
+        if self._fails == "start":
+            raise OSError("no room")
+        self.state.append("started")
+
+    async def deliver(self, event: EncodedEvent) -> Outcome:
+        self.events.append(event)
+        return DELIVERED
+
+    async def stop(self) -> None:
+        self.state.append("stopped")
+        if self._fails == "stop":
+            raise OSError("no way out")
 
 
 class _TimelessSelector(selectors.DefaultSelector):

@@ -37,7 +37,7 @@ def banner(simulator: Simulator) -> str:
         for node in simulator.manager.registry.nodes
     ]
     rows.append(("Origins", ", ".join(origins) or "none registered"))
-    sinks = [status.name for status in simulator.hub.status()]
+    sinks = [status.name for status in simulator.dispatcher.status()]
     rows.append(("Hooks go to", ", ".join(sinks) or "the webhook socket only (add --hook-uri URL)"))
     width = max(len(label) for label, _ in rows)
     lines = [f"  {label.ljust(width)}  {text}" for label, text in rows]

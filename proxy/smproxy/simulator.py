@@ -14,7 +14,7 @@ from smproxy.addresses import network_names, url_host
 from smproxy.certificates import CertificateFiles, self_signed, server_context
 from smproxy.faults import FaultRegistry
 from smproxy.hooks.broadcast import HookBroadcast
-from smproxy.hooks.dispatcher import Hub
+from smproxy.hooks.dispatcher import HookDispatcher
 from smproxy.hooks.event import EventFactory
 from smproxy.hooks.journal import FILE_NAME, Journal, JournalError, Retention
 from smproxy.hooks.journal.recovery import end_unfinished
@@ -75,7 +75,7 @@ class Simulator:
         self._flush = flush
         self._running = AsyncExitStack()
         self._manager: Manager | None = None
-        self._hub: Hub | None = None
+        self._dispatcher: HookDispatcher | None = None
         self._certificates: CertificateFiles | None = None
         self._hook_log: HookLog | None = None
         self._embedded: EmbeddedSimulator | None = None
@@ -120,10 +120,10 @@ class Simulator:
         return self._manager
 
     @property
-    def hub(self) -> Hub:
+    def dispatcher(self) -> HookDispatcher:
         """The running hook delivery."""
-        assert self._hub is not None, "the simulator has not been started"
-        return self._hub
+        assert self._dispatcher is not None, "the simulator has not been started"
+        return self._dispatcher
 
     @property
     def port(self) -> int:
@@ -156,7 +156,7 @@ class Simulator:
         from smproxy.testing.hook_log import HookLog
 
         if self._hook_log is None:
-            if self._hub is not None:
+            if self._dispatcher is not None:
                 raise RuntimeError("no hooks were kept: use the simulator as a context manager")
             self._hook_log = HookLog()
         return self._hook_log
@@ -194,9 +194,8 @@ class Simulator:
         """Start everything, from the sinks up to the ports, which open last."""
         async with AsyncExitStack() as stack:
             broadcast = HookBroadcast()
-            events = EventFactory(node=self.settings.node, clock=self._clock, rng=self._stream("events"))
-            self._hub = hub = await self._start_hub(stack, broadcast, events)
-            self._manager = manager = self._make_manager(hub, broadcast, events)
+            self._dispatcher = dispatcher = await self._start_dispatcher(stack, broadcast)
+            self._manager = manager = self._make_manager(dispatcher, broadcast)
             stack.push_async_callback(manager.stop)
             for address in self.settings.origin:
                 manager.registry.attach(_external(address))
@@ -213,7 +212,7 @@ class Simulator:
         """Refuse what is new, end what lives with its hooks, deliver them for at most ``flush`` seconds."""
         await self._running.aclose()
 
-    async def _start_hub(self, stack: AsyncExitStack, broadcast: HookBroadcast, events: EventFactory) -> Hub:
+    async def _start_dispatcher(self, stack: AsyncExitStack, broadcast: HookBroadcast) -> HookDispatcher:
         """Start the journal and what reads from it; what a process before this one left unfinished is ended first."""
         settings = self.settings
         path = None if settings.in_memory else settings.data_dir / FILE_NAME
@@ -232,23 +231,24 @@ class Simulator:
             retention = Retention(events=settings.hook_keep, days=settings.hook_keep_days)
             journal = await Journal.start(path, clock=self._clock, retention=retention)
             stack.push_async_callback(journal.stop)
-            hub = await Hub.start(
+            dispatcher = await HookDispatcher.start(
                 [disturbed.sink(sink) for sink in sinks],
                 clock=self._clock,
                 rng=self._stream("delivery"),
+                events=EventFactory(node=settings.node, clock=self._clock, rng=self._stream("events")),
                 profile=PROFILES[settings.hook_retries],
-                taps=[disturbed.tap([broadcast] if self._hook_log is None else [broadcast, self._hook_log])],
+                listeners=[disturbed.tap([broadcast] if self._hook_log is None else [broadcast, self._hook_log])],
                 journal=journal,
             )
-            stack.push_async_callback(hub.stop, self._flush)
-            disturbed.start(hub.resend)
+            stack.push_async_callback(dispatcher.stop, self._flush)
+            disturbed.start(dispatcher.resend)
             stack.push_async_callback(disturbed.stop)
-            await end_unfinished(journal, events, hub.publish)
+            await end_unfinished(journal, dispatcher.emit)
         except (JournalError, ValueError) as error:
             raise SettingsError(str(error)) from None
-        return hub
+        return dispatcher
 
-    def _make_manager(self, hub: Hub, broadcast: HookBroadcast, events: EventFactory) -> Manager:
+    def _make_manager(self, dispatcher: HookDispatcher, broadcast: HookBroadcast) -> Manager:
         settings = self.settings
         disabled_by = None if settings.proxy_enabled else f"proxy.enabled in {settings.config}"
         manager_settings = ManagerSettings(
@@ -273,9 +273,8 @@ class Simulator:
         )
         return Manager(
             manager_settings,
-            hub=hub,
+            dispatcher=dispatcher,
             broadcast=broadcast,
-            events=events,
             clock=self._clock,
             rng=self._stream("manager"),
             faults=self.faults,

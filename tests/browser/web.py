@@ -79,5 +79,5 @@ async def many_sessions(simulator: Simulator, count: int) -> None:
     for number in range(count):
         params = ConnectionParams.from_url(URL(f"/?id=cam-{number:04}&customerScope=acme"))
         simulator.manager.sessions.open(params, node, Client(remote_ip="127.0.0.1"))
-    assert simulator.hub.journal is not None
-    await simulator.hub.journal.flush()
+    assert simulator.dispatcher.journal is not None
+    await simulator.dispatcher.journal.flush()

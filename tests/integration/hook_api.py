@@ -1,4 +1,4 @@
-"""The hooks API, metrics and webhook socket of one hub, served at a free port without the rest of the simulator."""
+"""The hooks API, metrics and webhook socket of one dispatcher, served at a free port without the rest of the simulator."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 from smproxy.hooks.broadcast import HookBroadcast
-from smproxy.hooks.dispatcher import Hub
-from smproxy.hooks.event import EventFactory
+from smproxy.hooks.dispatcher import HookDispatcher
 from smproxy.hooks.journal import FILE_NAME, Journal
 from smproxy.hooks.sinks.uris import parse_hook_uri
 from smproxy.hooks.trigger import Trigger
@@ -35,14 +34,14 @@ class HookApi:
 
     http: aiohttp.ClientSession
     url: str
-    hub: Hub
+    dispatcher: HookDispatcher
     broadcast: HookBroadcast
     sockets: Places
 
     @property
     def journal(self) -> Journal:
-        assert self.hub.journal is not None
-        return self.hub.journal
+        assert self.dispatcher.journal is not None
+        return self.dispatcher.journal
 
     @property
     def socket_url(self) -> str:
@@ -69,24 +68,24 @@ async def hook_api(
     clock, rng = Clock(), random.Random()
     journal = await Journal.start(None if data_dir is None else data_dir / FILE_NAME, clock=clock)
     broadcast, sockets = HookBroadcast(), Places("listeners on the webhook socket")
-    hub = await Hub.start(
+    dispatcher = await HookDispatcher.start(
         [parse_hook_uri(uri) for uri in sinks],
-        clock=clock, rng=rng, profile=QUICK, taps=[broadcast], journal=journal,
+        clock=clock, rng=rng, profile=QUICK, listeners=[broadcast], journal=journal,
     )  # fmt: skip
-    trigger = Trigger(hub, events=EventFactory(node=1, clock=clock, rng=rng), rng=rng)
+    trigger = Trigger(dispatcher, rng=rng)
     sessions = Sessions(lambda *_: None, clock=clock, rng=rng)
     app = web.Application(middlewares=[make_middleware(clock, AccessRule(token))])
-    app.add_routes(HookRoutes(hub, trigger).routes())
-    app.add_routes(MetricsRoutes(hub, sessions, broadcast, sockets).routes())
+    app.add_routes(HookRoutes(dispatcher, trigger).routes())
+    app.add_routes(MetricsRoutes(dispatcher, sessions, broadcast, sockets).routes())
     app.add_routes([web.get("/{app:.+}/webhook", webhook_socket(broadcast, journal, places=sockets))])
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", port).start()
         async with aiohttp.ClientSession() as http:
-            yield HookApi(http, f"http://127.0.0.1:{runner.addresses[0][1]}", hub, broadcast, sockets)
+            yield HookApi(http, f"http://127.0.0.1:{runner.addresses[0][1]}", dispatcher, broadcast, sockets)
     finally:
         await broadcast.close()
         await runner.cleanup()
-        await hub.stop(0.0)
+        await dispatcher.stop(0.0)
         await journal.stop()

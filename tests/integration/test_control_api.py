@@ -203,7 +203,7 @@ async def test_timeline(start_simulator: StartSimulator, receiver: WebhookReceiv
     await published(simulator, stream)
     await stream.unpublish()
     await eventually(lambda: not len(simulator.manager.sessions))
-    assert await simulator.hub.drained(scaled(5))
+    assert await simulator.dispatcher.drained(scaled(5))
     async with aiohttp.ClientSession() as http:
         api = Control(http, simulator.rest_url)
         (view,) = (await api.get("/sessions"))["sessions"]
@@ -316,7 +316,7 @@ async def test_reset_drops_what_is_not_delivered(
         answer = await Control(http, simulator.rest_url).get("/reset", method="post", timeout=0.3)
     assert not answer["complete"]
     assert answer["undelivered"] > 0
-    (sink,) = simulator.hub.status()
+    (sink,) = simulator.dispatcher.status()
     assert sink.backlog == 0
     receiver.reset()
     await simulator.stop()

@@ -41,8 +41,8 @@ async def live_and_die(simulator: Simulator, receiver: WebhookReceiver, stream: 
 
 async def journalled(simulator: Simulator) -> list[str]:
     """Spell what the journal holds."""
-    assert simulator.hub.journal is not None
-    return [spell(json.loads(stored.event.body)) for stored in await simulator.hub.journal.find(Query())]
+    assert simulator.dispatcher.journal is not None
+    return [spell(json.loads(stored.event.body)) for stored in await simulator.dispatcher.journal.find(Query())]
 
 
 SCENARIOS = [

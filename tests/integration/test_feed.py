@@ -78,7 +78,7 @@ async def test_life(start_simulator: StartSimulator, receiver: WebhookReceiver, 
         )
         await stream.close()
         await feed.until(lambda name, data: name == "sessions" and data[0]["state"] == "disconnected")
-        await eventually(lambda: simulator.hub.status()[0].backlog == 0)
+        await eventually(lambda: simulator.dispatcher.status()[0].backlog == 0)
         states = [hook["payload"].get("state") for name, hook in feed.events if name == "hook"]
         assert (states[0], states[1], states[-1]) == ("connecting", "connected", "disconnected")
         outcomes = [data for name, data in feed.events if name == "delivery"]
@@ -109,13 +109,13 @@ async def test_token(start_simulator: StartSimulator) -> None:
 async def test_nothing_is_gathered_for_nobody(start_simulator: StartSimulator) -> None:
     """The last listener that leaves takes the watchers and the clock with it."""
     simulator = await start_simulator()
-    feed, taps = simulator.manager.dashboard_events, simulator.hub._taps
+    feed, listeners = simulator.manager.dashboard_events, simulator.dispatcher._listeners
     async with follow(simulator) as one, follow(simulator) as other:
         await one.until(lambda name, _: name == "ready")
         await other.until(lambda name, _: name == "ready")
         assert feed.listeners == 2
     await eventually(lambda: feed.listeners == 0, 20, "a listener that has left is still there")
-    assert simulator.hub._taps == taps
+    assert simulator.dispatcher._listeners == listeners
     assert not feed._timers
 
 

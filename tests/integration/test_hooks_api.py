@@ -1,4 +1,4 @@
-"""``/api/v1/hooks`` and ``/metrics``, over HTTP, with a real hub, journal and receiver."""
+"""``/api/v1/hooks`` and ``/metrics``, over HTTP, with a real dispatcher, journal and receiver."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def test_list_and_filters(tmp_path: Path) -> None:
     async with hook_api(tmp_path) as api:
         events = [hook_event(7, 1), hook_event(7, 2, state="connected"), hook_event(8, 1, "other")]
         for event in events:
-            api.hub.publish(event)
+            api.dispatcher.publish(event)
         listed = (await api.get())["hooks"]
         assert [body(event)["uuid"] for event in listed] == [event.uuid for event in events]
         assert list(listed[0])[:2] == ["id", "uuid"]
@@ -56,7 +56,7 @@ async def test_show_tells_every_attempt(tmp_path: Path) -> None:
     async with WebhookReceiver([503, 204]) as receiver, hook_api(tmp_path, sinks=[receiver.url]) as api:
         event = await trigger(api, "connected")
         await receiver.wait_for_count(2)
-        await eventually(lambda: api.hub.status()[0].delivered == 1)
+        await eventually(lambda: api.dispatcher.status()[0].delivered == 1)
         shown = await api.get(f"/{event['uuid']}")
         assert body(shown) == event
         (delivery,) = shown["deliveries"]
@@ -72,7 +72,7 @@ async def test_dead_letters_are_listed_and_sent_again(tmp_path: Path) -> None:
     async with WebhookReceiver(400) as receiver, hook_api(tmp_path, sinks=[receiver.url]) as api:
         events = [await trigger(api, state) for state in ("connected", "peer_joined", "disconnected")]
         await receiver.wait_for_count(3)
-        await eventually(lambda: api.hub.status()[0].dead == 3)
+        await eventually(lambda: api.dispatcher.status()[0].dead == 3)
         dead = (await api.get("/dead"))["hooks"]
         assert [body(event) for event in dead] == events
         assert dead[0]["deliveries"][0]["state"] == "dead"
@@ -82,11 +82,11 @@ async def test_dead_letters_are_listed_and_sent_again(tmp_path: Path) -> None:
         assert await api.call("POST", f"/{events[0]['uuid']}/resend") == (200, {"resent": 1})
         await receiver.wait_for_count(4)
         assert receiver.hooks[3].body == receiver.hooks[0].body
-        await eventually(lambda: api.hub.status()[0].delivered == 1)
+        await eventually(lambda: api.dispatcher.status()[0].delivered == 1)
         assert len((await api.get("/dead"))["hooks"]) == 2
         assert await api.call("POST", "/dead/resend", params={"sink": receiver.url}) == (200, {"resent": 2})
         await receiver.wait_for_count(6)
-        await eventually(lambda: api.hub.status()[0].delivered == 3)
+        await eventually(lambda: api.dispatcher.status()[0].delivered == 3)
         assert await api.get("/dead") == {"hooks": []}
         assert (await api.call("POST", "/dead/resend")) == (200, {"resent": 0})
 
@@ -97,7 +97,7 @@ async def test_sinks(tmp_path: Path) -> None:
         uri = receiver.url.replace("//", "//ann:hush@")
         async with hook_api(tmp_path, sinks=[uri]) as api:
             await trigger(api, "session")
-            await eventually(lambda: api.hub.status()[0].delivered == 1)
+            await eventually(lambda: api.dispatcher.status()[0].delivered == 1)
             (sink,) = (await api.get("/sinks"))["sinks"]
             assert (sink["delivered"], sink["backlog"], sink["dead"], sink["disabled"]) == (1, 0, 0, False)
             assert "***@127.0.0.1" in sink["name"]
@@ -164,7 +164,7 @@ async def test_a_triggered_life() -> None:
         session = first["payload"]["session"]
         second = await trigger(api, "peer_joined", session=session, id="cam-9")
         assert (second["seq"], second["payload"]["peer"], second["payload"]["room"]) == (2, "cam-9", "live")
-        api.hub.publish(hook_event(7, 1))
+        api.dispatcher.publish(hook_event(7, 1))
         status, answer = await api.call("POST", "/trigger", json={"event": "disconnected", "params": {"session": 7}})
         assert status == 400
         assert "session=7" in answer["errorMessage"]
@@ -177,7 +177,7 @@ async def test_metrics(tmp_path: Path) -> None:
         await receiver.wait_for_count(2)
         await trigger(api, "peer_joined")
         await receiver.wait_for_count(3)
-        await eventually(lambda: api.hub.status()[0].dead == 1 and api.hub.status()[0].backlog == 0)
+        await eventually(lambda: api.dispatcher.status()[0].dead == 1 and api.dispatcher.status()[0].backlog == 0)
         async with api.http.ws_connect(api.socket_url), api.http.get(f"{api.url}/metrics") as response:
             assert response.status == 200
             assert response.content_type == "text/plain"

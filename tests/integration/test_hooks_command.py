@@ -22,7 +22,7 @@ async def fill(data_dir: Path, count: int = 3) -> list[str]:
     async with hook_api(data_dir) as api:
         events = [hook_event(7, seq, "acme" if seq % 2 else "other") for seq in range(1, count + 1)]
         for event in events:
-            api.hub.publish(event)
+            api.dispatcher.publish(event)
     return [event.uuid for event in events]
 
 
@@ -70,7 +70,7 @@ async def test_running_instance(tmp_path: Path) -> None:
         event: dict[str, Any] = json.loads(done.out)
         assert (event["connection"]["customerScope"], event["connection"]["username"]) == ("acme", None)
         assert event["connection"]["meta"] == {"a": "b=c"}
-        await eventually(lambda: api.hub.status()[0].dead == 1)
+        await eventually(lambda: api.dispatcher.status()[0].dead == 1)
         await api.journal.get(event["uuid"])
         done = await run("hooks", "dead", *place)
         assert event["uuid"] in done.lines[0]
@@ -90,7 +90,7 @@ async def test_running_instance(tmp_path: Path) -> None:
         done = await run("hooks", "resend", event["uuid"], *instance)
         assert (done.code, done.out) == (0, "1 delivery will be made again.\n")
         await receiver.wait_for_count(3)
-        await eventually(lambda: api.hub.status()[0].delivered == 1)
+        await eventually(lambda: api.dispatcher.status()[0].delivered == 1)
         assert len({hook.body for hook in receiver.hooks}) == 1
         done = await run("hooks", "dead", *place)
         assert (done.code, done.out) == (0, "")

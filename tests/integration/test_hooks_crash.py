@@ -185,4 +185,4 @@ async def test_a_server_with_real_publishers_is_killed(tmp_path: Path) -> None:
     sockets = reader.find(Query(event="websocket", internal=True, limit=10_000))
     reader.close()
     assert journalled == seen.bodies
-    assert Counter(stored.event.state for stored in sockets) == {"websocket_connected": 6, "websocket_disconnected": 6}
+    assert not sockets, "no sink has a format with these"

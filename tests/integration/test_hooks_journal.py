@@ -1,4 +1,4 @@
-"""Hub, journal and webhook sinks together: real files, real sockets."""
+"""HookDispatcher, journal and webhook sinks together: real files, real sockets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from smproxy.hooks.delivery import Limits
-from smproxy.hooks.dispatcher import Hub
+from smproxy.hooks.dispatcher import HookDispatcher
 from smproxy.hooks.event import EncodedEvent
 from smproxy.hooks.journal import Journal, JournalError, JournalReader, Query
 from smproxy.hooks.sinks.webhook import WebhookSink
@@ -26,16 +26,20 @@ from tests.hooks_support import QUICK, hook_event, receiver, statuses
 
 
 @asynccontextmanager
-async def running(path: Path | None, *urls: str, flush: float = 0.0, **options: object) -> AsyncIterator[Hub]:
-    """Run a hub with a journal and webhook sinks."""
+async def running(
+    path: Path | None, *urls: str, flush: float = 0.0, **options: object
+) -> AsyncIterator[HookDispatcher]:
+    """Run a dispatcher with a journal and webhook sinks."""
     journal = await Journal.start(path, clock=Clock())
     try:
         sinks = [WebhookSink(URL(url)) for url in urls]
-        hub = await Hub.start(sinks, clock=Clock(), rng=random.Random(1), profile=QUICK, journal=journal, **options)  # type: ignore[arg-type]
+        dispatcher = await HookDispatcher.start(
+            sinks, clock=Clock(), rng=random.Random(1), profile=QUICK, journal=journal, **options
+        )  # type: ignore[arg-type]
         try:
-            yield hub
+            yield dispatcher
         finally:
-            await hub.stop(flush)
+            await dispatcher.stop(flush)
     finally:
         await journal.stop()
 
@@ -68,12 +72,12 @@ async def test_nobody_is_told_before_it_is_written(tmp_path: Path) -> None:
         return web.Response(status=204)
 
     tap = Reading(path)
-    async with receiver(answer) as got, running(path, got.url, taps=[tap]) as hub:
+    async with receiver(answer) as got, running(path, got.url, listeners=[tap]) as dispatcher:
         for session in range(1, 51):
-            hub.publish(hook_event(session, 1))
-        await eventually(lambda: hub.status()[0].delivered == 50)
+            dispatcher.publish(hook_event(session, 1))
+        await eventually(lambda: dispatcher.status()[0].delivered == 50)
         assert tap.found == at_receiver == [True] * 50
-        status = hub.status()[0]
+        status = dispatcher.status()[0]
         assert status.outcomes == {"delivered": 50, "retry": 0, "dead": 0, "disabled": 0}
         assert (status.latency_count, status.oldest, status.retrying, status.backlog) == (50, None, 0, 0)
 
@@ -84,20 +88,20 @@ async def test_what_was_not_delivered_goes_first_after_a_restart(
     """Events that a stop leaves over are delivered after the next start, before newer ones of their session, attempts added."""
     path = tmp_path / "hooks.db"
     async with receiver(statuses(204, 503)) as got:
-        async with running(path, got.url) as hub:
+        async with running(path, got.url) as dispatcher:
             for seq in range(1, 6):
-                hub.publish(hook_event(1, seq))
-            await eventually(lambda: hub.status()[0].attempts >= 4)
+                dispatcher.publish(hook_event(1, seq))
+            await eventually(lambda: dispatcher.status()[0].attempts >= 4)
         assert "the next start goes on with them" in caplog.text
         port = URL(got.url).port or 0
-    async with receiver(port=port) as got, running(path, got.url) as hub:
-        assert hub.journal is not None
+    async with receiver(port=port) as got, running(path, got.url) as dispatcher:
+        assert dispatcher.journal is not None
         for seq in range(6, 9):
-            hub.publish(hook_event(1, seq))
-        await eventually(lambda: hub.status()[0].delivered == 7)
+            dispatcher.publish(hook_event(1, seq))
+        await eventually(lambda: dispatcher.status()[0].delivered == 7)
         expected = [hook_event(1, seq).uuid for seq in range(2, 9)]
         assert [request.headers["webhook-id"] for request in got.requests] == expected
-        found = await hub.journal.get(expected[0])
+        found = await dispatcher.journal.get(expected[0])
         assert found is not None
         (record,) = found[1]
         assert record.state == "delivered"
@@ -110,23 +114,23 @@ async def test_dead_letters_can_be_sent_again(tmp_path: Path) -> None:
     async with (
         receiver(statuses(400, 400, 400, 204)) as bad,
         receiver() as good,
-        running(tmp_path / "hooks.db", bad.url, good.url) as hub,
+        running(tmp_path / "hooks.db", bad.url, good.url) as dispatcher,
     ):
-        assert hub.journal is not None
+        assert dispatcher.journal is not None
         for session in range(1, 4):
-            hub.publish(hook_event(session, 1))
-        await eventually(lambda: hub.status()[0].dead == 3 and hub.status()[1].delivered == 3)
-        assert len(await hub.journal.find(Query(dead=True))) == 3
-        assert await hub.resend(hook_event(1, 1).uuid, bad.url) == 1
-        await eventually(lambda: hub.status()[0].delivered == 1)
-        assert await hub.resend_dead() == 2
-        await eventually(lambda: hub.status()[0].delivered == 3)
-        assert await hub.resend_dead() == 0
-        assert await hub.resend(hook_event(2, 1).uuid) == 2
-        await eventually(lambda: hub.status()[0].delivered == 4 and hub.status()[1].delivered == 4)
-        assert await hub.resend("unknown") == 0
-        assert await hub.journal.find(Query(dead=True)) == []
-        found = await hub.journal.get(hook_event(2, 1).uuid)
+            dispatcher.publish(hook_event(session, 1))
+        await eventually(lambda: dispatcher.status()[0].dead == 3 and dispatcher.status()[1].delivered == 3)
+        assert len(await dispatcher.journal.find(Query(dead=True))) == 3
+        assert await dispatcher.resend(hook_event(1, 1).uuid, bad.url) == 1
+        await eventually(lambda: dispatcher.status()[0].delivered == 1)
+        assert await dispatcher.resend_dead() == 2
+        await eventually(lambda: dispatcher.status()[0].delivered == 3)
+        assert await dispatcher.resend_dead() == 0
+        assert await dispatcher.resend(hook_event(2, 1).uuid) == 2
+        await eventually(lambda: dispatcher.status()[0].delivered == 4 and dispatcher.status()[1].delivered == 4)
+        assert await dispatcher.resend("unknown") == 0
+        assert await dispatcher.journal.find(Query(dead=True)) == []
+        found = await dispatcher.journal.get(hook_event(2, 1).uuid)
         assert found is not None
         assert [attempt.outcome for attempt in found[1][0].attempts] == ["dead", "delivered", "delivered"]
         assert len({body for body in bad.bodies if body == bad.bodies[1]}) == 1
@@ -136,20 +140,20 @@ async def test_dead_letters_can_be_sent_again(tmp_path: Path) -> None:
 async def test_the_file_is_its_owners(tmp_path: Path) -> None:
     """Nobody but the owner can read the journal, its write-ahead log included: hooks tell of people."""
     path = tmp_path / "hooks.db"
-    async with running(path) as hub:
-        hub.publish(hook_event())
-        assert hub.journal is not None
-        await hub.journal.flush()
+    async with running(path) as dispatcher:
+        dispatcher.publish(hook_event())
+        assert dispatcher.journal is not None
+        await dispatcher.journal.flush()
         modes = {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
     assert modes == {0o600}
 
 
 async def test_without_a_journal_nothing_can_be_sent_again() -> None:
     """That is an error in words."""
-    hub = await Hub.start([], clock=Clock(), rng=random.Random(1))
+    dispatcher = await HookDispatcher.start([], clock=Clock(), rng=random.Random(1))
     with pytest.raises(JournalError, match="there is no journal"):
-        await hub.resend_dead()
-    await hub.stop()
+        await dispatcher.resend_dead()
+    await dispatcher.stop()
 
 
 async def test_two_sinks_of_the_same_name_are_refused() -> None:
@@ -171,19 +175,19 @@ async def test_a_dead_receiver_delays_no_other(tmp_path: Path) -> None:
     async with (
         receiver(hang) as hanging,
         receiver() as good,
-        running(tmp_path / "hooks.db", hanging.url, good.url, limits=Limits(queue=50)) as hub,
+        running(tmp_path / "hooks.db", hanging.url, good.url, limits=Limits(queue=50)) as dispatcher,
     ):
         for session in range(100):
-            hub.publish(hook_event(1000 + session, 1))
-        await eventually(lambda: len(hanging.requests) == 32 and hub.status()[1].delivered == 100)
+            dispatcher.publish(hook_event(1000 + session, 1))
+        await eventually(lambda: len(hanging.requests) == 32 and dispatcher.status()[1].delivered == 100)
         for session in range(1, 201):
-            hub.publish(hook_event(session, 1))
-            await eventually(lambda session=session: hub.status()[1].delivered == 100 + session)  # type: ignore[misc]
-        first, second = hub.status()
+            dispatcher.publish(hook_event(session, 1))
+            await eventually(lambda session=session: dispatcher.status()[1].delivered == 100 + session)  # type: ignore[misc]
+        first, second = dispatcher.status()
         assert (first.attempts, first.delivered, first.backlog, first.dropped) == (0, 0, 300, 0)
         assert (second.delivered, second.attempts) == (300, 300)
         release.set()
-        await eventually(lambda: hub.status()[0].delivered == 300, timeout=20)
+        await eventually(lambda: dispatcher.status()[0].delivered == 300, timeout=20)
 
 
 async def test_hooks_go_on_while_the_journal_cannot_be_written(
@@ -191,18 +195,18 @@ async def test_hooks_go_on_while_the_journal_cannot_be_written(
 ) -> None:
     """Locked out of its file, the journal says so once; receivers get everything meanwhile, and later it is all on record."""
     path = tmp_path / "hooks.db"
-    async with receiver() as got, running(path, got.url) as hub:
-        assert hub.journal is not None
+    async with receiver() as got, running(path, got.url) as dispatcher:
+        assert dispatcher.journal is not None
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         for seq in range(1, 101):
-            hub.publish(hook_event(1, seq))
-        await eventually(lambda: hub.status()[0].delivered == 100, timeout=15)
-        assert not hub.journal.healthy
+            dispatcher.publish(hook_event(1, seq))
+        await eventually(lambda: dispatcher.status()[0].delivered == 100, timeout=15)
+        assert not dispatcher.journal.healthy
         assert len([record for record in caplog.records if record.levelno >= logging.ERROR]) == 1
         other.close()
-        await eventually(lambda: hub.journal is not None and hub.journal.healthy)
-        found = await hub.journal.find(Query())
+        await eventually(lambda: dispatcher.journal is not None and dispatcher.journal.healthy)
+        found = await dispatcher.journal.find(Query())
         assert [stored.event.seq for stored in found] == list(range(1, 101))
-        assert await hub.journal.count_pending(got.url) == 0
+        assert await dispatcher.journal.count_pending(got.url) == 0
         assert len(got.requests) == 100

@@ -20,7 +20,7 @@ from nats.aio.client import Client
 from nats.js.api import StreamConfig
 from smproxy.certificates import self_signed
 from smproxy.hooks.delivery import Limits
-from smproxy.hooks.dispatcher import Hub
+from smproxy.hooks.dispatcher import HookDispatcher
 from smproxy.hooks.event import EncodedEvent, encode
 from smproxy.hooks.sink import DELIVERED, SKIPPED, Dead, Outcome, Retry, Sink
 from smproxy.hooks.sinks.uris import parse_hook_uri
@@ -356,7 +356,7 @@ async def test_restarts_under_load_lose_and_reorder_nothing(tmp_path: Path) -> N
     """While the server is killed and started again and again, every event arrives once and in its session's order."""
     sessions, events, restarts = 40, 150, 4
     async with nats_server(tmp_path) as server:
-        hub = await Hub.start(
+        dispatcher = await HookDispatcher.start(
             [parse_hook_uri(server.url, timeout=scaled(5.0))],
             clock=Clock(), rng=random.Random(1), profile=QUICK, limits=Limits(queue=sessions * events),
         )  # fmt: skip
@@ -365,18 +365,18 @@ async def test_restarts_under_load_lose_and_reorder_nothing(tmp_path: Path) -> N
                 share = range(restart * events // restarts, (restart + 1) * events // restarts)
                 for seq in share:
                     for session in range(1, sessions + 1):
-                        hub.publish(hook_event(session, seq + 1, f"scope-{session % 3}"))
+                        dispatcher.publish(hook_event(session, seq + 1, f"scope-{session % 3}"))
                 # In the middle of the load, wherever that is.
-                before = hub.status()[0].delivered
-                await eventually(partial(_beyond, hub, before + 100), timeout=20.0)
+                before = dispatcher.status()[0].delivered
+                await eventually(partial(_beyond, dispatcher, before + 100), timeout=20.0)
                 await server.kill()
                 await server.start()
-            await eventually(lambda: hub.status()[0].backlog == 0, timeout=60.0)
-            status = hub.status()[0]
+            await eventually(lambda: dispatcher.status()[0].backlog == 0, timeout=60.0)
+            status = dispatcher.status()[0]
             assert (status.delivered, status.dead, status.dropped) == (sessions * events, 0, 0)
             assert status.attempts > status.delivered, "no restart was noticed"
         finally:
-            await hub.stop(0.0)
+            await dispatcher.stop(0.0)
         arrived: dict[int, list[int]] = defaultdict(list)
         for subject, _, body in await server.messages("hooks"):
             message = json.loads(body)
@@ -385,8 +385,8 @@ async def test_restarts_under_load_lose_and_reorder_nothing(tmp_path: Path) -> N
         assert dict(arrived) == {session: list(range(1, events + 1)) for session in range(1, sessions + 1)}
 
 
-def _beyond(hub: Hub, delivered: int) -> bool:
-    return hub.status()[0].delivered > delivered
+def _beyond(dispatcher: HookDispatcher, delivered: int) -> bool:
+    return dispatcher.status()[0].delivered > delivered
 
 
 async def _delivered(sink: Sink, event: EncodedEvent) -> None:

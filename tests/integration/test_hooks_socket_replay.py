@@ -37,7 +37,7 @@ async def closed(url: str) -> tuple[int, str]:
 def publish(api: HookApi, *seqs: int, session: int = 7, scope: str = "acme") -> list[str]:
     events = [hook_event(session, seq, scope) for seq in seqs]
     for event in events:
-        api.hub.publish(event)
+        api.dispatcher.publish(event)
     return [event.uuid for event in events]
 
 
@@ -60,7 +60,7 @@ async def test_since_a_uuid(tmp_path: Path, on_disk: bool) -> None:
 async def test_since_a_time_with_filters(tmp_path: Path) -> None:
     """``since`` as Unix milliseconds replays from that time on, and filters hold for the past and for the present."""
     async with hook_api(tmp_path) as api:
-        api.hub.publish(peer := _peer(1))
+        api.dispatcher.publish(peer := _peer(1))
         publish(api, 2)
         publish(api, 1, session=8, scope="other")
         await api.journal.flush()  # listeners are told of what is written while they listen, and this is to be the past
@@ -74,9 +74,9 @@ async def test_since_a_time_with_filters(tmp_path: Path) -> None:
             assert [event["seq"] for event in await receive(everything, 3)] == [1, 2, 1]
             await eventually(lambda: api.broadcast.listeners == 5)
             await api.journal.flush()
-            api.hub.publish(_websocket())
+            api.dispatcher.publish(_websocket())
             publish(api, 2, session=8, scope="other")
-            api.hub.publish(_peer(3))
+            api.dispatcher.publish(_peer(3))
             assert [event["seq"] for event in await receive(everything, 2)] == [2, 3]
             assert [event["connection"]["customerScope"] for event in await receive(scoped, 2)] == ["other"] * 2
             for client in (kind, state):
@@ -109,7 +109,7 @@ async def test_refusals(tmp_path: Path) -> None:
 async def test_a_broken_journal(tmp_path: Path) -> None:
     """When the journal cannot be read, the socket is closed with 1011."""
     async with hook_api(tmp_path) as api:
-        await api.hub.stop(0)
+        await api.dispatcher.stop(0)
         await api.journal.stop()
         assert await closed(f"{api.socket_url}?since=0") == (1011, "the journal cannot be read")
 

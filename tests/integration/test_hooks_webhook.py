@@ -15,7 +15,7 @@ import pytest
 from aiohttp import web
 from smproxy import __version__
 from smproxy.hooks.delivery import Limits
-from smproxy.hooks.dispatcher import Hub
+from smproxy.hooks.dispatcher import HookDispatcher
 from smproxy.hooks.retry import FAST, RetryProfile
 from smproxy.hooks.sink import DELIVERED, Dead, Disabled, Outcome, Retry, Sink
 from smproxy.hooks.sinks.http import MAX_ANSWER
@@ -40,13 +40,13 @@ async def started(sink: Sink) -> AsyncIterator[Sink]:
 @asynccontextmanager
 async def hub_of(
     *urls: str, timeout: float = 5.0, flush: float = 0.0, profile: RetryProfile = QUICK, limits: Limits | None = None
-) -> AsyncIterator[Hub]:
+) -> AsyncIterator[HookDispatcher]:
     sinks = [parse_hook_uri(url, timeout=timeout, clock=CLOCK) for url in urls]
-    hub = await Hub.start(sinks, clock=CLOCK, rng=random.Random(1), profile=profile, limits=limits)
+    dispatcher = await HookDispatcher.start(sinks, clock=CLOCK, rng=random.Random(1), profile=profile, limits=limits)
     try:
-        yield hub
+        yield dispatcher
     finally:
-        await hub.stop(flush)
+        await dispatcher.stop(flush)
 
 
 async def attempt(url: str, timeout: float = 5.0) -> Outcome:
@@ -80,10 +80,10 @@ async def test_credentials_are_sent_and_not_shown(caplog: pytest.LogCaptureFixtu
     async with receiver(always(500)) as made:
         url = made.url.replace("://", "://ann:p%40ss%C3%A9@") + "?token=t0ken"
         with caplog.at_level(logging.DEBUG):
-            async with hub_of(url) as hub:
-                hub.publish(hook_event())
+            async with hub_of(url) as dispatcher:
+                dispatcher.publish(hook_event())
                 await eventually(lambda: len(made.requests) > 1)
-                status = hub.status()[0]
+                status = dispatcher.status()[0]
         assert (
             base64.b64decode(made.requests[0].headers["Authorization"].removeprefix("Basic ")).decode() == "ann:p@ssé"
         )
@@ -253,27 +253,28 @@ async def test_down_then_up_again() -> None:
     """Events published while nobody listens at the port arrive, in order, when the receiver is back."""
     async with receiver() as gone:
         port = int(gone.url.split(":")[2].split("/")[0])
-    async with hub_of(gone.url) as hub:
+    async with hub_of(gone.url) as dispatcher:
         for seq in range(1, 6):
-            hub.publish(hook_event(1, seq))
-        await eventually(lambda: hub.status()[0].attempts >= 3)
+            dispatcher.publish(hook_event(1, seq))
+        await eventually(lambda: dispatcher.status()[0].attempts >= 3)
         assert (
-            "refused" in (hub.status()[0].last_error or "") or "connect" in (hub.status()[0].last_error or "").lower()
+            "refused" in (dispatcher.status()[0].last_error or "")
+            or "connect" in (dispatcher.status()[0].last_error or "").lower()
         )
         async with receiver(port=port) as back:
             await eventually(lambda: len(back.requests) == 5)
             assert back.bodies == [encoded(1, seq).body for seq in range(1, 6)]
-            await eventually(lambda: hub.status()[0].backlog == 0)
+            await eventually(lambda: dispatcher.status()[0].backlog == 0)
 
 
 async def test_every_attempt_sends_the_same_bytes_and_identity() -> None:
     """Attempts at one event differ in nothing but their time stamp header."""
-    async with receiver(statuses(500, 429, 503, 204)) as made, hub_of(made.url) as hub:
-        hub.publish(hook_event(1, 1))
-        await eventually(lambda: hub.status()[0].delivered == 1)
+    async with receiver(statuses(500, 429, 503, 204)) as made, hub_of(made.url) as dispatcher:
+        dispatcher.publish(hook_event(1, 1))
+        await eventually(lambda: dispatcher.status()[0].delivered == 1)
         assert made.bodies == [encoded(1, 1).body] * 4
         assert {request.headers["webhook-id"] for request in made.requests} == {encoded(1, 1).uuid}
-        assert hub.status()[0].last_error == "HTTP 503"
+        assert dispatcher.status()[0].last_error == "HTTP 503"
 
 
 async def test_retry_after_is_honoured() -> None:
@@ -284,8 +285,8 @@ async def test_retry_after_is_honoured() -> None:
         times.append(asyncio.get_running_loop().time())
         return web.Response(status=429, headers={"Retry-After": "1"}) if count == 1 else web.Response(status=204)
 
-    async with receiver(answer) as made, hub_of(made.url, profile=FAST) as hub:
-        hub.publish(hook_event(1, 1))
+    async with receiver(answer) as made, hub_of(made.url, profile=FAST) as dispatcher:
+        dispatcher.publish(hook_event(1, 1))
         await eventually(lambda: len(times) == 2)
         assert times[1] - times[0] >= 0.99
 
@@ -307,12 +308,12 @@ async def test_sessions_in_order_and_side_by_side() -> None:
         taken.append(await request.read())
         return web.Response(status=204)
 
-    async with receiver(answer) as made, hub_of(made.url) as hub:
+    async with receiver(answer) as made, hub_of(made.url) as dispatcher:
         for seq in range(1, 11):
             for session in range(1, 41):
-                hub.publish(hook_event(session, seq))
-        await eventually(lambda: hub.status()[0].delivered == 400, timeout=20)
-        assert hub.status()[0].dead == 0
+                dispatcher.publish(hook_event(session, seq))
+        await eventually(lambda: dispatcher.status()[0].delivered == 400, timeout=20)
+        assert dispatcher.status()[0].dead == 0
     for session in range(1, 41):
         mine = [body for body in taken if f'"session":{session},'.encode() in body]
         assert mine == [encoded(session, seq).body for seq in range(1, 11)]
@@ -321,15 +322,15 @@ async def test_sessions_in_order_and_side_by_side() -> None:
 
 async def test_gone_disables_only_that_sink() -> None:
     """After 410 a receiver gets nothing more, and the other one everything."""
-    async with receiver(always(410)) as gone, receiver() as fine, hub_of(gone.url, fine.url) as hub:
-        hub.publish(hook_event(1, 1))
-        await eventually(lambda: hub.status()[0].disabled)
+    async with receiver(always(410)) as gone, receiver() as fine, hub_of(gone.url, fine.url) as dispatcher:
+        dispatcher.publish(hook_event(1, 1))
+        await eventually(lambda: dispatcher.status()[0].disabled)
         for seq in range(2, 11):
-            hub.publish(hook_event(1, seq))
-        await eventually(lambda: hub.status()[1].delivered == 10)
+            dispatcher.publish(hook_event(1, seq))
+        await eventually(lambda: dispatcher.status()[1].delivered == 10)
         assert len(gone.requests) == 1
-        assert (hub.status()[0].dead, hub.status()[0].dropped) == (1, 9)
-        assert [letter.why for letter in hub.dead_letters()] == ["HTTP 410 Gone"]
+        assert (dispatcher.status()[0].dead, dispatcher.status()[0].dropped) == (1, 9)
+        assert [letter.why for letter in dispatcher.dead_letters()] == ["HTTP 410 Gone"]
 
 
 async def test_a_hung_receiver_delays_only_itself() -> None:
@@ -344,14 +345,18 @@ async def test_a_hung_receiver_delays_only_itself() -> None:
         asyncio.timeout(scaled(20)),
         receiver(hang) as stuck,
         receiver() as fine,
-        hub_of(stuck.url, fine.url, timeout=60, limits=limits) as hub,
+        hub_of(stuck.url, fine.url, timeout=60, limits=limits) as dispatcher,
     ):
         for seq in range(1, 101):
-            hub.publish(hook_event(seq % 5, seq))
-            await eventually(lambda seq=seq: hub.status()[1].delivered == seq)  # type: ignore[misc]
+            dispatcher.publish(hook_event(seq % 5, seq))
+            await eventually(lambda seq=seq: dispatcher.status()[1].delivered == seq)  # type: ignore[misc]
         assert fine.bodies == [encoded(seq % 5, seq).body for seq in range(1, 101)]
         assert len(stuck.requests) == 4
-        assert (hub.status()[0].delivered, hub.status()[0].backlog, hub.status()[0].dropped) == (0, 50, 50)
+        assert (dispatcher.status()[0].delivered, dispatcher.status()[0].backlog, dispatcher.status()[0].dropped) == (
+            0,
+            50,
+            50,
+        )
 
 
 async def test_a_slow_receiver_gets_everything_in_order() -> None:
@@ -361,41 +366,41 @@ async def test_a_slow_receiver_gets_everything_in_order() -> None:
         await asyncio.wait((asyncio.get_running_loop().create_future(),), timeout=0.01)
         return web.Response()
 
-    async with receiver(slow) as made, hub_of(made.url) as hub:
+    async with receiver(slow) as made, hub_of(made.url) as dispatcher:
         for seq in range(1, 31):
-            hub.publish(hook_event(1, seq))
-        await eventually(lambda: hub.status()[0].delivered == 30)
+            dispatcher.publish(hook_event(1, seq))
+        await eventually(lambda: dispatcher.status()[0].delivered == 30)
         assert made.bodies == [encoded(1, seq).body for seq in range(1, 31)]
 
 
 async def test_stop_delivers_what_is_queued() -> None:
     """Events published right before the stop are delivered by it."""
     async with receiver() as made:
-        async with hub_of(made.url, flush=10.0) as hub:
+        async with hub_of(made.url, flush=10.0) as dispatcher:
             for seq in range(1, 201):
-                hub.publish(hook_event(seq % 7, seq))
+                dispatcher.publish(hook_event(seq % 7, seq))
         assert len(made.requests) == 200
-        assert hub.status()[0].delivered == 200
+        assert dispatcher.status()[0].delivered == 200
 
 
 async def test_stop_gives_up_loudly(caplog: pytest.LogCaptureFixture) -> None:
     """What cannot be delivered within the flush time is given up with one line that says how much for whom."""
     async with receiver(always(503)) as made:
-        async with hub_of(made.url, flush=0.2) as hub:
+        async with hub_of(made.url, flush=0.2) as dispatcher:
             for session in range(12):
-                hub.publish(hook_event(session, 1))
+                dispatcher.publish(hook_event(session, 1))
             caplog.clear()
         lines = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
         assert lines == [f"hook events given up at stop after 0.2 s: 12 for {made.url}"]
 
 
 async def test_nothing_is_left_of_a_hub() -> None:
-    """After stop no task of the hub remains, whatever was going on."""
+    """After stop no task of the dispatcher remains, whatever was going on."""
     async with receiver(statuses(500, 200, 503)) as made:
         before = asyncio.all_tasks()
-        async with hub_of(made.url, "http://127.0.0.1:9/nobody") as hub:
+        async with hub_of(made.url, "http://127.0.0.1:9/nobody") as dispatcher:
             for session in range(100):
-                hub.publish(hook_event(session, 1))
+                dispatcher.publish(hook_event(session, 1))
             await eventually(lambda: len(made.requests) > 20)
         made_since = {task for task in asyncio.all_tasks() - before if "RequestHandler" not in repr(task)}
         assert not made_since

@@ -102,8 +102,8 @@ async def journal_events(simulator: Simulator) -> list:
     """Return what the simulator's journal lists."""
     from smproxy.hooks.journal import Query
 
-    assert simulator.hub.journal is not None
-    return await simulator.hub.journal.find(Query())
+    assert simulator.dispatcher.journal is not None
+    return await simulator.dispatcher.journal.find(Query())
 
 
 async def test_one_journal_one_instance(start_simulator: StartSimulator, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from smproxy.cli import make_parser
 from smproxy.commands.hooks import add_arguments as add_hooks
 from smproxy.commands.listen import add_arguments as add_listen
 from smproxy.hooks.broadcast import HookBroadcast
-from smproxy.hooks.dispatcher import Hub
+from smproxy.hooks.dispatcher import HookDispatcher
 from smproxy.hooks.journal import Journal
 from smproxy.hooks.sinks.uris import parse_hook_uri
 from smproxy.hooks.trigger import Trigger
@@ -72,15 +72,21 @@ async def test_api_and_metrics() -> None:
     """The tables of calls, filters and metrics hold what there is, and nothing else."""
     clock, rng = Clock(), random.Random()
     journal = await Journal.start(None, clock=clock)
-    hub = await Hub.start([parse_hook_uri("http://127.0.0.1:9/")], clock=clock, rng=rng, journal=journal)
-    trigger = Trigger(hub, events=None, rng=rng)  # type: ignore[arg-type]
-    routes = {f"{route.method} {route.path.replace('{uuid}', 'UUID')}" for route in HookRoutes(hub, trigger).routes()}
+    dispatcher = await HookDispatcher.start(
+        [parse_hook_uri("http://127.0.0.1:9/")], clock=clock, rng=rng, journal=journal
+    )
+    trigger = Trigger(dispatcher, rng=rng)
+    routes = {
+        f"{route.method} {route.path.replace('{uuid}', 'UUID')}" for route in HookRoutes(dispatcher, trigger).routes()
+    }
     told = section("The API")
     assert set(re.findall(r"^\| `((?:GET|POST) .*?)` \|", told, re.MULTILINE)) == routes
     for name in (*FILTERS, "deliveries"):
         assert f"`{name}`" in told, name
     assert f"default {DEFAULT_LIMIT}, at most {MAX_LIMIT}" in told
-    metrics = MetricsRoutes(hub, Sessions(lambda *_: None, clock=clock, rng=rng), HookBroadcast(), Places("listeners"))
+    metrics = MetricsRoutes(
+        dispatcher, Sessions(lambda *_: None, clock=clock, rng=rng), HookBroadcast(), Places("listeners")
+    )
     registry = metrics._registry
     assert isinstance(registry, CollectorRegistry)
     families = text_string_to_metric_families(generate_latest(registry).decode())
@@ -96,5 +102,5 @@ async def test_api_and_metrics() -> None:
             first = first or name
             documented.add(re.sub(r"_(total|sum|count)$", "", full))
     assert documented == named
-    await hub.stop(0)
+    await dispatcher.stop(0)
     await journal.stop()

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from smproxy.hooks.delivery import Delivery, Limits
 from smproxy.hooks.event import Context, EncodedEvent, Stored
-from smproxy.hooks.ordered_queue import Lane, Lanes
+from smproxy.hooks.ordered_queue import OrderedQueue, OrderingGroup
 from smproxy.hooks.retry import STANDARD, RetryProfile
 from smproxy.hooks.sink import DELIVERED, Dead, Disabled, Outcome, Retry
 from smproxy.signaling.clock import Clock
@@ -45,6 +45,8 @@ class FakeSink:
         self.log: list[tuple[float, int, int, int]] = []
         self.bodies: dict[str, set[int]] = {}
         self.stopped = 0
+
+    takes_internal = False
 
     async def start(self) -> None:
         pass
@@ -143,9 +145,9 @@ def test_model(
         delivery = await begin(sink, limits=Limits(in_flight=in_flight), seed=seed)
         order = random.Random(seed)
         waiting = {
-            session: [encoded(session, seq + 1) for seq in range(len(lane))] for session, lane in enumerate(scripts)
+            session: [encoded(session, seq + 1) for seq in range(len(group))] for session, group in enumerate(scripts)
         }
-        events = [event for lane in waiting.values() for event in lane]
+        events = [event for group in waiting.values() for event in group]
         pause = iter(pauses)
         while waiting:
             session = order.choice(list(waiting))
@@ -399,30 +401,30 @@ def test_dead_letters_are_bounded() -> None:
 
 
 def test_subscribers_of_one_stream_do_not_wait_for_each_other() -> None:
-    """Sessions of one publisher's stream, or of one subscriber of it, share a lane; other subscribers have their own."""
-    lanes = Lanes(limit=10)
+    """Sessions of one publisher's stream, or of one subscriber of it, share a group; other subscribers have their own."""
+    queue = OrderedQueue(limit=10)
 
     def push(id: int, session: int, watcher: str | None) -> None:
         one = stored(session, number=id)
         context = Context(stream="live/cam", watcher=watcher)
-        assert lanes.push(Stored(id, msgspec.structs.replace(one.event, context=context)))
+        assert queue.push(Stored(id, msgspec.structs.replace(one.event, context=context)))
 
     for id, (session, watcher) in enumerate([(1, None), (2, "ann"), (3, "bob"), (4, None), (5, "ann")], 1):
         push(id, session, watcher)
-    assert [[each.event.session for each in lane.events] for lane in lanes] == [[1, 4], [2, 5], [3]]
+    assert [[each.event.session for each in group.events] for group in queue] == [[1, 4], [2, 5], [3]]
 
 
 def test_a_lane_that_is_empty_is_gone() -> None:
     """A session that has nothing queued takes no memory."""
-    lanes = Lanes(limit=10)
-    assert lanes.push(stored(1, 1))
-    lane = lanes.take()
-    assert lane is not None
-    assert lanes.lanes == 1
-    lanes.settle(lane)
-    assert (len(lanes), lanes.lanes, lanes.ready, lanes.busy, lanes.next_due()) == (0, 0, 0, 0, None)
+    queue = OrderedQueue(limit=10)
+    assert queue.push(stored(1, 1))
+    group = queue.take()
+    assert group is not None
+    assert queue.groups == 1
+    queue.settle(group)
+    assert (len(queue), queue.groups, queue.ready, queue.busy, queue.next_due()) == (0, 0, 0, 0, None)
     identity = id(
-        lane
-    )  # a lane has no place for a weak reference, and other tests may have left lanes to the collector
-    del lane
-    assert not [thing for thing in gc.get_objects() if isinstance(thing, Lane) and id(thing) == identity]
+        group
+    )  # a group has no place for a weak reference, and other tests may have left queue to the collector
+    del group
+    assert not [thing for thing in gc.get_objects() if isinstance(thing, OrderingGroup) and id(thing) == identity]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
+import re
 import resource
 import sqlite3
 from collections.abc import AsyncIterator, Callable
@@ -552,3 +554,35 @@ async def test_a_stopped_journal_takes_nothing_and_does_not_raise(path: Path | N
     with pytest.raises(JournalError, match="the journal is closed"):
         await journal.find(Query())
     await asyncio.gather(journal.stop(), journal.stop())
+
+
+async def test_a_journal_of_version_1_is_upgraded(tmp_path: Path) -> None:
+    """A journal of the version before is taken over: its events have the app and role of their JSON."""
+    path = tmp_path / "hooks.db"
+    async with journal_at(path) as journal:
+        known = journal.append(event(1, 1))
+    with contextlib.closing(sqlite3.connect(path)) as file:
+        file.executescript(
+            "ALTER TABLE events DROP COLUMN app; ALTER TABLE events DROP COLUMN role; PRAGMA user_version = 1"
+        )
+    with pytest.raises(JournalError, match=rf"^the journal {re.escape(str(path))} was written by an older version"):
+        JournalReader.open(path)
+    async with journal_at(path) as journal:
+        assert await journal.find(Query()) == [known]
+    assert (known.event.app, known.event.role) == ("live", "publisher")
+
+
+@pytest.mark.parametrize("change", ["body = 'text'", "session = 'x'", "context = x'ff'", "uuid = x'00'", "seq = x'00'"])
+async def test_a_row_that_cannot_be_read_is_told_with_its_file(tmp_path: Path, change: str) -> None:
+    """Whatever a damaged row holds, who asks for it is told which file it is in, in one line (A12)."""
+    path = tmp_path / "hooks.db"
+    async with journal_at(path) as journal:
+        journal.append(event(1, 1))
+    with contextlib.closing(sqlite3.connect(path)) as file:
+        file.executescript(f"PRAGMA writable_schema = 1; UPDATE events SET {change}")
+    expected = rf"^the journal {re.escape(str(path))} is damaged \(event 1 cannot be read\): move it away [^\n]*$"
+    async with journal_at(path) as journal:
+        with pytest.raises(JournalError, match=expected):
+            await journal.find(Query())
+    with pytest.raises(JournalError, match=expected):
+        JournalReader.open(path).find(Query())

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from smproxy.hooks.dispatcher import Hub
+from smproxy.hooks.dispatcher import HookDispatcher
 from smproxy.hooks.event import Context, EncodedEvent, EventFactory
 from smproxy.hooks.journal import Journal, Query
 from smproxy.hooks.journal.recovery import end_unfinished
@@ -27,7 +27,7 @@ from smproxy.signaling.payloads import (
 )
 from smproxy.signaling.session import SessionLife
 
-from tests.hooks_support import connection
+from tests.hooks_support import Collector, connection
 
 STEPS: dict[str, Callable[[SessionLife], list[Payload]]] = {
     "up": lambda life: life.transport_up(),
@@ -69,8 +69,7 @@ def test_model(lives: list[list[str]], cut: int) -> None:
     async def main() -> None:
         clock = Clock()
         journal = await Journal.start(None, clock=clock)
-        hub = await Hub.start([], clock=clock, rng=random.Random(1), journal=journal)
-        events = EventFactory(node=1, clock=clock, rng=random.Random(2))
+        dispatcher = await HookDispatcher.start([], clock=clock, rng=random.Random(1), journal=journal)
         told: list[list[Payload]] = []
         expected: dict[int, list[Payload]] = {}
         for number, steps in enumerate(lives, 1):
@@ -82,12 +81,12 @@ def test_model(lives: list[list[str]], cut: int) -> None:
                 expected[number] = [timeless(payload) for payload in life.end(Reason.NODE_SHUTDOWN)]
         for payloads in told:
             for seq, payload in enumerate(payloads, 1):
-                hub.publish(events.make(payload, seq, connection()), Context(stream="live/cam"))
+                dispatcher.emit(payload, seq, connection(), Context(stream="live/cam"))
         finished = [
             p for (*_, p) in told if isinstance(p, SessionPayload) and p.state in ("disconnected", "connect_error")
         ]
-        assert await end_unfinished(journal, events, hub.publish) == len(told) - len(finished)
-        assert await end_unfinished(journal, events, hub.publish) == 0
+        assert await end_unfinished(journal, dispatcher.emit) == len(told) - len(finished)
+        assert await end_unfinished(journal, dispatcher.emit) == 0
         for number, payloads in enumerate(told, 1):
             found = await journal.find(Query(session=number, limit=1000))
             assert [stored.event.seq for stored in found] == list(range(1, len(found) + 1))
@@ -97,7 +96,7 @@ def test_model(lives: list[list[str]], cut: int) -> None:
                 assert [{**one, **{k: None for k in ("duration", "after_ms") if k in one}} for one in added] == ends
             assert found[-1].event.state in ("disconnected", "connect_error")
             assert sum(stored.event.state in ("disconnected", "connect_error") for stored in found) == 1
-        await hub.stop()
+        await dispatcher.stop()
         await journal.stop()
 
     asyncio.run(main())
@@ -109,8 +108,9 @@ async def test_what_other_formats_need_is_told_too() -> None:
     times = iter(range(1_000, 100_000, 1_000))
     clock = Clock(wall=lambda: float(next(times)))
     journal = await Journal.start(None, clock=Clock())
-    hub = await Hub.start([], clock=Clock(), rng=random.Random(1), journal=journal)
     events = EventFactory(node=1, clock=clock, rng=random.Random(2))
+    sink = Collector(takes_internal=True)
+    dispatcher = await HookDispatcher.start([sink], clock=Clock(), rng=random.Random(1), journal=journal, events=events)
     life = SessionLife(5, peer="cam", room="live", remote_ip="::1", clock=Clock())
     payloads = [*life.accept(), *life.transport_up(), *life.stream_start()]
     payloads += [
@@ -122,13 +122,13 @@ async def test_what_other_formats_need_is_told_too() -> None:
     ]
     context = Context(user_agent="Browser", stream="live/cam")
     for seq, payload in enumerate(payloads, 1):
-        hub.publish(events.make(payload, seq, connection()), context)
+        dispatcher.emit(payload, seq, connection(), context)
         if seq == 1:
             socket = WebSocketPayload(session=5, event="websocket_connected")
-            hub.publish(events.make(socket, seq, connection()), context)
+            dispatcher.emit(socket, seq, connection(), context)
     made_up = SessionPayload(session=9, state="connected")
-    hub.publish(events.make(made_up, 1, connection()), Context(synthetic=True))
-    assert await end_unfinished(journal, events, hub.publish) == 1
+    dispatcher.emit(made_up, 1, connection(), Context(synthetic=True))
+    assert await end_unfinished(journal, dispatcher.emit) == 1
     found = await journal.find(Query(session=5, internal=True))
     ends = [stored.event for stored in found][len(payloads) + 1 :]
     assert [(one.state, one.seq, one.internal) for one in ends] == [
@@ -142,5 +142,5 @@ async def test_what_other_formats_need_is_told_too() -> None:
     assert payload_of(ends[1])["remote_track"] == "video_main"
     # connecting at 1,000 s, the socket at 2,000, connected at 3,000, the last event at 8,000.
     assert payload_of(ends[4]) == {**payload_of(ends[4]), "duration": 5_000_000, "reason": 2, "error": None}
-    await hub.stop()
+    await dispatcher.stop()
     await journal.stop()

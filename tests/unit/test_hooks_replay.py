@@ -25,7 +25,7 @@ SMALL = 3 * (OVERHEAD + len(encoded(1_000, 1).body) + 10)
 
 @asynccontextmanager
 async def journalled(broadcast: HookBroadcast, path: Path | None = None) -> AsyncIterator[Journal]:
-    """A journal whose events go to the broadcast when they are written, as the hub does it."""
+    """A journal whose events go to the broadcast when they are written, as the dispatcher does it."""
     journal = await Journal.start(path, clock=Clock())
 
     def tell(batch: Sequence[Stored]) -> None:

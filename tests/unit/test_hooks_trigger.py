@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from smproxy.hooks.dispatcher import Hub
+from smproxy.hooks.dispatcher import HookDispatcher
 from smproxy.hooks.event import EncodedEvent, EventFactory
 from smproxy.hooks.journal import Journal
 from smproxy.hooks.names import NAMES, STATES
@@ -50,9 +50,15 @@ class Told:
         pass
 
 
-def make(hub: Hub) -> Trigger:
-    clock = Clock(wall=lambda: NOW)
-    return Trigger(hub, events=EventFactory(node=3, clock=clock, rng=random.Random(1)), rng=random.Random(2))
+async def start(told: Told, journal: Journal | None) -> HookDispatcher:
+    events = EventFactory(node=3, clock=Clock(wall=lambda: NOW), rng=random.Random(1))
+    return await HookDispatcher.start(
+        [], clock=Clock(), rng=random.Random(3), listeners=[told], journal=journal, events=events
+    )
+
+
+def make(dispatcher: HookDispatcher) -> Trigger:
+    return Trigger(dispatcher, rng=random.Random(2))
 
 
 @pytest.fixture
@@ -63,9 +69,9 @@ async def told() -> Told:
 @pytest.fixture
 async def trigger(told: Told) -> AsyncIterator[Trigger]:
     journal = await Journal.start(None, clock=Clock())
-    hub = await Hub.start([], clock=Clock(), rng=random.Random(3), taps=[told], journal=journal)
-    yield make(hub)
-    await hub.stop()
+    dispatcher = await start(told, journal)
+    yield make(dispatcher)
+    await dispatcher.stop()
     await journal.stop()
 
 
@@ -177,14 +183,14 @@ FIELDS = ["session", "state", "event", "reason", "error", "after_ms", "duration"
 )
 async def test_valid_or_refused(name: str, params: dict[str, Any]) -> None:
     """Whatever is asked for, the answer is a valid event or the documented error."""
-    hub = await Hub.start([], clock=Clock(), rng=random.Random(3))
+    dispatcher = await HookDispatcher.start([], clock=Clock(), rng=random.Random(3))
     try:
-        event = await make(hub).fire(name, params)
+        event = await make(dispatcher).fire(name, params)
     except TriggerError:
         pass
     else:
         check(event)
-    await hub.stop()
+    await dispatcher.stop()
 
 
 async def test_sessions_are_forgotten_within_bounds(trigger: Trigger, monkeypatch: pytest.MonkeyPatch) -> None:

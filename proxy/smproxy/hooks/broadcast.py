@@ -274,7 +274,7 @@ HookListener = BroadcastListener[EncodedEvent]
 
 
 class HookBroadcast(Broadcast[EncodedEvent]):
-    """The hooks for whoever listens: a :class:`smproxy.hooks.sink.Tap` of the dispatcher."""
+    """The hooks for whoever listens: a :class:`smproxy.hooks.sink.EventListener` of the dispatcher."""
 
     def __init__(self, *, limit: int = LIMIT) -> None:
         super().__init__("the hooks", lambda event: len(event.body), limit=limit)

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 
 from smproxy.hooks.event import Stored
 from smproxy.hooks.journal.types import AttemptRecord, Mark, State
-from smproxy.hooks.ordered_queue import Lane, Lanes
-from smproxy.hooks.outbox_reader import Ledger, Refill
+from smproxy.hooks.ordered_queue import OrderedQueue, OrderingGroup
+from smproxy.hooks.outbox_reader import Ledger, OutboxReader
 from smproxy.hooks.retry import FAST, RetryProfile
 from smproxy.hooks.sink import Dead, Delivered, Disabled, Outcome, Retry, Sink, Skipped
-from smproxy.hooks.status import DeadLetter, News, SinkStatus
+from smproxy.hooks.status import Counters, DeadLetter, DeliveryUpdate, SinkStatus
 from smproxy.hooks.throttle import ThrottledLog
 from smproxy.signaling.clock import Clock
 
@@ -55,11 +55,11 @@ class Delivery:
         self._rng = rng
         self._profile = profile
         self._in_flight = limits.in_flight
-        self._lanes = Lanes(limits.queue)
+        self._queue = OrderedQueue(limits.queue)
         self._ledger = ledger
-        self._refill = None
+        self._outbox = None
         if ledger is not None:
-            self._refill = Refill(ledger, sink.name, self._lanes, give=self._take_back, level=self._tell_if_empty)
+            self._outbox = OutboxReader(ledger, sink.name, self._queue, give=self._take_back, level=self._check_empty)
         self._loop = asyncio.get_running_loop()
         self._workers: set[asyncio.Task[None]] = set()
         self._running = 0
@@ -69,15 +69,12 @@ class Delivery:
         self._closed = False
         self._disabled: str | None = None
         self._forgotten = -1
-        self._delivered = self._attempts = self._dropped = self._dead = self._skipped = 0
-        self._outcomes = {"delivered": 0, "retry": 0, "dead": 0, "disabled": 0}
-        self._latency = 0.0
-        self._last_error: str | None = None
+        self._counters = Counters()
         self._refusals = ThrottledLog(logger, self._loop.time)
         self._deaths = ThrottledLog(logger, self._loop.time)
         self._failures = ThrottledLog(logger, self._loop.time)
-        #: Told of each attempt. Must not block.
-        self.on_news: Callable[[News], None] | None = None
+        #: Called after each attempt. Must neither block nor raise.
+        self.on_update: Callable[[DeliveryUpdate], None] = lambda update: None
         #: The latest events that were given up, oldest first.
         self.dead_letters: deque[DeadLetter] = deque(maxlen=limits.dead_letters)
 
@@ -99,8 +96,8 @@ class Delivery:
         delivery = cls(sink, clock=clock, rng=rng, profile=profile, limits=limits, ledger=ledger)
         await sink.start()
         try:
-            if delivery._refill is not None:
-                await delivery._refill.start()
+            if delivery._outbox is not None:
+                await delivery._outbox.start()
         except BaseException:
             await sink.stop()
             raise
@@ -111,8 +108,13 @@ class Delivery:
         """The name of the sink."""
         return self._sink.name
 
-    def offer(self, stored: Stored) -> bool:
-        """Queue an event. ``False``: there is no room, or the sink is no more.
+    @property
+    def takes_internal(self) -> bool:
+        """Whether the sink takes internal events."""
+        return self._sink.takes_internal
+
+    def offer(self, stored: Stored, copies: int = 1) -> bool:
+        """Queue an event, more than once if there are ``copies``. ``False``: there is no room, or the sink takes no more.
 
         Without a journal the event is then lost, counted, and that is logged now and then.
         """
@@ -120,32 +122,57 @@ class Delivery:
             self._bury(stored, f"sink disabled: {self._disabled}", 0)
             return False
         if self._closed or self._disabled is not None:
-            self._dropped += self._ledger is None
+            self._counters.dropped += self._ledger is None
             return False
-        if self._refill is not None and not self._refill.direct(stored):
+        if self._outbox is not None and not self._outbox.direct(stored, copies):
             return False
-        if not self._lanes.push(stored):
-            if self._refill is not None:
-                self._refill.fall_behind(stored)
+        if not self._queue.push(stored):
+            if self._outbox is not None:
+                self._outbox.fall_behind(stored)
                 return False
-            self._dropped += 1
-            event = stored.event
-            self._refusals.warning(
-                "hook sink %s: its queue of %d events is full; event %s of session %d is not sent to it (%d so far)",
-                self._sink.name, len(self._lanes), event.uuid, event.session, self._dropped,
-            )  # fmt: skip
+            self._drop(stored)
             return False
+        for _ in range(copies - 1):
+            self._queue.push(stored)
         self._dispatch()
         return True
 
+    def skip(self, stored: Stored) -> None:
+        """Settle an event that was journalled just now, without an attempt."""
+        if self._outbox is not None:
+            self._outbox.direct(stored, 0)
+        if not self._closed and self._disabled is None:
+            self._counters.skipped += 1
+            self._note(stored, State.SKIPPED, None)
+
+    def redeliver(self, stored: Stored) -> None:
+        """Queue an event once more, also one that was skipped."""
+        if self._closed or self._disabled is not None:
+            return
+        self._note(stored, State.PENDING, None)
+        if self._queue.push(stored):
+            self._dispatch()
+        elif self._outbox is not None:
+            self._outbox.again([stored.id])
+        else:
+            self._drop(stored)
+
+    def _drop(self, stored: Stored) -> None:
+        self._counters.dropped += 1
+        event = stored.event
+        self._refusals.warning(
+            "hook sink %s: its queue of %d events is full; event %s of session %d is not sent to it (%d so far)",
+            self._sink.name, len(self._queue), event.uuid, event.session, self._counters.dropped,
+        )  # fmt: skip
+
     def again(self, ids: list[int]) -> None:
         """Deliver events again that the journal has made pending; a sink that is disabled is enabled by that."""
-        if self._refill is None or self._closed or not ids:
+        if self._outbox is None or self._closed or not ids:
             return
         if self._disabled is not None:
             logger.warning("hook sink %s is enabled again: a resend was asked for", self._sink.name)
             self._disabled = None
-        self._refill.again(ids)
+        self._outbox.again(ids)
 
     def forget(self, upto: int) -> int:
         """Drop what waits here, events up to this id, and dead letters; return how many waited.
@@ -154,39 +181,41 @@ class Delivery:
         """
         self._forgotten = upto
         count = self._backlog()
-        dropped = self._lanes.drain()
-        if self._refill is not None:
-            self._refill.forget(upto)
+        dropped = self._queue.drain()
+        if self._outbox is not None:
+            self._outbox.forget(upto)
         for stored in dropped:
             if stored.id > upto:
-                self._lanes.push(stored)
+                self._queue.push(stored)
         self.dead_letters.clear()
         self._disabled = None
         self._set_timer()
         self._dispatch()
-        if self._refill is not None:
-            self._refill.made_room()
-        self._tell_if_empty()
+        if self._outbox is not None:
+            self._outbox.made_room()
+        self._check_empty()
         return count
 
     def status(self) -> SinkStatus:
-        """Return the counters as they are now."""
-        oldest = min((lane.events[0].event.ts for lane in self._lanes), default=None)
+        """Return the state and the counters as they are now."""
+        counters, backlog = self._counters, self._backlog()
+        oldest = min((group.events[0].event.ts for group in self._queue), default=None)
         return SinkStatus(
             name=self._sink.name,
-            backlog=self._backlog(),
-            delivered=self._delivered,
-            attempts=self._attempts,
-            dropped=self._dropped,
-            dead=self._dead,
+            state=counters.state(disabled=self._disabled is not None, retrying=self._queue.waiting, backlog=backlog),
+            backlog=backlog,
+            delivered=counters.delivered,
+            attempts=counters.attempts,
+            dropped=counters.dropped,
+            dead=counters.dead,
             disabled=self._disabled is not None,
-            last_error=self._last_error,
-            skipped=self._skipped,
-            retrying=self._lanes.waiting,
+            last_error=counters.last_error,
+            skipped=counters.skipped,
+            retrying=self._queue.waiting,
             oldest=None if oldest is None else max(0.0, self._clock.wall() - oldest / 1000),
-            outcomes=dict(self._outcomes),
-            latency_sum=self._latency,
-            latency_count=self._delivered,
+            outcomes=dict(counters.outcomes),
+            latency_sum=counters.latency,
+            latency_count=counters.delivered,
         )
 
     async def stop(self, flush: float) -> int:
@@ -201,8 +230,8 @@ class Delivery:
             for worker in workers:
                 worker.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
-            if self._refill is not None:
-                await self._refill.stop()
+            if self._outbox is not None:
+                await self._outbox.stop()
             if self._timer is not None:
                 self._timer.cancel()
             await self._sink.stop()
@@ -220,7 +249,7 @@ class Delivery:
         return self._emptied
 
     def _backlog(self) -> int:
-        return len(self._lanes) + (0 if self._refill is None else self._refill.left)
+        return len(self._queue) + (0 if self._outbox is None else self._outbox.left)
 
     def _take_back(self, stored: Stored) -> bool:
         """An event comes from the journal; ``False`` when there is no room for it after all."""
@@ -229,15 +258,15 @@ class Delivery:
         if self._disabled is not None:
             self._bury(stored, f"sink disabled: {self._disabled}", 0)
             return True
-        if not self._lanes.push(stored):
+        if not self._queue.push(stored):
             return False
         self._dispatch()
         return True
 
     def _dispatch(self) -> None:
-        """Start workers for the lanes that are ready, as far as there may be more."""
-        # A worker that is about to take a lane counts as running and not yet as busy.
-        for _ in range(min(self._in_flight, self._lanes.busy + self._lanes.ready) - self._running):
+        """Start workers for the queue that are ready, as far as there may be more."""
+        # A worker that is about to take a group counts as running and not yet as busy.
+        for _ in range(min(self._in_flight, self._queue.busy + self._queue.ready) - self._running):
             self._running += 1
             worker = self._loop.create_task(self._work())
             self._workers.add(worker)
@@ -251,92 +280,89 @@ class Delivery:
     async def _work(self) -> None:
         """Deliver whatever is ready until nothing is."""
         try:
-            while (lane := self._lanes.take()) is not None:
-                await self._attempt(lane)
+            while (group := self._queue.take()) is not None:
+                await self._attempt(group)
         finally:
             # Not in the done callback: between the last take and here no event can have come in unseen.
             self._running -= 1
 
-    async def _attempt(self, lane: Lane) -> None:
-        stored = lane.events[0]
+    async def _attempt(self, group: OrderingGroup) -> None:
+        stored = group.events[0]
         event = stored.event
         began, at = self._loop.time(), self._clock.wall_ms()
-        if lane.attempts == 0:
-            lane.since = began
+        if group.attempts == 0:
+            group.since = began
         try:
             outcome: Outcome = await self._sink.deliver(event)
         except Exception as error:
             outcome = Retry(None, f"{type(error).__name__}: {error}")
             self._failures.warning("hook sink %s raised an error", self._sink.name, error=error)
         if isinstance(outcome, Skipped):
-            self._skipped += 1
+            self._counters.skipped += 1
             self._note(stored, State.SKIPPED, None)
-            self._settled(lane)
+            self._settled(group)
             return
-        lane.attempts += 1
-        self._attempts += 1
+        group.attempts += 1
+        self._counters.attempts += 1
         kind, state, why = _kind(outcome)
-        self._outcomes[kind] += 1
+        self._counters.outcomes[kind] += 1
         record = AttemptRecord(at, kind, why, round((self._loop.time() - began) * 1000))
         if isinstance(outcome, Delivered):
-            self._delivered += 1
-            self._latency += max(0.0, self._clock.wall() - event.ts / 1000)
+            self._counters.delivered += 1
+            self._counters.failing = False
+            self._counters.latency += max(0.0, self._clock.wall() - event.ts / 1000)
             self._note(stored, state, record)
-            self._settled(lane)
+            self._settled(group)
             return
-        self._last_error = why
+        self._counters.last_error = why
         if isinstance(outcome, Retry):
-            self._retry(lane, outcome, record)
+            self._retry(group, outcome, record)
             return
-        self._bury(stored, why, lane.attempts, record)
-        self._settled(lane)
+        self._bury(stored, why, group.attempts, record)
+        self._settled(group)
         if isinstance(outcome, Disabled):
             self._disable(outcome)
 
     def _note(self, stored: Stored, state: State, record: AttemptRecord | None) -> None:
         if self._ledger is not None:
             self._ledger.mark(Mark(stored.id, self._sink.name, state, record))
-        if self.on_news is not None:
-            try:
-                self.on_news(News(self._sink.name, stored.event, state, record))
-            except Exception:
-                logger.exception("who is told of deliveries failed at event %s", stored.event.uuid)
+        self.on_update(DeliveryUpdate(self._sink.name, stored.event, state, record))
 
-    def _settled(self, lane: Lane) -> None:
-        self._lanes.settle(lane)
-        if self._refill is not None:
-            self._refill.made_room()
-        self._tell_if_empty()
+    def _settled(self, group: OrderingGroup) -> None:
+        self._queue.settle(group)
+        if self._outbox is not None:
+            self._outbox.made_room()
+        self._check_empty()
 
-    def _tell_if_empty(self) -> None:
+    def _check_empty(self) -> None:
         if self._emptied is not None and not self._backlog() and not self._emptied.done():
             self._emptied.set_result(None)
 
-    def _retry(self, lane: Lane, outcome: Retry, record: AttemptRecord) -> None:
+    def _retry(self, group: OrderingGroup, outcome: Retry, record: AttemptRecord) -> None:
         now = self._loop.time()
-        stored = lane.events[0]
+        stored = group.events[0]
         if stored.id <= self._forgotten:
-            self._settled(lane)
+            self._settled(group)
             return
         wait = None
         if self._disabled is None:
             wait = self._profile.wait(
-                attempts=lane.attempts, elapsed=now - lane.since, after=outcome.after, rng=self._rng
+                attempts=group.attempts, elapsed=now - group.since, after=outcome.after, rng=self._rng
             )
         if wait is None:
-            self._bury(stored, outcome.why, lane.attempts, record)
-            self._settled(lane)
+            self._bury(stored, outcome.why, group.attempts, record)
+            self._settled(group)
             return
         self._note(stored, State.PENDING, record)
         self._failures.warning(
             "hook sink %s: attempt %d at event %s failed: %s; next in %.3g s",
-            self._sink.name, lane.attempts, stored.event.uuid, outcome.why, wait,
+            self._sink.name, group.attempts, stored.event.uuid, outcome.why, wait,
         )  # fmt: skip
-        self._lanes.defer(lane, now + wait)
+        self._queue.defer(group, now + wait)
         self._set_timer()
 
     def _set_timer(self) -> None:
-        due = self._lanes.next_due()
+        due = self._queue.next_due()
         if due == self._timer_due:
             return
         if self._timer is not None:
@@ -347,7 +373,7 @@ class Delivery:
     def _wake(self) -> None:
         # An event loop may call a little early (uvloop counts whole milliseconds).
         self._timer = self._timer_due = None
-        self._lanes.promote(self._loop.time() + 0.001)
+        self._queue.promote(self._loop.time() + 0.001)
         self._set_timer()
         self._dispatch()
 
@@ -355,7 +381,8 @@ class Delivery:
         if stored.id <= self._forgotten:
             return
         event = stored.event
-        self._dead += 1
+        self._counters.dead += 1
+        self._counters.failing = True
         self._note(stored, State.DEAD, record or AttemptRecord(self._clock.wall_ms(), "disabled", why, 0))
         self.dead_letters.append(DeadLetter(self._sink.name, event, why, attempts, self._clock.wall_ms()))
         self._deaths.warning(
@@ -367,12 +394,12 @@ class Delivery:
         if self._disabled is None:
             self._disabled = outcome.why
             logger.error("hook sink %s is disabled: %s; it gets no more events", self._sink.name, outcome.why)
-        for stored in self._lanes.drain():
+        for stored in self._queue.drain():
             self._bury(stored, f"sink disabled: {outcome.why}", 0)
-        if self._refill is not None:
-            self._refill.made_room()
+        if self._outbox is not None:
+            self._outbox.made_room()
         self._set_timer()
-        self._tell_if_empty()
+        self._check_empty()
 
 
 def _kind(outcome: Delivered | Retry | Dead | Disabled) -> tuple[str, State, str]:

@@ -1,4 +1,4 @@
-"""Where events go in: the hub encodes each once, has it journalled and offers it to every sink, waiting for none of them."""
+"""The way of an event: encoded once, journalled, then offered to listeners and sinks without waiting for any."""
 
 from __future__ import annotations
 
@@ -6,32 +6,56 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from smproxy.hooks.delivery import Delivery, Limits
-from smproxy.hooks.event import Context, HookEvent, Stored, encode
+from smproxy.hooks.event import Context, EncodedEvent, EventFactory, HookEvent, Stored, encode
 from smproxy.hooks.journal import Journal, JournalError
 from smproxy.hooks.retry import FAST, RetryProfile
-from smproxy.hooks.sink import Sink, Tap
-from smproxy.hooks.status import DeadLetter, News, SinkStatus
+from smproxy.hooks.sink import EventListener, Sink
+from smproxy.hooks.status import DeadLetter, DeliveryUpdate, SinkStatus
 from smproxy.hooks.throttle import ThrottledLog
 from smproxy.signaling.clock import Clock
+from smproxy.signaling.payloads import EVENT_OF, INTERNAL_EVENTS, Connection, Payload
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
 
-class Hub:
-    """The sinks and taps of one process. Made by :meth:`start`, ended by :meth:`stop`, which stops those it was given."""
+#: Says how often an event goes out: 0 is not at all, which the journal records as skipped.
+Interception = Callable[[Stored], int]
 
-    def __init__(self, deliveries: Sequence[Delivery], taps: Sequence[Tap], journal: Journal | None) -> None:
+
+class HookDispatcher:
+    """The sinks and listeners of one process. Made by :meth:`start`, ended by :meth:`stop`, which stops those it was given.
+
+    Internal events (:data:`smproxy.signaling.payloads.INTERNAL_EVENTS`) are neither journalled nor sent unless some sink takes
+    them.
+    """
+
+    def __init__(
+        self,
+        deliveries: Sequence[Delivery],
+        listeners: Sequence[EventListener],
+        journal: Journal | None,
+        events: EventFactory,
+    ) -> None:
         self._deliveries = tuple(deliveries)
-        self._taps = tuple(taps)
+        self._listeners = tuple(listeners)
+        self._events = events
+        self._takes_internal = any(delivery.takes_internal for delivery in deliveries)
         self._published = 0
         self._stopped = False
         self._errors = ThrottledLog(logger, asyncio.get_running_loop().time)
-        #: The journal that the hub was given. It is not the hub's to stop.
+        self._published_callbacks: tuple[Callable[[HookEvent, Context], None], ...] = ()
+        self._update_callbacks: tuple[Callable[[DeliveryUpdate], None], ...] = ()
+        self._interceptions: tuple[Interception, ...] = ()
+        #: The journal that the dispatcher was given, and does not stop.
         self.journal = journal
+        for delivery in deliveries:
+            delivery.on_update = self._update
         if journal is not None:
-            journal.on_committed(self._offer)
+            journal.on_committed(self._dispatch)
 
     @classmethod
     async def start(
@@ -40,15 +64,18 @@ class Hub:
         *,
         clock: Clock,
         rng: random.Random,
+        events: EventFactory | None = None,
         profile: RetryProfile = FAST,
         limits: Limits | None = None,
-        taps: Sequence[Tap] = (),
+        listeners: Sequence[EventListener] = (),
         journal: Journal | None = None,
-    ) -> Hub:
+    ) -> HookDispatcher:
         """Start every sink, with what the journal has pending for it. ``limits`` hold for each sink by itself.
 
-        Each event is journalled, then ``taps`` see it, then the sinks. Raises what the ``start`` of a sink raises,
-        :class:`JournalError`, and ``ValueError`` when two sinks have the same name; those started before are stopped again.
+        Each event is journalled, then given to ``listeners``, then to the sinks. ``events`` makes what :meth:`emit` sends.
+
+        Raises what the ``start`` of a sink raises, :class:`JournalError`, and ``ValueError`` when two sinks have the same name;
+        those started before are stopped again.
         """
         deliveries: list[Delivery] = []
         try:
@@ -65,52 +92,118 @@ class Hub:
         except BaseException:
             await asyncio.gather(*(delivery.stop(0.0) for delivery in deliveries), return_exceptions=True)
             raise
-        return cls(deliveries, taps, journal)
+        return cls(deliveries, listeners, journal, events or EventFactory(node=1, clock=clock, rng=rng))
 
-    def watch(self, tap: Tap, on_news: Callable[[News], None]) -> Callable[[], None]:
-        """Have ``tap`` see each event, and ``on_news`` what becomes of it at each sink; return what ends that.
+    # Who follows: each method returns what undoes it; no callback may block, and what one raises is logged.
 
-        There is one such watcher at a time. Neither may block.
+    def listen(self, listener: EventListener) -> Callable[[], None]:
+        """Give ``listener`` each event from now on, once it is journalled."""
+        self._listeners = (*self._listeners, listener)
+
+        def undo() -> None:
+            self._listeners = _without(self._listeners, listener)
+
+        return undo
+
+    def on_published(self, callback: Callable[[HookEvent, Context], None]) -> Callable[[], None]:
+        """Call back with each event at the moment when it is published, before it is journalled."""
+        self._published_callbacks = (*self._published_callbacks, callback)
+
+        def undo() -> None:
+            self._published_callbacks = _without(self._published_callbacks, callback)
+
+        return undo
+
+    def on_update(self, callback: Callable[[DeliveryUpdate], None]) -> Callable[[], None]:
+        """Call back after each attempt to deliver an event."""
+        self._update_callbacks = (*self._update_callbacks, callback)
+
+        def undo() -> None:
+            self._update_callbacks = _without(self._update_callbacks, callback)
+
+        return undo
+
+    def intercept(self, interception: Interception) -> Callable[[], None]:
+        """Ask ``interception`` how often each journalled event goes out to listeners and sinks."""
+        self._interceptions = (*self._interceptions, interception)
+
+        def undo() -> None:
+            self._interceptions = _without(self._interceptions, interception)
+
+        return undo
+
+    # The way of an event
+
+    def emit(
+        self, payload: Payload, sequence: int, connection: Connection, context: Context | None = None
+    ) -> EncodedEvent | None:
+        """Make the event of ``payload``, which happened now, and publish it; return it unless nobody takes it."""
+        if EVENT_OF[type(payload)] in INTERNAL_EVENTS and not self._takes_internal:
+            return None
+        return self.publish(self._events.make(payload, sequence, connection), context)
+
+    def publish(self, event: HookEvent, context: Context | None = None) -> EncodedEvent | None:
+        """Send ``event`` to every sink and listener, some time soon; return it as it is sent, ``None`` if it is not.
+
+        Never blocks and never raises; call it on the event loop.
         """
-        self._taps = (*self._taps, tap)
-        for delivery in self._deliveries:
-            delivery.on_news = on_news
-
-        def unwatch() -> None:
-            self._taps = tuple(each for each in self._taps if each is not tap)
-            for delivery in self._deliveries:
-                delivery.on_news = None
-
-        return unwatch
-
-    def publish(self, event: HookEvent, context: Context | None = None) -> None:
-        """Send ``event`` to every sink and tap, some time soon. Never blocks and never raises; call it on the event loop."""
+        if event.event in INTERNAL_EVENTS and not self._takes_internal:
+            return None
         try:
             encoded = encode(event, context)
         except Exception as error:
             self._errors.warning("hook event %s cannot be encoded and is not sent", event.uuid, error=error)
-            return
+            return None
+        for callback in self._published_callbacks:
+            self._guarded(callback, event.uuid, event, encoded.context)
         if self.journal is not None and not self._stopped:
             self.journal.append(encoded)
         else:
             self._published += 1
-            self._offer((Stored(self._published, encoded),))
+            self._dispatch((Stored(self._published, encoded),))
+        return encoded
 
-    def _offer(self, batch: Sequence[Stored]) -> None:
-        """Events are journalled: tell of them."""
+    def _dispatch(self, batch: Sequence[Stored]) -> None:
+        """Give events that are journalled to listeners and sinks."""
         for stored in batch:
-            for tap in self._taps:
+            copies = 1
+            for interception in self._interceptions:
                 try:
-                    tap.offer(stored.event)
+                    copies *= interception(stored)
                 except Exception as error:
-                    self._errors.warning("%r failed at hook event %s", tap, stored.event.uuid, error=error)
+                    self._errors.warning("%r failed at hook event %s", interception, stored.event.uuid, error=error)
+            for _ in range(copies):
+                self._notify(stored)
             for delivery in self._deliveries:
-                delivery.offer(stored)
+                if copies:
+                    delivery.offer(stored, copies)
+                else:
+                    delivery.skip(stored)
+
+    def redeliver(self, stored: Stored) -> None:
+        """Give an event once more to every listener and sink, one that was skipped too, after what is queued."""
+        self._notify(stored)
+        for delivery in self._deliveries:
+            delivery.redeliver(stored)
+
+    def _notify(self, stored: Stored) -> None:
+        for listener in self._listeners:
+            self._guarded(listener.offer, stored.event.uuid, stored.event)
+
+    def _update(self, update: DeliveryUpdate) -> None:
+        for callback in self._update_callbacks:
+            self._guarded(callback, update.event.uuid, update)
+
+    def _guarded(self, callback: Callable[..., None], uuid: str, *arguments: object) -> None:
+        try:
+            callback(*arguments)
+        except Exception as error:
+            self._errors.warning("%r failed at hook event %s", callback, uuid, error=error)
 
     async def resend(self, uuid: str, sink: str | None = None) -> int:
         """Deliver an event again to every sink that has settled it, or to one; return to how many.
 
-        It takes its turn in its session's lane, after what is queued there. Raises :class:`JournalError`.
+        It takes its turn, after what is queued of its session. Raises :class:`JournalError`.
         """
         return await self._reset(uuid, sink)
 
@@ -143,7 +236,7 @@ class Hub:
         return not late
 
     async def forget(self) -> tuple[int, int]:
-        """Forget every event so far: in the journal, and what sinks have yet to get. What sinks are told next is new.
+        """Forget every event so far: in the journal, and what sinks have yet to get. What sinks get next is new.
 
         Return how many events the journal forgot, and how many deliveries are not made. Raises :class:`JournalError`.
         """
@@ -151,7 +244,7 @@ class Hub:
         return events, sum(delivery.forget(upto) for delivery in self._deliveries)
 
     def status(self) -> list[SinkStatus]:
-        """Return how each sink is doing, in the order in which they were given."""
+        """Return the state and the counters of each sink, in the order in which they were given."""
         return [delivery.status() for delivery in self._deliveries]
 
     def dead_letters(self) -> list[DeadLetter]:
@@ -159,7 +252,7 @@ class Hub:
         return [letter for delivery in self._deliveries for letter in delivery.dead_letters]
 
     async def stop(self, flush: float = 2.0) -> None:
-        """Deliver what is queued for at most ``flush`` seconds and end sinks and taps.
+        """Deliver what is queued for at most ``flush`` seconds and end sinks and listeners.
 
         What is left over stays in the journal for the next start; without one it is given up, which is logged.
         """
@@ -169,7 +262,7 @@ class Hub:
         if self.journal is not None:
             await self.journal.flush()
         outcomes = await asyncio.gather(
-            *(self._stop_one(delivery, flush) for delivery in self._deliveries), self._close_taps()
+            *(self._stop_one(delivery, flush) for delivery in self._deliveries), self._close_listeners()
         )
         left = ", ".join(line for line in outcomes if line)
         kept = self.journal is not None and self.journal.path is not None and self.journal.healthy
@@ -187,7 +280,11 @@ class Hub:
             left = delivery.status().backlog
         return f"{left} for {delivery.name}" if left else ""
 
-    async def _close_taps(self) -> None:
-        for outcome in await asyncio.gather(*(tap.close() for tap in self._taps), return_exceptions=True):
+    async def _close_listeners(self) -> None:
+        for outcome in await asyncio.gather(*(each.close() for each in self._listeners), return_exceptions=True):
             if isinstance(outcome, Exception):
-                logger.error("a hook tap did not close cleanly", exc_info=outcome)
+                logger.error("a hook listener did not close cleanly", exc_info=outcome)
+
+
+def _without(items: tuple[T, ...], item: T) -> tuple[T, ...]:
+    return tuple(each for each in items if each != item)

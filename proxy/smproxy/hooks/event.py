@@ -1,4 +1,4 @@
-"""The hook event: what happened, who it happened to, and the bytes that every receiver is sent."""
+"""The hook event: what happened, to which connection, and the bytes that are sent."""
 
 from __future__ import annotations
 
@@ -48,8 +48,9 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
 class EncodedEvent(msgspec.Struct, frozen=True):
     """A :class:`HookEvent` on its way: what delivery needs to know about it, and its JSON.
 
-    It is encoded once; every sink and every attempt sends these bytes. ``session`` is the lane: events with the same number
-    are delivered one after the other. ``state`` is what happened within ``event``: ``connected``, ``peer_joined`` and so on.
+    It is encoded once; every sink and every attempt sends these bytes. Events with the same ``session`` are delivered one
+    after the other. ``connection_id``, ``customer_scope``, ``app`` and ``role`` are those of the connection.
+    ``state`` is what happened within ``event``: ``connected``, ``peer_joined`` and so on.
     ``internal`` events (:data:`smproxy.signaling.payloads.INTERNAL_EVENTS`) are for formats that know them; their ``seq`` is
     that of the event before.
     """
@@ -63,6 +64,8 @@ class EncodedEvent(msgspec.Struct, frozen=True):
     ts: int
     body: bytes
     connection_id: str | None = None
+    app: str | None = None
+    role: str = ""
     context: Context = Context()
     internal: bool = False
 
@@ -105,6 +108,8 @@ def encode(event: HookEvent, context: Context | None = None) -> EncodedEvent:
         ts=event.ts,
         body=body,
         connection_id=event.connection.id,
+        app=event.connection.app,
+        role=event.connection.role,
         context=context or Context(),
         internal=event.event in INTERNAL_EVENTS,
     )

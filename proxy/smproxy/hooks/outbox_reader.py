@@ -1,7 +1,7 @@
 """What a sink has yet to get and is not in memory: the part of its queue that is only in the journal.
 
 A sink is either level, and gets each event as it is journalled, or behind, and gets events from the journal, in the order of
-their ids, as its lanes have room. It is behind when it starts and when its lanes were full; it is level again when it was given
+their ids, as its queue have room. It is behind when it starts and when its queue were full; it is level again when it was given
 all that the journal holds. It never skips, and gives nothing twice.
 """
 
@@ -15,7 +15,7 @@ from typing import Protocol
 
 from smproxy.hooks.event import Stored
 from smproxy.hooks.journal.types import JournalError, Mark, Page
-from smproxy.hooks.ordered_queue import Lanes
+from smproxy.hooks.ordered_queue import OrderedQueue
 from smproxy.hooks.throttle import ThrottledLog
 
 logger = logging.getLogger(__name__)
@@ -25,6 +25,9 @@ PAGE = 500
 
 #: Seconds to wait when the journal cannot be read, or does not hold yet what was published.
 PAUSE = 0.25
+
+#: Seconds in which the dispatcher has seen what the journal holds already.
+MOMENT = 0.002
 
 
 class Ledger(Protocol):
@@ -42,25 +45,37 @@ class Ledger(Protocol):
         """Return how many events a sink has not settled."""
         ...
 
+    async def newest(self) -> int:
+        """Return the highest id of an event, 0 when there is none."""
+        ...
+
     async def fetch(self, ids: Sequence[int]) -> tuple[Stored, ...]:
         """Return the events with these ids that are still kept."""
         ...
 
 
-class Refill:
+class OutboxReader:
     """Reads back for one sink. ``give`` takes an event if there is room; ``level`` is told when nothing is left to read."""
 
     def __init__(
-        self, ledger: Ledger, sink: str, lanes: Lanes, *, give: Callable[[Stored], bool], level: Callable[[], None]
+        self,
+        ledger: Ledger,
+        sink: str,
+        queue: OrderedQueue,
+        *,
+        give: Callable[[Stored], bool],
+        level: Callable[[], None],
     ) -> None:
         self._ledger = ledger
         self._sink = sink
-        self._lanes = lanes
+        self._queue = queue
         self._give = give
         self._level = level
         self._behind = True
         self._cursor = 0
         self._newest = 0
+        self._seen = 0
+        self._copies: dict[int, int] = {}
         self._waiting = 0
         self._again: deque[int] = deque()
         self._task: asyncio.Task[None] | None = None
@@ -74,12 +89,19 @@ class Refill:
 
     async def start(self) -> None:
         """Begin with what was pending before."""
+        self._seen = await self._ledger.newest()
         self._waiting = await self._ledger.count_pending(self._sink)
         self._run()
 
-    def direct(self, stored: Stored) -> bool:
-        """Say whether an event that was journalled just now goes straight into the lanes; else it is read back later."""
+    def direct(self, stored: Stored, copies: int = 1) -> bool:
+        """Say whether an event that was journalled just now goes straight into the queue; else it is read back later.
+
+        It is then given as often as there are ``copies``, which may be 0.
+        """
+        self._seen = stored.id
         if self._behind:
+            if copies != 1:
+                self._copies[stored.id] = copies
             self._newest = stored.id
             self._waiting += 1
             self._run()
@@ -107,8 +129,8 @@ class Refill:
         self._again = deque(number for number in self._again if number > upto)
 
     def made_room(self) -> None:
-        """An event left the lanes."""
-        if self._task is not None and not self._room.is_set() and self._lanes.room >= self._enough():
+        """An event left the queue."""
+        if self._task is not None and not self._room.is_set() and self._queue.room >= self._enough():
             self._room.set()
 
     async def stop(self) -> None:
@@ -120,7 +142,7 @@ class Refill:
 
     def _enough(self) -> int:
         """So much room is worth a look at the journal."""
-        return min(PAGE, max(1, (self._lanes.room + len(self._lanes)) // 2))
+        return min(PAGE, max(1, (self._queue.room + len(self._queue)) // 2))
 
     def _run(self) -> None:
         if self._task is None:
@@ -136,10 +158,10 @@ class Refill:
     async def _read_back(self) -> None:
         """Read until the sink is level and nothing is to be given again."""
         while self._behind or self._again:
-            while self._lanes.room < self._enough():
+            while self._queue.room < self._enough():
                 self._room.clear()
                 await self._room.wait()
-            room = min(PAGE, self._lanes.room)
+            room = min(PAGE, self._queue.room)
             try:
                 progress = await (self._read_again(room) if self._again else self._read_on(room))
             except JournalError as error:
@@ -167,14 +189,19 @@ class Refill:
     async def _read_on(self, room: int) -> bool:
         page = await self._ledger.pending(self._sink, self._cursor, room)
         for stored in page.events:
+            if stored.id > self._seen:  # whether it is to be given at all is not decided yet
+                await asyncio.sleep(MOMENT)
+                return True
             self._cursor = max(self._cursor, stored.id)
             self._waiting -= 1
-            self._give(stored)
+            for _ in range(self._copies.pop(stored.id, 1)):
+                self._give(stored)
         if not page.complete:
             return True
         if page.last >= self._newest:
             # Nothing was offered that the journal did not hold: from here on each event comes by itself.
             self._behind = False
+            self._copies.clear()
             self._cursor = max(self._cursor, page.last)
             self._waiting = 0
         return bool(page.events)

@@ -58,6 +58,11 @@ class Sink(Protocol):
         """What people call the sink: its URL, without credentials."""
         ...
 
+    @property
+    def takes_internal(self) -> bool:
+        """Whether its format has internal events (:data:`smproxy.signaling.payloads.INTERNAL_EVENTS`)."""
+        ...
+
     async def start(self) -> None:
         """Acquire what ``deliver`` needs. A receiver that cannot be reached is no error here."""
         ...
@@ -71,8 +76,8 @@ class Sink(Protocol):
         ...
 
 
-class Tap(Protocol):
-    """Something that is told of each event as it is published and is never waited for."""
+class EventListener(Protocol):
+    """Something that gets each event once it is journalled, and is never waited for."""
 
     def offer(self, event: EncodedEvent) -> None:
         """Take the event, or lose it; must not block."""

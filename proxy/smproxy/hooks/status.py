@@ -1,17 +1,22 @@
-"""What is told of deliveries: how a sink is doing, what became of one event, and what was given up."""
+"""Reports about deliveries: the state of a sink, the result of one attempt, and dead letters."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Literal
 
 import msgspec
 
 from smproxy.hooks.event import EncodedEvent
 from smproxy.hooks.journal.types import AttemptRecord, State
 
+#: What a sink does at the moment. ``failing``: the last event that was settled was given up.
+SinkState = Literal["idle", "delivering", "retrying", "failing", "disabled"]
+
 
 class SinkStatus(msgspec.Struct, frozen=True, rename="camel"):
-    """How one sink is doing, counted from the start of the process.
+    """The state of one sink, and its counters since the start of the process.
 
     ``dropped`` events were refused for want of room or of the sink (with a journal there are none); ``dead`` ones were given
     up; ``skipped`` have no place in its format. ``backlog``: not settled yet, in memory and in the journal; ``retrying``:
@@ -20,6 +25,7 @@ class SinkStatus(msgspec.Struct, frozen=True, rename="camel"):
     """
 
     name: str
+    state: SinkState
     backlog: int
     delivered: int
     attempts: int
@@ -36,8 +42,8 @@ class SinkStatus(msgspec.Struct, frozen=True, rename="camel"):
 
 
 @dataclass(frozen=True, slots=True)
-class News:
-    """What became of one delivery: its state from now on, and the attempt that was made, if one was."""
+class DeliveryUpdate:
+    """A change of one delivery: its state from now on, and the attempt that was made, if one was."""
 
     sink: str
     event: EncodedEvent
@@ -54,3 +60,28 @@ class DeadLetter:
     why: str
     attempts: int
     at: int
+
+
+@dataclass(slots=True)
+class Counters:
+    """What a delivery counts for its :class:`SinkStatus`. ``latency``: seconds, summed over what was delivered."""
+
+    delivered: int = 0
+    attempts: int = 0
+    dropped: int = 0
+    dead: int = 0
+    skipped: int = 0
+    latency: float = 0.0
+    last_error: str | None = None
+    failing: bool = False
+    outcomes: Counter[str] = field(default_factory=lambda: Counter(delivered=0, retry=0, dead=0, disabled=0))
+
+    def state(self, *, disabled: bool, retrying: int, backlog: int) -> SinkState:
+        """Put the counters into one word."""
+        if disabled:
+            return "disabled"
+        if self.failing:
+            return "failing"
+        if retrying:
+            return "retrying"
+        return "delivering" if backlog else "idle"

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from smproxy.hooks.dispatcher import Hub
-from smproxy.hooks.event import Context, EncodedEvent, EventFactory, encode
+from smproxy.hooks.dispatcher import HookDispatcher
+from smproxy.hooks.event import Context, EncodedEvent
 from smproxy.hooks.journal import Query
 from smproxy.hooks.names import NAMES, STATES
 from smproxy.signaling.clock import MAX_SESSION_NUMBER, session_number
@@ -94,11 +94,10 @@ _CONNECTION: Mapping[str, Any] = {
 
 
 class Trigger:
-    """Makes synthetic events and publishes them through the hub."""
+    """Makes synthetic events and publishes them through the dispatcher."""
 
-    def __init__(self, hub: Hub, *, events: EventFactory, rng: random.Random) -> None:
-        self._hub = hub
-        self._events = events
+    def __init__(self, dispatcher: HookDispatcher, *, rng: random.Random) -> None:
+        self._dispatcher = dispatcher
         self._rng = rng
         # The last sequence number of each session that began here.
         self._sessions: OrderedDict[int, int] = OrderedDict()
@@ -123,18 +122,17 @@ class Trigger:
             session = _converted(number, int, "session")
             await self._check_session(session)
         payload = _payload(template, {**_completed(template, values, connection), "session": session})
-        event = self._events.make(payload, self._next(session), connection)
         context = Context(
             user_agent=USER_AGENT, stream=_stream(payload, connection), joined=template.joined, synthetic=True
         )
-        encoded = encode(event, context)
-        self._hub.publish(event, context)
-        return encoded
+        event = self._dispatcher.emit(payload, self._next(session), connection, context)
+        assert event is not None, "no template makes an internal event"
+        return event
 
     async def _check_session(self, session: int) -> None:
         if not 1 <= session <= MAX_SESSION_NUMBER:
             raise TriggerError(f"session={session}: it is a whole number from 1 to {MAX_SESSION_NUMBER}")
-        journal = self._hub.journal
+        journal = self._dispatcher.journal
         if session in self._sessions or journal is None:
             return
         if await journal.find(Query(session=session, internal=True, limit=1)):

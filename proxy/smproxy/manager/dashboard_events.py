@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 
 from smproxy.hooks.broadcast import LIMIT, Broadcast, BroadcastListener
-from smproxy.hooks.dispatcher import Hub
+from smproxy.hooks.dispatcher import HookDispatcher
 from smproxy.hooks.event import EncodedEvent
-from smproxy.hooks.status import News
+from smproxy.hooks.status import DeliveryUpdate
 from smproxy.manager.history import History
 from smproxy.manager.session import Session
 from smproxy.manager.sessions import Sessions
@@ -51,7 +51,7 @@ class DashboardEvents:
         *,
         sessions: Sessions,
         history: History,
-        hub: Hub,
+        dispatcher: HookDispatcher,
         clock: Clock,
         counts: dict[str, Callable[[], Any]],
         facts: dict[str, Any],
@@ -59,7 +59,7 @@ class DashboardEvents:
     ) -> None:
         self._sessions = sessions
         self._history = history
-        self._hub = hub
+        self._dispatcher = dispatcher
         self._clock = clock
         self._counts = counts
         self._facts = facts
@@ -117,7 +117,7 @@ class DashboardEvents:
         if not event.internal:
             self._frames.send(frame("hook", redact_json(event.body)))
 
-    def delivered(self, news: News) -> None:
+    def delivered(self, news: DeliveryUpdate) -> None:
         """Send what became of a hook at a sink."""
         if news.event.internal:
             return
@@ -182,7 +182,11 @@ class DashboardEvents:
 
     def _begin(self) -> None:
         self._last.clear()
-        self._stops = [self._sessions.watch(self.seen), self._hub.watch(_Tap(self.offer), self.delivered)]
+        self._stops = [
+            self._sessions.watch(self.seen),
+            self._dispatcher.listen(_EventListener(self.offer)),
+            self._dispatcher.on_update(self.delivered),
+        ]
         self._tick()
 
     def _end(self) -> None:
@@ -196,8 +200,8 @@ class DashboardEvents:
         self._counted.clear()
 
 
-class _Tap:
-    """A tap that nothing has to be let go of."""
+class _EventListener:
+    """A listener that holds nothing."""
 
     def __init__(self, offer: Callable[[EncodedEvent], None]) -> None:
         self.offer = offer

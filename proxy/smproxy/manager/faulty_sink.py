@@ -40,6 +40,11 @@ class DisturbedSink:
         """The sink's name."""
         return self._sink.name
 
+    @property
+    def takes_internal(self) -> bool:
+        """Whether the sink's format has internal events."""
+        return self._sink.takes_internal
+
     async def deliver(self, event: EncodedEvent) -> Outcome:
         """Make one attempt."""
         if event.uuid in self._treated or (copies := self._copies(event.uuid)) == 1:

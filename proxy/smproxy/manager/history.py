@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from smproxy.hooks.event import Context, HookEvent
 from smproxy.manager.session import Session
 from smproxy.manager.views import Direction, SessionView, State, TrackKind, TrackView
 from smproxy.signaling.clock import Clock
@@ -14,7 +15,6 @@ from smproxy.signaling.node import TrackStatistics
 from smproxy.signaling.payloads import (
     Connection,
     Kind,
-    Payload,
     RecordingPayload,
     RemoteTrackPayload,
     Role,
@@ -88,8 +88,11 @@ class History:
         """Have ``callback`` called with the number of each session that is no longer remembered."""
         self._forgotten = (*self._forgotten, callback)
 
-    def told(self, payload: Payload, connection: Connection) -> None:
-        """A hook is told: of a session that lives, or of a connection that was refused and never became one."""
+    def hook_published(self, event: HookEvent, context: Context) -> None:
+        """Take a hook: of a session that lives, or of a connection that was refused and never became one."""
+        payload, connection = event.payload, event.connection
+        if context.synthetic:
+            return
         entry = self._entries.get(payload.session)
         if entry is None:
             if not (isinstance(payload, SessionPayload) and payload.state in ("connecting", "connect_error")):

@@ -17,8 +17,7 @@ from aiohttp import web
 import smproxy
 from smproxy.faults import FaultRegistry
 from smproxy.hooks.broadcast import HookBroadcast
-from smproxy.hooks.dispatcher import Hub
-from smproxy.hooks.event import Context, EventFactory
+from smproxy.hooks.dispatcher import HookDispatcher
 from smproxy.hooks.trigger import Trigger
 from smproxy.manager.access import AccessRule
 from smproxy.manager.admission import Admission, AdmissionRules
@@ -44,7 +43,7 @@ from smproxy.manager.sessions import Sessions
 from smproxy.manager.transcripts import Transcripts
 from smproxy.manager.whip.routes import WhipRoutes
 from smproxy.signaling.clock import Clock
-from smproxy.signaling.payloads import Connection, Payload, Reason
+from smproxy.signaling.payloads import Reason
 
 logger = logging.getLogger(__name__)
 
@@ -80,15 +79,14 @@ class Manager:
         self,
         settings: ManagerSettings,
         *,
-        hub: Hub,
+        dispatcher: HookDispatcher,
         broadcast: HookBroadcast,
-        events: EventFactory,
         clock: Clock,
         rng: random.Random,
         faults: FaultRegistry,
     ) -> None:
         self._settings = settings
-        self._hub = hub
+        self._dispatcher = dispatcher
         self._broadcast = broadcast
         self.registry = Registry(allow_hosts=settings.allow_hosts, any_host=settings.any_host)
 
@@ -96,11 +94,8 @@ class Manager:
         self.transcripts = transcripts = Transcripts(clock)
         history.on_forgotten(transcripts.forget)
 
-        def publish(payload: Payload, sequence: int, connection: Connection, context: Context) -> None:
-            history.told(payload, connection)
-            hub.publish(events.make(payload, sequence, connection), context)
-
-        self.sessions = Sessions(publish, clock=clock, rng=rng, reconnect_window=settings.reconnect_window)
+        dispatcher.on_published(history.hook_published)
+        self.sessions = Sessions(dispatcher.emit, clock=clock, rng=rng, reconnect_window=settings.reconnect_window)
         self.sessions.watch(history.seen)
         self.sessions.watch(transcripts.session_changed)
         self.sessions.overheard = transcripts.add_channel_message
@@ -126,23 +121,23 @@ class Manager:
         application.add_routes(events_api.overviews())
         application.add_routes(access.open(events_api.places()))
         application.add_routes(access.open(web.get(path, self._upgrade) for path in PROXY_PATHS))
-        application.add_routes(control.routes(self, hub, broadcast, clock=clock))
+        application.add_routes(control.routes(self, dispatcher, broadcast, clock=clock))
         recordings = RecordingRoutes(settings.recordings, self.registry, access)
         application.add_routes(recordings.routes())
-        trigger = Trigger(hub, events=events, rng=rng)
-        application.add_routes(hooks.HookRoutes(hub, trigger).routes())
+        trigger = Trigger(dispatcher, rng=rng)
+        application.add_routes(hooks.HookRoutes(dispatcher, trigger).routes())
         application.add_routes(FaultRoutes(faults).routes())
         sockets = Places("listeners on the webhook socket")
-        application.add_routes(metrics.MetricsRoutes(hub, self.sessions, broadcast, sockets).routes())
+        application.add_routes(metrics.MetricsRoutes(dispatcher, self.sessions, broadcast, sockets).routes())
         self.dashboard_events = DashboardEvents(
             sessions=self.sessions,
             history=history,
-            hub=hub,
+            dispatcher=dispatcher,
             clock=clock,
             counts={
                 "origins": OriginRoutes(self.registry, history).current,
                 "faults": lambda: _count_faults(faults),
-                "sinks": lambda: [msgspec.structs.replace(status, oldest=None) for status in hub.status()],
+                "sinks": lambda: [msgspec.structs.replace(status, oldest=None) for status in dispatcher.status()],
             },
             facts={"version": smproxy.__version__, "startedAt": clock.wall_ms(), "app": settings.rules.default_app},
         )
@@ -153,7 +148,7 @@ class Manager:
             settings.rules, registry=self.registry, sessions=self.sessions, transcripts=transcripts, clock=clock
         )
         application.add_routes(access.open(self._whip.routes()))
-        webhook = webhook_socket(broadcast, hub.journal, places=sockets)
+        webhook = webhook_socket(broadcast, dispatcher.journal, places=sockets)
         application.add_routes(access.scoped([web.get("/{app:.+}/webhook", webhook)]))
         self._runner = web.AppRunner(application, handle_signals=False, shutdown_timeout=1.0)
         self._clock = clock
@@ -198,9 +193,9 @@ class Manager:
         self.sessions.stop(reason)
         await self._relay.stop(timeout=CLOSE_TIMEOUT)
         self._fault_injection.stop()
-        if self._hub.journal is not None:
+        if self._dispatcher.journal is not None:
             await (
-                self._hub.journal.flush()
+                self._dispatcher.journal.flush()
             )  # listeners are told once an event is journalled: let them have the last ones
         await self.dashboard_events.close()
         await self._broadcast.close()

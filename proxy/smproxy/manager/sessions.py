@@ -49,7 +49,7 @@ from smproxy.signaling.payloads import (
 from smproxy.signaling.session import Phase, SessionLife
 
 #: Takes a payload, its number within the session, the connection it belongs to, and what only other formats tell of it.
-Publish = Callable[[Payload, int, Connection, Context], None]
+Publish = Callable[[Payload, int, Connection, Context], object]
 
 logger = logging.getLogger(__name__)
 

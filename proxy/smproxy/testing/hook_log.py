@@ -107,7 +107,7 @@ class HookLog:
         return [hook for hook in list(self._hooks) if hook.number > number]
 
     def offer(self, event: EncodedEvent) -> None:
-        """Take a hook of the hub (see :class:`smproxy.hooks.sink.Tap`)."""
+        """Take a hook of the dispatcher (see :class:`smproxy.hooks.sink.EventListener`)."""
         if not event.internal:
             self.add(event.body)
 

@@ -58,6 +58,7 @@ class CloudEvents:
 
     name = "cloudevents"
     content_type = "application/cloudevents+json"
+    internal = False
 
     def project(self, event: EncodedEvent) -> bytes | None:
         """Return the event; ``None`` for the events that are not part of this project's schema."""

@@ -10,6 +10,7 @@ class Envelope:
 
     name = "envelope"
     content_type = "application/json"
+    internal = False
 
     def project(self, event: EncodedEvent) -> bytes | None:
         """Return the body; ``None`` for the events that are not part of this schema."""

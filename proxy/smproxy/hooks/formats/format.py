@@ -23,6 +23,11 @@ class Format(Protocol):
         """The media type of what ``project`` returns."""
         ...
 
+    @property
+    def internal(self) -> bool:
+        """Whether it has something for internal events (:data:`smproxy.signaling.payloads.INTERNAL_EVENTS`)."""
+        ...
+
     def project(self, event: EncodedEvent) -> bytes | None:
         """Return UTF-8 JSON, or ``None`` when this format does not tell of such an event."""
         ...

@@ -66,6 +66,7 @@ class Red5:
 
     name = "red5"
     content_type = "application/json"
+    internal = True
 
     def __init__(self, node_public_ip: str = "127.0.0.1") -> None:
         self._node_public_ip = node_public_ip

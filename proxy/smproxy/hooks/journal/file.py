@@ -19,7 +19,7 @@ except ImportError:  # not a POSIX system
 APPLICATION_ID = 0x736D706A
 
 #: The version of the tables; a file with a higher one is of a newer program.
-SCHEMA = 1
+SCHEMA = 2
 
 #: How long a commit waits for somebody else who has locked the file, in seconds.
 BUSY_TIMEOUT = 1.0
@@ -30,7 +30,7 @@ _TABLES = f"""
 CREATE TABLE events(
     id INTEGER PRIMARY KEY, uuid TEXT NOT NULL UNIQUE, session INTEGER NOT NULL, seq INTEGER NOT NULL, event TEXT NOT NULL,
     state TEXT NOT NULL, scope TEXT, connection TEXT, ts INTEGER NOT NULL, flags INTEGER NOT NULL, context BLOB,
-    body BLOB NOT NULL
+    body BLOB NOT NULL, app TEXT, role TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX events_session ON events(session);
 CREATE INDEX events_end ON events(session) WHERE {_ENDS};
@@ -43,6 +43,17 @@ CREATE TABLE deliveries(
 ) WITHOUT ROWID;
 CREATE INDEX deliveries_dead ON deliveries(event) WHERE state = 2;
 """
+
+#: From version 1, whose events have no ``app`` and ``role`` beside their body.
+_UPGRADE = f"""
+BEGIN;
+ALTER TABLE events ADD COLUMN app TEXT;
+ALTER TABLE events ADD COLUMN role TEXT NOT NULL DEFAULT '';
+UPDATE events SET app = json_extract(CAST(body AS TEXT), '$.connection.app'),
+    role = coalesce(json_extract(CAST(body AS TEXT), '$.connection.role'), '') WHERE json_valid(CAST(body AS TEXT));
+PRAGMA user_version = {SCHEMA};
+COMMIT
+"""  # noqa: S608 - constants
 
 
 class FileLock:
@@ -100,7 +111,12 @@ def connect_reader(path: Path) -> sqlite3.Connection:
             f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0, isolation_level=None, check_same_thread=False
         )
         try:
-            _check(connection, str(path), _number(connection, "PRAGMA user_version"))
+            version = _number(connection, "PRAGMA user_version")
+            _check(connection, str(path), version)
+            if version < SCHEMA:
+                raise JournalError(
+                    f"the journal {path} was written by an older version: start smproxy serve once with its --data-dir"
+                )
         except BaseException:
             connection.close()
             raise
@@ -121,6 +137,8 @@ def _prepared(connection: sqlite3.Connection, name: str) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         if (verdict := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
             raise sqlite3.DatabaseError(str(verdict).splitlines()[-1])
+        if version < SCHEMA:
+            connection.executescript(_UPGRADE)
     # NORMAL: every commit survives the death of the process; the last few may be lost when the whole machine loses power.
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA journal_size_limit = 16777216")

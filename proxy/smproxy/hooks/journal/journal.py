@@ -122,6 +122,10 @@ class Journal:
         """Return how many events a sink has yet to settle. Raises ``JournalError``."""
         return await self._read(lambda connection: read.count_pending(connection, sink))
 
+    async def newest(self) -> int:
+        """Return the highest id of an event, 0 when there is none. Raises ``JournalError``."""
+        return await self._read(read.newest)
+
     async def count_dead(self, sink: str) -> int:
         """Return how many dead letters of a sink are kept. Raises ``JournalError``."""
         return await self._read(lambda connection: read.count_dead(connection, sink))

@@ -20,18 +20,30 @@ ENDED = (
     "AND x.state IN ('disconnected', 'connect_error'))"
 )
 
-_COLUMNS = "e.id, e.uuid, e.session, e.seq, e.event, e.state, e.scope, e.connection, e.ts, e.flags, e.context, e.body"
+_NAMES = "id uuid session seq event state scope connection ts flags context body app role"
+_COLUMNS = ", ".join(f"e.{name}" for name in _NAMES.split())
 
 #: The event ``e`` is or was for the sink ``s``.
 COVERED = "e.id > s.first AND (s.last IS NULL OR e.id <= s.last)"
 
 _no_context = Context()
+
 _context_decoder = msgspec.json.Decoder(Context)
 
 
+#: What each of them holds; SQLite itself takes anything.
+_TYPES = (int, str, int, int, str, str, str | None, str | None, int, int, bytes | None, bytes, str | None, str)
+
+
 def stored(row: Sequence[Any]) -> Stored:
-    """Make an event of a row of ``_COLUMNS``."""
-    number, uuid, session, seq, event, state, scope, connection, ts, flags, context, body = row
+    """Make an event of a row of ``_COLUMNS``. Raises ``sqlite3.DatabaseError`` for a row that is damaged."""
+    if not all(map(isinstance, row, _TYPES)):
+        raise sqlite3.DatabaseError(f"event {row[0]!r:.40} cannot be read")
+    number, uuid, session, seq, event, state, scope, connection, ts, flags, context, body, app, role = row
+    try:
+        known = _no_context if context is None else _context_decoder.decode(context)
+    except msgspec.MsgspecError:
+        raise sqlite3.DatabaseError(f"event {number} cannot be read") from None
     return Stored(
         number,
         EncodedEvent(
@@ -44,7 +56,9 @@ def stored(row: Sequence[Any]) -> Stored:
             ts=ts,
             body=body,
             connection_id=connection,
-            context=_no_context if context is None else _context_decoder.decode(context),
+            app=app,
+            role=role,
+            context=known,
             internal=bool(flags & INTERNAL),
         ),
     )

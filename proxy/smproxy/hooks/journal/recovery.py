@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from smproxy.hooks.event import Context, EventFactory, HookEvent, Stored
+from smproxy.hooks.event import Context, Stored
 from smproxy.hooks.journal import Journal
 from smproxy.signaling.payloads import (
     EVENT_OF,
@@ -29,6 +29,9 @@ logger = logging.getLogger(__name__)
 
 #: Sessions that are looked at together.
 _PAGE = 500
+
+#: Makes an event of a payload, its number within the session, a connection and a context, and publishes it.
+Emit = Callable[[Payload, int, Connection, Context], object]
 
 _TYPE_OF: dict[str, type[Payload]] = {name: payload for payload, name in EVENT_OF.items()}
 
@@ -134,12 +137,12 @@ class Remains:
         return ends
 
 
-async def end_unfinished(journal: Journal, events: EventFactory, publish: Callable[[HookEvent, Context], None]) -> int:
+async def end_unfinished(journal: Journal, emit: Emit) -> int:
     """Publish the ends that are missing in the journal and return how many sessions got one.
 
-    Call it when the hub has started and before anything else is published. What a session has not ended is ended in order:
-    its tracks, its peer, then ``disconnected`` with reason 2 or ``connect_error`` with error 5; its ``seq`` goes on. Nobody
-    knows when the process died: durations are counted up to the last event in the journal. Raises ``JournalError``.
+    Call it when the dispatcher has started and before anything else is published. What a session has not ended is ended in
+    order: its tracks, its peer, then ``disconnected`` with reason 2 or ``connect_error`` with error 5; its ``seq`` goes on.
+    Nobody knows when the process died: durations are counted up to the last event in the journal. Raises ``JournalError``.
     """
     until = await journal.latest_ts()
     ended, after = 0, 0
@@ -152,19 +155,19 @@ async def end_unfinished(journal: Journal, events: EventFactory, publish: Callab
             except (msgspec.MsgspecError, KeyError):
                 logger.exception("hook event %s in the journal cannot be understood and is left out", stored.event.uuid)
         for one in remains.values():
-            ended += _end(one, until, events, publish)
+            ended += _end(one, until, emit)
         await journal.flush()
     if ended:
         logger.warning("ended %d sessions that were alive when the process before this one died", ended)
     return ended
 
 
-def _end(remains: Remains, until: int, events: EventFactory, publish: Callable[[HookEvent, Context], None]) -> bool:
+def _end(remains: Remains, until: int, emit: Emit) -> bool:
     connection = remains.connection
     if connection is None or remains.ended:
         return False
     seq, context = remains.seq, msgspec.structs.replace(remains.context, joined=remains.joined)
     for payload in remains.ends(until):
         seq += not isinstance(payload, WebSocketPayload)
-        publish(events.make(payload, seq, connection), context)
+        emit(payload, seq, connection, context)
     return True

@@ -20,7 +20,7 @@ from smproxy.hooks.journal.types import Mark, Retention, encode_attempts
 #: Events that are written in one statement, and so in one transaction.
 BATCH = 1024
 
-_EVENT_COLUMNS = 12
+_EVENT_COLUMNS = 14
 _MARK_COLUMNS = 5
 _no_context = Context()
 
@@ -84,6 +84,7 @@ class Store:
             values += (
                 stored.id, event.uuid, event.session, event.seq, event.event, event.state, _text(event.customer_scope),
                 _text(event.connection_id), event.ts, flags, _context(event.context), event.body,
+                _text(event.app), event.role,
             )  # fmt: skip
         values += (None,) * ((rows - len(events)) * _EVENT_COLUMNS)
         changed = self.connection.execute(

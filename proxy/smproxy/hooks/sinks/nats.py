@@ -76,6 +76,11 @@ class NatsSink:
         """The URL without credentials, and the format."""
         return self._name
 
+    @property
+    def takes_internal(self) -> bool:
+        """Whether its format has internal events."""
+        return self._format.internal
+
     async def start(self) -> None:
         """Nothing yet: the first event connects."""
 

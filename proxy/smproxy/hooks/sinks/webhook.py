@@ -107,6 +107,11 @@ class WebhookSink:
         """The URL without credentials, and the format."""
         return self._name
 
+    @property
+    def takes_internal(self) -> bool:
+        """Whether its format has internal events."""
+        return self._format.internal
+
     async def start(self) -> None:
         """Get ready; nothing is sent yet."""
         context = None

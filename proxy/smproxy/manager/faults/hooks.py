@@ -18,7 +18,7 @@ import msgspec
 from smproxy.faults import Fault, FaultRegistry, Layer
 from smproxy.faults.hook_fault import HookEventView, HookFault
 from smproxy.hooks.event import EncodedEvent
-from smproxy.hooks.sink import Sink, Tap
+from smproxy.hooks.sink import EventListener, Sink
 from smproxy.hooks.throttle import ThrottledLog
 from smproxy.manager.faulty_sink import DisturbedSink, Resend, bound
 
@@ -48,7 +48,7 @@ class HookFaults:
 
     def __init__(self, registry: FaultRegistry) -> None:
         self._registry = registry
-        self._taps: tuple[Tap, ...] = ()
+        self._taps: tuple[EventListener, ...] = ()
         self._events: OrderedDict[str, EncodedEvent] = OrderedDict()
         self._kept: OrderedDict[str, None] = OrderedDict()
         self._copies: OrderedDict[str, int] = OrderedDict()
@@ -59,7 +59,7 @@ class HookFaults:
         self._unwatch: Callable[[], None] | None = None
         self._errors = ThrottledLog(logger, asyncio.get_running_loop().time)
 
-    def tap(self, taps: Sequence[Tap]) -> Tap:
+    def tap(self, taps: Sequence[EventListener]) -> EventListener:
         """Return what the hub is to tell in place of its taps."""
         self._taps = tuple(taps)
         return self

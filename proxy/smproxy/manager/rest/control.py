@@ -8,7 +8,7 @@ from aiohttp import web
 
 from smproxy.faults import FaultRegistry
 from smproxy.hooks.broadcast import HookBroadcast
-from smproxy.hooks.dispatcher import Hub
+from smproxy.hooks.dispatcher import HookDispatcher
 from smproxy.manager.dashboard_events import DashboardEvents
 from smproxy.manager.history import History
 from smproxy.manager.origin_registry import Registry
@@ -35,18 +35,20 @@ class Managed(Protocol):
     dashboard_events: DashboardEvents
 
 
-def routes(manager: Managed, hub: Hub, broadcast: HookBroadcast, *, clock: Clock) -> list[web.RouteDef]:
+def routes(
+    manager: Managed, dispatcher: HookDispatcher, broadcast: HookBroadcast, *, clock: Clock
+) -> list[web.RouteDef]:
     """Return the routes of the control API, the more special first."""
     faults = manager.faults
-    timeline = Timeline(manager.transcripts, hub.journal, faults)
+    timeline = Timeline(manager.transcripts, dispatcher.journal, faults)
     sessions, history = manager.sessions, manager.history
-    wait = WaitRoutes(broadcast, hub.journal, clock=clock)
+    wait = WaitRoutes(broadcast, dispatcher.journal, clock=clock)
 
     async def begin() -> None:
         await wait.begin()
         manager.dashboard_events.restart()
 
-    reset = ResetRoutes(sessions, history, hub, clock=clock, begin=begin, faults=faults)
+    reset = ResetRoutes(sessions, history, dispatcher, clock=clock, begin=begin, faults=faults)
     return [
         *wait.routes(),
         *reset.routes(),

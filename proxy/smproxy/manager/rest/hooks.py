@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from smproxy.hooks.dispatcher import Hub
+from smproxy.hooks.dispatcher import HookDispatcher
 from smproxy.hooks.journal import DeliveryRecord, Journal, JournalError, Query, Stored
 from smproxy.hooks.status import SinkStatus
 from smproxy.hooks.trigger import Trigger, TriggerError
@@ -53,8 +53,8 @@ class SinkList(msgspec.Struct, frozen=True):
 class HookRoutes:
     """The routes of the hooks."""
 
-    def __init__(self, hub: Hub, trigger: Trigger) -> None:
-        self._hub = hub
+    def __init__(self, dispatcher: HookDispatcher, trigger: Trigger) -> None:
+        self._dispatcher = dispatcher
         self._trigger = trigger
 
     def routes(self) -> list[web.RouteDef]:
@@ -91,19 +91,19 @@ class HookRoutes:
     async def sinks(self, request: web.Request) -> web.StreamResponse:
         """Tell how each sink is doing."""
         Parameters(request.query, ())
-        return json_response(SinkList(self._hub.status()))
+        return json_response(SinkList(self._dispatcher.status()))
 
     async def resend(self, request: web.Request) -> web.StreamResponse:
         """Deliver an event again."""
         sink = self._sink(request)
         stored, _ = await self._known(request)
-        return json_response({"resent": await self._hub.resend(stored.event.uuid, sink)})
+        return json_response({"resent": await self._dispatcher.resend(stored.event.uuid, sink)})
 
     async def resend_dead(self, request: web.Request) -> web.StreamResponse:
         """Deliver every dead letter again."""
         sink = self._sink(request)
         _ = self._journal
-        return json_response({"resent": await self._hub.resend_dead(sink)})
+        return json_response({"resent": await self._dispatcher.resend_dead(sink)})
 
     async def trigger(self, request: web.Request) -> web.StreamResponse:
         """Publish a synthetic event; the answer is the event as the sinks are sent it."""
@@ -126,9 +126,9 @@ class HookRoutes:
 
     @property
     def _journal(self) -> Journal:
-        if self._hub.journal is None:
+        if self._dispatcher.journal is None:
             raise ApiError(503, "There is no journal.")
-        return self._hub.journal
+        return self._dispatcher.journal
 
     async def _known(self, request: web.Request) -> tuple[Stored, tuple[DeliveryRecord, ...]]:
         uuid = request.match_info["uuid"]
@@ -139,7 +139,7 @@ class HookRoutes:
 
     def _sink(self, request: web.Request) -> str | None:
         sink = Parameters(request.query, ("sink",)).text("sink")
-        known = [status.name for status in self._hub.status()]
+        known = [status.name for status in self._dispatcher.status()]
         if sink is not None and sink not in known:
             raise ApiError(404, f"There is no sink {sink}: those are {', '.join(known) or 'none'}")
         return sink

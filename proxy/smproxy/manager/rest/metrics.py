@@ -11,7 +11,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from smproxy.hooks.broadcast import HookBroadcast
-from smproxy.hooks.dispatcher import Hub
+from smproxy.hooks.dispatcher import HookDispatcher
 from smproxy.hooks.status import SinkStatus
 from smproxy.manager.rest.places import Places
 from smproxy.manager.rest.query import Parameters
@@ -24,9 +24,11 @@ _SINK = ("sink",)
 class MetricsRoutes:
     """The route, and a registry of its own."""
 
-    def __init__(self, hub: Hub, sessions: Sessions, broadcast: HookBroadcast, sockets: Places) -> None:
+    def __init__(
+        self, dispatcher: HookDispatcher, sessions: Sessions, broadcast: HookBroadcast, sockets: Places
+    ) -> None:
         self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(_Collector(hub, sessions, broadcast, sockets))
+        self._registry.register(_Collector(dispatcher, sessions, broadcast, sockets))
 
     def routes(self) -> list[web.RouteDef]:
         """Return the route."""
@@ -42,8 +44,10 @@ class MetricsRoutes:
 class _Collector(Collector):
     """Reads the state of everything; nothing is counted here."""
 
-    def __init__(self, hub: Hub, sessions: Sessions, broadcast: HookBroadcast, sockets: Places) -> None:
-        self._hub = hub
+    def __init__(
+        self, dispatcher: HookDispatcher, sessions: Sessions, broadcast: HookBroadcast, sockets: Places
+    ) -> None:
+        self._dispatcher = dispatcher
         self._sessions = sessions
         self._broadcast = broadcast
         self._sockets = sockets
@@ -51,7 +55,7 @@ class _Collector(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from self._served()
         yield from self._journal()
-        yield from _of_sinks(self._hub.status())
+        yield from _of_sinks(self._dispatcher.status())
 
     def _served(self) -> Iterator[Metric]:
         relays = sum(attempt.relay is not None and not attempt.relay_ended for attempt in self._sessions.attempts)
@@ -63,7 +67,7 @@ class _Collector(Collector):
         )
 
     def _journal(self) -> Iterator[Metric]:
-        journal = self._hub.journal
+        journal = self._dispatcher.journal
         if journal is None:
             return
         status = journal.status()

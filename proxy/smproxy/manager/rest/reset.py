@@ -12,7 +12,7 @@ import msgspec
 from aiohttp import web
 
 from smproxy.faults import FaultRegistry
-from smproxy.hooks.dispatcher import Hub
+from smproxy.hooks.dispatcher import HookDispatcher
 from smproxy.hooks.journal import JournalError
 from smproxy.manager.attempt import Attempt
 from smproxy.manager.history import History
@@ -61,7 +61,7 @@ class ResetRoutes:
         self,
         sessions: Sessions,
         history: History,
-        hub: Hub,
+        dispatcher: HookDispatcher,
         *,
         clock: Clock,
         begin: Callable[[], Awaitable[None]],
@@ -69,7 +69,7 @@ class ResetRoutes:
     ) -> None:
         self._sessions = sessions
         self._history = history
-        self._hub = hub
+        self._dispatcher = dispatcher
         self._clock = clock
         self._begin = begin
         self._faults = faults
@@ -117,11 +117,11 @@ class ResetRoutes:
         except TimeoutError:
             complete = False
         left = max(0.0, timeout - (self._clock.monotonic() - began))
-        complete = await self._hub.drained(left) and complete
+        complete = await self._dispatcher.drained(left) and complete
         forgotten = self._history.clear()
         hooks = undelivered = 0
         if not keep_hooks:
-            hooks, undelivered = await self._hub.forget()
+            hooks, undelivered = await self._dispatcher.forget()
         if not keep_faults:
             self._faults.forget_log()
         await self._begin()

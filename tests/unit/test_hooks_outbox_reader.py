@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from smproxy.hooks.delivery import Delivery, Limits
 from smproxy.hooks.event import Context, EncodedEvent, Stored
 from smproxy.hooks.journal.types import JournalError, Mark, Page, State
-from smproxy.hooks.ordered_queue import Lanes
+from smproxy.hooks.ordered_queue import OrderedQueue
 from smproxy.hooks.retry import RetryProfile
 from smproxy.hooks.sink import DELIVERED, SKIPPED, Dead, Disabled, Outcome, Retry
 
@@ -53,6 +53,9 @@ class FakeLedger:
 
     async def count_pending(self, sink: str) -> int:
         return sum(self.state(number) is State.PENDING for number in self.events)
+
+    async def newest(self) -> int:
+        return max(self.events, default=0)
 
     async def fetch(self, ids: Sequence[int]) -> tuple[Stored, ...]:
         found = tuple(self.events[number] for number in sorted(set(ids)))
@@ -113,7 +116,7 @@ def test_model(
             for one in events:
                 ledger.events[one.id] = one
                 delivery.offer(one)
-                assert len(delivery._lanes) <= queue
+                assert len(delivery._queue) <= queue
                 if seconds := next(pause, 0.0):
                     await pass_time(seconds)
 
@@ -175,7 +178,7 @@ def test_a_dead_receiver_costs_bounded_memory_and_is_sent_all_when_it_is_back() 
             delivery.offer(one)
             if number % 100 == 0:
                 await pass_time(1.0)
-            assert len(delivery._lanes) <= 50
+            assert len(delivery._queue) <= 50
         assert delivery.status().backlog == 2_000
         assert delivery.status().retrying > 0
         up.set()
@@ -254,13 +257,13 @@ def of_stream(session: int, seq: int, stream: str) -> Stored:
 def test_sessions_of_one_stream_follow_each_other(other: tuple[str, list[int]]) -> None:
     """A session begins for a receiver when the one before it of the same stream is told to its end; other streams go on."""
     stream, order = other
-    lanes = Lanes(limit=10)
+    queue = OrderedQueue(limit=10)
     for session, name in ((1, "live/cam"), (2, stream)):
         for seq in (1, 2):
-            assert lanes.push(of_stream(session, seq, name))
+            assert queue.push(of_stream(session, seq, name))
     taken = []
-    while lane := lanes.take():
-        taken.append(lane.events[0].event.session)
-        lanes.settle(lane)
+    while group := queue.take():
+        taken.append(group.events[0].event.session)
+        queue.settle(group)
     assert taken == order
-    assert (len(lanes), lanes.lanes, lanes._by_key) == (0, 0, {})
+    assert (len(queue), queue.groups, queue._by_key) == (0, 0, {})
