@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from smproxy import __version__, serve
-from smproxy.commands import hooks, listen, publish, replay, sessions, subscribe
+from smproxy.commands import check, hooks, listen, publish, replay, sessions, subscribe
 from smproxy.printable import printable
 
 
@@ -74,6 +74,13 @@ def make_parser() -> Parser:
     )
     replay.add_arguments(replay_parser)
     replay_parser.set_defaults(run=replay.run)
+    check_parser = commands.add_parser(
+        "check",
+        help="check a WHIP or WHEP server against the standards",
+        description="Check every requirement of WHIP (RFC 9725) or WHEP against a server, this one or any other.",
+    )
+    check.add_arguments(check_parser)
+    check_parser.set_defaults(run=check.run)
     return parser
 
 

@@ -22,6 +22,7 @@ from aiortc.sdp import candidate_from_sdp
 
 from smproxy.signaling.messages import Candidate
 from smproxy.testing.private_names import require_private_names
+from smproxy.testing.sdp_edit import as_http_offer
 from smproxy.testing.well_formed import well_formed
 
 LOOPBACK = "127.0.0.1"
@@ -61,6 +62,12 @@ class Peer:
             await self._pc.addIceCandidate(parsed)
         except (ValueError, IndexError, AssertionError, InvalidStateError):
             return
+
+    async def complete_offer(self) -> str:
+        """Gather candidates and return the offer with all of them, as clients of WHIP and WHEP may send it."""
+        await self._gather()
+        await self._pc.setLocalDescription(await self._pc.createOffer())
+        return as_http_offer(self._pc.localDescription.sdp)
 
     def mute(self) -> None:
         """Drop all packets in both directions from now on, as a lost network does."""

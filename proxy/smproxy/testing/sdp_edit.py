@@ -50,6 +50,11 @@ def as_browser_answer(sdp: str) -> tuple[str, list[tuple[str, int, str]]]:
     return "\r\n".join(lines) + "\r\n", trickled
 
 
+def as_http_offer(sdp: str) -> str:
+    """Make a complete offer one for WHIP and WHEP, which want ``a=rtcp-mux-only`` in each section (RFC 9725, 4.4.1)."""
+    return sdp.replace("a=rtcp-mux\r\n", "a=rtcp-mux\r\na=rtcp-mux-only\r\n")
+
+
 def receive_nothing(answer: str) -> str:
     """Take the sending out of an answer, so that aiortc starts no decoder thread for what nobody watches."""
     directions = {"a=sendrecv": "a=recvonly", "a=sendonly": "a=inactive"}

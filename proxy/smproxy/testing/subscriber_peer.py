@@ -64,6 +64,25 @@ class SubscribingPeer(Peer):
         answer, candidates = as_browser_answer(self._pc.localDescription.sdp)
         return answer, [Candidate(line, mid, index) for mid, index, line in candidates]
 
+    async def offer_to_receive(self) -> str:
+        """Return an offer to receive one audio and one video track, with all candidates, as players of WHEP send it."""
+        for kind in ("audio", "video"):
+            self._pc.addTransceiver(kind, "recvonly")
+        if self._label is not None:
+            self._open_channel(self._label)
+        return await self.complete_offer()
+
+    async def take_answer(self, sdp: str) -> None:
+        """Apply the server's answer to :meth:`offer_to_receive`.
+
+        Raises:
+            ValueError: It is not a usable answer; other exceptions of aiortc are turned into this one.
+        """
+        try:
+            await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
+        except Exception as error:
+            raise ValueError(str(error) or type(error).__name__) from error
+
     def counts(self) -> dict[Kind, ReceivedCount]:
         """Return what came so far, by kind of track. Stays after the end."""
         return {kind: counter.count() for kind, counter in self._counters.items()}

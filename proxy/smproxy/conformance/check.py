@@ -1,0 +1,96 @@
+"""What a requirement is, how it is checked, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from smproxy.conformance.server import Server
+
+Protocol: TypeAlias = Literal["whip", "whep"]
+BOTH: frozenset[Protocol] = frozenset({"whip", "whep"})
+WHIP: frozenset[Protocol] = frozenset({"whip"})
+WHEP: frozenset[Protocol] = frozenset({"whep"})
+
+
+class Level(StrEnum):
+    """How strongly a requirement is made (RFC 2119): SHALL counts as MUST, RECOMMENDED as SHOULD."""
+
+    MUST = "MUST"
+    SHOULD = "SHOULD"
+    MAY = "MAY"
+
+
+class Outcome(StrEnum):
+    """What came of a check."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    #: The server does not do what the requirement is about, or it does not show from outside.
+    NOT_JUDGED = "not judged"
+
+
+class Violated(Exception):
+    """The server does not meet the requirement; the text says what it did instead."""
+
+
+class NotJudged(Exception):
+    """Nothing can be said about the requirement; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One HTTP request and its answer; ``status`` is 0 and ``problem`` is set when none came. Tokens are left out."""
+
+    method: str
+    url: str
+    request_headers: dict[str, str]
+    request_body: str
+    status: int = 0
+    reason: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    body: str = ""
+    problem: str = ""
+
+
+Body: TypeAlias = Callable[["Server"], Awaitable[str | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One row: a requirement, where it stands, and the coroutine that checks it.
+
+    The coroutine raises :exc:`Violated` or :exc:`NotJudged`; what it returns is a remark on having passed. ``media`` rows make
+    a media connection.
+    """
+
+    row: str
+    level: Level
+    title: str
+    section: str
+    run: Body
+    protocols: frozenset[Protocol] = BOTH
+    media: bool = False
+
+    def reference(self, protocol: Protocol) -> str:
+        """Name the document and the section that demands it."""
+        if self.section.startswith("RFC"):
+            return self.section
+        if protocol == "whip":
+            return f"RFC 9725, {self.section}"
+        name = self.section.lstrip("0123456789. ")
+        return f"WHEP draft, {name.replace('Ingest Session Setup', 'Playback session set up')}"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of one check, with what was sent and what came."""
+
+    check: Check
+    outcome: Outcome
+    detail: str
+    exchanges: tuple[Exchange, ...]
+    seconds: float

@@ -1,0 +1,124 @@
+"""W17 to W20, W28 and W29: what the descriptions must be like (RFC 9725, 4.4 and 4.8)."""
+
+from __future__ import annotations
+
+from smproxy.conformance.check import WHIP, Check, Level, NotJudged, Violated
+from smproxy.conformance.description import H264, OPUS, UNKNOWN, VP8, Media, read
+from smproxy.conformance.server import Server
+
+
+async def two_tracks_of_a_kind(server: Server) -> str | None:
+    video = Media("video", [VP8, H264], server.direction)
+    answer = await server.post(server.offer(Media("audio", [OPUS], server.direction), video, video))
+    if answer.refused:
+        return f"refused with {answer.status}"
+    if not answer.successful:
+        raise Violated(f"the answer is {answer}")
+    accepted = [each for each in read(answer.text).media if each.kind == "video"]
+    if len(accepted) < 2:
+        raise Violated(f"of two video tracks {len(accepted)} was accepted; the whole offer is to be refused")
+    return "the server takes two video tracks"
+
+
+async def no_partial_answer(server: Server) -> None:
+    audio, video = Media("audio", [OPUS], server.direction), Media("video", [UNKNOWN], server.direction)
+    answer = await server.post(server.offer(audio, video))
+    if answer.refused:
+        return
+    if not answer.successful:
+        raise Violated(f"the answer is {answer}")
+    sections = read(answer.text)
+    if len(sections.media) < 2:
+        raise Violated("a video codec that nobody knows: its section was rejected, and the rest accepted")
+    raise Violated("a video codec that nobody knows was accepted")
+
+
+async def bundle(server: Server) -> None:
+    session = await server.open()
+    offered = [each.value("mid") for each in session.offer.sections]
+    if session.description.bundle != offered:
+        raise Violated(
+            f"the BUNDLE group is {' '.join(session.description.bundle) or 'missing'}, not {' '.join(offered)}"
+        )
+    for section in session.description.media:
+        if not section.has("rtcp-mux"):
+            raise Violated(f"the {section.kind} section has no a=rtcp-mux")
+
+
+async def rtcp_mux_only(server: Server) -> None:
+    session = await server.open()
+    for section in session.description.media:
+        if not section.has("rtcp-mux-only"):
+            raise Violated(f"the {section.kind} section has no a=rtcp-mux-only")
+
+
+async def setup_of_the_answer(server: Server) -> None:
+    setup = (await server.open()).description.value("setup")
+    if setup not in ("active", "passive"):
+        raise Violated(f"the answer to a=setup:actpass is a=setup:{setup}" if setup else "the answer has no a=setup")
+
+
+async def active_clients(server: Server) -> str | None:
+    answer = await server.retried(lambda: server.post(server.offer(setup="active")))
+    if answer.refused:
+        if answer.status not in (400, 422):
+            raise Violated(f"an offer with a=setup:active got {answer}; 422 says why")
+        return f"refused with {answer.status}, as it may be"
+    setup = read(answer.text).value("setup")
+    if not answer.successful or setup != "passive":
+        raise Violated(f"an offer with a=setup:active got {answer} and a=setup:{setup or 'nothing'}")
+    return None
+
+
+async def one_stream(server: Server) -> None:
+    streams = {each.value("msid").partition(" ")[0] for each in (await server.open()).description.media}
+    if len(streams) > 1:
+        raise Violated(f"the sections belong to {len(streams)} media streams")
+
+
+async def ice_mode(server: Server) -> str:
+    return "ICE lite" if (await server.open()).description.has("ice-lite") else "full ICE"
+
+
+async def simulcast(server: Server) -> str | None:
+    extra = ("rid:h send", "rid:l send", "simulcast:send h;l")
+    video = Media("video", [VP8, H264], server.direction, extra)
+    answer = await server.post(server.offer(Media("audio", [OPUS], server.direction), video))
+    if answer.refused:
+        return f"refused with {answer.status}"
+    if not answer.successful:
+        raise Violated(f"the answer is {answer}")
+    section = next((each for each in read(answer.text).sections if each.kind == "video"), None)
+    if section is None or not section.has("simulcast"):
+        return "the offer was accepted without simulcast"
+    if not section.value("simulcast").startswith("recv "):
+        raise Violated(f"a=simulcast:{section.value('simulcast')} does not receive what is sent")
+    wanted = {each.lstrip("~") for part in section.value("simulcast")[5:].split(";") for each in part.split(",")}
+    described = {line[4:].split()[0] for line in section.lines if line.startswith("rid:") and " recv" in line}
+    if not wanted <= described:
+        raise Violated(f"the streams {', '.join(sorted(wanted - described))} have no a=rid … recv")
+    return "simulcast was accepted"
+
+
+async def certificate(server: Server) -> None:
+    description = (await server.open()).description
+    if not description.value("fingerprint").lower().startswith("sha-"):
+        raise Violated("the answer has no fingerprint of its certificate")
+    if not 4 <= len(description.value("ice-ufrag")) <= 256 or not 22 <= len(description.value("ice-pwd")) <= 256:
+        raise NotJudged("the answer has no ICE credentials that RFC 8839 allows")
+
+
+_BUNDLE, _STREAM, _PARTIAL = "4.4.1 SDP Bundle", "4.4.2 Single MediaStream", "4.4.3 No Partially Successful Answers"
+_DTLS, _ICE, _SIMULCAST = "4.4.4 DTLS Setup Role", "4.4.5 Trickle ICE and ICE Restarts", "4.8 Simulcast"
+CHECKS = (
+    Check("W17.1", Level.MUST, "two video tracks are both taken, or the offer refused", _STREAM, two_tracks_of_a_kind),
+    Check("W17.2", Level.MUST, "what is sent belongs to one media stream", _STREAM, one_stream, frozenset({"whep"})),
+    Check("W18", Level.SHOULD, "an offer that can be served in part only is refused", _PARTIAL, no_partial_answer),
+    Check("W19.1", Level.MUST, "all is bundled, RTCP multiplexed", _BUNDLE, bundle),
+    Check("W19.2", Level.MUST, "each bundled section has a=rtcp-mux-only", _BUNDLE, rtcp_mux_only),
+    Check("W20.1", Level.MUST, "the answer to a=setup:actpass chooses a role", "RFC 8842, 5.3", setup_of_the_answer),
+    Check("W20.2", Level.SHOULD, "a=setup:active is answered passive, or refused with 422", _DTLS, active_clients),
+    Check("W20.3", Level.MUST, "the answer has a fingerprint", "RFC 8842, 5.3", certificate),
+    Check("W28", Level.MAY, "the server's ICE is full, or lite where it can be reached", _ICE, ice_mode),
+    Check("W29", Level.MUST, "simulcast that is accepted is answered as RFC 8853 says", _SIMULCAST, simulcast, WHIP),
+)
