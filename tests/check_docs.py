@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smproxy.cli import make_parser
+from smproxy.conformance.check import Check
+from smproxy.conformance.playback import BEFORE_PUBLISHING
+from smproxy.conformance.runner import ALL
 from smproxy.faults.admission_fault import AdmissionFault
 from smproxy.faults.catalog import KINDS
 from smproxy.faults.hook_fault import HookDelivery, HookFault
@@ -129,12 +132,25 @@ def _members(owner: type) -> list[tuple[str, str]]:
     return found
 
 
+def conformance_table() -> str:
+    """Write a row for each check, in the order in which they run."""
+    lines = ["| row | level | requirement | how it is checked | where it stands |", "| --- | --- | --- | --- | --- |"]
+    for check in (*ALL, *BEFORE_PUBLISHING):
+        lines.append(f"| {check.row} | {check.level} | {check.title} | {check.run.__doc__} | {_references(check)} |")
+    return "\n".join(lines)
+
+
+def _references(check: Check) -> str:
+    return "<br>".join(dict.fromkeys(check.reference(protocol) for protocol in sorted(check.protocols, reverse=True)))
+
+
 GENERATED = (
     Generated("docs/add-a-fault.md", "example", fault_example),
     Generated("docs/add-a-fault.md", "layers", fault_layers),
     Generated("README.md", "options", option_table),
     Generated("docs/architecture.md", "session life", life_diagram),
     Generated("docs/faults.md", "faults", fault_table),
+    Generated("docs/conformance.md", "conformance rows", conformance_table),
 )
 
 

@@ -265,7 +265,7 @@ async def test_control_characters_of_a_server_reach_no_terminal() -> None:
     report = await checked(model, only=("W1.1",))
     text = "\n".join(row_lines(report.results[0], "whip", verbose=True))
     assert "\x1b" not in text
-    assert "\\x1b[31mred" in text
+    assert "\\u001b[31mred" in text
 
 
 _MADE = b"HTTP/1.1 201 Created\r\nContent-Type: application/sdp\r\nContent-Length: 14\r\n"

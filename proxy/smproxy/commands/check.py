@@ -96,7 +96,7 @@ async def _check(args: argparse.Namespace) -> int:
     from smproxy.conformance.http import Http, NoAnswer
     from smproxy.conformance.runner import Report, checks_of, published, run
     from smproxy.conformance.server import Server
-    from smproxy.conformance.session_setup import no_answer_is_an_answer
+    from smproxy.conformance.session_setup import reach
 
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(Http(token=args.token, timeout=args.timeout, tls=_trust(args.insecure)))
@@ -104,7 +104,7 @@ async def _check(args: argparse.Namespace) -> int:
             args.protocol, args.url, http, rng=SystemRandom(), timeout=args.timeout, consent=args.consent_timeout
         )
         try:
-            await no_answer_is_an_answer(server)
+            await reach(server)
         except NoAnswer as exc:
             note(_NAME, f"{args.url} cannot be reached: {exc}")
             return FAILED

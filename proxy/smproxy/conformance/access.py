@@ -27,6 +27,7 @@ def links(answer: Answer) -> list[tuple[str, dict[str, str]]]:
 
 
 async def redirections(server: Server) -> str:
+    """Look at the redirections that POST got; 301, 302 and 303 would make it a GET."""
     await server.open()
     wrong = [status for status in server.redirections if status not in (307, 308)]
     if wrong:
@@ -35,10 +36,12 @@ async def redirections(server: Server) -> str:
 
 
 async def overload(_server: Server) -> None:
+    """Not to be judged without overloading the server; the row is here so that the list is whole."""
     raise NotJudged("a check does not overload a server")
 
 
 async def token_is_asked_for(server: Server) -> str | None:
+    """With --token: POST without it and with another; want 401 with WWW-Authenticate."""
     if server.http.token is None:
         raise NotJudged("no --token was given")
     for token, what in ((None, "without a token"), ("not-the-token-of-this-check", "with a wrong token")):
@@ -53,6 +56,7 @@ async def token_is_asked_for(server: Server) -> str | None:
 
 
 async def token_is_taken(server: Server) -> None:
+    """With --token: POST with it, and want neither 401 nor 403."""
     if server.http.token is None:
         raise NotJudged("no --token was given")
     answer = await server.retried(lambda: server.post(server.offer()))
@@ -61,6 +65,7 @@ async def token_is_taken(server: Server) -> None:
 
 
 async def token_on_the_session(server: Server) -> None:
+    """With --token: DELETE with it, and want neither 401 nor 403."""
     if server.http.token is None:
         raise NotJudged("no --token was given")
     session = await server.open()
@@ -70,12 +75,14 @@ async def token_on_the_session(server: Server) -> None:
 
 
 async def preflight_needs_no_token(server: Server) -> None:
+    """Send a preflight without a token, and want neither 401 nor 403."""
     answer = await preflight_answer(server)
     if answer.status in (401, 403):
         raise Violated(f"a preflight, which has no token, got {answer}")
 
 
 async def ice_servers(server: Server) -> str | None:
+    """Look at each Link with rel="ice-server": a stun or turn URI, for turn with username and credential."""
     found = [(target, each) for target, each in links((await server.open()).answer) if each.get("rel") == "ice-server"]
     if not found:
         raise NotJudged("the 201 has no Link to an ICE server, which is optional")
@@ -88,12 +95,14 @@ async def ice_servers(server: Server) -> str | None:
 
 
 async def no_ice_servers_in_preflight(server: Server) -> None:
+    """Want no Link with rel="ice-server" in the answer to a preflight."""
     answer = await preflight_answer(server)
     if any(each.get("rel") == "ice-server" for _, each in links(answer)):
         raise Violated("the answer to a preflight has ICE servers")
 
 
 async def extensions(server: Server) -> str | None:
+    """Look at each Link to an extension: the right prefix, and one Link for each."""
     prefix = f"urn:ietf:params:{server.protocol}:ext:"
     found = [each.get("rel", "") for _, each in links((await server.open()).answer)]
     announced = [rel for rel in found if ":ext:" in rel]
@@ -108,6 +117,7 @@ async def extensions(server: Server) -> str | None:
 
 
 async def unguessable(server: Server) -> None:
+    """Make two sessions, and want URLs that differ in a part of 16 characters or more, in most of them."""
     urls = []
     for _ in range(2):
         session = await server.open()
@@ -129,6 +139,8 @@ def _differ(one: str, other: str) -> bool:
 
 
 async def problem_details(server: Server) -> str | None:
+    """Look at a refusal: if it is application/problem+json, a JSON object with the status of the answer."""
+    await server.accepts()
     answer = await server.post("this is no SDP\r\n")
     if not answer.refused:
         raise NotJudged(f"malformed SDP got {answer}")
@@ -146,6 +158,7 @@ async def problem_details(server: Server) -> str | None:
 
 
 async def https(server: Server) -> None:
+    """Look at the URL. Plain http within this machine or a private network is not judged."""
     if urlsplit(server.url).scheme == "https":
         return
     if server.local:

@@ -8,6 +8,8 @@ from smproxy.conformance.server import Server
 
 
 async def two_tracks_of_a_kind(server: Server) -> str | None:
+    """POST an offer with two video tracks; want both accepted, or 4xx for the whole."""
+    await server.accepts()
     video = Media("video", [VP8, H264], server.direction)
     answer = await server.post(server.offer(Media("audio", [OPUS], server.direction), video, video))
     if answer.refused:
@@ -21,6 +23,8 @@ async def two_tracks_of_a_kind(server: Server) -> str | None:
 
 
 async def no_partial_answer(server: Server) -> None:
+    """POST audio with a codec that all know and video with one that nobody knows; want 4xx, not half a stream."""
+    await server.accepts()
     audio, video = Media("audio", [OPUS], server.direction), Media("video", [UNKNOWN], server.direction)
     answer = await server.post(server.offer(audio, video))
     if answer.refused:
@@ -34,6 +38,7 @@ async def no_partial_answer(server: Server) -> None:
 
 
 async def bundle(server: Server) -> None:
+    """Want a BUNDLE group with all sections of the offer, and a=rtcp-mux in each."""
     session = await server.open()
     offered = [each.value("mid") for each in session.offer.sections]
     if session.description.bundle != offered:
@@ -46,6 +51,7 @@ async def bundle(server: Server) -> None:
 
 
 async def rtcp_mux_only(server: Server) -> None:
+    """Want a=rtcp-mux-only in each section of the answer (RFC 8858)."""
     session = await server.open()
     for section in session.description.media:
         if not section.has("rtcp-mux-only"):
@@ -53,12 +59,15 @@ async def rtcp_mux_only(server: Server) -> None:
 
 
 async def setup_of_the_answer(server: Server) -> None:
+    """Want a=setup:active or passive in the answer."""
     setup = (await server.open()).description.value("setup")
     if setup not in ("active", "passive"):
         raise Violated(f"the answer to a=setup:actpass is a=setup:{setup}" if setup else "the answer has no a=setup")
 
 
 async def active_clients(server: Server) -> str | None:
+    """POST an offer with a=setup:active; want a=setup:passive, or 400 or 422."""
+    await server.accepts()
     answer = await server.retried(lambda: server.post(server.offer(setup="active")))
     if answer.refused:
         if answer.status not in (400, 422):
@@ -71,16 +80,20 @@ async def active_clients(server: Server) -> str | None:
 
 
 async def one_stream(server: Server) -> None:
+    """Want one media stream id in all sections of the answer."""
     streams = {each.value("msid").partition(" ")[0] for each in (await server.open()).description.media}
     if len(streams) > 1:
         raise Violated(f"the sections belong to {len(streams)} media streams")
 
 
 async def ice_mode(server: Server) -> str:
+    """Look whether the answer has a=ice-lite; both are allowed."""
     return "ICE lite" if (await server.open()).description.has("ice-lite") else "full ICE"
 
 
 async def simulcast(server: Server) -> str | None:
+    """POST an offer with simulcast; want 4xx, an answer without it, or one with a=simulcast:recv and its a=rid lines."""
+    await server.accepts()
     extra = ("rid:h send", "rid:l send", "simulcast:send h;l")
     video = Media("video", [VP8, H264], server.direction, extra)
     answer = await server.post(server.offer(Media("audio", [OPUS], server.direction), video))
@@ -101,6 +114,7 @@ async def simulcast(server: Server) -> str | None:
 
 
 async def certificate(server: Server) -> None:
+    """Want a fingerprint of a SHA-2 hash in the answer."""
     description = (await server.open()).description
     if not description.value("fingerprint").lower().startswith("sha-"):
         raise Violated("the answer has no fingerprint of its certificate")

@@ -48,6 +48,7 @@ async def _restart(server: Server, session: Session) -> Answer:
 
 
 async def trickle(server: Server) -> None:
+    """PATCH a candidate with the entity tag; want 204, no body and no ETag."""
     answer = await _trickles(server, await server.open())
     if answer.status != 204:
         raise Violated(f"a PATCH with a candidate got {answer}")
@@ -58,6 +59,7 @@ async def trickle(server: Server) -> None:
 
 
 async def other_content(server: Server) -> None:
+    """PATCH as text/plain, and want 4xx."""
     session = await server.open()
     answer = await session.patch(session.trickle(HOST), tag=session.tag, content_type="text/plain")
     if not answer.refused:
@@ -65,6 +67,7 @@ async def other_content(server: Server) -> None:
 
 
 async def malformed(server: Server) -> None:
+    """PATCH text that is no fragment, and want 4xx."""
     session = await server.open()
     await _trickles(server, session)
     answer = await session.patch("this is no fragment", tag=session.tag)
@@ -73,6 +76,7 @@ async def malformed(server: Server) -> None:
 
 
 async def strange_candidates(server: Server) -> None:
+    """PATCH a TCP, an mDNS and an unheard-of candidate beside a good one; want success."""
     session = await server.open()
     await _trickles(server, session)
     answer = await session.patch(session.trickle(*STRANGE, HOST), tag=session.tag)
@@ -81,6 +85,7 @@ async def strange_candidates(server: Server) -> None:
 
 
 async def tag_is_strong(server: Server) -> str | None:
+    """Want a strong entity tag in quotes in the 201, if the server restarts ICE or gives a tag at all."""
     session = await server.open()
     tag = session.tag
     if not tag:
@@ -93,6 +98,7 @@ async def tag_is_strong(server: Server) -> str | None:
 
 
 async def tag_is_unique(server: Server) -> None:
+    """Make two sessions, and want two entity tags."""
     first = await server.open()
     if not first.tag:
         raise NotJudged("the 201 has no ETag")
@@ -103,6 +109,7 @@ async def tag_is_unique(server: Server) -> None:
 
 
 async def without_if_match(server: Server) -> None:
+    """PATCH a candidate without If-Match, and want 428, if the 201 had a tag."""
     session = await _tagged(server)
     answer = await session.patch(session.trickle(HOST), tag=None)
     if answer.status != 428:
@@ -110,6 +117,7 @@ async def without_if_match(server: Server) -> None:
 
 
 async def outdated_tag(server: Server) -> None:
+    """PATCH a candidate with another tag, and want 412, if the 201 had a tag."""
     session = await _tagged(server)
     answer = await session.patch(session.trickle(HOST), tag='"outdated-by-the-check"')
     if answer.status != 412:
@@ -125,6 +133,7 @@ async def _tagged(server: Server) -> Session:
 
 
 async def restart(server: Server) -> None:
+    """PATCH new credentials with If-Match: *; want 200 and a fragment with new credentials of the server."""
     session = await server.open()
     answer = await _restart(server, session)
     if answer.status != 200:
@@ -140,6 +149,7 @@ async def restart(server: Server) -> None:
 
 
 async def restart_changes_the_tag(server: Server) -> None:
+    """Want an ETag in the answer to a restart that is not the one of before."""
     session = await server.open()
     tag = (await _restart(server, session)).header("etag")
     if not tag:
@@ -149,6 +159,7 @@ async def restart_changes_the_tag(server: Server) -> None:
 
 
 async def restart_keeps_the_options(server: Server) -> None:
+    """Want the same a=ice-lite and a=ice-options in answer and fragment."""
     session = await server.open()
     fragment = read((await _restart(server, session)).text)
     if fragment.has("ice-lite") != session.description.has("ice-lite"):
@@ -159,6 +170,7 @@ async def restart_keeps_the_options(server: Server) -> None:
 
 
 async def restart_has_candidates(server: Server) -> None:
+    """Want candidates in the fragment that answers a restart."""
     fragment = read((await _restart(server, await server.open())).text)
     found = [line for part in (fragment.lines, *(each.lines for each in fragment.sections)) for line in part]
     if not any(line.startswith("candidate:") for line in found):
@@ -166,6 +178,7 @@ async def restart_has_candidates(server: Server) -> None:
 
 
 async def only_one_of_both(server: Server) -> str | None:
+    """If the server trickles or restarts but not both, want 422 for the other."""
     session = await server.open()
     for probe in (_trickles, _restart):
         try:
@@ -191,6 +204,7 @@ async def only_one_of_both(server: Server) -> str | None:
 
 
 async def failed_restart(server: Server) -> None:
+    """Ask for a restart without a password; want an error, and the session and its ICE session as before."""
     session = await server.open()
     await _restart(server, await server.open() if server.protocol == "whep" else session)
     if server.protocol == "whip":
@@ -208,6 +222,7 @@ async def failed_restart(server: Server) -> None:
 
 
 async def restart_replaces_candidates(_server: Server) -> None:
+    """Not to be seen from outside; the row is here so that the list is whole."""
     raise NotJudged("which candidates a server still uses does not show from outside")
 
 

@@ -8,7 +8,8 @@ from xml.etree import ElementTree as Xml
 
 from smproxy.conformance.check import Level, Outcome
 from smproxy.conformance.runner import Report
-from smproxy.conformance.text_report import printable, row_lines
+from smproxy.conformance.text_report import row_lines
+from smproxy.printable import printable
 
 
 def as_json(report: Report) -> str:

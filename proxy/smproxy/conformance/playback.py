@@ -14,6 +14,7 @@ _EVENTS = "urn:ietf:params:whep:ext:core:server-sent-events"
 
 
 async def nobody_live(server: Server) -> str | None:
+    """Before anybody publishes: POST, and want 409 with Retry-After in seconds, if the server refuses."""
     answer = await server.post(server.offer())
     if answer.successful:
         raise NotJudged("the server takes players while nobody publishes, or somebody does")
@@ -25,12 +26,15 @@ async def nobody_live(server: Server) -> str | None:
 
 
 async def head(server: Server) -> None:
+    """HEAD the endpoint, and want 200 and application/sdp."""
     answer = await server.http.request("HEAD", server.url)
     if answer.status != 200 or answer.media_type != SDP:
         raise Violated(f"HEAD got {answer} of {answer.media_type or 'no content type'}")
 
 
 async def counter_offer(server: Server) -> str | None:
+    """POST an offer of a codec that nobody knows; a 406 with an offer must have Location, and refuse a malformed answer."""
+    await server.accepts()
     answer = await server.post(server.offer(Media("video", [UNKNOWN], "recvonly")))
     if answer.status != 406:
         raise NotJudged(f"the server makes no counter-offer: an offer that it cannot take got {answer}")
@@ -49,12 +53,14 @@ async def counter_offer(server: Server) -> str | None:
 
 
 async def media_flows(server: Server) -> None:
+    """Connect, and want packets."""
     peer, _ = await server.connect()
     if not await peer.received(server.timeout):
         raise Violated(f"no media came within {server.timeout:g} s")
 
 
 async def events(server: Server) -> str | None:
+    """If the 201 announces server-sent events: POST the names of events, and want 201 with Location."""
     session = await server.open()
     target = next((target for target, each in links(session.answer) if each.get("rel") == _EVENTS), None)
     if target is None:

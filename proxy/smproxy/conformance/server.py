@@ -135,6 +135,20 @@ class Server:
             raise NotJudged(f"no session could be made: POST got {answer}")
         return self._open[-1]
 
+    async def accepts(self) -> None:
+        """Make sure that the server takes a good offer, before a row is glad of a bad one's refusal.
+
+        Raises:
+            NotJudged: it refuses that, too.
+        """
+        if "accepts" not in self.known:
+            kept = len(self.http.exchanges)
+            session = await self.open()
+            with contextlib.suppress(NoAnswer, NotJudged):
+                await session.delete()
+            self.known["accepts"] = True
+            del self.http.exchanges[kept:]
+
     async def retried(self, post: Callable[[], Awaitable[Answer]]) -> Answer:
         """Post, and post again while the session of the row before still holds the name."""
         deadline = asyncio.get_running_loop().time() + _FREE_AGAIN

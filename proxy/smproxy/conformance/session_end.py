@@ -11,12 +11,14 @@ _CLOSED = 5.0
 
 
 async def delete(server: Server) -> None:
+    """DELETE the session, and want 200."""
     answer = await (await server.open()).delete()
     if answer.status != 200:
         raise Violated(f"DELETE got {answer}")
 
 
 async def deleted_is_gone(server: Server) -> None:
+    """DELETE the session twice, and want 4xx for the second."""
     session = await server.open()
     first = await session.delete()
     if not first.successful:
@@ -27,6 +29,7 @@ async def deleted_is_gone(server: Server) -> None:
 
 
 async def late_patch(server: Server) -> None:
+    """PATCH a candidate after DELETE, and want 404 or 410."""
     session = await server.open()
     if not (await session.delete()).successful:
         raise NotJudged("DELETE had no success")
@@ -36,6 +39,7 @@ async def late_patch(server: Server) -> None:
 
 
 async def delete_ignores_tags(server: Server) -> None:
+    """DELETE with an If-Match that is outdated, and want success."""
     session = await server.open()
     answer = await session.delete({"If-Match": '"outdated-by-the-check"'})
     if not answer.successful:
@@ -44,6 +48,7 @@ async def delete_ignores_tags(server: Server) -> None:
 
 
 async def delete_closes_the_media(server: Server) -> None:
+    """Connect, DELETE, and want a DTLS alert within 5 s."""
     peer, session = await server.connect()
     answer = await session.delete()
     if not answer.successful:
@@ -53,6 +58,7 @@ async def delete_closes_the_media(server: Server) -> None:
 
 
 async def a_closing_client_ends_it(server: Server) -> None:
+    """Connect, close DTLS, and want the session to be gone within 5 s, as GET shows."""
     peer, session = await server.connect()
     await server.visible(session)
     await peer.close()
@@ -61,6 +67,7 @@ async def a_closing_client_ends_it(server: Server) -> None:
 
 
 async def a_vanished_client_is_noticed(server: Server) -> None:
+    """Connect, fall silent, and want the session to be gone within --consent-timeout, as GET shows."""
     peer, session = await server.connect()
     await server.visible(session)
     peer.vanish()

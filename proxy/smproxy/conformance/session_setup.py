@@ -23,6 +23,7 @@ async def _created(server: Server) -> Answer:
 
 
 async def post_makes_a_session(server: Server) -> None:
+    """POST an offer of audio and video, and want 201."""
     answer = await server.retried(lambda: server.post(server.offer()))
     if answer.status != 201:
         detail = answer.text.strip().splitlines()[0][:200] if answer.text.strip() else ""
@@ -30,6 +31,7 @@ async def post_makes_a_session(server: Server) -> None:
 
 
 async def the_answer_is_sdp(server: Server) -> None:
+    """Want application/sdp with as many sections, of the same kinds, as the offer has."""
     answer = await _created(server)
     if answer.media_type != SDP:
         raise Violated(f"the content type is {answer.media_type or 'missing'}")
@@ -40,6 +42,7 @@ async def the_answer_is_sdp(server: Server) -> None:
 
 
 async def location_names_the_session(server: Server) -> None:
+    """Want a Location, absolute or relative, that leads to an http or https URL other than the endpoint."""
     session = await server.open()
     location = session.answer.header("location")
     if not location:
@@ -52,6 +55,7 @@ async def location_names_the_session(server: Server) -> None:
 
 
 async def media_connects(server: Server) -> None:
+    """POST a complete offer of a real peer connection, apply the answer, and want ICE and DTLS to come up."""
     peer = server.peer()
     session = await server.open(await peer.offer())
     try:
@@ -61,12 +65,16 @@ async def media_connects(server: Server) -> None:
 
 
 async def other_content_is_refused(server: Server) -> None:
+    """POST the offer as text/plain, and want 4xx."""
+    await server.accepts()
     answer = await server.post(server.offer(), content_type="text/plain")
     if not answer.refused:
         raise Violated(f"an offer as text/plain got {answer}")
 
 
 async def malformed_sdp_is_refused(server: Server) -> None:
+    """POST text that is no SDP, an empty body, and SDP without media; want 4xx for each."""
+    await server.accepts()
     for body in ("this is no SDP\r\n", "", "v=0\r\n"):
         answer = await server.post(body)
         if not answer.refused:
@@ -74,10 +82,12 @@ async def malformed_sdp_is_refused(server: Server) -> None:
 
 
 async def get_on_the_endpoint(server: Server) -> None:
+    """GET the endpoint, and want 2xx with an empty body."""
     _empty_success(await server.http.request("GET", server.url))
 
 
 async def get_on_the_session(server: Server) -> None:
+    """GET the session, and want 2xx with an empty body."""
     _empty_success(await (await server.open()).request("GET"))
 
 
@@ -89,6 +99,7 @@ def _empty_success(answer: Answer) -> None:
 
 
 async def preflight(server: Server) -> None:
+    """Send the preflight of a page that POSTs with Authorization; want 2xx, its origin and both headers allowed."""
     answer = await preflight_answer(server)
     if not answer.successful:
         raise Violated(f"the preflight got {answer}; browsers want a 2xx")
@@ -113,6 +124,7 @@ async def preflight_answer(server: Server) -> Answer:
 
 
 async def accept_post(server: Server) -> None:
+    """Send OPTIONS, and want Accept-Post to name application/sdp."""
     answer = await server.http.request("OPTIONS", server.url)
     if not answer.successful:
         raise Violated(f"OPTIONS got {answer}")
@@ -121,6 +133,7 @@ async def accept_post(server: Server) -> None:
 
 
 async def pages_may_read(server: Server) -> None:
+    """POST with an Origin, and want Access-Control-Allow-Origin, and Location among the exposed headers."""
     answer = await server.retried(lambda: server.post(server.offer(), headers={"Origin": PAGE}))
     if not answer.successful:
         raise NotJudged(f"no session could be made: POST got {answer}")
@@ -132,6 +145,7 @@ async def pages_may_read(server: Server) -> None:
 
 
 async def direction_of_the_answer(server: Server) -> None:
+    """Want a=recvonly (WHIP) or a=sendonly (WHEP) in each section of the answer."""
     wanted = "recvonly" if server.protocol == "whip" else "sendonly"
     for section in read((await _created(server)).text).media:
         if not section.has(wanted):
@@ -139,6 +153,8 @@ async def direction_of_the_answer(server: Server) -> None:
 
 
 async def wrong_directions_are_refused(server: Server) -> None:
+    """POST offers that are inactive or of the opposite direction, and want 4xx."""
+    await server.accepts()
     wrong = ("inactive", "recvonly") if server.protocol == "whip" else ("inactive", "sendonly")
     for direction in wrong:
         answer = await server.post(server.offer(Media("audio", [OPUS], direction), Media("video", [VP8], direction)))
@@ -147,13 +163,14 @@ async def wrong_directions_are_refused(server: Server) -> None:
 
 
 async def all_candidates_are_in_the_answer(server: Server) -> None:
+    """Want candidates in the answer: a server cannot trickle."""
     description = read((await _created(server)).text)
     if not any(section.candidates for section in description.sections):
         raise Violated("the answer has no candidate, and the server cannot trickle")
 
 
-async def no_answer_is_an_answer(server: Server) -> None:
-    """Not a row: tell whether there is a server at all.
+async def reach(server: Server) -> None:
+    """Get any answer of the server; not a row.
 
     Raises:
         NoAnswer: there is none.

@@ -6,17 +6,13 @@ from collections.abc import Iterator
 
 from smproxy.conformance.check import Exchange, Level, Outcome, Protocol, Result
 from smproxy.conformance.runner import Report
+from smproxy.printable import printable
 
 #: Characters of a body, and lines, that a report shows.
 _SHOWN_BODY = 400
 _SHOWN_LINES = 8
 _MARKS = {Outcome.PASSED: "pass", Outcome.FAILED: "FAIL", Outcome.NOT_JUDGED: "-"}
 _HEADERS = ("content-type", "location", "etag", "if-match", "link", "retry-after", "www-authenticate", "authorization")
-
-
-def printable(text: str) -> str:
-    """Return text with control characters written out."""
-    return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)
 
 
 def row_lines(result: Result, protocol: Protocol, *, verbose: bool) -> Iterator[str]:
