@@ -15,7 +15,7 @@ from typing import Any
 from aiohttp import web
 from aiortc import RTCSessionDescription
 from aiortc.sdp import SessionDescription
-from smproxy.testing.peer import PublishingPeer
+from smproxy.testing.publisher_peer import PublishingPeer
 from smproxy.testing.publishing_tracks import make_tracks
 from smproxy.testing.subscriber_peer import SubscribingPeer
 

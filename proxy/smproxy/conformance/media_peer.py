@@ -20,7 +20,7 @@ class MediaPeer:
     async def offer(self) -> str:
         """Return an offer with all candidates: to send a test pattern and a tone, or to receive."""
         # Late: aiortc takes a third of a second to import.
-        from smproxy.testing.peer import PublishingPeer
+        from smproxy.testing.publisher_peer import PublishingPeer
         from smproxy.testing.publishing_tracks import make_tracks
         from smproxy.testing.subscriber_peer import SubscribingPeer
 
