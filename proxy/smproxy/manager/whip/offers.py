@@ -23,7 +23,7 @@ from smproxy.manager.whip.problem import Problem
 from smproxy.manager.whip.reply import Reply, passed_on, sent_on
 from smproxy.manager.whip.table import WhipSession, WhipTable
 from smproxy.signaling.clock import Clock
-from smproxy.signaling.node import ATTEMPT_HEADER, AttemptFailed, PlayStarted, StreamStarted, TransportUp
+from smproxy.signaling.node import ATTEMPT_HEADER, Announce, AttemptFailed, PlayStarted, StreamStarted, TransportUp
 from smproxy.signaling.params import ParamError
 from smproxy.signaling.payloads import ConnectError
 from smproxy.signaling.whip_endpoints import Endpoint, origin_path
@@ -139,7 +139,8 @@ class Offers:
         path = origin_path(endpoint.door, asked.params.room, asked.stream)
         url = URL(f"{base}{path}?{asked.params.origin_query}", encoded=True)
         headers = sent_on(request.headers, attempt.client.remote_ip, request.secure)
-        if node.reports:
+        if node.command is not None:
+            node.command(Announce(attempt.token))
             headers[ATTEMPT_HEADER] = attempt.token
         try:
             async with self._origins.exchange("POST", url, headers, body) as response:

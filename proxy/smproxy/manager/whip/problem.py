@@ -1,15 +1,11 @@
-"""Refusals of WHIP and WHEP requests as problem details (RFC 9457)."""
+"""Refusals of WHIP and WHEP requests."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from http import HTTPStatus
-
-import msgspec
 
 from smproxy.manager.whip.reply import Reply
-
-CONTENT_TYPE = "application/problem+json"
+from smproxy.signaling.http_exchange import problem
 
 
 class Problem(Exception):
@@ -22,14 +18,6 @@ class Problem(Exception):
         super().__init__(detail)
 
     def reply(self) -> Reply:
-        """Return it as what is answered."""
-        body = {"type": "about:blank", "title": title_of(self.status), "status": self.status, "detail": self.detail}
-        return Reply(self.status, self.headers | {"Content-Type": CONTENT_TYPE}, msgspec.json.encode(body))
-
-
-def title_of(status: int) -> str:
-    """Return the phrase of a status, "Error" for one that has none."""
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "Error"
+        """Return it as problem details (RFC 9457)."""
+        response = problem(self.status, self.detail, *self.headers.items())
+        return Reply(response.status, dict(response.headers), response.body)

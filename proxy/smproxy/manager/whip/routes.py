@@ -110,6 +110,8 @@ class WhipRoutes:
 
     async def _on_session(self, request: web.Request, identity: str, tail: str) -> web.StreamResponse:
         session = self._table.get(identity)
+        if session is None and request.method == "DELETE" and self._table.delete_ended(identity):
+            return Reply(200, {"Content-Type": "application/json"}, b"{}").response()  # FFmpeg wants a body
         if session is None:
             raise Problem(404, "There is no such session: it has ended, or never was.")
         body = await _body_of(request)
@@ -142,7 +144,7 @@ class WhipRoutes:
     def _session_changed(self, session: Session) -> None:
         attempt = session.attempt
         if session.over and attempt is not None and (known := self._table.of_attempt(attempt.token)) is not None:
-            self._table.remove(known)
+            self._table.end(known)
 
 
 async def _stream(request: web.Request, session: WhipSession, response: ClientResponse) -> web.StreamResponse:

@@ -13,6 +13,9 @@ from smproxy.signaling.whip_endpoints import Door
 #: Sessions at a time; another is answered 503.
 MAX_SESSIONS = 10_000
 
+#: Ended sessions whose client may still send its DELETE.
+MAX_ENDED = 1_000
+
 
 @dataclass(slots=True, eq=False)
 class WhipSession:
@@ -46,6 +49,7 @@ class WhipTable:
     def __init__(self) -> None:
         self._sessions: dict[str, WhipSession] = {}
         self._of_attempt: dict[str, str] = {}
+        self._ended: dict[str, None] = {}
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -68,6 +72,17 @@ class WhipTable:
         """Return the session of an attempt."""
         identity = self._of_attempt.get(token)
         return None if identity is None else self._sessions[identity]
+
+    def end(self, session: WhipSession) -> None:
+        """Forget a session that its client has not deleted yet: one that closes its transport first does so afterwards."""
+        self.remove(session)
+        self._ended[session.identity] = None
+        while len(self._ended) > MAX_ENDED:
+            del self._ended[next(iter(self._ended))]
+
+    def delete_ended(self, identity: str) -> bool:
+        """Return whether a session had ended without a DELETE; it is forgotten now."""
+        return identity in self._ended and self._ended.pop(identity) is None
 
     def remove(self, session: WhipSession) -> None:
         """Forget a session, and end what is being passed on for it."""
