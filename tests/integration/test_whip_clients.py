@@ -5,9 +5,15 @@ from __future__ import annotations
 import asyncio
 import sys
 from asyncio.subprocess import PIPE, STDOUT
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import imageio_ffmpeg
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from smproxy.simulator import Simulator
 from smproxy.testing import Subscriber, WebhookReceiver
 
@@ -17,7 +23,8 @@ from tests.integration.lives import check_whole_life, spell
 
 PYAV = """
 import av, fractions, sys
-out = av.open(sys.argv[1], "w", format="whip", options={"strict": "experimental"})
+options = dict(zip(("cert_file", "key_file"), sys.argv[2:]))
+out = av.open(sys.argv[1], "w", format="whip", options={"strict": "experimental"} | options)
 video = out.add_stream("libx264", rate=30, options={"preset": "ultrafast", "bf": "0", "profile": "baseline", "g": "30"})
 video.width, video.height, video.pix_fmt = 320, 240, "yuv420p"
 audio = out.add_stream("libopus", rate=48000)
@@ -86,9 +93,19 @@ async def test_ffmpeg(simulator: Simulator, receiver: WebhookReceiver, dtls: lis
     assert {event["connection"]["transport"] for event in receiver.events} == {"whip"}
 
 
-async def test_pyav(simulator: Simulator, receiver: WebhookReceiver) -> None:
-    """The WHIP muxer of libavformat publishes from Python."""
-    code, output = await run([sys.executable, "-c", PYAV, endpoint(simulator)])
+async def test_pyav(simulator: Simulator, receiver: WebhookReceiver, tmp_path: Path) -> None:
+    """The WHIP muxer of libavformat publishes from Python, with a certificate on a curve of this decade."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "whip")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(days=1), now + timedelta(days=1))
+    certificate = builder.sign(key, hashes.SHA256())
+    (tmp_path / "cert.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+    (tmp_path / "key.pem").write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+    )
+    files = [str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")]
+    code, output = await run([sys.executable, "-c", PYAV, endpoint(simulator), *files])
     assert code == 0, output
     await eventually(lambda: told(receiver)[-1:] == ["disconnected"], 10)
     check_whole_life(told(receiver))

@@ -15,6 +15,7 @@ from typing import Any
 from aiortc import RTCCertificate, RTCDtlsFingerprint, RTCDtlsParameters, RTCDtlsTransport
 from aiortc.rtcdtlstransport import X509_DIGEST_ALGORITHMS, State, certificate_digest
 from OpenSSL import SSL, crypto
+from OpenSSL._util import lib
 
 _log = logging.getLogger(__name__)
 
@@ -24,6 +25,9 @@ CIPHERS = ":".join(
     for suite in ("AES128-GCM-SHA256", "CHACHA20-POLY1305", "AES256-GCM-SHA384", "AES128-SHA", "AES256-SHA")
     for key in ("ECDSA", "RSA")
 )
+#: OpenSSL's own curves, and P-224 where it still has that (before 4.0): a client's certificate must be on one of them, and
+#: GnuTLS makes those of FFmpeg's muxer in PyAV there.
+CURVES = b"X25519:P-256:X448:P-384:P-521:P-224"
 #: Seconds after which a flight that nobody answered is sent again; then OpenSSL's own timer goes on, 1 s and doubled. FFmpeg
 #: offers ``setup:passive`` and misses what comes before it has read our answer to its STUN check.
 RESEND_AFTER = (0.15, 0.3)
@@ -66,6 +70,7 @@ class Identity(RTCCertificate):
         if self._context is None:
             context = super()._create_ssl_context(srtp_profiles)
             context.set_cipher_list(CIPHERS.encode())
+            lib.SSL_CTX_set1_curves_list(context._context, CURVES)  # all of them or none
             context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _verify)
             # A resumed session would not show its certificate.
             context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
@@ -180,6 +185,8 @@ class DtlsTransport(RTCDtlsTransport):
         reason = str(reasons[-1][-1]) if reasons else type(error).__name__
         if "alert" in reason:  # one that was encrypted; OpenSSL names it
             return f"the client sent an alert: {reason}"
+        if reason == "wrong curve":
+            reason = "the client's certificate is on a curve that OpenSSL does not take: give it one on P-256"
         alert = read_alert(sent)
         return reason if alert is None else f"{reason}; the client was sent the alert {alert}"
 

@@ -132,6 +132,7 @@ class WhipRoutes:
             reply.headers |= {} if own is None else {"Location": own}
         self._note(number, response_note(reply.status, reply.headers, reply.body), by_client=False)
         if request.method == "DELETE" and not tail and (response.status < 300 or response.status in (404, 410)):
+            self._table.delete_ended(identity)
             if not node.reports:
                 self._sessions.report(node, PeerEnded(session.attempt.token, Reason.USER_ACTION))
             self._table.remove(session)
