@@ -237,6 +237,35 @@ async def test_calls_the_server(
         await watching.call("getLiveStreams")
 
 
+async def test_what_the_publisher_mutes_is_not_passed_on(
+    start_simulator: StartSimulator, publisher: MakePublisher, subscriber: MakeSubscriber
+) -> None:
+    """Muted media goes to no subscriber, old or new, although it is sent; afterwards both tracks go on (M8)."""
+    simulator = await start_simulator()
+    stream = publisher(simulator, pattern="counter")
+    await published(simulator, stream)
+    watching = subscriber(simulator)
+    await watching.subscribe()
+    await watching.wait_for_frames(5)
+    stream.mute(video=True)
+    await eventually(lambda: watching.streaming_mode == "Audio")
+    await watching.wait_for_frames(watching.statistics["audio"].decoded + 10, kind="audio")
+    before = watching.statistics["video"].packets
+    sent = stream.statistics["video"].packets
+    newcomer = subscriber(simulator)
+    await newcomer.subscribe()
+    await newcomer.wait_for_frames(20, kind="audio")
+    await eventually(lambda: stream.statistics["video"].packets > sent)
+    assert watching.statistics["video"].packets == before
+    assert newcomer.statistics["video"].packets == 0
+    stream.mute(video=False, audio=True)
+    await newcomer.wait_for_picture()
+    await watching.wait_for_frames(watching.statistics["video"].decoded + 5)
+    heard = newcomer.statistics["audio"].packets
+    await newcomer.wait_for_frames(10)
+    assert newcomer.statistics["audio"].packets == heard
+
+
 async def test_mutes_what_it_gets(
     start_simulator: StartSimulator, publisher: MakePublisher, subscriber: MakeSubscriber
 ) -> None:

@@ -6,7 +6,7 @@ from smproxy.origin.forward import TrackForwarder
 from smproxy.origin.track import PLI_SPACING, Track
 from smproxy.signaling.payloads import Kind
 
-from tests.unit.forward_rig import INTER, KEY, Publisher, Subscriber, Time, rtp
+from tests.unit.forward_rig import INTER, KEY, PER_FRAME, TICKS, Publisher, Subscriber, Time, rtp
 
 
 def test_a_wish_is_told_at_once_and_granted_once_in_a_while() -> None:
@@ -65,3 +65,49 @@ def test_a_closed_forwarder_lets_go_of_track_and_senders() -> None:
     playing.sender.pli()
     assert playing.sender.nack([playing.sent[0].sequence]) == 0
     playing.sender.tick()
+
+
+def test_what_is_muted_goes_to_nobody() -> None:
+    """While the publisher has muted its video nothing of it is sent, and afterwards it goes on at a key frame, without a gap
+    in the numbers, which would be asked for (M8).
+    """
+    clock = Time()
+    publisher, watching, newcomer = Publisher(clock), Subscriber(clock), Subscriber(clock)
+    watching.sender.attach(publisher.forwarder)
+    publisher.frame(key=True)
+    before = publisher.timestamp
+    publisher.track.mute(True)
+    newcomer.sender.attach(publisher.forwarder)
+    publisher.frames(5)
+    publisher.frame(key=True)
+    assert len(watching.sent) == PER_FRAME
+    assert newcomer.sent == []
+    publisher.wanted = 0
+    publisher.track.mute(False)
+    assert publisher.wanted
+    publisher.frames(2)
+    assert len(watching.sent) == PER_FRAME
+    shown_again = publisher.timestamp
+    publisher.frame(key=True)
+    publisher.frames(3)
+    assert [len(each.sent) for each in (watching, newcomer)] == [5 * PER_FRAME, 4 * PER_FRAME]
+    assert watching.is_continuous()
+    passed = (watching.sent[PER_FRAME].timestamp - watching.sent[0].timestamp) & 0xFFFFFFFF
+    assert passed == (shown_again - (before - TICKS)) & 0xFFFFFFFF
+    assert publisher.track.reception.lost == 0
+
+
+def test_a_late_packet_of_what_was_muted_is_not_sent() -> None:
+    """A packet from the time of the mute that comes after its end is withheld, too."""
+    clock = Time()
+    publisher, watching = Publisher(clock, codec="opus"), Subscriber(clock, codec="opus")
+    watching.sender.attach(publisher.forwarder)
+    publisher.sound()
+    publisher.track.mute(True)
+    late = publisher.packet(b"private")
+    publisher.sound()
+    publisher.track.mute(False)
+    publisher.track.packet(late)
+    publisher.sound()
+    assert [each.payload.partition(b"#")[0] for each in watching.sent] == [b"sound", b"sound"]
+    assert watching.is_continuous()

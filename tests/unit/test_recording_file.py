@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import errno
+import functools
 import heapq
 import logging
 import os
 import resource
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from smproxy.origin.recording.file import Placed, RecordingFile
 from smproxy.origin.recording.matroska import HEADER_SIZE, Header, TrackEntry, read_header
@@ -58,7 +61,7 @@ def feed(
             if recording.outcome is not None:
                 return recording
         queue.extend(QueuedPacket(kind, packet, None) for packet in parsers[kind](data, at))
-    recording.closing = close
+    recording.closed_at = seconds if close else None
     recording.step(seconds)
     return recording
 
@@ -87,7 +90,7 @@ def test_a_turned_phone(tmp_path: Path, codec: str, name: str) -> None:
     recording = Recording(
         Store(tmp_path, _NO_LIMIT, 0), name, {Kind.VIDEO: (codec, 90000)}, queue, append=False, ask=lambda: None
     )
-    recording.closing = True
+    recording.closed_at = 3.0
     recording.step(3)
     found = watch(tmp_path / name)
     assert (found.sizes, len(found.video), found.keys) == (sizes, 45, 3)
@@ -264,6 +267,101 @@ def test_append_to_a_pipe_keeps_it(tmp_path: Path) -> None:
     assert (tmp_path / "s~1.webm").is_fifo()
 
 
+def test_append_to_a_link_leaves_its_target_alone(tmp_path: Path) -> None:
+    """A link in the place of a recording makes room, like any file that cannot be continued; what it names is not written."""
+    target = tmp_path / "elsewhere.webm"
+    feed(target, 1)
+    before = target.read_bytes()
+    (tmp_path / "s.webm").symlink_to(target)
+    recording = feed(tmp_path / "s.webm", 1, append=True)
+    assert recording.outcome is not None
+    assert recording.outcome.error is None
+    assert (tmp_path / "s~1.webm").is_symlink()
+    assert target.read_bytes() == before
+
+
+DURATION = b"\x44\x89\x88"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data.replace(
+            data[(at := data.index(DURATION)) : at + 11], DURATION + b"\x7f\xf0" + bytes(6)
+        ),  # inf
+        lambda data: data.replace(
+            data[(at := data.index(DURATION)) : at + 11], DURATION + b"\x7f\xe0" + bytes(6)
+        ),  # 1e308
+        lambda data: data.replace(
+            data[(at := data.index(DURATION)) : at + 11], DURATION + b"\x7f\xf8" + bytes(6)
+        ),  # nan
+        lambda data: data.replace(data[(at := data.index(DURATION)) : at + 11], DURATION + b"\xc0" + bytes(7)),  # -2
+        lambda data: b"",
+        lambda data: data[:4],
+        lambda data: bytes(len(data)),
+        lambda data: data[:1000] + bytes(HEADER_SIZE - 1000),
+        lambda data: data[: HEADER_SIZE + 100],
+        lambda data: data[:HEADER_SIZE] + bytes(len(data) - HEADER_SIZE),
+        lambda data: b"\xec\x7f\xff" + bytes(HEADER_SIZE),
+    ],
+    ids=[
+        "inf",
+        "1e308",
+        "nan",
+        "negative",
+        "empty",
+        "cut",
+        "zeros",
+        "half a header",
+        "cut clusters",
+        "zeros for clusters",
+        "nothing in it",
+    ],
+)
+def test_append_to_a_damaged_recording(
+    tmp_path: Path, damage: Callable[[bytes], bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever a crash or a user has made of a file, it is kept as it is, and a new recording is begun (A12)."""
+    path = tmp_path / "s.webm"
+    feed(path, 1)
+    damaged = damage(path.read_bytes())
+    path.write_bytes(damaged)
+    with caplog.at_level(logging.WARNING):
+        recording = feed(path, 1, append=True)
+    assert recording.outcome == Outcome(1000, path.stat().st_size, None)
+    assert (tmp_path / "s~1.webm").read_bytes() == damaged
+    assert watch(path).duration == 1
+    assert [record.message for record in caplog.records] == [
+        f"{path} cannot be continued: it is kept, and a new recording is begun"
+    ]
+
+
+@given(st.lists(st.tuples(st.integers(0, 700), st.binary(min_size=1, max_size=9)), min_size=1, max_size=3))
+@settings(deadline=None)
+def test_append_after_any_damage(damages: list[tuple[int, bytes]]) -> None:
+    """However a header is damaged, the file is continued or kept, never half of both, and its recording does not fail."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "s.webm"
+        path.write_bytes(_whole())
+        with path.open("r+b") as file:
+            for at, noise in damages:
+                file.seek(at)
+                file.write(noise)
+        damaged = path.read_bytes()
+        recording = feed(path, 0.5, append=True)
+        assert recording.outcome is not None
+        assert recording.outcome.error is None
+        kept = path.with_name("s~1.webm")
+        assert not kept.exists() or kept.read_bytes() == damaged
+
+
+@functools.cache
+def _whole() -> bytes:
+    with TemporaryDirectory() as folder:
+        feed(Path(folder) / "s.webm", 1)
+        return (Path(folder) / "s.webm").read_bytes()
+
+
 def test_an_unwritable_directory_is_told(tmp_path: Path) -> None:
     """A disk that refuses ends the recording with its reason."""
     (tmp_path / "live").write_text("a file where a directory should be")
@@ -280,7 +378,7 @@ def test_an_unwritable_directory_is_told(tmp_path: Path) -> None:
 )
 def test_a_header_reads_as_it_was_written(times: list[int], duration: int, private: bytes, webm: bool) -> None:
     """The header has its size whatever is in it, and comes back; a full index is thinned out."""
-    header = Header(webm, duration=duration, end=HEADER_SIZE + 12345)
+    header = Header(webm, duration=max([duration, *times]), end=HEADER_SIZE + 12345)
     header.tracks[Kind.VIDEO] = TrackEntry(Kind.VIDEO, "H264", private, 1920, 1080)
     header.tracks[Kind.AUDIO] = TrackEntry(Kind.AUDIO, "opus")
     for position, time in enumerate(times, HEADER_SIZE):
@@ -289,7 +387,7 @@ def test_a_header_reads_as_it_was_written(times: list[int], duration: int, priva
     assert len(data) == HEADER_SIZE
     found = read_header(data + b"clusters")
     assert found is not None
-    assert (found.webm, found.duration, found.end, found.index) == (webm, duration, header.end, header.index)
+    assert (found.webm, found.duration, found.end, found.index) == (webm, header.duration, header.end, header.index)
     assert found.tracks == header.tracks
 
 

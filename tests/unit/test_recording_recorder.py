@@ -182,7 +182,7 @@ def test_reports_put_pictures_beside_their_sounds(tmp_path: Path) -> None:
     parsers = {Kind.VIDEO: Parser("VP8"), Kind.AUDIO: Parser("opus")}
     for at, kind, data, report in heapq.merge(video, audio, key=lambda each: each[0]):
         queue.extend(QueuedPacket(kind, packet, report) for packet in parsers[kind](data, at))
-    recording.closing = True
+    recording.closed_at = 4.0
     recording.step(5)
     found = watch(tmp_path / "s.webm")
     assert (len(found.video), len(found.audio)) == (60, 200)

@@ -108,6 +108,8 @@ class Source:
         for kind, value in ((Kind.AUDIO, muted.audio), (Kind.VIDEO, muted.video)):
             if value is not None:
                 self._muted[kind] = value
+                if kind in self.tracks:
+                    self.tracks[kind].mute(value)
         self.tell(lambda watcher: watcher.informed())
 
     def turn(self, orientation: int | float) -> None:

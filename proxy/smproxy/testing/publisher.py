@@ -116,7 +116,10 @@ class Publisher(SignalingClient):
         self._send({"send": {"method": method, "data": data}})
 
     def mute(self, *, audio: bool | None = None, video: bool | None = None) -> None:
-        """Say that tracks are muted or no longer so, as the SDK does; ``None`` says nothing. The media is sent all the same."""
+        """Mute tracks or go on with them, as the SDK does; ``None`` changes nothing.
+
+        Like the SDK it tells the server, which withholds the media from subscribers and recordings; it is sent all the same.
+        """
         for key, muted in (("muteAudio", audio), ("muteVideo", video)):
             if muted is not None:
                 self._send({"mute": {key: muted}})

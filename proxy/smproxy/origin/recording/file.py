@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from smproxy.origin.recording.matroska import HEADER_SIZE, Header, TrackEntry, cluster, read_header
+from smproxy.origin.recording.matroska import CLUSTER, HEADER_SIZE, Header, TrackEntry, cluster, read_header
 from smproxy.origin.recording.names import WEBM, kept_path
 from smproxy.signaling.payloads import Kind
 
@@ -76,6 +76,9 @@ class RecordingFile:
             descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         except FileNotFoundError:
             return None
+        except OSError as error:  # a link, a directory, or not ours to write to
+            _log.warning("%s cannot be continued (%s): it is kept, and a new recording is begun", path, error.strerror)
+            return None
         try:
             header = read_header(os.pread(descriptor, HEADER_SIZE, 0))
         except OSError:  # what has the name is no file
@@ -83,13 +86,12 @@ class RecordingFile:
         size = os.fstat(descriptor).st_size
         known = {} if header is None else header.tracks
         differ = any(codecs.get(kind, entry.codec) != entry.codec for kind, entry in known.items())
-        if header is None or header.end > size or differ:
+        if header is None or header.end > size or differ or not _has_clusters(descriptor, header):
             os.close(descriptor)
             _log.warning("%s cannot be continued: it is kept, and a new recording is begun", path)
             return None
-        os.ftruncate(
-            descriptor, header.end
-        )  # what was written when a process was killed, but is not part of the file yet
+        # Cut off what was written when a process was killed, but is not part of the file yet.
+        os.ftruncate(descriptor, header.end)
         return cls(descriptor, header)
 
     @property
@@ -101,6 +103,21 @@ class RecordingFile:
     def duration(self) -> int:
         """How long the file plays, in ms."""
         return self._header.duration
+
+    @property
+    def has_sound(self) -> bool:
+        """Whether there is a track of sound, as in a file that is continued."""
+        return Kind.AUDIO in self._header.tracks
+
+    def extend(self, until: int) -> None:
+        """Let the file play for so many ms of this take at least: the last picture stays.
+
+        Raises:
+            OSError: the header cannot be written.
+        """
+        if self._start + until > self._header.duration:
+            self._header.duration = self._start + until
+            self._pwrite(self._header.write(), 0)
 
     def describe(self, kind: Kind, codec: str, *, private: bytes = b"", width: int = 0, height: int = 0) -> None:
         """Add a track, unless there is one of the kind; parameters that change later are in the frames themselves."""
@@ -165,3 +182,9 @@ class RecordingFile:
     def close(self) -> None:
         """Close the file."""
         os.close(self._descriptor)
+
+
+def _has_clusters(descriptor: int, header: Header) -> bool:
+    """Say whether the first and the last cluster of the index begin as clusters do: what a crash lost reads as zeros."""
+    places = [HEADER_SIZE, *(position for _, position in header.index[-1:])]
+    return header.end == HEADER_SIZE or all(os.pread(descriptor, 4, place) == CLUSTER for place in places)

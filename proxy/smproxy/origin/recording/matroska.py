@@ -17,6 +17,8 @@ HEADER_SIZE = 16 * 1024
 #: Milliseconds between entries of the index; doubled each time that the index is full.
 INDEX_SPACING = 1000
 WRITER = "stream-manager-proxy"
+#: What a header that is not damaged may say: ms (34 years, what its index has room for), bytes, and pixels.
+MAX_DURATION, MAX_SIZE, MAX_SIDE = (1 << 40) - 1, (1 << 48) - 1, 1 << 14
 
 TRACK_NUMBER = {Kind.VIDEO: 1, Kind.AUDIO: 2}
 CODEC_ID = {"VP8": "V_VP8", "H264": "V_MPEG4/ISO/AVC", "opus": "A_OPUS"}
@@ -26,12 +28,12 @@ OPUS_HEAD = b"OpusHead" + struct.pack("<BBHIhB", 1, 2, 0, 48000, 0, 0)
 _OPUS_PREROLL = 80_000_000
 
 _EBML, _SEGMENT, _INFO, _TRACKS = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", b"\x15\x49\xa9\x66", b"\x16\x54\xae\x6b"
-_CUES, _CLUSTER, _VOID = b"\x1c\x53\xbb\x6b", b"\x1f\x43\xb6\x75", b"\xec"
+_CUES, CLUSTER, _VOID = b"\x1c\x53\xbb\x6b", b"\x1f\x43\xb6\x75", b"\xec"
 _DOC_TYPE = b"\x42\x82"
 _DURATION, _WRITING_APP, _ENTRY, _CUE = b"\x44\x89", b"\x57\x41", b"\xae", b"\xbb"
 _NUMBER, _CODEC, _PRIVATE, _VIDEO = b"\xd7", b"\x86", b"\x63\xa2", b"\xe0"
 _WIDTH, _HEIGHT = b"\xb0", b"\xba"
-_CUE_TIME, _CUE_POSITIONS, _CUE_TRACK, _CUE_CLUSTER = b"\xb3", b"\xb7", b"\xf7", b"\xf1"
+_CUE_TIME, _CUE_POSITIONS, _CUE_TRACK, _CUECLUSTER = b"\xb3", b"\xb7", b"\xf7", b"\xf1"
 
 
 @dataclass(slots=True)
@@ -112,7 +114,7 @@ class Header:
                 _element(_CUE_TIME, time.to_bytes(5, "big")),
                 _element(
                     _CUE_POSITIONS,
-                    _uint(_CUE_TRACK, track) + _element(_CUE_CLUSTER, (position - segment).to_bytes(6, "big")),
+                    _uint(_CUE_TRACK, track) + _element(_CUECLUSTER, (position - segment).to_bytes(6, "big")),
                 ),
             )
             for time, position in self.index
@@ -151,33 +153,46 @@ def cluster(time: int, blocks: list[tuple[Kind, int, bool, bytes]]) -> bytes:
         head = struct.pack("!BhB", 0x80 | TRACK_NUMBER[kind], at - time, 0x80 if key else 0)
         parts += [b"\xa3", _length(len(head) + len(data), 4), head, data]
     body = b"".join(parts)
-    return _CLUSTER + _length(len(body), 8) + body
+    return CLUSTER + _length(len(body), 8) + body
 
 
 def read_header(data: bytes) -> Header | None:
-    """Read a header that :meth:`Header.write` wrote; ``None`` for any other."""
+    """Read a header that :meth:`Header.write` wrote; ``None`` for any other, and for one that is damaged."""
     try:
-        return _read_header(data)
-    except (ValueError, IndexError, KeyError, struct.error):
+        header = _read_header(data)
+        return header if header is not None and _makes_sense(header) else None
+    except (ValueError, IndexError, KeyError, OverflowError, struct.error):
         return None
+
+
+def _makes_sense(header: Header) -> bool:
+    """Say whether a file with this header can be continued: every number has room where it is written again."""
+    times, positions = [time for time, _ in header.index], [position for _, position in header.index]
+    return (
+        0 <= header.duration <= MAX_DURATION
+        and HEADER_SIZE <= header.end <= MAX_SIZE
+        and times == sorted(times)
+        and positions == sorted(positions)
+        and (not header.index or (times[-1] <= header.duration and positions[0] >= HEADER_SIZE))
+        and all(position < header.end for position in positions)
+        and all(track.width <= MAX_SIDE and track.height <= MAX_SIDE for track in header.tracks.values())
+        and len(header.write()) == HEADER_SIZE
+    )
 
 
 def _read_header(data: bytes) -> Header | None:
     if len(data) < HEADER_SIZE:
         return None
     header = Header(webm=False)
-    top = iter(_children(data[:HEADER_SIZE]))
-    name, _, body = next(top)
-    if name != _EBML:
+    parts = [part for part, _ in zip(_children(data[:HEADER_SIZE]), range(2), strict=False)]
+    if [name for name, _, _ in parts] != [_EBML, _SEGMENT]:
         return None
+    (_, _, body), (_, start, segment) = parts
     doc_type = {name: body for name, _, body in _children(body)}[_DOC_TYPE]
     header.webm = doc_type == b"webm"
-    name, start, body = next(top)
-    if name != _SEGMENT:
-        return None
     header.end = start + _value_of_length(data[start - 8 : start])
     writer = b""
-    for part, _, content in _children(body):
+    for part, _, content in _children(segment):
         if part == _INFO:
             info = {name: body for name, _, body in _children(content)}
             writer = info[_WRITING_APP]
@@ -188,7 +203,7 @@ def _read_header(data: bytes) -> Header | None:
                 header.tracks[track.kind] = track
         elif part == _CUES:
             header.index = [_read_cue(point, start) for _, _, point in _children(content)]
-    if writer != WRITER.encode() or header.end < HEADER_SIZE:
+    if writer != WRITER.encode():
         return None
     if len(header.index) > 1:
         nearest = min(later[0] - earlier[0] for earlier, later in zip(header.index, header.index[1:], strict=False))
@@ -208,7 +223,7 @@ def _read_track(entry: dict[bytes, bytes]) -> TrackEntry:
 def _read_cue(point: bytes, segment: int) -> tuple[int, int]:
     parts = {name: body for name, _, body in _children(point)}
     positions = {name: body for name, _, body in _children(parts[_CUE_POSITIONS])}
-    time, position = (int.from_bytes(each, "big") for each in (parts[_CUE_TIME], positions[_CUE_CLUSTER]))
+    time, position = (int.from_bytes(each, "big") for each in (parts[_CUE_TIME], positions[_CUECLUSTER]))
     return time, position + segment
 
 

@@ -117,6 +117,7 @@ class Recorder:
         monotonic: Callable[[], float],
     ) -> None:
         self._report = report
+        self._monotonic = monotonic
         self._store = None if root is None else Store(root, limit)
         self._writer = Writer(monotonic)
         self._open: set[Recording] = set()
@@ -175,7 +176,7 @@ class Recorder:
 
     def close(self, recording: Recording) -> None:
         """Have a recording written to its end, now."""
-        recording.closing = True
+        recording.closed_at = self._monotonic()
         self._writer.hurry()
 
     async def stop(self, timeout: float = 5.0) -> None:

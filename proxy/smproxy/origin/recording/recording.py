@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from smproxy.origin.codecs import DEPACKETIZERS
 from smproxy.origin.codecs.frame import Depacketizer, Frame
-from smproxy.origin.recording.av_sync import AvSync
+from smproxy.origin.codecs.opus import SILENCE, SILENCE_LENGTH
+from smproxy.origin.recording.av_sync import AvSync, PlacedFrame
 from smproxy.origin.recording.file import Placed, RecordingFile
 from smproxy.origin.recording.jitter_buffer import JitterBuffer
 from smproxy.origin.recording.store import NoRoom, Store
@@ -22,6 +23,11 @@ _log = logging.getLogger(__name__)
 
 #: Seconds between two requests for a key frame of one recording.
 _ASK_SPACING = 0.5
+#: Milliseconds by which sounds may overlap, for rounding.
+_TOLERANCE = 5
+_SILENCE_MS = round(SILENCE_LENGTH * 1000)
+#: Milliseconds of silence after which the file is filled although no sound came; all that comes late has come by then.
+_FILL_AFTER = 8000
 #: Bytes that a write may add besides the frames, for the check of the limits.
 _OVERHEAD = 64 * 1024
 
@@ -43,20 +49,53 @@ class Outcome(NamedTuple):
 
 
 class TrackInput:
-    """The way of one track's packets into the file."""
+    """The way of one track's packets into the file. Times in ms from the start."""
 
-    def __init__(self, codec: str, rate: int) -> None:
+    def __init__(self, kind: Kind, codec: str, rate: int) -> None:
+        self.kind = kind
         self.codec = codec
         self.rate = rate
         self.jitter_buffer = JitterBuffer()
         self.depacketizer: Depacketizer = DEPACKETIZERS[codec]()
         self.report: SenderReport | None = None
-        self.last = -1
-        self.spacing = 0
+        #: When the last sound ends; -1 before the first.
+        self.end = -1
+        self._last = -1
+        self._spacing = 0
+
+    def place(self, frame: Frame, at: int) -> list[Placed]:
+        """Return the frame with the silence before it; nothing when other sound has its place."""
+        if self.kind is Kind.AUDIO:
+            length = round(frame.duration * 1000)
+            if at < self.end - _TOLERANCE:
+                return []
+            placed = self.silence(at)
+            at = max(at, self._last + 1)
+            self.end = at + length
+        else:
+            placed = []
+            at = max(at, self._last + 1)
+            if at - self._last < 1000:
+                self._spacing = at - self._last if self._last >= 0 else 0
+            length = self._spacing
+        self._last = at
+        return [*placed, Placed(self.kind, at, frame.data, frame.key, length)]
+
+    def silence(self, until: int) -> list[Placed]:
+        """Fill the time from the last sound on: players that do not look at timestamps stay in step, too."""
+        if self.end < 0:
+            return []
+        times = range(self.end, until - _SILENCE_MS + 1, _SILENCE_MS)
+        if times:
+            self._last = times[-1]
+            self.end = times[-1] + _SILENCE_MS
+        return [Placed(self.kind, at, SILENCE, True, _SILENCE_MS) for at in times]
 
 
 class Recording:
-    """A recording. Other threads append to ``queue`` and set ``closing``; all else happens in :meth:`step`.
+    """A recording. Other threads append to ``queue`` and set ``closed_at``; all else happens in :meth:`step`.
+
+    It lasts from its first frame until ``closed_at``, seconds on the clock of the arrivals.
 
     ``codecs`` are the tracks' codecs and clock rates; a codec that is not recorded is left out.
     """
@@ -72,16 +111,16 @@ class Recording:
         ask: Callable[[], None],
     ) -> None:
         self.queue = queue
-        self.closing = False
+        self.closed_at: float | None = None
         self.outcome: Outcome | None = None
         self._store = store
         self._path = store.root / file
         self._append = append
         self._ask = ask
         self._asked = float("-inf")
-        self._timeline = AvSync()
+        self._sync = AvSync()
         self._inputs = {
-            kind: TrackInput(codec, rate) for kind, (codec, rate) in codecs.items() if codec in DEPACKETIZERS
+            kind: TrackInput(kind, codec, rate) for kind, (codec, rate) in codecs.items() if codec in DEPACKETIZERS
         }
         self._file: RecordingFile | None = None
 
@@ -92,9 +131,11 @@ class Recording:
 
     def step(self, now: float) -> None:
         """Write what came; ``outcome`` is set when this was the last time. ``now`` in seconds. Does not raise."""
-        closing = self.closing  # read first: what is queued after that is not of this recording any more
+        closed_at = self.closed_at  # read first: what is queued after that is not of this recording any more
         try:
-            self._write(self._frames(now, closing), now)
+            self._write(self._frames(now, closed_at), now)
+            if closed_at is not None and self._file is not None:
+                self._file.extend(round(self._sync.on_axis(closed_at) * 1000))
         except NoRoom as error:
             self._end(str(error))
         except OSError as error:
@@ -103,45 +144,51 @@ class Recording:
             _log.exception("recording %s failed", self._path)
             self._end(f"{type(error).__name__}: {error}")
         else:
-            if closing and self.outcome is None:
+            if closed_at is not None and self.outcome is None:
                 self._end(None if self._file is not None else "no media came that could be recorded")
 
-    def _frames(self, now: float, closing: bool) -> list[Placed]:
+    def _frames(self, now: float, closed_at: float | None) -> list[Placed]:
         placed: list[Placed] = []
         for _ in range(len(self.queue)):
             kind, packet, report = self.queue.popleft()
             entry = self._inputs.get(kind)
             if entry is None:
                 continue
-            self._take(kind, entry, entry.jitter_buffer.push(packet), placed)
+            self._depacketize(entry, entry.jitter_buffer.push(packet), placed)
             if report is not entry.report and report is not None:
                 entry.report = report
-                self._timeline.report(kind, report)
-        for kind, entry in self._inputs.items():
-            self._take(kind, entry, entry.jitter_buffer.flush() if closing else entry.jitter_buffer.expire(now), placed)
+                self._sync.report(kind, report)
+        for entry in self._inputs.values():
+            ready = entry.jitter_buffer.expire(now) if closed_at is None else entry.jitter_buffer.flush()
+            self._depacketize(entry, ready, placed)
+        self._place(self._sync.expire(now) if closed_at is None else self._sync.flush(), placed)
+        audio = self._inputs.get(Kind.AUDIO)
+        if audio is not None:
+            end = self._sync.on_axis(now if closed_at is None else closed_at) * 1000
+            placed += audio.silence(round(end - (_FILL_AFTER if closed_at is None else 0)))
         placed.sort(key=lambda frame: frame.at)  # each track is in order already, and stays so
         return placed
 
-    def _take(self, kind: Kind, entry: TrackInput, packets: list[RtpPacket], placed: list[Placed]) -> None:
+    def _depacketize(self, entry: TrackInput, packets: list[RtpPacket], placed: list[Placed]) -> None:
         for packet in packets:
             for frame in entry.depacketizer.push(packet):
-                placed.append(self._place(kind, entry, frame))
+                self._place(self._sync.place(entry.kind, entry.rate, frame), placed)
 
-    def _place(self, kind: Kind, entry: TrackInput, frame: Frame) -> Placed:
-        at = round(self._timeline.place(kind, entry.rate, frame.timestamp, frame.arrival) * 1000)
-        at = max(at, entry.last + 1)
-        if kind is Kind.VIDEO and 0 < at - entry.last < 1000:
-            entry.spacing = at - entry.last
-        entry.last = at
-        if frame.key:
-            self._describe(kind, entry, frame)
-        return Placed(kind, at, frame.data, frame.key, round(frame.duration * 1000) or entry.spacing)
+    def _place(self, frames: list[PlacedFrame], placed: list[Placed]) -> None:
+        for kind, frame, at in frames:
+            entry = self._inputs[kind]
+            if frame.key:
+                self._describe(kind, entry, frame)
+            placed += entry.place(frame, round(at * 1000))
 
     def _describe(self, kind: Kind, entry: TrackInput, frame: Frame) -> None:
         if self._file is None:
             self._store.check(_OVERHEAD)
             codecs = {kind: entry.codec for kind, entry in self._inputs.items()}
             self._file = RecordingFile.open(self._path, append=self._append, codecs=codecs)
+            audio = self._inputs.get(Kind.AUDIO)
+            if audio is not None and self._file.has_sound:
+                audio.end = 0
         self._file.describe(kind, entry.codec, private=frame.config, width=frame.width, height=frame.height)
 
     def _write(self, placed: list[Placed], now: float) -> None:
