@@ -1,3 +1,3 @@
 """A Red5-style stream manager, signaling proxy, origin and lifecycle hooks in one command."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
