@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 import sys
-import sysconfig
 import tarfile
 import zipfile
 from email.parser import HeaderParser
@@ -14,12 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers import scaled
+from tests.clone import clone, run, tracked, virtual_environment
 
 #: They publish, and share what was built once: together in one worker.
 pytestmark = pytest.mark.media
 
-ROOT = Path(__file__).parents[2]
 PACKAGE = "smproxy"
 
 TEST = """
@@ -36,33 +31,10 @@ def test_plugin(publisher, hooks):
 """
 
 
-def run(*command: str | Path, cwd: Path) -> str:
-    """Run a command, with nothing of this environment in its imports; fail with what it printed."""
-    environment = {
-        key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "PYTEST", "SMPROXY"))
-    }
-    done = subprocess.run(
-        [str(part) for part in command], cwd=cwd, env=environment, capture_output=True, text=True,
-        timeout=scaled(240), check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def tracked(folder: str = ".") -> set[str]:
-    """Return the files of the repository, those that are not committed yet included."""
-    listing = run("git", "ls-files", "--cached", "--others", "--exclude-standard", folder, cwd=ROOT)
-    return {line for line in listing.splitlines() if (ROOT / line).is_file()}
-
-
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the repository without what was installed or built in it."""
-    copy = tmp_path_factory.mktemp("clone")
-    for name in tracked():
-        (copy / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, copy / name)
-    return copy
+    return clone(tmp_path_factory.mktemp("clone"))
 
 
 @pytest.fixture(scope="module")
@@ -83,12 +55,7 @@ def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment with the wheel, and with all that is installed here but this project."""
     folder = tmp_path_factory.mktemp("environment")
-    run(sys.executable, "-m", "venv", "--without-pip", folder / "venv", cwd=folder)
-    site = next((folder / "venv").glob("lib/python*/site-packages"))
-    for path in Path(sysconfig.get_path("purelib")).iterdir():
-        if not path.name.startswith(("__editable__", "stream_manager_proxy", "smproxy")):
-            (site / path.name).symlink_to(path)
-    executable = folder / "venv" / "bin" / "python"
+    executable = virtual_environment(folder / "venv")
     run(executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", wheel, cwd=folder)
     # The command as pip writes it: unlike `python -m pytest` it does not put the current directory on the path.
     script = f"#!{executable}\nimport sys\nfrom pytest import console_main\nsys.exit(console_main())\n"

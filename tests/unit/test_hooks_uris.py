@@ -114,7 +114,7 @@ def test_without_its_package_nats_says_what_to_install(monkeypatch: pytest.Monke
     for name in ("smproxy.hooks.sinks.nats", "smproxy.hooks.sinks.jetstream"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "nats", None)
-    with pytest.raises(ValueError, match=re.escape("pip install 'stream-manager-proxy[nats]'")) as caught:
+    with pytest.raises(ValueError, match=re.escape("pip install 'nats-py>=2.16,<3'")) as caught:
         parse_hook_uri("nats://ann:s3cret@localhost")
     assert "s3cret" not in str(caught.value)
     assert isinstance(parse_hook_uri("http://localhost"), WebhookSink)

@@ -49,7 +49,7 @@ def parse_hook_uri(
         # Imported here because it is optional, and because most people have no NATS server.
         from smproxy.hooks.sinks.nats import NatsSink
     except ImportError:
-        raise _bad(uri, "NATS needs another package: pip install 'stream-manager-proxy[nats]'") from None
+        raise _bad(uri, "NATS needs another package: pip install 'nats-py>=2.16,<3'") from None
     try:
         return NatsSink(url, timeout=timeout, format=chosen, verify_tls=verify_tls)
     except ValueError as error:
