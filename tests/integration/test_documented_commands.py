@@ -1,0 +1,217 @@
+"""Every shell command of README and docs, as printed, in a fresh clone: also those for two terminals and npm.
+
+Only numbers that the pages cannot know, of sessions and hooks, are replaced by real ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.browser.sdk import SDKS
+from tests.clone import ROOT, clone, run, virtual_environment
+from tests.terminals import Terminals
+
+pytestmark = pytest.mark.media
+
+PAGES = ["README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
+
+#: What the developers' own targets do is run as such; each must be one of the Makefile.
+TARGETS = re.compile(r"make (?!install\b|run\b)([a-z-]+)( .*)?")
+
+
+def commands(page: str) -> list[str]:
+    """Return the commands of a page's shell blocks, one a line, without comments."""
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    lines = [re.sub(r"\s+# .*|^# .*", "", line) for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line.strip()]
+
+
+class Page:
+    """The commands of a page, each to be taken once."""
+
+    def __init__(self, name: str) -> None:
+        self._left = [command for command in commands(name) if not TARGETS.fullmatch(command)]
+
+    def take(self, begin: str, **values: str) -> str:
+        """Take the first command that begins so, with values in place of those that are printed."""
+        command = next((each for each in self._left if each.startswith(begin)), None)
+        assert command is not None, f"there is no command {begin!r} (any more) in {self._left}"
+        self._left.remove(command)
+        for printed, real in values.items():
+            assert printed.removeprefix("_") in command
+            command = command.replace(printed.removeprefix("_"), real)
+        return command
+
+    def check(self) -> None:
+        """Fail when a command was not run."""
+        assert not self._left, f"nobody runs {self._left}"
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone in which ``make install`` was run; what it would download is there already."""
+    directory = clone(tmp_path_factory.mktemp("stream-manager-proxy"))
+    virtual_environment(directory / ".venv")
+    run("sh", "-c", Page("README.md").take("make install"), cwd=directory)
+    return directory
+
+
+@pytest.fixture
+async def terminals(fresh: Path) -> AsyncIterator[Terminals]:
+    """Terminals in the clone."""
+    async with Terminals.on_another_machine(fresh) as opened:
+        yield opened
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(fresh: Path) -> Iterator[None]:
+    """What a test leaves in the clone is not there for the next."""
+    yield
+    run("sh", "-c", "rm -rf .smproxy .smproxy-2 terminal-* bug.jsonl red5pro*", cwd=fresh)
+
+
+def test_every_page_is_run() -> None:
+    """A page that gets shell commands needs a test here; those of the Makefile must exist."""
+    here = {"README.md", "CONTRIBUTING.md", "docs/control-api.md", "docs/hook-tools.md", "docs/pages.md"}
+    here |= {"docs/hook-formats.md", "docs/testing.md"}
+    assert {page for page in PAGES if commands(page)} <= here
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for page in PAGES:
+        for command in commands(page):
+            if match := TARGETS.fullmatch(command):
+                assert match[1] in targets, command
+    Page("CONTRIBUTING.md").take("make install")
+
+
+async def test_readme(terminals: Terminals) -> None:
+    """The README, from top to bottom."""
+    page = Page("README.md")
+    page.take("make install")
+    server = await terminals.stays(page.take("make run"), "Hooks go to")
+    await terminals.stays(page.take(".venv/bin/smproxy publish"), "live after")
+    watched = await terminals.ends(page.take(".venv/bin/smproxy subscribe"))
+    assert "0 missing, 0 out of order" in watched
+    await terminals.stays(page.take("make run"), "localhost:5081/")
+    await terminals.stays(page.take(".venv/bin/smproxy listen"), "receiving at")
+    assert "peer_joined" in await terminals.ends(page.take(".venv/bin/smproxy hooks list"))
+    assert "connected" in await terminals.ends(page.take(".venv/bin/smproxy hooks trigger"))
+    await terminals.stays(page.take(".venv/bin/python -m websockets"), "Connected to")
+    waiting = asyncio.create_task(_silent(terminals, page.take('curl "localhost')))
+    await terminals.stays("smproxy publish --stream mystream --customer-scope acme", "live after")
+    assert json.loads(await waiting)["connection"]["id"] == "mystream"
+    assert "mystream" in await terminals.ends(page.take("curl localhost:5080/api/v1/streams"))
+    await terminals.ends(page.take("curl -X POST"))
+    npm = [page.take("npm pack"), page.take("tar ")]
+    run("sh", "-c", "\n".join(npm), cwd=terminals.directory)
+    (sdk,) = [each for each in SDKS if each.version == "11.0.0"]
+    assert (terminals.directory / "red5pro-sdk.min.js").read_bytes() == sdk.obtain().read_bytes()
+    await terminals.stays(page.take("python3 -m http.server"), "Serving HTTP")
+    assert "red5prosdk" in await terminals.ends("curl --fail http://localhost:8000/red5pro-sdk.min.js")
+    page.check()
+    await terminals.interrupt()
+    assert "Traceback" not in server.read_text()
+
+
+async def test_second_run_in_one_directory(terminals: Terminals) -> None:
+    """A second stream manager in the directory of the first is refused in words that name the way out of the README."""
+    await terminals.stays("make run", "Hooks go to")
+    refused = await terminals.ends('make run ARGS="--port 5081" || true')
+    assert "--data-dir" in refused
+    assert "Traceback" not in refused
+
+
+async def test_control_api(terminals: Terminals) -> None:
+    """The calls of docs/control-api.md follow a session from its begin to its replay."""
+    page = Page("docs/control-api.md")
+    await terminals.stays("smproxy serve", "Hooks go to")
+    await terminals.ends(page.take("curl -X POST http://localhost:5080/api/v1/reset"))
+    await terminals.stays("smproxy publish --stream cam-1 --customer-scope acme", "live after")
+    hook = json.loads(await _silent(terminals, page.take('curl "http://localhost:5080/api/v1/hooks/wait?event')))
+    number = str(hook["payload"]["session"])
+    stream = await _silent(terminals, page.take("curl http://localhost:5080/api/v1/streams/live"))
+    assert json.loads(stream)["name"] == "cam-1"
+    await terminals.ends(page.take("curl -X DELETE", _4066745786160380=number))
+    ended = json.loads(await _silent(terminals, page.take('curl "http://localhost:5080/api/v1/hooks/wait?state')))
+    assert ended["payload"]["reason"] == 3
+    await terminals.ends(page.take("smproxy sessions list"))
+    assert number in await terminals.ends(page.take("smproxy sessions show"))
+    await terminals.ends(page.take("smproxy sessions export", _4066745786160380=number))
+    # Somebody else ended the session: that cannot be had again by the client alone.
+    bug = terminals.directory / "bug.jsonl"
+    lines = [line for line in bug.read_text().splitlines() if "Closed" not in line and '"close"' not in line]
+    bug.write_text("\n".join(lines) + "\n")
+    assert "same:" in await terminals.ends(page.take("smproxy replay"))
+    page.check()
+
+
+async def test_hook_tools(terminals: Terminals) -> None:
+    """The commands of docs/hook-tools.md: receivers, lists, repeats and made up hooks."""
+    page = Page("docs/hook-tools.md")
+    await terminals.stays("smproxy serve --hook-uri http://127.0.0.1:9000/hooks", "Hooks go to")
+    receiver = await terminals.stays(page.take("smproxy listen --port"), "receiving at")
+    listener = await terminals.stays(page.take('smproxy listen "ws://localhost:5080/live/webhook?customerScope'), "")
+    one = asyncio.create_task(terminals.ends(page.take('smproxy listen "ws://localhost:5080/live/webhook?event')))
+    await terminals.ends(page.take("smproxy hooks trigger connected"))
+    await terminals.ends(page.take("smproxy hooks trigger peer_joined"))
+    begun = json.loads((await terminals.ends(page.take("smproxy hooks trigger connecting"))).splitlines()[-1])
+    number, uuid = str(begun["payload"]["session"]), begun["uuid"]
+    again = page.take("smproxy hooks trigger connected --param session", _7453706567549690=number)
+    assert " #2 " in await terminals.ends(again)
+    disconnected = json.loads(await terminals.ends(page.take("smproxy hooks trigger disconnected")))
+    assert disconnected["payload"]["reason"] == 4
+    while not one.done() or "peer_joined" not in listener.read_text():  # who came after the hook gets the next
+        await terminals.ends("smproxy hooks trigger peer_joined --param customerScope=acme")
+    assert json.loads(await one)["payload"]["event"] == "peer_joined"
+    assert "acme" in await terminals.ends(page.take("smproxy hooks list --customer-scope"))
+    assert number in await terminals.ends(page.take("smproxy hooks list --session", _4066745786160380=number))
+    await terminals.ends(page.take("smproxy hooks dead"))
+    printed = "_01a2001c-5dd8-71b4-beb0-6a93396df5e9"
+    assert uuid in await terminals.ends(page.take("smproxy hooks show", **{printed: uuid}))
+    await terminals.ends(page.take("smproxy hooks resend 01a2", **{printed: uuid}))
+    await terminals.ends(page.take("smproxy hooks resend --dead"))
+    await terminals.ends(page.take("smproxy hooks resend --dead --sink"))
+    assert "hooks" in json.loads(await _silent(terminals, page.take('curl "http://localhost:5080/api/v1/hooks?')))
+    await terminals.ends(page.take("curl -X POST http://localhost:5080/api/v1/hooks/trigger"))
+    await terminals.ends(page.take("curl -X POST http://localhost:5080/api/v1/hooks/dead/resend"))
+    page.check()
+    await terminals.interrupt()
+    assert "connecting" in receiver.read_text()
+
+
+async def test_pages(terminals: Terminals) -> None:
+    """The commands of docs/pages.md: the SDK for the page, and the feed."""
+    page = Page("docs/pages.md")
+    (sdk,) = [each for each in SDKS if each.version == "11.0.0"]
+    (terminals.directory / "red5pro-sdk.min.js").write_bytes(sdk.obtain().read_bytes())
+    await terminals.stays(page.take("smproxy serve --sdk-file"), "Hooks go to")
+    await terminals.stays(page.take("curl -N"), "event: ")
+    page.check()
+
+
+async def test_hook_formats(terminals: Terminals) -> None:
+    """NATS as docs/hook-formats.md has it: the package that is named is the one that is needed."""
+    page = Page("docs/hook-formats.md")
+    install = f"{terminals.directory}/.venv/bin/python -m {page.take('pip install')}"
+    run("sh", "-c", install, cwd=terminals.directory)
+    await terminals.stays(page.take("smproxy serve"), r"Hooks go to +nats://127\.0\.0\.1:4222")
+    page.check()
+
+
+def test_testing(fresh: Path) -> None:
+    """The SDK gets beside the example's page as docs/testing.md says."""
+    page = Page("docs/testing.md")
+    script = [page.take("cd "), page.take("npm pack"), page.take("tar ")]
+    run("sh", "-ec", "\n".join(script), cwd=fresh)
+    assert (fresh / "examples" / "page" / "red5pro-sdk.min.js").exists()
+    page.check()
+
+
+async def _silent(terminals: Terminals, command: str) -> str:
+    """Run curl without its progress, which goes where the answer goes here."""
+    return await terminals.ends(command.replace("curl ", "curl --silent --fail-with-body ", 1))
