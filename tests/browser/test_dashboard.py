@@ -6,6 +6,8 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from playwright.async_api import Browser
 from smproxy.settings import Settings
 from smproxy.simulator import Simulator
@@ -90,6 +92,33 @@ async def test_dead_letter_is_sent_again(
         await tab.page.click("#tabs >> text=Hooks")
         await tab.sees(f"{ROW} .tag", "delivered")
         assert receiver.hooks[-1].state == "connected"
+
+
+async def test_a_receiver_that_refuses_everything(chromium: Browser, start_simulator: StartSimulator) -> None:
+    """A receiver that answers 422 to everything is shown as failing; two on one host are told apart by their paths."""
+    application = web.Application()
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(status=422 if request.path == "/billing" else 204)
+
+    application.router.add_post("/{name}", answer)
+    async with TestServer(application) as server:
+        urls = tuple(str(server.make_url(f"/{name}?key=value")) for name in ("audit", "billing"))
+        simulator = await start_simulator(hook_uri=urls)
+        await many_sessions(simulator, 1)
+        async with open_tab(chromium, f"{simulator.rest_url}/#/hooks") as tab:
+            await tab.linked()
+            await tab.sees("tr:has-text('/billing') .tag[data-state=bad]", "failing")
+            await tab.sees("tr:has-text('/billing')", "HTTP 422")
+            await tab.sees("tr:has-text('/audit') .tag[data-state=live]", "up to date")
+            await tab.sees(f"{ROW} .tag[data-state=bad]", "dead")
+            await tab.page.click("#tabs >> text=Dead letters")
+            await tab.sees(f"{ROW} [data-cell=Details]", f"{server.host}:{server.port}/billing: HTTP 422")
+            assert "/audit" not in await tab.page.inner_text(".space")
+            await tab.page.click("#tabs >> text=Sessions")
+            await tab.page.click(f"{ROW} a")
+            await tab.sees(".note", "/audit: delivered")
+            await tab.sees(".note", "/billing: ")
 
 
 async def test_token(chromium: Browser, start_simulator: StartSimulator) -> None:

@@ -8,8 +8,9 @@ import { openDetail } from "./split-view.js";
 import { stateTag, deliverySummary, setStateTag } from "./state-tags.js";
 
 const COLUMNS = ["Time", "Event", "Id", "Customer scope", "Session", "Details", "Delivery"];
+const DETAILS = COLUMNS.indexOf("Details");
 
-function makeRow(base) {
+function makeRow(base, detailsOf) {
   const cells = COLUMNS.map((name) => h("span", { role: "gridcell", "data-cell": name }));
   const [time, event, id, scope, session, details, delivery] = cells;
   const link = h("a", { tabindex: "-1" });
@@ -26,7 +27,8 @@ function makeRow(base) {
     setText(id, hook.connection?.id ?? "");
     setText(scope, hook.connection?.customerScope ?? "");
     setText(session, `#${hook.seq} of ${hook.payload.session}`);
-    setText(details, hookSummary(hook));
+    setText(details, detailsOf(hook));
+    details.title = details.textContent;
     const outcome = deliverySummary(hook);
     setStateTag(state, outcome.state);
     state.hidden = !outcome.state;
@@ -35,7 +37,10 @@ function makeRow(base) {
   return { element: h("div", {}, ...cells), update };
 }
 
-/** The list; `base` is the view's address, `hooks()` returns what it is of, `top` are elements above it. */
+/**
+ * The list; `base` is the view's address, `hooks()` returns its items, `top` are elements above it. `details` may name and fill the
+ * column of details in another way: `{ title, of(hook) }`.
+ */
 export class HookList {
   #hooks;
   #list;
@@ -43,12 +48,12 @@ export class HookList {
   #total = h("span", { class: "muted num total", role: "status" });
   element;
 
-  constructor({ base, label, hooks, top = [] }) {
+  constructor({ base, label, hooks, top = [], details = { title: "Details", of: hookSummary } }) {
     this.#hooks = hooks;
     this.#list = new VirtualList({
       label: `${label}; the arrow keys move`,
-      columns: COLUMNS,
-      row: () => makeRow(base),
+      columns: COLUMNS.map((name, index) => (index === DETAILS ? details.title : name)),
+      row: () => makeRow(base, details.of),
       key: (hook) => hook.uuid,
       height: () => (this.#list.element.clientWidth < 720 ? 58 : 36),
       onSelect: (hook) => openDetail(base, hook.uuid),

@@ -3,6 +3,7 @@
 import { json } from "../shared/api.js";
 import { h, setText } from "../shared/dom.js";
 import { count } from "../shared/format.js";
+import { receiverLabel } from "../shared/labels.js";
 import { showDetail } from "./split-view.js";
 import { HookDetail } from "./hook-detail.js";
 import { HookList } from "./hook-list.js";
@@ -17,13 +18,13 @@ class HooksBase {
   split;
   element;
 
-  constructor(store, { base, label, hooks, top, empty }) {
+  constructor(store, { empty, ...list }) {
     this.#store = store;
-    this.#base = base;
-    this.list = new HookList({ base, label, hooks, top });
+    this.#base = list.base;
+    this.list = new HookList(list);
     this.#empty = h("p", { class: "panel empty-line", hidden: true }, empty);
     this.split = h("div", { class: "split" }, this.list.element);
-    this.hooks = hooks;
+    this.hooks = list.hooks;
     this.element = h("div", {}, this.#empty, this.split);
     this.update(new Set(["hooks"]));
   }
@@ -74,6 +75,12 @@ export class HooksView extends HooksBase {
   }
 }
 
+/* The receivers at which a hook is a dead letter, each with its last answer. */
+function deadAt({ deliveries }) {
+  const dead = [...deliveries.values()].filter(({ state }) => state === "dead");
+  return dead.map(({ sink, attempts }) => [receiverLabel(sink), attempts.at(-1)?.detail].filter(Boolean).join(": ")).join(", ");
+}
+
 /** `#/dead`, `#/dead/UUID`. */
 export class DeadLettersView extends HooksBase {
   constructor(store) {
@@ -93,6 +100,7 @@ export class DeadLettersView extends HooksBase {
       base: "#/dead",
       label: "Dead letters",
       hooks: () => store.dead,
+      details: { title: "Receiver", of: deadAt },
       top: [button, result],
       empty: "No dead letters: no hook was given up at any receiver.",
     });

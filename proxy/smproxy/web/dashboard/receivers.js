@@ -6,9 +6,11 @@ import { stateTag } from "./state-tags.js";
 
 const COLUMNS = ["Receiver", "State", "Delivered", "Waiting", "Attempts", "Dead", "Latency", "Last error"];
 
+/* States in which the last error is what somebody looks for. */
+const BROKEN = new Set(["failing", "disabled"]);
+
 function row(sink) {
   const latency = sink.latencyCount ? `${Math.round((1000 * sink.latencySum) / sink.latencyCount)} ms` : "–";
-  const state = sink.disabled ? "disabled" : sink.retrying ? "retry" : sink.attempts ? "delivering" : "";
   const numbers = [sink.delivered, sink.backlog, sink.attempts, sink.dead].map((value) =>
     h("td", { class: "num" }, count(value)),
   );
@@ -16,10 +18,10 @@ function row(sink) {
     "tr",
     {},
     h("th", { scope: "row", class: "code" }, sink.name),
-    h("td", {}, state ? stateTag(state) : "–"),
+    h("td", {}, stateTag(sink.state === "idle" && sink.delivered ? "up to date" : sink.state)),
     ...numbers,
     h("td", { class: "num" }, latency),
-    h("td", { class: "muted wide" }, sink.lastError ?? ""),
+    h("td", { class: BROKEN.has(sink.state) ? "wide bad" : "muted wide" }, sink.lastError ?? ""),
   );
 }
 

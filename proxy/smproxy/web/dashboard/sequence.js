@@ -5,6 +5,7 @@ import { h, setChildren, setText } from "../shared/dom.js";
 import { clock, count, duration } from "../shared/format.js";
 import { payload } from "../shared/payload.js";
 import { nameOf } from "../shared/signaling-log.js";
+import { receiverLabel } from "../shared/labels.js";
 import { throttle } from "./throttle.js";
 
 const LANES = ["client", "proxy", "origin", "hooks"];
@@ -34,11 +35,6 @@ function ofFrame(frame) {
 
 function ofEntry(entry) {
   return { ...entry, content: entry.detail || null, note: entry.kind === "delivery" || entry.kind === "fault" };
-}
-
-/* A sink is named by its URL; where there are many, the host tells them apart. */
-function hostOf(sink) {
-  return URL.canParse(sink) ? new URL(sink).host : sink;
 }
 
 /* Of the attempts to deliver a hook to a sink only the last is of interest here: the hook's own page has all. */
@@ -174,7 +170,7 @@ export class Sequence {
   #note({ kind, title, detail, to }) {
     const text =
       kind === "delivery"
-        ? `${title} → ${hostOf(to)}: ${detail}`
+        ? `${title} → ${receiverLabel(to)}: ${detail}`
         : kind === "fault"
           ? `${title} ${detail ?? ""}`
           : title;

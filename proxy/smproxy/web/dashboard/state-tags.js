@@ -9,9 +9,12 @@ const KIND = {
   failed: "bad",
   delivered: "live",
   delivering: "live",
+  "up to date": "live",
   on: "warn",
   pending: "warn",
   retry: "warn",
+  retrying: "warn",
+  failing: "bad",
   dead: "bad",
   disabled: "bad",
 };

@@ -34,6 +34,13 @@ export function endingText({ reason, error }) {
   return labelOf(error, ERRORS, ERROR_NAMES) || labelOf(reason, REASONS, REASON_NAMES);
 }
 
+/** The label of a receiver: host and path of its URL, without which two receivers on one host look the same. */
+export function receiverLabel(name) {
+  if (!URL.canParse(name)) return name;
+  const { host, pathname } = new URL(name);
+  return host ? host + pathname.replace(/\/$/, "") : name;
+}
+
 const STATES = {
   "NetConnection.Connect.Rejected": "The stream manager refused the connection",
   "NetConnection.Connect.Failed": "The origin cannot be reached",
