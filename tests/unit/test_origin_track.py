@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import struct
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from smproxy.origin.rtp_packet import FrameStart, RtpPacket
+from smproxy.origin.source_selection import SourceSelection
 from smproxy.origin.track import Track
 from smproxy.signaling.payloads import Kind
 
@@ -129,6 +132,87 @@ def test_a_sink_has_the_packets_between_attach_and_detach() -> None:
         (1, 3000, MIDDLE),
     ]
     assert [each.start for each in got] == [FrameStart(key=False), None]
+
+
+LOW, HIGH = 11, 12
+
+
+def size_key(width: int) -> bytes:
+    """The first packet of a key frame of this width."""
+    return bytes.fromhex("1050b4019d012a") + width.to_bytes(2, "little") + b"\xe0\x01"
+
+
+class Simulcast:
+    """A client that sends a small and a large picture at once, and what a sink gets of it."""
+
+    def __init__(self, *, group: bool = True) -> None:
+        self.clock = Time()
+        self.track = video(self.clock)
+        self.got: list[RtpPacket] = []
+        self.track.attach(self.got.append)
+        self.asked: list[int] = []
+        self.track.on_key_frame_of = self.asked.append
+        self.wanted = {LOW: True, HIGH: True}
+        self._numbers = {LOW: 100, HIGH: 40_000}
+        self._timestamps = {LOW: 0, HIGH: 1_000_000}
+        if group:
+            self.track.selection = SourceSelection((LOW, HIGH))
+
+    def run(self, frames: int, *sources: int) -> None:
+        """Send frames of these sources; one that was asked for a key frame sends one."""
+        for _ in range(frames):
+            for source in sources:
+                first = size_key(320 if source == LOW else 1280) if self.wanted.pop(source, False) else INTER
+                for payload in (first, MIDDLE):
+                    self.track.packet(rtp(self._numbers[source], self._timestamps[source], payload, ssrc=source))
+                    self._numbers[source] += 1
+                self._timestamps[source] += 3000
+            self.clock.now += 1 / 30
+            self.wanted.update(dict.fromkeys(self.asked, True))
+            self.asked.clear()
+
+
+def test_of_several_sizes_the_best_is_taken(caplog: pytest.LogCaptureFixture) -> None:
+    """A client with simulcast by SSRC is one track: its best picture, counted once, and that is logged once (M4)."""
+    client = Simulcast()
+    with caplog.at_level(logging.INFO):
+        client.run(300, LOW, HIGH)
+    report = client.track.statistics("a")
+    assert (report.frames, report.width, report.lost) == (301, 1280, 0)  # the first one was small
+    assert report.packets == len(client.got) == 602
+    assert [packet.restart for packet in client.got].count(True) == 2
+    assert sum("several sources" in record.message for record in caplog.records) == 1
+
+
+def test_when_the_best_stops_the_next_is_taken() -> None:
+    """A size that the client's bandwidth does not allow any more is left for one that flows, and taken again when it does;
+    each change is at a key frame, which is asked for (M4).
+    """
+    client = Simulcast()
+    client.run(30, LOW, HIGH)
+    client.got.clear()
+    client.run(60, LOW)
+    assert client.track.width == 320
+    assert client.got[0].start == FrameStart(key=True, width=320, height=480)
+    assert len(client.got) > 2 * 25
+    client.got.clear()
+    client.run(30, LOW, HIGH)
+    assert client.track.width == 1280
+    changed = next(index for index, packet in enumerate(client.got) if packet.restart)
+    assert client.got[changed].start == FrameStart(key=True, width=1280, height=480)
+    assert changed < 2 * 5
+
+
+def test_sources_that_nobody_announced_do_not_take_turns() -> None:
+    """Two sources of one payload type that both go on are one track; one that takes another's place is followed at once."""
+    client = Simulcast(group=False)
+    client.run(5, LOW)
+    client.run(100, LOW, HIGH)
+    assert client.track.width == 1280
+    assert [packet.restart for packet in client.got].count(True) == 2
+    client.got.clear()
+    client.run(60, LOW)
+    assert len(client.got) > 2 * 25
 
 
 @given(st.lists(st.tuples(st.integers(0, 65535), st.integers(0, 5), st.binary(max_size=30)), max_size=60))

@@ -309,3 +309,11 @@ def test_the_offer_to_a_subscriber_keeps_the_merged_parameters() -> None:
         session_id=1,
     )
     assert "a=fmtp:126 packetization-mode=1;profile-level-id=42e01f\r\n" in written
+
+
+def test_a_simulcast_group_is_known_with_its_order() -> None:
+    """The sources of ``a=ssrc-group:SIM`` are one track, the smallest picture first; a group of repair is none (M4)."""
+    groups = ["ssrc-group:FID 5 9", "ssrc-group:SIM 5 6 7", "ssrc:5 cname:x", "ssrc:6 cname:x", "ssrc:7 cname:x"]
+    video = section("video", "96", "rtpmap:96 VP8/90000", "sendonly", *groups)
+    assert plan_answer(read_offer(offer(video))).tracks[0].simulcast == (5, 6, 7)
+    assert plan_answer(read_offer(CHROMIUM)).tracks[1].simulcast == ()

@@ -26,12 +26,13 @@ _FEEDBACK = ("goog-remb", "nack", "nack pli")
 
 @dataclass(frozen=True, slots=True)
 class AcceptedTrack:
-    """A section that will bring media."""
+    """A section that will bring media; ``simulcast`` are its sources when several of one picture are sent, the best last."""
 
     name: str
     kind: Kind
     format: PayloadFormat
     ssrcs: tuple[int, ...]
+    simulcast: tuple[int, ...]
     nack: bool
     remb: bool
     bandwidth: int
@@ -125,6 +126,7 @@ def _track(section: Section, picked: PayloadFormat) -> AcceptedTrack:
         kind=Kind.VIDEO if video else Kind.AUDIO,
         format=picked,
         ssrcs=tuple(section.ssrcs),
+        simulcast=tuple(section.simulcast_ssrcs),
         nack="nack" in picked.feedback,
         remb="goog-remb" in picked.feedback,
         bandwidth=section.bandwidth,

@@ -17,6 +17,7 @@ from smproxy.origin.rtcp_receiver import (
     write_receiver_report,
     write_remb,
 )
+from smproxy.origin.source_selection import SourceSelection
 from smproxy.origin.track import Track
 from smproxy.origin.transport import TransportEvents
 from smproxy.tasks import Tasks
@@ -65,6 +66,8 @@ class PublisherTransport(ClientTransport):
         track.can_repair = accepted.nack
         track.on_gap = self._repair
         track.on_wanted = self._refresh
+        track.on_key_frame_of = self._ask_source
+        track.selection = SourceSelection(accepted.simulcast)
         self.tracks.append(track)
         self._by_payload_type[accepted.format.payload_type] = track
 
@@ -147,6 +150,10 @@ class PublisherTransport(ClientTransport):
         """Ask for a key frame, if the last request is long enough ago; else the sweep does it."""
         if track.needs_pli(self._monotonic(), self.key_frame_interval):
             self._transport.send_rtcp(write_pli(self._ssrc, track.reception.ssrc))
+
+    def _ask_source(self, ssrc: int) -> None:
+        """Ask a source that is not followed yet for a key frame."""
+        self._transport.send_rtcp(write_pli(self._ssrc, ssrc))
 
     def _send_feedback(self, now: float) -> None:
         for track in self.tracks:

@@ -62,6 +62,8 @@ class Section:
     #: The MediaStream that the section belongs to; empty or ``-`` when it names none (RFC 8830).
     stream_id: str = ""
     ssrcs: list[int] = field(default_factory=list)
+    #: Sources of one picture in several sizes (``a=ssrc-group:SIM``), the smallest first.
+    simulcast_ssrcs: list[int] = field(default_factory=list)
     sctp_port: int = 5000
     max_message_size: int = 65536
     ufrag: str = ""
@@ -141,6 +143,8 @@ class SectionReader:
                 semantics, *members = value.split()[:17] or [""]
                 if semantics in _REPAIR_GROUPS:
                     self.repairs.update(each for each in map(read_number, members[1:]) if each is not None)
+                elif semantics == "SIM" and not section.simulcast_ssrcs:
+                    section.simulcast_ssrcs = [each for each in map(read_number, members) if each is not None]
             case "sctp-port" | "sctpmap":
                 port = read_number(value.partition(" ")[0])
                 if port is not None and 0 < port < 65536:

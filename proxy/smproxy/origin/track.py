@@ -5,6 +5,7 @@ Nothing is decoded: a packet costs a header read and a few additions, and only t
 
 from __future__ import annotations
 
+import logging
 import struct
 from collections.abc import Callable
 from typing import Protocol
@@ -12,8 +13,11 @@ from typing import Protocol
 from smproxy.origin.codecs import FRAME_START
 from smproxy.origin.rtcp_receiver import Reception, SenderReport
 from smproxy.origin.rtp_packet import MARKER, FrameStart, RtpPacket, payload_of
+from smproxy.origin.source_selection import SILENT, SourceSelection
 from smproxy.signaling.node import TrackStatistics
 from smproxy.signaling.payloads import Kind
+
+_log = logging.getLogger(__name__)
 
 _HEADER = struct.Struct("!BBHII")
 
@@ -48,6 +52,11 @@ class Track:
         self.on_gap: Callable[[Track], None] = _ignore
         #: Called when a key frame is wanted, so that a PLI need not wait for the sweep; see :meth:`needs_pli`.
         self.on_wanted: Callable[[Track], None] = _ignore
+        #: Called when a key frame of another source than the one that is followed is wanted.
+        self.on_key_frame_of: Callable[[int], None] = _ignore
+        #: Which source is followed, when there are several.
+        self.selection = SourceSelection()
+        self._ignores = False
         #: The publisher said that it is muted: sinks get nothing, whatever it sends.
         self.muted = False
         #: The last sender report of the source, in the track's timestamps, for those who must keep audio and video in step.
@@ -106,6 +115,10 @@ class Track:
             elif not (self._sinks or self._undecided or timestamp == self._key_timestamp):
                 return  # nobody wants to know more
             late = restart = False
+        elif ssrc != line.ssrc and line.ssrc >= 0 and not self._takes(data, ssrc):
+            self.packets -= 1
+            self.bytes -= len(data)
+            return
         else:
             number, late, restart = self._unexpected(ssrc, sequence, timestamp)
             if number < 0:
@@ -182,6 +195,21 @@ class Track:
                 self.want_key_frame()
         return number, False, restart
 
+    def _takes(self, data: bytes, ssrc: int) -> bool:
+        """Say whether to follow another source from this packet on."""
+        line, now = self.unwrapper, self._monotonic()
+        start = None if self._frame_start is None else self._frame_start(payload_of(data))
+        silent = now - line.arrived > SILENT
+        begins = self._frame_start is None or (start is not None and start.key)
+        if self.selection.takes(ssrc, line.ssrc, silent=silent, begins=begins, now=now):
+            return True
+        if self.selection.asks(ssrc, line.ssrc, silent=silent, now=now):
+            self.on_key_frame_of(ssrc)
+        if not self._ignores:
+            self._ignores = True
+            _log.info("track %s: the client sends several sources of it (simulcast): the best one is taken", self.name)
+        return False
+
     def mute(self, muted: bool) -> None:
         """Withhold the packets from the sinks, or go on with them: with another number, and video at a key frame."""
         if muted == self.muted:
@@ -248,5 +276,5 @@ class Track:
         )
 
 
-def _ignore(_track: Track) -> None:
+def _ignore(_: object) -> None:
     pass
