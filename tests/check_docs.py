@@ -83,7 +83,7 @@ def life_diagram() -> str:
 
 def fault_table() -> str:
     """Write the table of all faults."""
-    lines = ["| fault | acts on | parameters | effect | `publish()` |", "| --- | --- | --- | --- | --- |"]
+    lines = ["| fault | layer | parameters | effect | `publish()` |", "| --- | --- | --- | --- | --- |"]
     for kind in KINDS.values():
         parameters = "<br>".join(_fault_parameter(each) for each in kind.parameters)
         lines.append(f"| `{kind.name}` | {kind.layer} | {parameters} | {kind.effect} | {kind.publish} |")
