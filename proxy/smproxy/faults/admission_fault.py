@@ -10,18 +10,22 @@ from smproxy.faults.kind import FaultKind
 
 @dataclass(frozen=True, slots=True)
 class HttpError:
-    """The upgrade is answered with an HTTP error; there is no session."""
+    """The upgrade, or the POST of a WHIP or WHEP client, is answered with an HTTP error; there is no session."""
 
     status: int
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The upgrade is accepted, then ``message`` is sent and the socket closed; no origin is chosen."""
+    """The upgrade is accepted, then ``message`` is sent and the socket closed; no origin is chosen.
+
+    A WHIP or WHEP client is answered with ``status`` and the reason.
+    """
 
     message: str
     code: int
     reason: str
+    status: int = 403
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,7 @@ class Failed:
     message: str
     code: int
     reason: str
+    status: int = 502
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType, ModuleType
 
-from smproxy.faults import hooks, media, origin, signaling
+from smproxy.faults import hooks, http, media, origin, signaling
 from smproxy.faults.kind import FaultKind
 from smproxy.faults.parameter import FaultError, Parameter, Values
 
@@ -29,9 +29,9 @@ def _kinds(package: ModuleType) -> Iterator[type[FaultKind]]:
                 yield value
 
 
-#: The kinds by name: every class of a fault in the four packages.
+#: The kinds by name: every class of a fault in the five packages.
 KINDS: Mapping[str, type[FaultKind]] = MappingProxyType(
-    {kind.name: kind for package in (signaling, media, origin, hooks) for kind in _kinds(package)}
+    {kind.name: kind for package in (signaling, http, media, origin, hooks) for kind in _kinds(package)}
 )
 
 

@@ -16,21 +16,24 @@ class Layer(StrEnum):
     SIGNALING = "signaling"
     MEDIA = "media"
     ORIGIN = "origin"
+    HTTP = "http"
     HOOKS = "hooks"
 
 
 class FaultKind:
     """One kind of fault. Its instances are what it does: one for each connection, origin or attempt that it is used on.
 
-    A kind is a subclass of what acts on its layer (``SignalingFault``, ``AdmissionFault``, ``MediaFault``, ``OriginFault``,
-    ``HookFault``). ``effect`` says what it does, ``publish`` what ``publish()`` of SDK 11 makes of it. ``live``: it acts on
-    sessions, too, that were there before it was switched on. Its :class:`Parameter` attributes are its parameters.
+    A kind is a subclass of what acts on its layer: ``AdmissionFault``, ``SignalingFault``, ``ExchangeFault``, ``MediaFault``,
+    ``OriginFault`` or ``HookFault``. ``effect`` says what it does, ``publish`` what ``publish()`` of SDK 11 makes of it, and
+    ``whip`` what it does to WHIP and WHEP, if that is something else. ``live``: it acts on sessions, too, that were there
+    before it was switched on. Its :class:`Parameter` attributes are its parameters.
     """
 
     name: ClassVar[str]
     layer: ClassVar[Layer]
     effect: ClassVar[str]
-    publish: ClassVar[str]
+    publish: ClassVar[str] = ""
+    whip: ClassVar[str] = "the same"
     live: ClassVar[bool] = False
     parameters: ClassVar[tuple[AnyParameter, ...]] = ()
 

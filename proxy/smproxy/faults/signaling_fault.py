@@ -90,6 +90,7 @@ class SignalingFault(FaultKind):
     """What one fault does to one session. The methods get each message, and return what goes on in its place."""
 
     layer = Layer.SIGNALING
+    whip = "not touched"
     session: SignalingSession
 
     def opened(self) -> None:

@@ -145,7 +145,12 @@ class Manager:
         pages = PageRoutes(app=settings.rules.default_app, sdk_file=settings.sdk_file)
         application.add_routes(access.open(pages.routes()))
         self._whip = WhipRoutes(
-            settings.rules, registry=self.registry, sessions=self.sessions, transcripts=transcripts, clock=clock
+            settings.rules,
+            registry=self.registry,
+            sessions=self.sessions,
+            transcripts=transcripts,
+            faults=self._fault_injection,
+            clock=clock,
         )
         application.add_routes(access.open(self._whip.routes()))
         webhook = webhook_socket(broadcast, dispatcher.journal, places=sockets)

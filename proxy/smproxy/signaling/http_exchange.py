@@ -58,5 +58,9 @@ class _Problem(msgspec.Struct):
 
 def problem(status: int, detail: str, *headers: tuple[str, str]) -> HttpResponse:
     """Write an error with one sentence that says why (RFC 9457)."""
-    body = msgspec.json.encode(_Problem(HTTPStatus(status).phrase, status, detail))
+    try:
+        title = HTTPStatus(status).phrase
+    except ValueError:  # a status that has no name
+        title = "Error"
+    body = msgspec.json.encode(_Problem(title, status, detail))
     return HttpResponse(status, (("Content-Type", PROBLEM), *headers), body)

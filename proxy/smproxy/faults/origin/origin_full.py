@@ -18,10 +18,11 @@ class OriginFull(AdmissionFault):
         "The connection is refused as when no origin has capacity: `NetConnection.Connect.Rejected`, close code "
         "1013. Hook: `connect_error`, error 3."
     )
+    whip = "POST is answered 503 with `Retry-After`"
     publish = "rejects with `NetConnection.Connect.Rejected`"
 
     reason = Parameter("no origin has capacity", "reason in the Close frame")
 
     def refuse(self) -> Rejected:
         """Refuse it before it has an origin."""
-        return Rejected(messages.connect_status(messages.CONNECT_REJECTED), TRY_AGAIN_LATER, self.reason)
+        return Rejected(messages.connect_status(messages.CONNECT_REJECTED), TRY_AGAIN_LATER, self.reason, 503)

@@ -14,6 +14,7 @@ class OriginUnreachable(AdmissionFault):
         "The dial to the origin fails: `NetConnection.Connect.Failed`, close code 1014. Hooks: `connecting`, "
         "`connect_error`, error 2."
     )
+    whip = "POST is answered 502"
     publish = "rejects with `NetConnection.Connect.Failed`"
 
     after = Parameter(0.0, "seconds that the dial takes to fail", most=60)

@@ -7,10 +7,12 @@ from random import Random
 import msgspec
 from msgspec import UNSET
 
+from smproxy.faults.exchange_fault import Exchange, ExchangeFault, is_success
 from smproxy.faults.parameter import Parameter, Values
 from smproxy.faults.signaling_fault import Message, SignalingFault
 from smproxy.faults.stage import TRICKLE_CODES
 from smproxy.signaling import messages
+from smproxy.signaling.http_exchange import HttpResponse
 
 _CANDIDATE = re.compile(r"^a=(candidate:[^\r\n]*)\r?\n", re.MULTILINE)
 _END = re.compile(r"^a=end-of-candidates\r?\n", re.MULTILINE)
@@ -21,11 +23,12 @@ MAX_KEPT = 100
 PATIENCE = 2.0
 
 
-class CandidatesReordered(SignalingFault):
+class CandidatesReordered(SignalingFault, ExchangeFault):
     """Trickle the candidates of an answer, and mix those of both sides."""
 
     name = "candidates-reordered"
     effect = "The candidates of the answer are sent one by one after the end of candidates, in any order; so are the client's."
+    whip = "the candidates of an answer are in any order"
     publish = "resolves; with `early` no media connection comes about"
 
     early = Parameter(False, "send those of the answer before it")
@@ -64,6 +67,20 @@ class CandidatesReordered(SignalingFault):
         if message.code in TRICKLE_CODES:
             return (message, *self._mixed(self._of_origin))
         return (message,)
+
+    def on_response(self, exchange: Exchange, response: HttpResponse) -> HttpResponse:
+        """Mix the candidates of each section of an answer."""
+        sections = [self._mixed_section(section) for section in _MEDIA.split(response.body.decode(errors="replace"))]
+        body = "".join(sections).encode()
+        if not is_success(response) or body == response.body:
+            return response
+        self.http.acted()
+        return HttpResponse(response.status, response.headers, body)
+
+    def _mixed_section(self, section: str) -> str:
+        lines = [found[0] for found in _CANDIDATE.finditer(section)]
+        self.rng.shuffle(lines)
+        return _CANDIDATE.sub(lambda _: lines.pop(), section)
 
     def _mixed(self, kept: list[Message]) -> list[Message]:
         mixed = kept.copy()

@@ -15,6 +15,7 @@ class ConnectFailed(AdmissionFault):
         "The upgrade is accepted, then refused with `NetConnection.Connect.Failed` and a Close frame; no origin is "
         "dialled. Hooks: `connecting`, `connect_error`, error 2."
     )
+    whip = "POST is answered 502"
     publish = "rejects with `NetConnection.Connect.Failed`"
 
     code = close_code(1014)

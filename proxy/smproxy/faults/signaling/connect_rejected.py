@@ -15,6 +15,7 @@ class ConnectRejected(AdmissionFault):
         "The upgrade is accepted, then refused with `NetConnection.Connect.Rejected` and a Close frame; no origin "
         "is dialled. Hook: `connect_error`, error 3."
     )
+    whip = "POST is answered 403"
     publish = "rejects with `NetConnection.Connect.Rejected`"
 
     type = Parameter("status", "which of the two forms the message has", choices=("status", "error"))

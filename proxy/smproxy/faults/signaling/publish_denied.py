@@ -4,13 +4,15 @@ from collections.abc import Sequence
 
 from msgspec import UNSET
 
+from smproxy.faults.exchange_fault import Exchange, ExchangeFault
 from smproxy.faults.parameter import Parameter
 from smproxy.faults.signaling_fault import Message, SignalingFault
 from smproxy.signaling import messages
+from smproxy.signaling.http_exchange import HttpResponse, problem
 from smproxy.signaling.payloads import ConnectError
 
 
-class PublishDenied(SignalingFault):
+class PublishDenied(SignalingFault, ExchangeFault):
     """Answer ``publish`` in place of the origin, which does not get it."""
 
     name = "publish-denied"
@@ -18,6 +20,7 @@ class PublishDenied(SignalingFault):
         "`publish` is answered with an error and never reaches the origin. Hook: `connect_error`, error 3; with a "
         "transport that is up already, `disconnected` when the client leaves."
     )
+    whip = "POST of a publisher is answered 403 with the message"
     publish = "rejects with the message, then sends `unpublish`"
 
     code = Parameter("NetStream.Publish.Denied", "code of the error")
@@ -31,3 +34,11 @@ class PublishDenied(SignalingFault):
         self.session.send("client", messages.stream_error(self.code, self.message))
         self.session.report_refusal(ConnectError.REJECTED)
         return ()
+
+    def on_request(self, exchange: Exchange) -> HttpResponse | None:
+        """Refuse a publisher's offer."""
+        if not exchange.has_method("POST") or exchange.door != "whip":
+            return None
+        self.http.acted()
+        self.http.report_refusal(ConnectError.REJECTED)
+        return problem(403, self.message)

@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 
+from smproxy.faults.exchange_fault import Exchange, ExchangeFault, Outcome, Unanswered
 from smproxy.faults.signaling_fault import Message, SocketFault
+from smproxy.signaling.http_exchange import HttpResponse
 
 
-class UnpublishUnanswered(SocketFault):
+class UnpublishUnanswered(SocketFault, ExchangeFault):
     """Withhold the confirmation."""
 
     name = "unpublish-unanswered"
     effect = '"NAME stopping" is withheld, and the client kept on its socket; the stream ends at the origin and in the hooks.'
+    whip = "DELETE ends the session and is never answered"
     publish = "resolves; `unpublish()` stays pending"
 
     def from_origin(self, message: Message) -> Sequence[Message]:
@@ -18,3 +21,10 @@ class UnpublishUnanswered(SocketFault):
             self.session.acted()
             return ()
         return super().from_origin(message)
+
+    def on_response(self, exchange: Exchange, response: HttpResponse) -> Outcome:
+        """Withhold the answer to DELETE."""
+        if not exchange.has_method("DELETE"):
+            return response
+        self.http.acted()
+        return Unanswered()

@@ -11,6 +11,7 @@ class UpgradeRefused(AdmissionFault):
     name = "upgrade-refused"
     layer = Layer.SIGNALING
     effect = "The upgrade is answered with an HTTP error, as by a balancer in front. No hooks."
+    whip = "POST is answered with this status"
     publish = "rejects with an event of type `error`"
 
     status = Parameter(503, "HTTP status", 400, 599)

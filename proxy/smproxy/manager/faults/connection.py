@@ -10,7 +10,9 @@ from typing import Generic, TypeVar
 from smproxy.faults import Fault, FaultKind
 from smproxy.faults.admission_fault import AdmissionFault, DialFails, Failed, HttpError, Rejected
 from smproxy.faults.catalog import Simulated
+from smproxy.faults.exchange_fault import ExchangeFault
 from smproxy.faults.signaling_fault import SignalingFault
+from smproxy.manager.faults.exchange import ExchangePipeline, SessionActions
 from smproxy.manager.relay.fault_pipeline import FaultPipeline
 from smproxy.manager.relay.origin_filter import OriginFilter
 from smproxy.signaling.params import ConnectionParams
@@ -63,5 +65,14 @@ class ConnectionFaults:
             return None
         return FaultPipeline(faults, report_refusal=report_refusal, origin_filter=origin_filter)
 
-    def _acted(self, fault: Fault, session: int, detail: str) -> None:
+    def exchanges(self, session: int | None, actions: SessionActions) -> ExchangePipeline | None:
+        """Make what the HTTP requests of the connection pass; ``None`` when no fault acts on them."""
+        faults = [
+            (use.behaviour, partial(self._acted, use.fault, session))
+            for use in self.uses
+            if isinstance(use.behaviour, ExchangeFault)
+        ]
+        return ExchangePipeline(faults, actions) if faults else None
+
+    def _acted(self, fault: Fault, session: int | None, detail: str) -> None:
         fault.acted(session, self.params, detail)

@@ -9,12 +9,15 @@ from functools import partial
 
 from smproxy.faults import Fault, FaultError, FaultRegistry, Layer
 from smproxy.faults.catalog import Simulated, read_simulate
+from smproxy.faults.exchange_fault import ExchangeFault
 from smproxy.faults.media_fault import MediaFault
 from smproxy.faults.origin_fault import OriginFault
+from smproxy.faults.signaling_fault import SignalingFault
 from smproxy.manager.attempt import Attempt
 from smproxy.manager.faults.connection import ConnectionFaults, Use
+from smproxy.manager.faults.exchange import ExchangePipeline, SessionActions
 from smproxy.manager.faults.media import MediaFaults
-from smproxy.manager.faults.origin import OriginFaults
+from smproxy.manager.faults.origin import OriginFaults, lose
 from smproxy.manager.relay.fault_pipeline import FaultPipeline
 from smproxy.manager.relay.origin_filter import OriginFilter
 from smproxy.manager.sessions import Sessions
@@ -35,6 +38,7 @@ class FaultInjection:
         self._media = MediaFaults(registry, sessions)
         self._origins = OriginFaults(sessions)
         self._timers: dict[Fault, asyncio.TimerHandle] = {}
+        self._due: set[asyncio.TimerHandle] = set()
         self._unwatch: Callable[[], None] | None = None
 
     def start(self) -> None:
@@ -48,13 +52,17 @@ class FaultInjection:
         if self._unwatch is not None:
             self._unwatch()
             self._unwatch = None
-        for timer in self._timers.values():
+        for timer in [*self._timers.values(), *self._due]:
             timer.cancel()
         self._timers.clear()
+        self._due.clear()
         self._origins.stop()
 
-    def choose(self, params: ConnectionParams) -> ConnectionFaults:
+    def choose(self, params: ConnectionParams, method: str = "GET") -> ConnectionFaults:
         """Draw the faults of a new connection: those that it asks for, then those that are for it.
+
+        ``method``: that of the HTTP request with which it begins: GET with an upgrade to WebSocket, POST with an offer, or an
+        OPTIONS that comes before that.
 
         Raises:
             ParamError: ``simulate`` cannot be understood.
@@ -62,7 +70,8 @@ class FaultInjection:
         asked = self._asked(params)
         hooks = tuple(each for each in asked if each.kind.layer is Layer.HOOKS)
         own = self._registry.simulate((each for each in asked if each not in hooks), None)
-        drawn = (fault for fault in [*own, *self._registry.connection_faults()] if fault.wants(params, None))
+        known = (fault for fault in [*own, *self._registry.connection_faults()] if _begins_with(fault, method))
+        drawn = (fault for fault in known if fault.wants(params, None))
         return ConnectionFaults(params, tuple(Use(fault, fault.behaviour()) for fault in drawn), hooks)
 
     def pipeline(
@@ -70,6 +79,24 @@ class FaultInjection:
     ) -> FaultPipeline | None:
         """Make what the messages of an attempt pass; ``None`` when no fault acts on them."""
         return faults.pipeline(attempt.session, partial(self._report_refusal, attempt), origin_filter)
+
+    def exchanges(self, faults: ConnectionFaults, attempt: Attempt) -> ExchangePipeline | None:
+        """Make what the HTTP requests of an attempt pass; ``None`` when no fault acts on them."""
+        actions = SessionActions(
+            report_refusal=partial(self._report_refusal, attempt),
+            end=partial(lose, self._sessions, attempt),
+            later=self._later,
+        )
+        return faults.exchanges(attempt.session, actions)
+
+    def preflight(self, params: ConnectionParams) -> ExchangePipeline | None:
+        """Make what an OPTIONS that comes before an offer passes; ``None`` when no fault acts on it.
+
+        Raises:
+            ParamError: ``simulate`` cannot be understood.
+        """
+        actions = SessionActions(report_refusal=lambda error: None, end=lambda: None, later=self._later)
+        return self.choose(params, "OPTIONS").exchanges(None, actions)
 
     def begin(self, faults: ConnectionFaults, attempt: Attempt, *, dialled: bool) -> None:
         """Begin what is not done on the relay; ``dialled``: the origin will know the attempt."""
@@ -117,7 +144,25 @@ class FaultInjection:
                 if fault.wants(attempt.params, attempt.session):
                     self._begin(Use(fault, fault.behaviour()), attempt)
 
+    def _later(self, seconds: float, work: Callable[[], None]) -> None:
+        def due() -> None:
+            self._due.discard(timer)
+            work()
+
+        timer = asyncio.get_running_loop().call_later(seconds, due)
+        self._due.add(timer)
+
     def _watch_end(self, fault: Fault) -> None:
         """Have a fault whose time is over end by itself."""
         if fault.ttl is not None:
             self._timers[fault] = asyncio.get_running_loop().call_later(fault.ttl + 0.01, self._registry.active)
+
+
+def _begins_with(fault: Fault, method: str) -> bool:
+    """Return whether a use of a fault begins with such a request: faults of one protocol are not for the other."""
+    kind = fault.kind
+    if method == "GET":
+        return not issubclass(kind, ExchangeFault) or issubclass(kind, SignalingFault)
+    if issubclass(kind, ExchangeFault):
+        return kind.first_request(fault.parameters) == method
+    return method == "POST" and not issubclass(kind, SignalingFault)

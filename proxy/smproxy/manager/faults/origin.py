@@ -65,15 +65,17 @@ class _OriginUse:
         for token in self.tokens:
             if (attempt := self._owner.sessions.attempt(token)) is not None:
                 self._fault.acted(attempt.session, attempt.params)
-                self._lose(attempt)
-
-    def _lose(self, attempt: Attempt) -> None:
-        if attempt.relay is not None and not attempt.relay_ended:
-            attempt.relay.abort()
-        self._owner.sessions.report(attempt.node, PeerEnded(attempt.token, Reason.ORIGIN_LOST))
-        if attempt.node.command is not None:
-            attempt.node.command(Evict(attempt.token))
+                lose(self._owner.sessions, attempt)
 
     def stop(self) -> None:
         for timer in self._timers:
             timer.cancel()
+
+
+def lose(sessions: Sessions, attempt: Attempt) -> None:
+    """Have an attempt lose socket and media at once, as when its origin is gone."""
+    if attempt.relay is not None and not attempt.relay_ended:
+        attempt.relay.abort()
+    sessions.report(attempt.node, PeerEnded(attempt.token, Reason.ORIGIN_LOST))
+    if attempt.node.command is not None:
+        attempt.node.command(Evict(attempt.token))

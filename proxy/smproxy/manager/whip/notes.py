@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from smproxy.faults.exchange_fault import Outcome
+from smproxy.signaling.http_exchange import HttpResponse
+
 #: Characters of a body that are kept; of a longer one ``cut`` says that it is the beginning.
 MAX_BODY = 24_000
 
@@ -24,9 +27,14 @@ def request_note(method: str, target: str, headers: Mapping[str, str], body: byt
     return {"request": f"{method} {target}"} | _kept(headers, body)
 
 
-def response_note(status: int, headers: Mapping[str, str], body: bytes | None) -> dict[str, Any]:
-    """Return what is kept of a response."""
-    return {"status": status} | _kept(headers, body or b"")
+def response_note(outcome: Outcome) -> dict[str, Any]:
+    """Return what is kept of a response; ``status`` 0: a fault has left the request without one."""
+    if not isinstance(outcome, HttpResponse):
+        return {"status": 0}
+    headers: dict[str, str] = {}
+    for name, value in outcome.headers:  # repeated ones are one list (RFC 9110, 5.3)
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return {"status": outcome.status} | _kept(headers, outcome.body)
 
 
 def _kept(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:

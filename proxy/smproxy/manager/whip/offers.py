@@ -10,8 +10,13 @@ from urllib.parse import urljoin
 from aiohttp import web
 from yarl import URL
 
+from smproxy.faults.admission_fault import DialFails, Failed, HttpError, Rejected
+from smproxy.faults.exchange_fault import Exchange, Outcome
 from smproxy.manager.admission import AdmissionRules
 from smproxy.manager.attempt import Attempt, Client
+from smproxy.manager.faults.connection import ConnectionFaults
+from smproxy.manager.faults.exchange import ExchangePipeline
+from smproxy.manager.faults.injection import FaultInjection
 from smproxy.manager.origin_registry import Node, OriginChoiceError, Registry
 from smproxy.manager.sessions import Sessions
 from smproxy.manager.transcript import Side, Transcript
@@ -20,13 +25,14 @@ from smproxy.manager.whip.exchange import ExchangeFailed, Origins, read_body
 from smproxy.manager.whip.notes import request_note, response_note
 from smproxy.manager.whip.parameters import Request, read_bearer, read_request
 from smproxy.manager.whip.problem import Problem
-from smproxy.manager.whip.reply import Reply, passed_on, sent_on
+from smproxy.manager.whip.reply import passed_on, sent_on
 from smproxy.manager.whip.table import WhipSession, WhipTable
 from smproxy.signaling.clock import Clock
+from smproxy.signaling.http_exchange import HttpRequest, HttpResponse
 from smproxy.signaling.node import ATTEMPT_HEADER, Announce, AttemptFailed, PlayStarted, StreamStarted, TransportUp
 from smproxy.signaling.params import ParamError
 from smproxy.signaling.payloads import ConnectError
-from smproxy.signaling.whip_endpoints import Endpoint, origin_path
+from smproxy.signaling.whip_endpoints import Door, Endpoint, origin_path
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +52,7 @@ class Offers:
         transcripts: Transcripts,
         table: WhipTable,
         origins: Origins,
+        faults: FaultInjection,
         clock: Clock,
         new_identity: Callable[[], str],
     ) -> None:
@@ -55,10 +62,11 @@ class Offers:
         self._transcripts = transcripts
         self._table = table
         self._origins = origins
+        self._faults = faults
         self._clock = clock
         self._new_identity = new_identity
 
-    async def take(self, request: web.Request, endpoint: Endpoint, body: bytes) -> Reply:
+    async def take(self, request: web.Request, endpoint: Endpoint, body: bytes) -> Outcome:
         """Answer a POST on an endpoint.
 
         Raises:
@@ -70,7 +78,7 @@ class Offers:
             raise Problem(
                 503, f"There are {len(self._table)} sessions, as many as there can be.", {"Retry-After": "10"}
             )
-        asked, node = self._admit(request, endpoint, body)
+        asked, node, faults = self._admit(request, endpoint, body)
         client = Client(
             remote_ip=request.remote or "",
             user_agent=request.headers.get("User-Agent", "")[:500],
@@ -83,40 +91,65 @@ class Offers:
             attempt.session, asked.params.role, asked.stream, asked.params.room, client.remote_ip, endpoint.door, node.address,
         )  # fmt: skip
         transcript = self._note_request(request, attempt.session, body)
-        answered_by: Side = "origin"
         try:
-            reply = await self._exchange(request, endpoint, asked, attempt, body)
-        except Problem as problem:
-            reply, answered_by = problem.reply(), "proxy"
+            outcome, answered_by = await self._answer(request, endpoint, asked, attempt, body, faults)
         except asyncio.CancelledError:
             self._sessions.report(node, AttemptFailed(attempt.token, ConnectError.TIMEOUT))
             raise
         finally:
             attempt.exchange_over()
-        transcript.add_exchange(answered_by, response_note(reply.status, reply.headers, reply.body))
-        return reply
+        transcript.add_exchange(answered_by, response_note(outcome))
+        return outcome
 
-    def _admit(self, request: web.Request, endpoint: Endpoint, body: bytes) -> tuple[Request, Node]:
-        """Read the parameters and choose the origin."""
+    def preflight(self, request: web.Request, endpoint: Endpoint) -> ExchangePipeline | None:
+        """Return the faults that an OPTIONS on an endpoint passes, if there are any."""
         try:
-            asked = read_request(
-                endpoint,
-                request.rel_url,
-                read_bearer(request.headers.get("Authorization", "")),
-                default_app=self._rules.default_app,
-                scope_required=self._rules.scope_required,
-                make_id=lambda: f"subscriber-{self._new_identity()[:8]}",
-            )
-            return asked, self._choose(asked)
+            return self._faults.preflight(self._read(request, endpoint).params)
+        except (ParamError, Problem):
+            return None  # the POST will say so
+
+    def _admit(self, request: web.Request, endpoint: Endpoint, body: bytes) -> tuple[Request, Node, ConnectionFaults]:
+        """Read the parameters, draw the faults and choose the origin."""
+        try:
+            asked = self._read(request, endpoint)
+            faults = self._faults.choose(asked.params, request.method)
+            self._refuse_by_fault(request, faults, body)
+            return asked, self._choose(asked), faults
         except ParamError as error:
             session = self._sessions.refuse(error.connection, request.remote or "")
-            transcript = self._note_request(request, session, body)
-            why = transcript.redactor.text(f"{error}: {error.hint}" if error.hint else str(error))
+            redact = self._transcripts.open(session, str(request.url)).redactor.text
+            why = redact(f"{error}: {error.hint}" if error.hint else str(error))
             logger.warning("refused %s: %s", request.remote, why)
-            problem = Problem(400, f"{why}.")
-            transcript.add_exchange("proxy", response_note(400, {}, problem.reply().body))
-            self._transcripts.ended(session)
-            raise problem from None
+            raise self._refusal(request, session, body, Problem(400, f"{why}.")) from None
+
+    def _read(self, request: web.Request, endpoint: Endpoint) -> Request:
+        return read_request(
+            endpoint,
+            request.rel_url,
+            read_bearer(request.headers.get("Authorization", "")),
+            default_app=self._rules.default_app,
+            scope_required=self._rules.scope_required,
+            make_id=lambda: f"subscriber-{self._new_identity()[:8]}",
+        )
+
+    def _refuse_by_fault(self, request: web.Request, faults: ConnectionFaults, body: bytes) -> None:
+        """Refuse the client before it has an origin, if a fault says so."""
+        if (error := faults.refusal(HttpError)) is not None:
+            logger.warning("refused %s: fault %s", request.remote, error.fault.name)
+            error.fault.acted(None, faults.params)
+            raise Problem(error.how.status, f"Refused by the fault {error.fault.name}.")
+        if (rejected := faults.refusal(Rejected)) is not None:
+            logger.warning("refused %s: fault %s", request.remote, rejected.fault.name)
+            session = self._sessions.refuse(faults.params.connection, request.remote or "")
+            rejected.fault.acted(session, faults.params)
+            raise self._refusal(request, session, body, _problem(rejected.how))
+
+    def _refusal(self, request: web.Request, session: int, body: bytes, problem: Problem) -> Problem:
+        """Keep the exchange of a client that was refused before it had an origin."""
+        transcript = self._note_request(request, session, body)
+        transcript.add_exchange("proxy", response_note(problem.response()))
+        self._transcripts.ended(session)
+        return problem
 
     def _choose(self, asked: Request) -> Node:
         try:
@@ -131,9 +164,54 @@ class Offers:
         transcript.add_exchange("client", request_note("POST", request.raw_path, request.headers, body))
         return transcript
 
+    async def _answer(
+        self,
+        request: web.Request,
+        endpoint: Endpoint,
+        asked: Request,
+        attempt: Attempt,
+        body: bytes,
+        faults: ConnectionFaults,
+    ) -> tuple[Outcome, Side]:
+        """Return what becomes of an offer, and who answered it."""
+        failed, dial_fails = faults.refusal(Failed), faults.refusal(DialFails)
+        self._faults.begin(faults, attempt, dialled=failed is None and dial_fails is None)
+        if failed is not None:
+            failed.fault.acted(attempt.session, asked.params)
+            attempt.dial_failed(failed.how.reason)
+            return _problem(failed.how).response(), "proxy"
+        if dial_fails is not None:
+            dial_fails.fault.acted(attempt.session, asked.params)
+            await asyncio.sleep(dial_fails.how.after)
+            attempt.dial_failed("a fault keeps it from being reached")
+            return Problem(502, f"The origin {attempt.node.address} cannot be reached.").response(), "proxy"
+        pipeline = self._faults.exchanges(faults, attempt)
+        answered_by: Side = "origin"
+
+        async def forward() -> HttpResponse:
+            nonlocal answered_by
+            try:
+                return await self._exchange(request, endpoint, asked, attempt, body, pipeline)
+            except Problem as problem:
+                answered_by = "proxy"
+                return problem.response()
+
+        if pipeline is None:
+            return await forward(), answered_by
+        outcome, reached = await pipeline.run(exchange_of(request, endpoint.door, body), forward)
+        if not reached:  # the first report counts, which may be the fault's own
+            self._refused(attempt, outcome.status if isinstance(outcome, HttpResponse) else None)
+        return outcome, answered_by if reached else "proxy"
+
     async def _exchange(
-        self, request: web.Request, endpoint: Endpoint, asked: Request, attempt: Attempt, body: bytes
-    ) -> Reply:
+        self,
+        request: web.Request,
+        endpoint: Endpoint,
+        asked: Request,
+        attempt: Attempt,
+        body: bytes,
+        faults: ExchangePipeline | None,
+    ) -> HttpResponse:
         node = attempt.node
         base = URL.build(scheme="http", host=node.host, port=node.port)
         path = origin_path(endpoint.door, asked.params.room, asked.stream)
@@ -152,7 +230,7 @@ class Offers:
         location = response.headers.get("Location")
         if not 200 <= response.status < 300 and not (response.status == 406 and location):
             self._refused(attempt, response.status)
-            return Reply(response.status, passed_on(response, None), answer)
+            return HttpResponse(response.status, passed_on(response, None), answer)
         if location is None:
             self._refused(attempt, 502)
             raise Problem(502, f"The origin {node.address} gave no Location for the session.")
@@ -161,12 +239,13 @@ class Offers:
             self._refused(attempt, 502)
             raise Problem(502, f"The origin {node.address} gave a Location on another server.")
         identity = self._new_identity()
-        session = WhipSession(identity, endpoint.door, attempt, endpoint.session_path(identity), resource)
+        session = WhipSession(identity, endpoint.door, attempt, endpoint.session_path(identity), resource, faults)
         if self._sessions.attempt(attempt.token) is not None:
             self._table.add(session)
         if not node.reports:
             self._accepted(attempt, asked, endpoint)
-        return Reply(response.status, passed_on(response, session.to_client) | {"Location": session.path}, answer)
+        passed = (*passed_on(response, session.to_client), ("Location", session.path))
+        return HttpResponse(response.status, passed, answer)
 
     def _accepted(self, attempt: Attempt, asked: Request, endpoint: Endpoint) -> None:
         """Conclude what an origin without a node channel does not report."""
@@ -174,7 +253,27 @@ class Offers:
         self._sessions.report(attempt.node, started(attempt.token, asked.stream, asked.params.room))
         self._sessions.report(attempt.node, TransportUp(attempt.token))
 
-    def _refused(self, attempt: Attempt, status: int) -> None:
-        """Note that the origin refused; one with a node channel has reported why, and the first report counts."""
-        other = ConnectError.ORIGIN_ERROR if status >= 500 else ConnectError.REJECTED
-        self._sessions.report(attempt.node, AttemptFailed(attempt.token, _ERROR_OF_STATUS.get(status, other)))
+    def _refused(self, attempt: Attempt, status: int | None) -> None:
+        """Note that the client was refused; an origin with a node channel has reported why, and the first report counts.
+
+        ``status`` ``None``: it got no answer.
+        """
+        if status is None:
+            error = ConnectError.TIMEOUT
+        else:
+            other = ConnectError.ORIGIN_ERROR if status >= 500 else ConnectError.REJECTED
+            error = _ERROR_OF_STATUS.get(status, other)
+        self._sessions.report(attempt.node, AttemptFailed(attempt.token, error))
+
+
+def exchange_of(request: web.Request, door: Door, body: bytes) -> Exchange:
+    """Return a client's request as its faults see it."""
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    asked = HttpRequest(request.method, request.rel_url.raw_path, request.rel_url.raw_query_string, headers, body)
+    return Exchange(asked, door, str(request.url.origin()))
+
+
+def _problem(how: Rejected | Failed) -> Problem:
+    """Return a refusal by a fault as a problem."""
+    reason = how.reason[:1].upper() + how.reason[1:].rstrip(".") + "."
+    return Problem(how.status, reason, {"Retry-After": "5"} if how.status == 503 else None)

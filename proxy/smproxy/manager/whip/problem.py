@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from smproxy.manager.whip.reply import Reply
-from smproxy.signaling.http_exchange import problem
+from smproxy.signaling.http_exchange import HttpResponse, problem
 
 
 class Problem(Exception):
@@ -17,7 +16,6 @@ class Problem(Exception):
         self.headers = dict(headers or {})
         super().__init__(detail)
 
-    def reply(self) -> Reply:
-        """Return it as problem details (RFC 9457)."""
-        response = problem(self.status, self.detail, *self.headers.items())
-        return Reply(response.status, dict(response.headers), response.body)
+    def response(self) -> HttpResponse:
+        """Return it as what is answered."""
+        return problem(self.status, self.detail, *self.headers.items())

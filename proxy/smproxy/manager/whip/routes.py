@@ -13,20 +13,25 @@ from collections.abc import Callable
 from urllib.parse import urljoin
 
 from aiohttp import ClientError, ClientResponse, web
+from multidict import CIMultiDict
 from yarl import URL
 
+from smproxy.faults.exchange_fault import Outcome
 from smproxy.manager.admission import AdmissionRules
+from smproxy.manager.faults.injection import FaultInjection
 from smproxy.manager.origin_registry import OriginChoiceError, Registry
 from smproxy.manager.session import Session
 from smproxy.manager.sessions import Sessions
+from smproxy.manager.transcript import Side
 from smproxy.manager.transcripts import Transcripts
 from smproxy.manager.whip.exchange import MAX_BODY, ExchangeFailed, Origins, read_body
 from smproxy.manager.whip.notes import request_note, response_note
-from smproxy.manager.whip.offers import Offers
+from smproxy.manager.whip.offers import Offers, exchange_of
 from smproxy.manager.whip.problem import Problem
-from smproxy.manager.whip.reply import Reply, passed_on, sent_on
+from smproxy.manager.whip.reply import passed_on, send, sent_on
 from smproxy.manager.whip.table import WhipSession, WhipTable
 from smproxy.signaling.clock import Clock
+from smproxy.signaling.http_exchange import JSON, SDP, HttpResponse
 from smproxy.signaling.node import PeerEnded
 from smproxy.signaling.payloads import Reason
 from smproxy.signaling.whip_endpoints import ID_DIGITS, Endpoint, read_endpoint, read_session
@@ -35,8 +40,6 @@ logger = logging.getLogger(__name__)
 
 #: Every path that may be an endpoint or a session's; ``read_endpoint`` and ``read_session`` decide.
 PATHS = r"/{whip:(?:.+/)?(?:whip|whep)(?:/.*)?}"
-
-SDP = "application/sdp"
 _ENDPOINT_METHODS = "GET, HEAD, OPTIONS, POST"
 
 
@@ -50,6 +53,7 @@ class WhipRoutes:
         registry: Registry,
         sessions: Sessions,
         transcripts: Transcripts,
+        faults: FaultInjection,
         clock: Clock,
         new_identity: Callable[[], str] = lambda: secrets.token_hex(ID_DIGITS // 2),
     ) -> None:
@@ -65,6 +69,7 @@ class WhipRoutes:
             transcripts=transcripts,
             table=self._table,
             origins=self._origins,
+            faults=faults,
             clock=clock,
             new_identity=new_identity,
         )
@@ -86,37 +91,68 @@ class WhipRoutes:
             if (known := read_session(path)) is not None:
                 return await self._on_session(request, *known)
             if (endpoint := read_endpoint(path)) is not None:
-                return (await self._on_endpoint(request, endpoint)).response()
+                return await send(request, await self._on_endpoint(request, endpoint))
             raise Problem(404, f"{path[:200]} is neither a WHIP nor a WHEP endpoint.")
         except Problem as problem:
-            return problem.reply().response()
+            return await send(request, problem.response())
 
-    async def _on_endpoint(self, request: web.Request, endpoint: Endpoint) -> Reply:
+    async def _on_endpoint(self, request: web.Request, endpoint: Endpoint) -> Outcome:
         match request.method:
             case "POST":
                 return await self._offers.take(request, endpoint, await _body_of(request))
             case "OPTIONS":
-                headers = {"Accept-Post": SDP, "Allow": _ENDPOINT_METHODS}
-                with contextlib.suppress(OriginChoiceError):  # the POST will say so
-                    # The vendor's SDK sends what follows to the node that is named here, by ``host=``.
-                    headers["Session-Host"] = self._registry.choose(request.query.get("host") or None).address
-                return Reply(200, headers)
+                faults = self._offers.preflight(request, endpoint)
+                if faults is None:
+                    return await self._options(request)
+                outcome, _ = await faults.run(exchange_of(request, endpoint.door, b""), lambda: self._options(request))
+                return outcome
             case "HEAD" if endpoint.door == "whep":  # discovery (draft-ietf-wish-whep): what the endpoint takes
-                return Reply(200, {"Content-Type": SDP})
+                return HttpResponse(200, (("Content-Type", SDP),))
             case "GET" | "HEAD":
-                return Reply(204)
+                return HttpResponse(204)
             case method:
                 raise Problem(405, f"{method} is not for an endpoint.", {"Allow": _ENDPOINT_METHODS})
+
+    async def _options(self, request: web.Request) -> HttpResponse:
+        headers = [("Accept-Post", SDP), ("Allow", _ENDPOINT_METHODS)]
+        with contextlib.suppress(OriginChoiceError):  # the POST will say so
+            # The vendor's SDK sends what follows to the node that is named here, by ``host=``.
+            headers.append(("Session-Host", self._registry.choose(request.query.get("host") or None).address))
+        return HttpResponse(200, tuple(headers))
 
     async def _on_session(self, request: web.Request, identity: str, tail: str) -> web.StreamResponse:
         session = self._table.get(identity)
         if session is None and request.method == "DELETE" and self._table.delete_ended(identity):
-            return Reply(200, {"Content-Type": "application/json"}, b"{}").response()  # FFmpeg wants a body
+            return await send(request, HttpResponse(200, (("Content-Type", JSON),), b"{}"))  # FFmpeg wants a body
         if session is None:
             raise Problem(404, "There is no such session: it has ended, or never was.")
         body = await _body_of(request)
-        node, number = session.attempt.node, session.attempt.session
-        self._note(number, request_note(request.method, request.raw_path, request.headers, body), by_client=True)
+        number = session.attempt.session
+        self._note(number, "client", request_note(request.method, request.raw_path, request.headers, body))
+        if session.faults is None or request.method == "GET":
+            answer = await self._forward(request, session, tail, body)
+            if isinstance(answer, web.StreamResponse):
+                return answer
+            self._note(number, "origin", response_note(answer))
+            return await send(request, answer)
+
+        async def forward() -> HttpResponse:
+            try:
+                answer = await self._forward(request, session, tail, body)
+            except Problem as problem:
+                return problem.response()
+            assert isinstance(answer, HttpResponse)  # only a GET is answered with a stream
+            return answer
+
+        outcome, reached = await session.faults.run(exchange_of(request, session.door, body), forward)
+        self._note(number, "origin" if reached else "proxy", response_note(outcome))
+        return await send(request, outcome)
+
+    async def _forward(
+        self, request: web.Request, session: WhipSession, tail: str, body: bytes
+    ) -> HttpResponse | web.StreamResponse:
+        """Have the origin answer a request about a session; an event stream is passed on until it ends."""
+        node = session.attempt.node
         url = session.to_origin(tail, _origin_query(request))
         headers = sent_on(request.headers, request.remote or "", request.secure)
         try:
@@ -126,21 +162,20 @@ class WhipRoutes:
                 answer = b"" if request.method == "HEAD" else await read_body(response)
         except ExchangeFailed as error:
             raise Problem(502, f"The origin {node.address} cannot be reached: {error}.") from None
-        reply = Reply(response.status, passed_on(response, session.to_client), answer)
+        passed = passed_on(response, session.to_client)
         if (location := response.headers.get("Location")) is not None:
             own = session.to_client(URL(urljoin(str(url), location), encoded=True))
-            reply.headers |= {} if own is None else {"Location": own}
-        self._note(number, response_note(reply.status, reply.headers, reply.body), by_client=False)
+            passed += () if own is None else (("Location", own),)
         if request.method == "DELETE" and not tail and (response.status < 300 or response.status in (404, 410)):
-            self._table.delete_ended(identity)
+            self._table.delete_ended(session.identity)
             if not node.reports:
                 self._sessions.report(node, PeerEnded(session.attempt.token, Reason.USER_ACTION))
             self._table.remove(session)
-        return reply.response()
+        return HttpResponse(response.status, passed, answer)
 
-    def _note(self, session: int, message: dict[str, object], *, by_client: bool) -> None:
+    def _note(self, session: int, side: Side, message: dict[str, object]) -> None:
         if (transcript := self._transcripts.get(session)) is not None:
-            transcript.add_exchange("client" if by_client else "origin", message)
+            transcript.add_exchange(side, message)
 
     def _session_changed(self, session: Session) -> None:
         attempt = session.attempt
@@ -150,7 +185,7 @@ class WhipRoutes:
 
 async def _stream(request: web.Request, session: WhipSession, response: ClientResponse) -> web.StreamResponse:
     """Pass server-sent events on until the session, the origin or the client ends."""
-    out = web.StreamResponse(status=response.status, headers=passed_on(response, session.to_client))
+    out = web.StreamResponse(status=response.status, headers=CIMultiDict(passed_on(response, session.to_client)))
     await out.prepare(request)
     session.closers.add(response.close)
     try:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from yarl import URL
 
 from smproxy.manager.attempt import Attempt
+from smproxy.manager.faults.exchange import ExchangePipeline
 from smproxy.signaling.whip_endpoints import Door
 
 #: Sessions at a time; another is answered 503.
@@ -26,6 +27,8 @@ class WhipSession:
     attempt: Attempt
     path: str
     resource: URL
+    #: What its requests pass on their way, if a fault acts on them.
+    faults: ExchangePipeline | None = None
     #: Event streams that are being passed on; they end with the session.
     closers: set[Callable[[], None]] = field(default_factory=set)
 

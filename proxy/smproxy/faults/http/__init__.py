@@ -1,0 +1,1 @@
+"""Faults of the HTTP exchanges of WHIP and WHEP; one module for each."""
