@@ -18,8 +18,10 @@ from smproxy.cli import make_parser
 from smproxy.conformance.check import Check
 from smproxy.conformance.playback import BEFORE_PUBLISHING
 from smproxy.conformance.runner import ALL
+from smproxy.faults import FaultKind, Layer
 from smproxy.faults.admission_fault import AdmissionFault
 from smproxy.faults.catalog import KINDS
+from smproxy.faults.exchange_fault import ExchangeFault, HttpSession
 from smproxy.faults.hook_fault import HookDelivery, HookFault
 from smproxy.faults.media_fault import MediaFault, MediaPeer
 from smproxy.faults.origin_fault import FaultyOrigin, OriginFault
@@ -82,12 +84,29 @@ def life_diagram() -> str:
 
 
 def fault_table() -> str:
-    """Write the table of all faults."""
-    lines = ["| fault | layer | parameters | effect | `publish()` |", "| --- | --- | --- | --- | --- |"]
-    for kind in KINDS.values():
-        parameters = "<br>".join(_fault_parameter(each) for each in kind.parameters)
-        lines.append(f"| `{kind.name}` | {kind.layer} | {parameters} | {kind.effect} | {kind.publish} |")
-    return "\n".join(lines)
+    """Write the table of the faults that act on a WebSocket, media, origins or hooks."""
+    head = ["fault", "layer", "parameters", "effect", "`publish()`", "over WHIP and WHEP"]
+    rows = [
+        [f"`{kind.name}`", kind.layer, _fault_parameters(kind), kind.effect, kind.publish, kind.whip]
+        for kind in KINDS.values()
+        if kind.layer is not Layer.HTTP
+    ]
+    return _table(head, rows)
+
+
+def http_fault_table() -> str:
+    """Write the table of the faults that act on the HTTP exchanges of WHIP and WHEP only."""
+    kinds = [kind for kind in KINDS.values() if kind.layer is Layer.HTTP]
+    rows = [[f"`{kind.name}`", _fault_parameters(kind), kind.effect] for kind in kinds]
+    return _table(["fault", "parameters", "effect"], rows)
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *rows])
+
+
+def _fault_parameters(kind: type[FaultKind]) -> str:
+    return "<br>".join(_fault_parameter(each) for each in kind.parameters)
 
 
 def _fault_parameter(parameter: AnyParameter) -> str:
@@ -107,6 +126,7 @@ def fault_layers() -> str:
     layers = (
         (AdmissionFault, None, "refuses a connection"),
         (SignalingFault, ("session", SignalingSession), "one connection's messages"),
+        (ExchangeFault, ("http", HttpSession), "the HTTP requests of one WHIP or WHEP session"),
         (MediaFault, ("peer", MediaPeer), "one client's media, at the origin"),
         (OriginFault, ("origin", FaultyOrigin), "all sessions of an origin"),
         (HookFault, ("delivery", HookDelivery), "the delivery of hooks"),
@@ -126,7 +146,7 @@ def _members(owner: type) -> list[tuple[str, str]]:
     """Return the public methods and properties of a class, each with the first sentence about it."""
     found = []
     for name, value in vars(owner).items():
-        if not name.startswith("_") and (inspect.isfunction(value) or isinstance(value, property)):
+        if not name.startswith("_") and (inspect.isfunction(value) or isinstance(value, property | classmethod)):
             text = (value.__doc__ or "").partition("\n")[0]
             found.append((name, text.rstrip(".").replace("``", "`")))
     return found
@@ -151,6 +171,7 @@ GENERATED = (
     Generated("docs/architecture.md", "session life", life_diagram),
     Generated("docs/faults.md", "faults", fault_table),
     Generated("docs/conformance.md", "conformance rows", conformance_table),
+    Generated("docs/faults.md", "http faults", http_fault_table),
 )
 
 

@@ -9,7 +9,7 @@ from pkgutil import iter_modules
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from smproxy.faults import FaultError, FaultRegistry, Match, hooks, media, origin, signaling
+from smproxy.faults import FaultError, FaultRegistry, Match, hooks, http, media, origin, signaling
 from smproxy.faults.catalog import KINDS, MAX_SIMULATED, read_simulate
 from smproxy.faults.fault_registry import MAX_FAULTS, MAX_LOG, MAX_SESSIONS
 from smproxy.faults.kind import Layer
@@ -232,7 +232,8 @@ def test_every_kind_is_whole() -> None:
         values = kind.read({})
         assert kind.layer in Layer
         assert kind.effect.endswith(".")
-        assert kind.publish
+        assert bool(kind.publish) is (kind.layer is not Layer.HTTP)
+        assert bool(kind.whip) is (kind.layer is not Layer.HTTP)
         behaviour = kind(values, random.Random(1))
         for parameter in kind.parameters:
             assert parameter.read(parameter.default) == parameter.default == getattr(behaviour, parameter.name)
@@ -253,7 +254,9 @@ def test_every_kind_is_whole() -> None:
 
 def test_modules_and_kinds_belong_together() -> None:
     """Each module of a layer's package defines the one fault that it is named after, which is found by that alone."""
-    modules = {module.name for each in (signaling, media, origin, hooks) for module in iter_modules(each.__path__)}
+    modules = {
+        module.name for each in (signaling, http, media, origin, hooks) for module in iter_modules(each.__path__)
+    }
     assert len(modules) == len(KINDS)
     for name, kind in KINDS.items():
         assert kind.__module__ == f"smproxy.faults.{kind.layer}.{name.replace('-', '_')}"
