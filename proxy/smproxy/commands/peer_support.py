@@ -62,6 +62,19 @@ def split_url(url: str) -> tuple[SplitResult, dict[str, str]]:
     return parts, dict(parse_qsl(parts.query.replace("+", "%2B"), keep_blank_values=True))
 
 
+def read_endpoint(option: str, url: str) -> tuple[str, str]:
+    """Read the URL of a WHIP or WHEP endpoint; return it and the last segment of its path, which is mostly the stream's name.
+
+    Raises:
+        UsageError: It is not an http or https URL.
+    """
+    try:
+        parts = read_url(url, "http", "https")
+    except ValueError as error:
+        raise UsageError(f"{option}: the URL cannot be used: {error}") from None
+    return url, unquote(parts.path.rstrip("/").rpartition("/")[2])
+
+
 def base_url(parts: SplitResult) -> str:
     """Return the URL without its query; without a path it gets the stream manager's."""
     path = parts.path if unquote(parts.path).strip("/") else "/streammanager"
@@ -85,8 +98,8 @@ def trust(insecure: bool, base: str) -> ssl.SSLContext | None:
     """
     if not insecure:
         return None
-    if urlsplit(base).scheme != "wss":
-        raise UsageError("--insecure is for wss URLs")
+    if urlsplit(base).scheme not in ("wss", "https"):
+        raise UsageError("--insecure is for wss and https URLs")
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

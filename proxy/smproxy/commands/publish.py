@@ -21,6 +21,7 @@ from smproxy.commands.peer_support import (
     every_second,
     explain,
     override,
+    read_endpoint,
     seconds,
     split_url,
     stopped_by_signals,
@@ -36,7 +37,9 @@ _ADVICE = {
     "NetConnection.Connect.Rejected": "check --username, --password, --customer-scope, --meta and --host",
     "NetConnection.Connect.Failed": "check that the origin is running and that --host names it",
     "Publish.InvalidName": "choose another --stream, or end the one that is live",
+    "HTTP 401": "give the bearer token with --token",
     "HTTP 404": "check the path of the URL; a stream manager's is /streammanager",
+    "HTTP 409": "choose another stream, or end the one that is live",
 }
 
 
@@ -49,6 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help=f"the stream manager or origin, or the full URL that a page opened (default {DEFAULT_URL})",
     )
+    parser.add_argument("--whip", metavar="URL", help="publish over WHIP, to this http or https endpoint of any server")
+    parser.add_argument("--token", metavar="TOKEN", help="bearer token for --whip")
     parser.add_argument("--stream", metavar="NAME", help="name of the stream; needed unless the URL has id=")
     add_connection_arguments(parser)
     parser.add_argument("--meta", metavar="JSON", help="connection parameter meta, a JSON object")
@@ -103,7 +108,9 @@ def _make_publisher(args: argparse.Namespace) -> Publisher:
         media=args.media,
         pattern=args.pattern,
         codec=args.codec,
-        data_channel=not args.no_data_channel,
+        data_channel=args.whip is None and not args.no_data_channel,
+        transport="websocket" if args.whip is None else "whip",
+        token=args.token,
         mode="record" if params.get("recording") == "true" else "live",
         ssl=context,
     )
@@ -111,8 +118,16 @@ def _make_publisher(args: argparse.Namespace) -> Publisher:
 
 def _target(args: argparse.Namespace) -> tuple[str, str, dict[str, str]]:
     """Take the URL apart: what to dial, the stream's name, and the parameters with the options over those of the URL."""
-    parts, params = split_url(args.url)
-    name = params.pop("id", None)
+    params: dict[str, str] = {}
+    if args.whip is not None:
+        if args.url != DEFAULT_URL:
+            raise UsageError("give a URL or --whip, not both")
+        base, name = read_endpoint("--whip", args.whip)
+    else:
+        if args.token is not None:
+            raise UsageError("--token is for --whip")
+        parts, params = split_url(args.url)
+        base, name = base_url(parts), params.pop("id", "")
     stream = args.stream or name
     if not stream:
         raise UsageError("--stream NAME is missing")
@@ -133,7 +148,7 @@ def _target(args: argparse.Namespace) -> tuple[str, str, dict[str, str]]:
             valid = False
         if not valid:
             raise UsageError('--meta must be a JSON object, for instance \'{"title":"test"}\'')
-    return base_url(parts), stream, params
+    return base, stream, params
 
 
 async def _publish(publisher: Publisher, duration: float | None, output: _Output) -> int:
@@ -187,6 +202,9 @@ class _Output(Lines):
     def progress(self, publisher: Publisher, passed: float) -> None:
         packets, octets = _totals(publisher)
         channel = "data channel" if publisher.switched else "socket"
+        where = f"signaling on the {channel}"
+        if publisher.transport == "whip":
+            channel, where = "whip", "over WHIP"
         record = {
             "event": "progress",
             "state": publisher.state,
@@ -195,9 +213,7 @@ class _Output(Lines):
             "packets": packets,
             "signaling": channel,
         }
-        text = (
-            f"{publisher.state} {passed:.0f} s, {octets / 1000:.0f} kB, {packets} packets, signaling on the {channel}"
-        )
+        text = f"{publisher.state} {passed:.0f} s, {octets / 1000:.0f} kB, {packets} packets, {where}"
         self.write(record, text, transient=True)
 
     def summary(self, publisher: Publisher) -> None:

@@ -21,6 +21,7 @@ from smproxy.commands.peer_support import (
     every_second,
     explain,
     override,
+    read_endpoint,
     seconds,
     split_url,
     stopped_by_signals,
@@ -37,7 +38,9 @@ _ADVICE = {
     "NetConnection.Connect.Rejected": "check --username, --password, --customer-scope and --host",
     "NetConnection.Connect.Failed": "check that the origin is running and that --host names it",
     "Subscribe.InvalidName": "publish it first, and check the name and --app",
+    "HTTP 401": "give the bearer token with --token",
     "HTTP 404": "check the path of the URL; a stream manager's is /streammanager",
+    "HTTP 409": "publish the stream first",
 }
 
 #: Subscribers of one process.
@@ -53,6 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="URL-OR-NAME",
         help=f"name of the stream; or the stream manager or origin, or the URL that a page opened (default {DEFAULT_URL})",
     )
+    parser.add_argument("--whep", metavar="URL", help="watch over WHEP, at this http or https endpoint of any server")
+    parser.add_argument("--token", metavar="TOKEN", help="bearer token for --whep")
     parser.add_argument("--stream", metavar="NAME", help="name of the stream; needed with a URL")
     add_connection_arguments(parser)
     parser.add_argument("--host", metavar="ADDRESS", help="the origin to subscribe at; by default the least loaded")
@@ -92,7 +97,9 @@ def run(args: argparse.Namespace) -> int:
                 stream=stream,
                 params=params,
                 sdk=args.sdk,
-                data_channel=not args.no_data_channel,
+                data_channel=args.whep is None and not args.no_data_channel,
+                transport="websocket" if args.whep is None else "whep",
+                token=args.token,
                 decode=not args.no_decode,
                 ssl=context,
                 timeout=10.0 + args.count / 5,
@@ -107,6 +114,15 @@ def run(args: argparse.Namespace) -> int:
 
 def _target(args: argparse.Namespace) -> tuple[str, str, dict[str, str]]:
     """Return what to dial, the stream's name, and the parameters with the options over those of the URL."""
+    if args.whep is not None:
+        if args.target != DEFAULT_URL:
+            raise UsageError("give a URL or name, or --whep, not both")
+        base, name = read_endpoint("--whep", args.whep)
+        params: dict[str, str] = {}
+        _override(params, args)
+        return base, args.stream or name or "stream", params
+    if args.token is not None:
+        raise UsageError("--token is for --whep")
     named = "://" not in args.target
     parts, params = split_url(DEFAULT_URL if named else args.target)
     if named and args.stream:
@@ -115,17 +131,19 @@ def _target(args: argparse.Namespace) -> tuple[str, str, dict[str, str]]:
     if not stream:
         raise UsageError("--stream NAME is missing; a subscriber's URL does not tell it")
     params.pop("id", None)
-    override(
-        params,
-        {
-            "username": args.username,
-            "password": args.password,
-            "customerScope": args.customer_scope,
-            "host": args.host,
-            "app": args.app,
-        },
-    )
+    _override(params, args)
     return base_url(parts), stream, params
+
+
+def _override(params: dict[str, str], args: argparse.Namespace) -> None:
+    given = {
+        "username": args.username,
+        "password": args.password,
+        "customerScope": args.customer_scope,
+        "host": args.host,
+        "app": args.app,
+    }
+    override(params, given)
 
 
 async def _watch(watched: Sequence[Watching], duration: float | None, snapshot: Path | None, output: _Output) -> int:

@@ -130,6 +130,11 @@ class Dialogue(ABC):
             return self._availability(message["isAvailable"] is True) if asked else []
         return self._message(message, channel)
 
+    def established(self) -> None:
+        """Take note that HTTP has set the stream up: what is left to be said goes over the data channel."""
+        self.state = DialogueState.LIVE
+        self.switched = True
+
     def switch(self, label: str) -> list[SendText]:
         """Leave the socket for the data channel."""
         if self.state is not DialogueState.LIVE or self.switched:

@@ -13,10 +13,13 @@ FRAME_LOG = 1000
 
 
 class Frame(NamedTuple):
-    """One signaling message; ``t_ms`` counts milliseconds since ``publish()`` was called."""
+    """One signaling message, or one request or answer of WHIP and WHEP (``http``).
+
+    ``t_ms`` counts milliseconds since ``publish()`` was called.
+    """
 
     t_ms: float
-    channel: Channel
+    channel: Channel | Literal["http"]
     sender: Literal["client", "server"]
     text: str
 
@@ -37,6 +40,6 @@ class FrameLog(deque[Frame]):
         """Milliseconds since the start."""
         return round((monotonic() - self._t0) * 1000, 1)
 
-    def add(self, channel: Channel, sender: Literal["client", "server"], text: str) -> None:
+    def add(self, channel: Channel | Literal["http"], sender: Literal["client", "server"], text: str) -> None:
         """Note a frame."""
         self.append(Frame(self.elapsed_ms, channel, sender, text))

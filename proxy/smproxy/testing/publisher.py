@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import yarl
 
 from smproxy.testing.counts import TrackCount
 from smproxy.testing.dialogue import DialogueState
 from smproxy.testing.errors import PublishError, PublishRejected, PublishTimeout
+from smproxy.testing.http_session import endpoint_url
 from smproxy.testing.publisher_dialogue import ApplyAnswer, CreateOffer, Mode, PublisherDialogue, Stopped
 from smproxy.testing.signaling_client import REASON_GRACE, Errors, SignalingClient
 from smproxy.testing.signaling_url import ParamValue, signaling_url
@@ -37,8 +38,12 @@ class Publisher(SignalingClient):
 
     ``async with`` publishes on entry and unpublishes on exit. A publisher is used once.
 
+    With ``transport="whip"`` it publishes over WHIP (RFC 9725): a POST, and a DELETE at the end. ``send`` and ``mute`` go over
+    the data channel then.
+
     Args:
-        url: For instance ``ws://127.0.0.1:5080/streammanager``; the query is added as the SDK does.
+        url: For instance ``ws://127.0.0.1:5080/streammanager``; the query is added as the SDK does. For WHIP the same, or the
+            ``http`` or ``https`` URL of an endpoint.
         stream: Name of the stream, which becomes the parameter ``id``.
         params: The SDK's ``connectionParams``.
         audio, video: Which tracks to send.
@@ -49,6 +54,8 @@ class Publisher(SignalingClient):
         bypass_available: Do not ask whether the name is in use (SDK 10 and later can).
         ssl: For ``wss``, when the default trust will not do.
         timeout: Seconds for ``publish()``, and again for ``unpublish()``.
+        transport: ``websocket``, or ``whip``.
+        token: Bearer token, for WHIP.
     """
 
     errors: ClassVar[Errors] = Errors(PublishError, PublishRejected, PublishTimeout)
@@ -73,12 +80,22 @@ class Publisher(SignalingClient):
         timeout: float = 10.0,
         switch_delay: float = 1.0,
         send_media: bool = True,
+        transport: Literal["websocket", "whip"] = "websocket",
+        token: str | None = None,
     ) -> None:
         if not (audio or video or data_channel):
             raise ValueError("nothing to publish: audio, video and data_channel are all off")
         self._dialogue = PublisherDialogue(stream, data_channel, mode, key_framerate, bypass_available)
-        target = signaling_url(str(url), stream, params)
+        if transport == "whip":
+            recording = {} if mode == "live" else {"mode": mode}
+            target = endpoint_url(str(url), "whip", stream, {**(params or {}), **recording})
+        else:
+            target = signaling_url(str(url), stream, params)
         super().__init__(self._dialogue, target, ssl=ssl, timeout=timeout, switch_delay=switch_delay)
+        #: ``websocket`` or ``whip``.
+        self.transport = transport
+        if transport == "whip":
+            self._use_http(target, token)
         self.stream = stream
         #: Milliseconds from the call of ``publish()`` until it resolved.
         self.publish_ms: float | None = None
@@ -132,10 +149,13 @@ class Publisher(SignalingClient):
         """
         confirmed = True
         if self._dialogue.state is DialogueState.LIVE and not self.closed.is_set():
-            self._perform(self._dialogue.unpublish())
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopped.wait(), self._timeout)
-            confirmed = self._stopped.is_set()
+            if self._http is not None:
+                confirmed = await self._delete()
+            else:
+                self._perform(self._dialogue.unpublish())
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopped.wait(), self._timeout)
+                confirmed = self._stopped.is_set()
         await self.close()
         if not confirmed:
             raise PublishTimeout(f"the server did not confirm the unpublish within {self._timeout:g} s")
@@ -156,6 +176,8 @@ class Publisher(SignalingClient):
     def _send(self, message: dict[str, Any]) -> None:
         if self._dialogue.state is not DialogueState.LIVE or self.closed.is_set():
             raise PublishError(f"the stream is not live but {self.state}")
+        if self._http is not None and not self._data_channel:
+            raise PublishError("over WHIP without a data channel nothing can be sent but media")
         self._perform(self._dialogue.send(message))
 
     async def _prepare(self) -> PublishingPeer:
@@ -179,6 +201,17 @@ class Publisher(SignalingClient):
             on_text=self._received_on_channel,
         )
         return self._peer
+
+    async def _http_offer(self) -> str:
+        assert self._peer is not None
+        return await self._peer.complete_offer()
+
+    async def _take_http_answer(self, sdp: str) -> None:
+        assert self._peer is not None
+        try:
+            await self._peer.answer(sdp)
+        except ValueError as error:
+            raise PublishError(f"the server's answer cannot be used: {error}") from error
 
     async def _take(self, action: Any) -> Sequence[Any]:
         assert self._peer is not None

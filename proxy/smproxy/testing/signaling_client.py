@@ -16,6 +16,7 @@ from smproxy.tasks import Tasks, Timers
 from smproxy.testing.dialogue import AddCandidate, Channel, Dialogue, Ended, Refused, SendText, Started, SwitchSoon
 from smproxy.testing.errors import Rejected, StreamError
 from smproxy.testing.frame_log import FrameLog
+from smproxy.testing.http_session import HttpSession
 from smproxy.testing.signaling_socket import SignalingSocket
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ class SignalingClient(ABC):
         self._timeout = timeout
         self._switch_delay = switch_delay
         self._socket: SignalingSocket | None = None
+        #: The session over WHIP or WHEP of a client that has no socket.
+        self._http: HttpSession | None = None
         self._client_peer: Peer | None = None
         self._started: asyncio.Future[None] | None = None
         self._connected = asyncio.Event()
@@ -121,6 +124,14 @@ class SignalingClient(ABC):
     def _note(self, action: Any) -> None:
         """Take in an action that needs no waiting."""
 
+    @abstractmethod
+    async def _http_offer(self) -> str:
+        """Return the offer to POST."""
+
+    @abstractmethod
+    async def _take_http_answer(self, sdp: str) -> None:
+        """Apply the answer to it."""
+
     async def _finish(self) -> None:  # noqa: B027 - need not be overridden
         """The server has ended the stream: finish what is being sent before everything is torn down."""
 
@@ -143,21 +154,43 @@ class SignalingClient(ABC):
         try:
             async with asyncio.timeout(self._timeout):
                 self._client_peer = await self._prepare()
-                self._socket = await SignalingSocket.open(
-                    self._url, self._ssl, role=self.role, failed=failed, rejected=self.errors.rejected
-                )
-                self._tasks.spawn(self._read(self._socket))
+                if self._http is not None:
+                    await self._take_http_answer(await self._http.create(await self._http_offer()))
+                    self._signaling.established()
+                    self._started.set_result(None)
+                else:
+                    self._socket = await SignalingSocket.open(
+                        self._url, self._ssl, role=self.role, failed=failed, rejected=self.errors.rejected
+                    )
+                    self._tasks.spawn(self._read(self._socket))
                 await self._started
                 await self._connected.wait()
                 if self.closed.is_set():
                     raise failed(f"the stream ended while it was started: {self.close_reason or self.ended_by}")
         except TimeoutError:
-            waiting_for = self._signaling.awaited if self._socket is not None else "connection"
+            there = self._socket is not None or (self._http is not None and self._http.resource)
+            waiting_for = self._signaling.awaited if there else "answer" if self._http is not None else "connection"
             await self.close()
             raise self.errors.timed_out(f"no {waiting_for} within {self._timeout:g} s") from None
         except BaseException:
             await self.close()
             raise
+
+    def _use_http(self, url: str, token: str | None) -> None:
+        """Signal over WHIP or WHEP, at this endpoint."""
+        self._http = HttpSession(
+            url, self.frames, token=token, ssl=self._ssl, failed=self.errors.failed, rejected=self.errors.rejected
+        )
+
+    async def _delete(self) -> bool:
+        """End the session over WHIP or WHEP; tell whether the server confirmed that in time."""
+        if self._http is None or not self._http.resource:
+            return True
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._http.delete()
+        except (TimeoutError, StreamError):
+            return False
 
     @property
     def _ipv6(self) -> bool:
@@ -303,6 +336,8 @@ class SignalingClient(ABC):
                 self.close_code = self._socket.close_code
         if self._client_peer is not None:
             await self._client_peer.close()
+        if self._http is not None:
+            await self._http.close()
         await self._release()
         self._timers.cancel()
         self._tasks.cancel()

@@ -39,8 +39,14 @@ def signaling_url(base: str, stream: str, params: Mapping[str, ParamValue] | Non
     query = [parts.query] if parts.query else []
     if not any(item.partition("=")[0] == "id" for item in parts.query.split("&")):
         query.append(f"id={identity}")
-    query += [f"{quote(key, safe=_QUERY_SAFE)}={_component(value)}" for key, value in merged.items()]
+    if merged:
+        query.append(write_params(merged))
     return urlunsplit((parts.scheme, parts.netloc, path, "&".join(query), ""))
+
+
+def write_params(params: Mapping[str, ParamValue]) -> str:
+    """Write connection parameters as the SDK writes them into a query."""
+    return "&".join(f"{quote(key, safe=_QUERY_SAFE)}={_component(value)}" for key, value in params.items())
 
 
 def _component(value: ParamValue) -> str:

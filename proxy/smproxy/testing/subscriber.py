@@ -8,12 +8,13 @@ import ssl as tls
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import yarl
 
 from smproxy.testing.counts import ReceivedCount
 from smproxy.testing.errors import SubscribeError, SubscribeRejected, SubscribeTimeout
+from smproxy.testing.http_session import endpoint_url
 from smproxy.testing.signaling_client import Errors, SignalingClient
 from smproxy.testing.signaling_url import ParamValue, signaling_url
 from smproxy.testing.subscriber_dialogue import (
@@ -45,8 +46,11 @@ class Subscriber(SignalingClient):
     ``async with`` subscribes on entry and leaves on exit. A subscriber is used once. It is started when the server says so,
     which may be before the first picture: see ``wait_for_frames`` and ``wait_for_picture``.
 
+    With ``transport="whep"`` it watches over WHEP: a POST with its own offer, and a DELETE at the end of ``async with``.
+
     Args:
-        url: For instance ``ws://127.0.0.1:5080/streammanager``; the query is added as the SDK does.
+        url: For instance ``ws://127.0.0.1:5080/streammanager``; the query is added as the SDK does. For WHEP the same, or the
+            ``http`` or ``https`` URL of an endpoint.
         stream: Name of the stream.
         params: The SDK's ``connectionParams``.
         request_id: What the SDK calls ``subscriptionId``; by default ``subscriber-`` and up to four random hex digits.
@@ -57,6 +61,8 @@ class Subscriber(SignalingClient):
         ssl: For ``wss``, when the default trust will not do.
         timeout: Seconds for ``subscribe()``, and the default of everything that is waited for.
         rng: Where ids come from.
+        transport: ``websocket``, or ``whep``.
+        token: Bearer token, for WHEP.
     """
 
     errors: ClassVar[Errors] = Errors(SubscribeError, SubscribeRejected, SubscribeTimeout)
@@ -80,6 +86,8 @@ class Subscriber(SignalingClient):
         timeout: float = 10.0,
         switch_delay: float = 1.0,
         rng: random.Random | None = None,
+        transport: Literal["websocket", "whep"] = "websocket",
+        token: str | None = None,
     ) -> None:
         rng = rng or random.Random()  # noqa: S311 - ids, no secrets
         self.stream = stream
@@ -94,8 +102,15 @@ class Subscriber(SignalingClient):
             bypass_available=bypass_available,
             rng=rng,
         )
-        target = signaling_url(str(url), self.request_id, params)
+        if transport == "whep":
+            target = endpoint_url(str(url), "whep", stream, {"id": self.request_id, **(params or {})})
+        else:
+            target = signaling_url(str(url), self.request_id, params)
         super().__init__(self._dialogue, target, ssl=ssl, timeout=timeout, switch_delay=switch_delay)
+        #: ``websocket`` or ``whep``.
+        self.transport = transport
+        if transport == "whep":
+            self._use_http(target, token)
         #: Set when the server says that the stream was unpublished.
         self.unpublished = asyncio.Event()
         #: What the stream's metadata say, the latest of each key.
@@ -239,9 +254,22 @@ class Subscriber(SignalingClient):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._dialogue.live and not self.closed.is_set():
+            await self._delete()
         await self.close()
 
     # What the conversation wants.
+
+    async def _http_offer(self) -> str:
+        assert self._peer is not None
+        return await self._peer.offer_to_receive()
+
+    async def _take_http_answer(self, sdp: str) -> None:
+        assert self._peer is not None
+        try:
+            await self._peer.take_answer(sdp)
+        except ValueError as error:
+            raise SubscribeError(f"the server's answer cannot be used: {error}") from error
 
     async def _prepare(self) -> SubscribingPeer:
         from smproxy.testing.subscriber_peer import SubscribingPeer
@@ -330,4 +358,6 @@ class Subscriber(SignalingClient):
 
     def _send(self, message: dict[str, Any]) -> None:
         self._check_live()
+        if self._http is not None and not self._data_channel:
+            raise SubscribeError("over WHEP without a data channel nothing can be sent")
         self._perform(self._dialogue.send(message))

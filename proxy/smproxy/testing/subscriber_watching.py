@@ -32,6 +32,8 @@ class Watching:
         self._bytes, self._seconds = record["bytes"], seconds
         number = None if self._first is None else self._last
         signaling = "data channel" if self.subscriber.switched else "socket"
+        if self.subscriber.transport == "whep":
+            signaling = "whep"
         return {
             "state": self.subscriber.state,
             "signaling": signaling,
