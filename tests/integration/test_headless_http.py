@@ -33,7 +33,7 @@ def base(origin: Origin) -> str:
 async def test_publish_over_whip_and_watch_over_whep(data_channel: bool) -> None:
     """Media comes; the end of each is a DELETE that the origin reports as the user's doing."""
     options: dict[str, Any] = {"stream": "s1", "data_channel": data_channel}
-    async with running() as (origin, reports):
+    async with running(open_to_all=True) as (origin, reports):
         async with Publisher(base(origin), transport="whip", **options) as publisher:
             assert publisher.state == "live"
             async with Subscriber(base(origin), transport="whep", **options) as subscriber:
@@ -47,7 +47,7 @@ async def test_publish_over_whip_and_watch_over_whep(data_channel: bool) -> None
 
 async def test_what_a_publisher_sends_goes_over_the_data_channel() -> None:
     """send() and mute() reach a subscriber over WHEP; without a data channel they are refused in words."""
-    async with running() as (origin, _):
+    async with running(open_to_all=True) as (origin, _):
         async with (
             Publisher(base(origin), stream="s1", transport="whip") as publisher,
             Subscriber(base(origin), stream="s1", transport="whep") as subscriber,
@@ -65,7 +65,7 @@ async def test_what_a_publisher_sends_goes_over_the_data_channel() -> None:
 
 async def test_refusals_have_the_status_and_the_sentence_of_the_server() -> None:
     """A name in use and a stream that is not there are told with the detail of the problem details."""
-    async with running() as (origin, _):
+    async with running(open_to_all=True) as (origin, _):
         async with Publisher(base(origin), stream="s1", transport="whip"):
             with pytest.raises(PublishRejected, match=r"HTTP 409: .+") as refused:
                 await Publisher(base(origin), stream="s1", transport="whip").publish()
@@ -76,7 +76,7 @@ async def test_refusals_have_the_status_and_the_sentence_of_the_server() -> None
 
 async def test_the_loss_of_the_server_ends_the_stream() -> None:
     """A session that ends at the server closes the publisher."""
-    async with running() as (origin, _):
+    async with running(open_to_all=True) as (origin, _):
         publisher = Publisher(base(origin), stream="s1", transport="whip")
         await publisher.publish()
         await origin.stop()
@@ -129,7 +129,7 @@ def test_what_is_no_endpoint_is_refused(url: str) -> None:
 
 async def test_the_commands_publish_and_watch() -> None:
     """``smproxy publish --whip`` and ``subscribe --whep`` do what the classes do, against any server."""
-    async with running() as (origin, reports):
+    async with running(open_to_all=True) as (origin, reports):
         http = base(origin).replace("ws:", "http:")
         publishing = await commands.start("publish", "--whip", f"{http}/whip/endpoint/s1", "--duration", "6", "--json")
         await eventually(lambda: any(type(each).__name__ == "TrackStarted" for each in reports), 10)
@@ -160,7 +160,7 @@ async def test_arguments_that_do_not_fit_are_one_line(arguments: list[str], word
 
 async def test_a_refusal_says_what_to_do() -> None:
     """The command tells the status, the server's sentence and what to do."""
-    async with running() as (origin, _):
+    async with running(open_to_all=True) as (origin, _):
         url = f"http://127.0.0.1:{origin.hello.port}/live/whep/endpoint/s1"
         finished = await commands.run("subscribe", "--whep", url)
     assert finished.code == 1

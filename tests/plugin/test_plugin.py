@@ -216,6 +216,28 @@ def test_subscriber(suite: Suite) -> None:
     suite.run().assert_outcomes(passed=1)
 
 
+def test_whip_and_whep(suite: Suite) -> None:
+    """Publishers and subscribers over WHIP and WHEP are sessions like any other, and their hooks name the transport."""
+    suite.settings("auto")
+    suite.has(
+        test_http="""
+            def test_blocking(publisher, subscriber, hooks):
+                with publisher("s1", transport="whip", customerScope="acme") as publishing:
+                    hooks.expect("connected", id="s1", customerScope="acme", transport="whip", timeout=20)
+                    with subscriber("s1", transport="whep") as watching:
+                        watching.wait_for_frames(3, timeout=20)
+                    hooks.expect("disconnected", role="subscriber", reason=0, transport="whep", timeout=20)
+                assert publishing.ended_by == "client"
+                hooks.expect_order("connected", "peer_joined", "peer_leaved", "disconnected", id="s1", timeout=20)
+
+            async def test_awaiting(publisher, hooks):
+                async with publisher("s2", transport="whip", data_channel=False):
+                    await hooks.expect("connected", id="s2", timeout=20)
+        """
+    )
+    suite.run().assert_outcomes(passed=2)
+
+
 def test_settings(suite: Suite) -> None:
     """Settings come from the fixture and, before it, from the marker; texts are read as on the command line."""
     suite.has(
