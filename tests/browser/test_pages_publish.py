@@ -44,6 +44,30 @@ async def test_pattern(chromium: Browser, simulator: Simulator, receiver: Webhoo
         assert last.event["payload"]["reason"] == 0
 
 
+async def test_admin_token(chromium: Browser, start_simulator: StartSimulator) -> None:
+    """With an admin token the form asks for it, for the webhook socket; it is neither in a link nor to be seen."""
+    simulator = await start_simulator(admin_token="open-sesame")
+    async with open_tab(chromium, f"{simulator.rest_url}/publish?source=pattern") as tab:
+        urls = sockets(tab)
+        await tab.fill(token="open-sesame")
+        await tab.page.click("#start")
+        await tab.state("live")
+        await tab.sees("#hooks-state", "connected")
+        await tab.sees("#hooks .what", "connected")
+        await tab.page.click("#link")
+        await tab.until("!document.querySelector('#note').hidden")
+        assert "open-sesame" not in await tab.page.inner_text("body")
+        assert [url for url in urls if "open-sesame" in url] == [urls[0]]
+        await tab.page.click("#stop")
+        await tab.state("idle")
+
+
+async def test_form_without_a_token(chromium: Browser, simulator: Simulator) -> None:
+    """Without an admin token the form asks for none."""
+    async with open_tab(chromium, f"{simulator.rest_url}/publish") as tab:
+        assert not await tab.page.is_visible("#token")
+
+
 async def test_whip(chromium: Browser, simulator: Simulator, receiver: WebhookReceiver) -> None:
     """Over WHIP the page publishes with one POST and ends with DELETE; both are on the page and in the dashboard."""
     async with open_tab(chromium, f"{simulator.rest_url}/publish?source=pattern&stream=cam-1") as tab:

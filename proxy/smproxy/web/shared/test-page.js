@@ -70,6 +70,7 @@ export function testPage({ steps, idle, stream, run }) {
   const progress = new Progress();
   let current = null;
 
+  byId("token-field").hidden = serverSetting("token") !== "required";
   fillDefaults(stream);
   progress.note(fillFromLink());
   setText(byId("state"), idle);
@@ -115,7 +116,7 @@ export function testPage({ steps, idle, stream, run }) {
     };
     try {
       progress.setState("Opening the webhook socket…", "busy");
-      await hooks.open(fields().webhook, fields().customerScope);
+      await hooks.open(fields().webhook, fields().customerScope, byId("token").value);
       if (attempt.isOver) return;
       await run({
         progress,
