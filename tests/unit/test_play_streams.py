@@ -189,3 +189,31 @@ def test_forwarders_are_shared_and_closed_after_the_last_user() -> None:
     what.leave("b")
     assert not track._sinks
     assert what.forwarder(Kind.VIDEO, "c") is not forwarder
+
+
+class Owner:
+    """A client that has taken a name, and gives it away when it must."""
+
+    def __init__(self, table: Streams) -> None:
+        self.table = table
+        self.displaced_times = 0
+
+    def displaced(self) -> None:
+        self.displaced_times += 1
+        self.table.free("live", "s1", self)
+
+
+@pytest.mark.parametrize(
+    ("takeover", "after", "taken"), [(None, 1e6, False), (0.0, 0.0, True), (5.0, 4.0, False), (5.0, 6.0, True)]
+)
+def test_takeover(takeover: float | None, after: float, taken: bool) -> None:
+    """A name is taken over never, at once, or when its owner has had it for long enough; the owner is told first."""
+    now = [100.0]
+    table = Streams(takeover, lambda: now[0])
+    first, second = Owner(table), Owner(table)
+    assert table.claim("live", "s1", first)
+    assert table.claim("live", "s1", first)
+    now[0] += after
+    assert table.taken_by_another("live", "s1", second) is not taken
+    assert table.claim("live", "s1", second) is taken
+    assert first.displaced_times == taken
