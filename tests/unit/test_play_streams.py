@@ -13,19 +13,11 @@ from smproxy.origin.streams import Streams
 from smproxy.origin.track import Track
 from smproxy.signaling.payloads import Kind
 
+from tests.fake_clock import FakeTime
+
 VP8 = PayloadFormat(96, "VP8", "VP8/90000", 90000)
 OPUS = PayloadFormat(111, "OPUS", "opus/48000/2", 48000)
 OWNER = object()
-
-
-class Time:
-    """A clock that stands still until it is set."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Watching:
@@ -56,8 +48,8 @@ class Watching:
         self.heard.append("broke")
 
 
-def source(clock: Time | None = None, *kinds: Kind) -> Source:
-    clock = clock or Time()
+def source(clock: FakeTime | None = None, *kinds: Kind) -> Source:
+    clock = clock or FakeTime()
     tracks = []
     if Kind.AUDIO in (kinds or Kind):
         tracks.append(Track("audio_main", Kind.AUDIO, "opus", 48000, clock))
@@ -162,7 +154,7 @@ def test_the_metadata_has_what_is_known() -> None:
 
 def test_what_a_publisher_says_is_bounded_in_rate() -> None:
     """A burst is passed on, the rest is dropped until time has passed; nothing is made for nobody."""
-    clock = Time()
+    clock = FakeTime()
     what, watching = source(clock), Watching()
     what.say(PublisherMessage("m", msgspec.Raw(b"{}")))
     what.name = "s1"
