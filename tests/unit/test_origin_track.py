@@ -138,7 +138,7 @@ class Simulcast:
     """A client that sends a small and a large picture at once, and what a sink gets of it."""
 
     def __init__(self, *, group: bool = True) -> None:
-        self.clock = Time()
+        self.clock = FakeTime()
         self.track = video(self.clock)
         self.got: list[RtpPacket] = []
         self.track.attach(self.got.append)
