@@ -217,7 +217,6 @@ class Simulator:
         settings = self.settings
         path = None if settings.in_memory else settings.data_dir / FILE_NAME
         try:
-            disturbed = HookFaults(self.faults)
             sinks = [
                 parse_hook_uri(
                     sink.uri,
@@ -232,17 +231,16 @@ class Simulator:
             journal = await Journal.start(path, clock=self._clock, retention=retention)
             stack.push_async_callback(journal.stop)
             dispatcher = await HookDispatcher.start(
-                [disturbed.sink(sink) for sink in sinks],
+                sinks,
                 clock=self._clock,
                 rng=self._stream("delivery"),
                 events=EventFactory(node=settings.node, clock=self._clock, rng=self._stream("events")),
                 profile=PROFILES[settings.hook_retries],
-                listeners=[disturbed.tap([broadcast] if self._hook_log is None else [broadcast, self._hook_log])],
+                listeners=[broadcast] if self._hook_log is None else [broadcast, self._hook_log],
                 journal=journal,
             )
             stack.push_async_callback(dispatcher.stop, self._flush)
-            disturbed.start(dispatcher.resend)
-            stack.push_async_callback(disturbed.stop)
+            stack.push_async_callback(HookFaults.start(self.faults, dispatcher).stop)
             await end_unfinished(journal, dispatcher.emit)
         except (JournalError, ValueError) as error:
             raise SettingsError(str(error)) from None

@@ -96,7 +96,7 @@ async def test_dropped_is_skipped_in_the_journal(
     assert await journalled(simulator) == LIFE
     async with aiohttp.ClientSession(f"{simulator.rest_url}") as http:
         async with http.get("/api/v1/hooks?state=peer_joined") as response:
-            (event,) = await response.json()
+            (event,) = (await response.json())["hooks"]
         async with http.get(f"/api/v1/hooks/{event['uuid']}") as response:
             assert [row["state"] for row in (await response.json())["deliveries"]] == ["skipped"]
         async with http.post(f"/api/v1/hooks/{event['uuid']}/resend") as response:

@@ -24,7 +24,7 @@ class SessionActions:
 
     report_refusal: Callable[[ConnectError], None]
     end: Callable[[], None]
-    later: Callable[[float, Callable[[], None]], None]
+    later: Callable[[float, Callable[[], None]], object]
 
 
 class _PipelineHttp:
@@ -33,9 +33,12 @@ class _PipelineHttp:
     def __init__(self, actions: SessionActions, acted: Callable[[str], None]) -> None:
         self.report_refusal = actions.report_refusal
         self.end = actions.end
-        self.later = actions.later
         self.noted = False
+        self._later = actions.later
         self._acted = acted
+
+    def later(self, seconds: float, work: Callable[[], None]) -> None:
+        self._later(seconds, work)
 
     def acted(self, detail: str = "") -> None:
         if not self.noted:

@@ -24,6 +24,7 @@ from smproxy.manager.sessions import Sessions
 from smproxy.signaling.node import AttemptFailed
 from smproxy.signaling.params import ConnectionParams, ParamError
 from smproxy.signaling.payloads import ConnectError
+from smproxy.tasks import Timers
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ class FaultInjection:
         self._media = MediaFaults(registry, sessions)
         self._origins = OriginFaults(sessions)
         self._timers: dict[Fault, asyncio.TimerHandle] = {}
-        self._due: set[asyncio.TimerHandle] = set()
+        self._later = Timers()
         self._unwatch: Callable[[], None] | None = None
 
     def start(self) -> None:
@@ -52,10 +53,10 @@ class FaultInjection:
         if self._unwatch is not None:
             self._unwatch()
             self._unwatch = None
-        for timer in [*self._timers.values(), *self._due]:
+        for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
-        self._due.clear()
+        self._later.cancel()
         self._origins.stop()
 
     def choose(self, params: ConnectionParams, method: str = "GET") -> ConnectionFaults:
@@ -85,7 +86,7 @@ class FaultInjection:
         actions = SessionActions(
             report_refusal=partial(self._report_refusal, attempt),
             end=partial(lose, self._sessions, attempt),
-            later=self._later,
+            later=self._later.after,
         )
         return faults.exchanges(attempt.session, actions)
 
@@ -95,7 +96,7 @@ class FaultInjection:
         Raises:
             ParamError: ``simulate`` cannot be understood.
         """
-        actions = SessionActions(report_refusal=lambda error: None, end=lambda: None, later=self._later)
+        actions = SessionActions(report_refusal=lambda error: None, end=lambda: None, later=self._later.after)
         return self.choose(params, "OPTIONS").exchanges(None, actions)
 
     def begin(self, faults: ConnectionFaults, attempt: Attempt, *, dialled: bool) -> None:
@@ -143,14 +144,6 @@ class FaultInjection:
                     continue  # over, or taken over by another attempt
                 if fault.wants(attempt.params, attempt.session):
                     self._begin(Use(fault, fault.behaviour()), attempt)
-
-    def _later(self, seconds: float, work: Callable[[], None]) -> None:
-        def due() -> None:
-            self._due.discard(timer)
-            work()
-
-        timer = asyncio.get_running_loop().call_later(seconds, due)
-        self._due.add(timer)
 
     def _watch_end(self, fault: Fault) -> None:
         """Have a fault whose time is over end by itself."""

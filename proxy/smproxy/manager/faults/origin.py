@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
 
@@ -12,6 +11,7 @@ from smproxy.manager.attempt import Attempt
 from smproxy.manager.sessions import Sessions
 from smproxy.signaling.node import Evict, PeerEnded
 from smproxy.signaling.payloads import Reason
+from smproxy.tasks import Timers
 
 logger = logging.getLogger(__name__)
 
@@ -52,10 +52,10 @@ class _OriginUse:
         self._owner = owner
         self._fault = fault
         self._address = address
-        self._timers: list[asyncio.TimerHandle] = []
+        self._timers = Timers()
 
     def later(self, seconds: float, work: Callable[[], None]) -> None:
-        self._timers.append(asyncio.get_running_loop().call_later(seconds, work))
+        self._timers.after(seconds, work)
 
     def lose_sessions(self) -> None:
         self._owner.forget(self._fault, self._address)
@@ -68,8 +68,7 @@ class _OriginUse:
                 lose(self._owner.sessions, attempt)
 
     def stop(self) -> None:
-        for timer in self._timers:
-            timer.cancel()
+        self._timers.cancel()
 
 
 def lose(sessions: Sessions, attempt: Attempt) -> None:

@@ -16,6 +16,7 @@ from smproxy.manager.relay.leg import Leg
 from smproxy.manager.relay.observer import TranscriptWriter
 from smproxy.manager.relay.origin_filter import OriginFilter, let_through
 from smproxy.signaling.payloads import ConnectError
+from smproxy.tasks import Timers
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +92,7 @@ class FaultPipeline:
         self._faults = [fault for fault, _ in faults]
         self._passes = None if origin_filter is None else let_through(origin_filter)
         self._attached: _Attached | None = None
-        self._timers: set[asyncio.TimerHandle] = set()
+        self._timers = Timers()
         for fault, acted in faults:
             fault.session = _PipelineSession(self, acted)
 
@@ -162,22 +163,13 @@ class FaultPipeline:
 
     def later(self, seconds: float, work: Callable[[], None]) -> None:
         """Do something later, unless the connection is over by then."""
-        if self._attached is None:
-            return
-
-        def due() -> None:
-            self._timers.discard(timer)
-            self._guarded(work)
-
-        timer = asyncio.get_running_loop().call_later(seconds, due)
-        self._timers.add(timer)
+        if self._attached is not None:
+            self._timers.after(seconds, partial(self._guarded, work))
 
     def stop(self) -> None:
         """End with the connection."""
         self._attached = None
-        for timer in self._timers:
-            timer.cancel()
-        self._timers.clear()
+        self._timers.cancel()
 
     def _through(self, take: Callable[[Message], Sequence[Message]], message: Message) -> Sequence[Message]:
         try:
