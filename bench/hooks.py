@@ -177,10 +177,12 @@ async def direct(url: URL, events: list[tuple[HookEvent, Context]]) -> float:
     return len(events) / took
 
 
-async def durable(url: URL | None, events: list[tuple[HookEvent, Context]], folder: Path) -> float:
+async def durable(
+    url: URL | None, events: list[tuple[HookEvent, Context]], folder: Path, *, sink: Counting | Instant | None = None
+) -> float:
     """Publish everything and wait until it is delivered; return events per second."""
     journal = await Journal.start(folder / f"{time.monotonic_ns()}.db", clock=Clock())
-    sink = Instant() if url is None else Counting(url)
+    sink = sink or (Instant() if url is None else Counting(url))
     dispatcher = await HookDispatcher.start([sink], clock=Clock(), rng=random.Random(1), journal=journal)
     began = time.monotonic()
     for number, event in enumerate(events):

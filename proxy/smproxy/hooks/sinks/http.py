@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from httptools import HttpParserError, HttpResponseParser
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 from yarl import URL
 
 #: Bytes of an answer's body that are read, so that the connection can be used again; beyond, it is dropped.
@@ -55,7 +55,7 @@ class _Connection(asyncio.Protocol):
     def _new_answer(self) -> None:
         self._parser = HttpResponseParser(self)
         self._retry_after: str | None = None
-        self._read = self._head = self._body = 0
+        self._status = self._read = self._head = self._body = 0
         self._has_head = self._has_length = self._complete = self._keep = False
 
     def send(self, request: bytes) -> asyncio.Future[Answer]:
@@ -85,9 +85,14 @@ class _Connection(asyncio.Protocol):
         self._read += len(data)
         try:
             self._parser.feed_data(data)
-        except HttpParserError:
-            self._break("the answer is not HTTP/1.1, or its head is too long")
+        except HttpParserUpgrade:
+            self._break("the answer switches protocols, which was not asked for (101)")
             return
+        except HttpParserError:
+            if not self._complete:  # else it is what follows an answer, and ends the connection only
+                self._break("the answer is not HTTP/1.1, or its head is too long")
+                return
+            self._keep = False
         if self._complete:
             self._succeed(self._keep)
         elif self._has_head and self._body > MAX_ANSWER:
@@ -95,23 +100,33 @@ class _Connection(asyncio.Protocol):
         elif not self._has_head and self._read > MAX_HEAD:
             self._break("the answer's head is too long")
 
+    def on_message_begin(self) -> None:
+        if self._complete:  # nobody asked for another answer
+            self._keep = False
+
     def on_header(self, name: bytes, value: bytes) -> None:
         self._head += len(name) + len(value)
         if self._head > MAX_HEAD:
             raise ValueError  # ends the parsing
         key = name.lower()
+        if self._complete:
+            return
         if key == b"retry-after":
             self._retry_after = value.decode("latin-1")
         elif key in (b"content-length", b"transfer-encoding"):
             self._has_length = True
 
     def on_headers_complete(self) -> None:
-        self._has_head = self._parser.get_status_code() >= 200
+        if not self._complete:
+            self._status = self._parser.get_status_code()
+            self._has_head = self._status >= 200
 
     def on_body(self, body: bytes) -> None:
         self._body += len(body)
 
     def on_message_complete(self) -> None:
+        if self._complete:
+            return
         if self._has_head:
             self._complete = True
             self._keep = self._parser.should_keep_alive()  # known only here
@@ -134,7 +149,7 @@ class _Connection(asyncio.Protocol):
         if not keep and self._transport is not None:
             self._transport.abort()
         if waiter is not None and not waiter.done():
-            waiter.set_result(Answer(self._parser.get_status_code(), self._retry_after))
+            waiter.set_result(Answer(self._status, self._retry_after))
 
     def _break(self, why: str) -> None:
         self._fail(why)
