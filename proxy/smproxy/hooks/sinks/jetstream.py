@@ -20,6 +20,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import StorageType, StreamConfig
+from nats.protocol.parser import Parser
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,12 @@ MAX_AGE = 7 * 86_400.0
 _PING_INTERVAL = 10
 
 _CLOSE_TIMEOUT = 1.0
+
+#: Bytes of one message, or line, of a server that are held. What it answers us with is much smaller.
+MAX_RECEIVED = 1024 * 1024
+
+# What the library raises for what is not NATS, beside its own errors.
+_NONSENSE = (ValueError, TypeError, AttributeError, LookupError, RecursionError)
 
 #: Error codes of the JetStream API: a message is larger than the stream takes.
 _MESSAGE_TOO_LARGE = 10054
@@ -86,11 +93,37 @@ class _Answer(msgspec.Struct):
 _answers = msgspec.json.Decoder(_Answer)
 
 
+def missing_names() -> list[str]:
+    """Return the names of nats-py that are used here, are not part of its public interface, and are not there."""
+    client = Client()
+    wanted = {client: ("_server_info", "_ps"), Parser(client): ("buf", "needed", "parse", "reset")}
+    return [
+        f"{type(owner).__name__}.{name}"
+        for owner, names in wanted.items()
+        for name in names
+        if not hasattr(owner, name)
+    ]
+
+
+class _BoundedParser(Parser):
+    """The library's parser, which by itself holds whatever a server announces."""
+
+    async def parse(self, data: bytes = b"") -> None:
+        try:
+            await super().parse(data)
+        except _NONSENSE:
+            raise nats.errors.ProtocolError from None
+        if max(self.needed, len(self.buf)) > MAX_RECEIVED:
+            self.reset()
+            raise nats.errors.ProtocolError
+
+
 class JetStream:
     """An open connection; made by :meth:`open`, ended by :meth:`close` or by the server."""
 
     def __init__(self) -> None:
         self._client = Client()
+        self._client._ps = _BoundedParser(self._client)
         self._loop = asyncio.get_running_loop()
         self._inbox = ""
         self._count = 0
@@ -114,6 +147,8 @@ class JetStream:
                 raise JetStreamError(f"no connection within {timeout:g} s") from None
             if isinstance(error, nats.errors.Error | OSError):
                 raise JetStreamError(refusal) from None
+            if isinstance(error, _NONSENSE):
+                raise JetStreamError("what answers is no NATS server") from None
             raise
         return made
 
@@ -159,13 +194,18 @@ class JetStream:
 
     def _check_encryption(self) -> None:
         """The library goes on in the clear when a server does not ask for TLS, whatever the URL says."""
-        if self._encrypted and not self._client._server_info.get("tls_required"):
+        if self._encrypted and not self._server_says("tls_required"):
             raise nats.errors.Error("the server does not ask for TLS")
+
+    def _server_says(self, name: str) -> bool:
+        """Look into the INFO of the server, which may have sent anything."""
+        info: object = self._client._server_info
+        return isinstance(info, dict) and bool(info.get(name))
 
     def _refusal(self, error: BaseException) -> str:
         """Say why there is no connection. A server that refuses credentials may hang up before its reason is read."""
         text = self.complaint or describe(error)
-        asked = self._client._server_info.get("auth_required")
+        asked = self._server_says("auth_required")
         if "authorization violation" in text.lower() or (asked and isinstance(error, ConnectionError)):
             return "the server refused the user, password or token"
         return text

@@ -14,7 +14,14 @@ from smproxy.hooks.formats.body import whole
 from smproxy.hooks.formats.format import Format
 from smproxy.hooks.formats.registry import ENVELOPE
 from smproxy.hooks.sink import DELIVERED, SKIPPED, Dead, Outcome, Retry
-from smproxy.hooks.sinks.jetstream import JetStream, JetStreamError, MessageRefusedError, NoStreamError, Server
+from smproxy.hooks.sinks.jetstream import (
+    JetStream,
+    JetStreamError,
+    MessageRefusedError,
+    NoStreamError,
+    Server,
+    missing_names,
+)
 from smproxy.hooks.sinks.webhook import DEFAULT_TIMEOUT, sink_name
 
 DEFAULT_PORT = 4222
@@ -53,12 +60,15 @@ class NatsSink:
     """Publishes each event to JetStream; the server drops what it has already, by ``Nats-Msg-Id``.
 
     ``url``: ``nats://[user:password@|token@]host[:port][/prefix]``, or ``tls://…``, which insists on TLS. ``verify_tls=False``
-    takes any certificate. ``timeout``: seconds per attempt. Raises ``ValueError`` for a URL that means something else.
+    takes any certificate. ``timeout``: seconds per attempt. Raises ``ValueError`` for a URL that means something
+    else, and for a nats-py that does not fit.
     """
 
     def __init__(
         self, url: URL, *, timeout: float = DEFAULT_TIMEOUT, format: Format = ENVELOPE, verify_tls: bool = True
     ) -> None:
+        if missing := missing_names():
+            raise ValueError(f"the installed nats-py has no {', '.join(missing)}: install another version")
         self._name = sink_name(url, format)
         self._server = _server(url, verify_tls)
         self._prefix = _prefix(url)
