@@ -10,7 +10,6 @@ import datetime
 import ipaddress
 import os
 import ssl
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from smproxy.private_files import open_private, read_private, write_private
 
 _AUTHORITY_LIFE = datetime.timedelta(days=3650)
 _CERTIFICATE_LIFE = datetime.timedelta(days=397)  # the longest that browsers accept
@@ -72,20 +73,22 @@ def self_signed(directory: Path, hosts: Iterable[str], now: datetime.datetime) -
     if not (files.authority.exists() and authority_key_file.exists() and _fits(files.authority, names, now)):
         authority_key = ec.generate_private_key(ec.SECP256R1())
         _write_key(authority_key_file, authority_key)
-        files.authority.write_bytes(_authority(authority_key, names, now).public_bytes(serialization.Encoding.PEM))
+        write_private(files.authority, _authority(authority_key, names, now).public_bytes(serialization.Encoding.PEM))
         files.certificate.unlink(missing_ok=True)
     if not (files.certificate.exists() and files.key.exists() and _fits(files.certificate, names, now)):
         try:
-            signer = serialization.load_pem_private_key(authority_key_file.read_bytes(), password=None)
+            signer = serialization.load_pem_private_key(read_private(authority_key_file), password=None)
         except (ValueError, TypeError):
             raise ValueError(f"{authority_key_file}: not a private key: remove {directory} and start again") from None
         if not isinstance(signer, ec.EllipticCurvePrivateKey):
             raise ValueError(f"{authority_key_file}: not the key of this simulator's authority: remove {directory}")
-        authority = x509.load_pem_x509_certificate(files.authority.read_bytes())
+        authority = x509.load_pem_x509_certificate(read_private(files.authority))
         key = ec.generate_private_key(ec.SECP256R1())
         _write_key(files.key, key)
         certificate = _certificate(key, names, authority, signer, now)
-        files.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        write_private(files.certificate, certificate.public_bytes(serialization.Encoding.PEM))
+    for key_file in (authority_key_file, files.key):
+        os.close(open_private(key_file, os.O_RDONLY))  # which takes rights away that somebody gave to others
     return files
 
 
@@ -105,7 +108,7 @@ def _names(hosts: Iterable[str]) -> list[x509.GeneralName]:
 
 def _fits(path: Path, names: list[x509.GeneralName], now: datetime.datetime) -> bool:
     try:
-        certificate = x509.load_pem_x509_certificate(path.read_bytes())
+        certificate = x509.load_pem_x509_certificate(read_private(path))
     except ValueError:
         raise ValueError(f"{path}: not a certificate: remove it and start again") from None
     if certificate.not_valid_after_utc - _RENEW_BEFORE < now:
@@ -186,8 +189,7 @@ def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
 
 
 def _write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
-    """Write a private key into a new file that no other user of the machine can read, not even for a moment."""
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:  # mode 0600
-        file.write(pem)
-    os.replace(file.name, path)
+    write_private(
+        path,
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
+    )

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from smproxy.hooks.journal.types import JournalError, merge_attempts
+from smproxy.private_files import open_private
 
 try:
     import fcntl
@@ -63,7 +64,7 @@ class FileLock:
         self._descriptor: int | None = None
         if fcntl is None:
             return
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = open_private(path)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -88,9 +89,16 @@ def connect(path: Path | None) -> sqlite3.Connection:
     """Open the journal for writing, and make it if there is none. ``None``: in memory. Raises ``JournalError``."""
     if path is None:
         return _prepared(sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False), ":memory:")
-    with contextlib.suppress(OSError):  # what is wrong SQLite will say, too
-        # Hooks tell of people: the file is for its owner only, and SQLite gives its side files the same rights.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    # Hooks tell of people: the file is for its owner only, and SQLite gives its side files the same rights.
+    for each in (path, *(side for end in ("-wal", "-shm") if os.path.lexists(side := Path(f"{path}{end}")))):
+        try:
+            os.close(open_private(each))
+        except (PermissionError, IsADirectoryError, FileNotFoundError):
+            break  # SQLite says what is wrong
+        except OSError as error:
+            raise JournalError(
+                f"the journal's file {each} cannot be opened ({error.strerror or error}): give a writable --data-dir"
+            ) from None
     with _in_words(path):
         connection = sqlite3.connect(
             path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False, cached_statements=64
