@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from smproxy.origin.announcements import LIFETIME, MAX_ANNOUNCED, Announcements
 
-from tests.fake_clock import FakeTime
+
+class Time:
+    """A clock that stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 def test_each_is_good_once() -> None:
     """An announced attempt is taken once; others and withdrawn ones are not."""
-    announcements = Announcements(FakeTime())
+    announcements = Announcements(Time())
     announcements.add("a")
     announcements.add("b")
     announcements.discard("b")
@@ -22,7 +30,7 @@ def test_each_is_good_once() -> None:
 
 def test_they_expire() -> None:
     """After its lifetime an announcement is worth nothing, and it takes no room for ever."""
-    time = FakeTime()
+    time = Time()
     announcements = Announcements(time)
     announcements.add("a")
     announcements.add("b")
@@ -34,7 +42,7 @@ def test_they_expire() -> None:
 
 def test_bounded() -> None:
     """Attempts that never come do not pile up; the latest are kept."""
-    announcements = Announcements(FakeTime())
+    announcements = Announcements(Time())
     for number in range(MAX_ANNOUNCED + 10):
         announcements.add(str(number))
     assert len(announcements) == MAX_ANNOUNCED

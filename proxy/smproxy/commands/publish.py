@@ -9,18 +9,22 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from smproxy.commands.arguments import add_connection_arguments, seconds
-from smproxy.commands.client_run import StoppedEarly, stopped_by_signals, unless_stopped, until_over
-from smproxy.commands.output import FAILED, OK, USAGE, ReaderGone
 from smproxy.commands.peer_support import (
     DEFAULT_URL,
+    FAILED,
+    OK,
+    USAGE,
     Lines,
     UsageError,
+    add_connection_arguments,
     base_url,
+    every_second,
     explain,
     override,
     read_endpoint,
+    seconds,
     split_url,
+    stopped_by_signals,
     trust,
 )
 from smproxy.testing.errors import PublishError
@@ -77,15 +81,13 @@ def run(args: argparse.Namespace) -> int:
 
     Returns 0 when the stream was published and ended by us, 1 when it was refused or failed, 2 for unusable arguments.
     """
-    output = PublishOutput(as_json=args.json)
+    output = _Output(as_json=args.json)
     try:
         publisher = _make_publisher(args)
-        return asyncio.run(_publish(publisher, args.duration, output))
     except ValueError as error:
         output.error(str(error))
         return USAGE
-    except ReaderGone:
-        return OK
+    return asyncio.run(_publish(publisher, args.duration, output))
 
 
 def _make_publisher(args: argparse.Namespace) -> Publisher:
@@ -149,14 +151,23 @@ def _target(args: argparse.Namespace) -> tuple[str, str, dict[str, str]]:
     return base, stream, params
 
 
-async def _publish(publisher: Publisher, duration: float | None, output: PublishOutput) -> int:
+async def _publish(publisher: Publisher, duration: float | None, output: _Output) -> int:
     with stopped_by_signals() as stopping:
+        publishing = asyncio.ensure_future(publisher.publish())
         try:
-            await unless_stopped(publisher.publish(), stopping)
+            await asyncio.wait((publishing, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if not publishing.done():
+                publishing.cancel()
+                await asyncio.wait((publishing,))
+                output.error("stopped before the stream was live")
+                return FAILED
+            publishing.result()
             output.live(publisher)
-            await until_over(
-                publisher.closed.wait(), stopping, duration, lambda passed: output.progress(publisher, passed)
-            )
+            closed = asyncio.ensure_future(publisher.closed.wait())
+            try:
+                await every_second(duration, {closed, stopping}, lambda passed: output.progress(publisher, passed))
+            finally:
+                closed.cancel()
             if publisher.closed.is_set():
                 output.error(_ended(publisher))
                 output.summary(publisher)
@@ -164,9 +175,6 @@ async def _publish(publisher: Publisher, duration: float | None, output: Publish
             await publisher.unpublish()
             output.summary(publisher)
             return OK
-        except StoppedEarly as stopped:
-            output.error(str(stopped))
-            return FAILED
         except PublishError as error:
             output.error(explain(error, _ADVICE))
             return FAILED
@@ -181,7 +189,7 @@ def _ended(publisher: Publisher) -> str:
     return "the media connection was lost"
 
 
-class PublishOutput(Lines):
+class _Output(Lines):
     """What is told of one publisher."""
 
     def __init__(self, *, as_json: bool) -> None:

@@ -15,9 +15,9 @@ import msgspec
 
 from smproxy.hooks.dispatcher import HookDispatcher
 from smproxy.hooks.event import Context, EncodedEvent
-from smproxy.hooks.journal import Query
 from smproxy.hooks.names import NAMES, STATES
 from smproxy.signaling.clock import MAX_SESSION_NUMBER, session_number
+from smproxy.signaling.params import META_DEPTH, META_LIMIT, NAME_LIMIT, deeper_than
 from smproxy.signaling.payloads import (
     ConnectError,
     Connection,
@@ -112,6 +112,7 @@ class Trigger:
             TriggerError: there is no such event or field, or a value is not one that the schema allows.
         """
         given = dict(params or {})
+        _check_limits(given)
         template, state = _template(name, given)
         number = given.pop("session", None)
         connection = _connection(template, given)
@@ -120,7 +121,10 @@ class Trigger:
             session = session_number(self._rng)
         else:
             session = _converted(number, int, "session")
-            await self._check_session(session)
+            if not 1 <= session <= MAX_SESSION_NUMBER:
+                raise TriggerError(f"session={session}: it is a whole number from 1 to {MAX_SESSION_NUMBER}")
+            if session not in self._sessions:
+                raise TriggerError(f"session={session} is a session that was not begun by a trigger: leave it out")
         payload = _payload(template, {**_completed(template, values, connection), "session": session})
         context = Context(
             user_agent=USER_AGENT, stream=_stream(payload, connection), joined=template.joined, synthetic=True
@@ -129,21 +133,38 @@ class Trigger:
         assert event is not None, "no template makes an internal event"
         return event
 
-    async def _check_session(self, session: int) -> None:
-        if not 1 <= session <= MAX_SESSION_NUMBER:
-            raise TriggerError(f"session={session}: it is a whole number from 1 to {MAX_SESSION_NUMBER}")
-        journal = self._dispatcher.journal
-        if session in self._sessions or journal is None:
-            return
-        if await journal.find(Query(session=session, internal=True, limit=1)):
-            raise TriggerError(f"session={session} is a session that was not begun by a trigger: leave it out")
-
     def _next(self, session: int) -> int:
         sequence = self._sessions.pop(session, 0) + 1
         self._sessions[session] = sequence
         if len(self._sessions) > MAX_SESSIONS:
             self._sessions.popitem(last=False)
         return sequence
+
+
+def _check_limits(given: Mapping[str, Any]) -> None:
+    """Refuse what no connection can have: see :mod:`smproxy.signaling.params`."""
+    for key, value in given.items():
+        if isinstance(value, str) and key != "meta":
+            if len(value) > NAME_LIMIT:
+                raise TriggerError(f"{_shown(key)} is longer than {NAME_LIMIT} characters")
+            if not value.isprintable():
+                raise TriggerError(f"{_shown(key)} has a control character in it")
+
+
+def _read_meta(value: Any) -> Any:
+    """Read ``meta``, which is an object, or one in JSON, within the limits of a connection."""
+    try:
+        text = value.encode() if isinstance(value, str) else msgspec.json.encode(value)
+        if len(text) > META_LIMIT:
+            raise TriggerError(f"meta: it is longer than {META_LIMIT} bytes")
+        read = msgspec.json.decode(text)
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, TriggerError):
+            raise
+        raise TriggerError("meta: it takes a JSON object") from None
+    if deeper_than(read, META_DEPTH):
+        raise TriggerError(f"meta: it is nested deeper than {META_DEPTH} levels")
+    return read
 
 
 def _template(name: str, given: dict[str, Any]) -> tuple[_Template, str]:
@@ -172,11 +193,7 @@ def _connection(template: _Template, given: dict[str, Any]) -> Connection:
         elif key not in template.values:
             known = ", ".join([*template.values, "session", *values])
             raise TriggerError(f"{_shown(key)} is no field of this event: it has {known}")
-    if isinstance(values["meta"], str):
-        try:
-            values["meta"] = msgspec.json.decode(values["meta"])
-        except msgspec.DecodeError:
-            raise TriggerError("meta: it takes a JSON object") from None
+    values["meta"] = _read_meta(values["meta"])
     return _converted(values, Connection, "")
 
 

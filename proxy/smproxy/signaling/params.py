@@ -221,13 +221,13 @@ class _Reader:
             value = msgspec.json.decode(text)
         except (ValueError, RecursionError):
             value = None
-        if isinstance(value, dict) and not _deeper_than(value, META_DEPTH):
+        if isinstance(value, dict) and not deeper_than(value, META_DEPTH):
             return value
         self.refuse(key, text, "is not a JSON object", "send a JSON object in a string")
         return None
 
 
-def _deeper_than(value: Any, levels: int) -> bool:
+def deeper_than(value: Any, levels: int) -> bool:
     """Say whether JSON is nested deeper than that."""
     layer = [value]
     for _ in range(levels):

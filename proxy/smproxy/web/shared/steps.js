@@ -7,8 +7,7 @@ export class Progress {
   #items;
   #names;
 
-  /** Show these steps, none of them done. */
-  setSteps(steps) {
+  constructor(steps) {
     this.#names = Object.keys(steps);
     this.#items = Object.values(steps).map((text) => h("li", {}, text));
     byId("steps").replaceChildren(...this.#items);

@@ -1,7 +1,7 @@
 /* What the two test pages share: the form, its start and stop, and what is shown meanwhile. */
 
 import { byId, serverSetting, setText } from "./dom.js";
-import { webhookAddress } from "./address.js";
+import { proxyAddress, webhookAddress } from "./address.js";
 import { HookSocket } from "./hook-socket.js";
 import { fillFromLink, linkToForm } from "./link.js";
 import { shownUrl } from "./redact.js";
@@ -11,8 +11,6 @@ import { Progress } from "./steps.js";
 
 const hooks = new HookSocket();
 const log = new SignalingLog();
-
-const URL_TITLES = { websocket: "WebSocket URL", whip: "WHIP URL", whep: "WHEP URL" };
 
 /** The values of the fields that both forms have. What is empty is `undefined`, as the SDK sends it. */
 export function fields() {
@@ -24,7 +22,6 @@ export function fields() {
     credentials: { username: value("username") || undefined, password: byId("password").value || undefined },
     customerScope: value("scope") || undefined,
     webhook: value("webhook"),
-    transport: byId("form").elements.transport.value,
   };
 }
 
@@ -62,24 +59,16 @@ function enableButtons(running) {
 }
 
 /**
- * Set the page up. `steps(transport)` returns what a start consists of. `run({ progress, isCurrent, onStop, dial, onMessage,
- * showMedia, showStatistics, onEnd })` starts a stream: it gives `onStop` a function that ends it, `isCurrent()` says whether it
- * still is to go on, and `dial(url)` shows the URL and returns it.
+ * Set the page up. `run({ progress, isCurrent, onStop, dial, onMessage, showMedia, showStatistics, onEnd })` starts a stream: it
+ * gives `onStop` a function that ends it, and `isCurrent()` says whether it still is to go on.
  */
 export function testPage({ steps, idle, stream, run }) {
-  const progress = new Progress();
+  const progress = new Progress(steps);
   let current = null;
 
-  byId("token-field").hidden = serverSetting("token") !== "required";
   fillDefaults(stream);
   progress.note(fillFromLink());
   setText(byId("state"), idle);
-  const showTransport = () => {
-    progress.setSteps(steps(fields().transport));
-    setText(byId("url-title"), `Outgoing ${URL_TITLES[fields().transport]}`);
-  };
-  showTransport();
-  byId("form").addEventListener("change", () => current || showTransport());
 
   const finish = (text, state) => {
     current = null;
@@ -105,7 +94,6 @@ export function testPage({ steps, idle, stream, run }) {
     progress.problem("");
     progress.note("");
     log.clear();
-    showTransport();
     enableButtons(true);
     showStage();
     const fail = async (text) => {
@@ -116,15 +104,16 @@ export function testPage({ steps, idle, stream, run }) {
     };
     try {
       progress.setState("Opening the webhook socket…", "busy");
-      await hooks.open(fields().webhook, fields().customerScope, byId("token").value);
+      await hooks.open(fields().webhook, fields().customerScope);
       if (attempt.isOver) return;
       await run({
         progress,
         isCurrent: () => !attempt.isOver,
         onStop: (undo) => (attempt.stop = undo),
-        dial: (url) => {
+        dial: (params) => {
+          const url = proxyAddress(fields().host, params);
           setText(byId("url"), shownUrl(url));
-          if (url.startsWith("ws")) log.opened(url);
+          log.opened(url);
           return url;
         },
         onMessage: (message) => log.add(message),
