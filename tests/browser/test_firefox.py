@@ -167,9 +167,12 @@ async def test_play_and_leave(simulator: Simulator, open_in: OpenIn[SubscribePag
     assert told.count("local_track_attached") == told.count("local_track_detached") == 2
 
 
+@pytest.mark.parametrize("transport", ["websocket", "http"])
 @pytest.mark.parametrize("path", ["/publish?source=pattern", f"/subscribe?stream={WATCHED}"])
-async def test_our_own_pages(simulator: Simulator, firefox: Firefox, receiver: WebhookReceiver, path: str) -> None:
-    """The pages of the stream manager publish and play in Firefox, with a picture, and Stop ends the session."""
+async def test_our_own_pages(
+    simulator: Simulator, firefox: Firefox, receiver: WebhookReceiver, path: str, transport: str
+) -> None:
+    """The pages of the stream manager publish and play in Firefox, over each transport; Stop ends the session."""
     tab: FirefoxTab = await firefox.open_tab()
     errors: list[str] = []
     tab.on("pageerror", errors.append)
@@ -177,7 +180,9 @@ async def test_our_own_pages(simulator: Simulator, firefox: Firefox, receiver: W
     try:
         async with Publisher(simulator.url, stream=WATCHED, params=PARAMS):
             await known(simulator)
-            await tab.goto(simulator.rest_url + path)
+            if transport == "http":
+                transport = "whip" if role == "publisher" else "whep"
+            await tab.goto(f"{simulator.rest_url}{path}&transport={transport}")
             await tab.evaluate("document.getElementById('start').click()")
             state = "document.querySelector('#state').dataset.state"
             await tab.wait_for_function(f"{state} === 'live'", scaled(20) * 1000)
@@ -189,7 +194,7 @@ async def test_our_own_pages(simulator: Simulator, firefox: Firefox, receiver: W
             await tab.evaluate("document.getElementById('stop').click()")
             await tab.wait_for_function(f"{state} === 'idle'", scaled(10) * 1000)
             ended = await receiver.wait_for(lambda hook: hook.state == "disconnected", scaled(15))
-        assert ended.event["connection"]["role"] == role
+        assert (ended.event["connection"]["role"], ended.event["connection"]["transport"]) == (role, transport)
         assert errors == []
     finally:
         await tab.discard()

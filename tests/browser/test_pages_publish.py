@@ -44,6 +44,80 @@ async def test_pattern(chromium: Browser, simulator: Simulator, receiver: Webhoo
         assert last.event["payload"]["reason"] == 0
 
 
+async def test_admin_token(chromium: Browser, start_simulator: StartSimulator) -> None:
+    """With an admin token the form asks for it, for the webhook socket; it is neither in a link nor to be seen."""
+    simulator = await start_simulator(admin_token="open-sesame")
+    async with open_tab(chromium, f"{simulator.rest_url}/publish?source=pattern") as tab:
+        urls = sockets(tab)
+        await tab.fill(token="open-sesame")
+        await tab.page.click("#start")
+        await tab.state("live")
+        await tab.sees("#hooks-state", "connected")
+        await tab.sees("#hooks .what", "connected")
+        await tab.page.click("#link")
+        await tab.until("!document.querySelector('#note').hidden")
+        assert "open-sesame" not in await tab.page.inner_text("body")
+        assert [url for url in urls if "open-sesame" in url] == [urls[0]]
+        await tab.page.click("#stop")
+        await tab.state("idle")
+
+
+async def test_form_without_a_token(chromium: Browser, simulator: Simulator) -> None:
+    """Without an admin token the form asks for none."""
+    async with open_tab(chromium, f"{simulator.rest_url}/publish") as tab:
+        assert not await tab.page.is_visible("#token")
+
+
+async def test_whip(chromium: Browser, simulator: Simulator, receiver: WebhookReceiver) -> None:
+    """Over WHIP the page publishes with one POST and ends with DELETE; both are on the page and in the dashboard."""
+    async with open_tab(chromium, f"{simulator.rest_url}/publish?source=pattern&stream=cam-1") as tab:
+        await tab.sees("#url-title", "WebSocket")
+        await tab.page.check("[name=transport][value=whip]")
+        await tab.sees("#url-title", "WHIP")
+        await tab.fill(password="s3cret", meta='{"room": "A"}')
+        await tab.page.click("#start")
+        await tab.state("live")
+        assert "s3cret" not in await tab.page.inner_text("body")
+        await tab.sees("#url", "/live/whip/endpoint/cam-1?")
+        await tab.sees("#messages .what", "HTTP 201")
+        await tab.sees("#statistics tr", "video")
+        await receiver.wait_for(lambda hook: hook.state == "remote_track_started", scaled(10))
+        await tab.page.click("#stop")
+        await tab.state("idle")
+        await tab.sees("#messages .what", "DELETE /live/whip/")
+        last = await receiver.wait_for(lambda hook: hook.state == "disconnected", scaled(10))
+        connection = last.event["connection"]
+        assert (connection["id"], connection["transport"], connection["meta"]) == ("cam-1", "whip", {"room": "A"})
+        assert last.event["payload"]["reason"] == 0
+        await tab.page.goto(f"{simulator.rest_url}/#/sessions/{last.session}")
+        await tab.sees(".messages .title", "POST /live/whip/endpoint/cam-1")
+        await tab.sees(".messages .title", "HTTP 201")
+        await tab.page.click(".messages >> text=POST /live/whip/endpoint/cam-1")
+        await tab.sees(".messages .payload", "m=video")
+
+
+async def test_whip_name_in_use(chromium: Browser, simulator: Simulator) -> None:
+    """What the server says of a refused POST is on the page."""
+    publisher = Publisher(simulator.url, stream="cam-1", params={"customerScope": "acme"})
+    url = f"{simulator.rest_url}/publish?source=pattern&transport=whip&stream=cam-1"
+    async with publisher, open_tab(chromium, url) as tab:
+        await tab.page.click("#start")
+        await tab.state("failed")
+        await tab.sees("#messages [data-kind=bad] .what", "HTTP 409")
+        assert "cam-1" in await tab.page.inner_text("#problem")
+
+
+async def test_whip_kicked(chromium: Browser, simulator: Simulator) -> None:
+    """A session that the administrator ends is over on the page."""
+    async with open_tab(chromium, f"{simulator.rest_url}/publish?source=pattern&transport=whip") as tab:
+        await tab.page.click("#start")
+        await tab.state("live")
+        (attempt,) = simulator.manager.sessions.attempts
+        simulator.manager.sessions.kick(attempt)
+        await tab.state("failed")
+        await tab.sees("#problem", "The server ended the session.")
+
+
 async def test_camera(chromium: Browser, simulator: Simulator, receiver: WebhookReceiver) -> None:
     """With a camera, which the test browser makes up, its picture and sound are what is published."""
     async with open_tab(chromium, f"{simulator.rest_url}/publish", permissions=["camera", "microphone"]) as tab:

@@ -28,6 +28,23 @@ async def test_play(chromium: Browser, simulator: Simulator, receiver: WebhookRe
         await tab.sees("#problem", "The publisher has stopped.")
 
 
+async def test_whep(chromium: Browser, simulator: Simulator, receiver: WebhookReceiver) -> None:
+    """Over WHEP the page plays with one POST and leaves with DELETE."""
+    publisher = Publisher(simulator.url, stream="cam-1", params={"customerScope": "acme"})
+    async with publisher, open_tab(chromium, f"{simulator.rest_url}/subscribe?stream=cam-1&transport=whep") as tab:
+        await tab.page.click("#start")
+        await tab.state("live")
+        await tab.sees("#url", "/live/whep/endpoint/cam-1?")
+        await tab.until("document.querySelector('#video').videoWidth > 0", 10)
+        await tab.until("document.querySelector('#video').currentTime > 0.5", 10)
+        await tab.sees("#statistics tr", "video")
+        await tab.page.click("#stop")
+        await tab.state("idle")
+        ended = await receiver.wait_for(lambda hook: hook.state == "disconnected", scaled(10))
+        assert (ended.event["connection"]["role"], ended.event["connection"]["transport"]) == ("subscriber", "whep")
+        assert ended.event["payload"]["reason"] == 0
+
+
 async def test_stop(chromium: Browser, simulator: Simulator, receiver: WebhookReceiver) -> None:
     """Stop leaves the stream: the subscriber's session ends, the publisher's goes on."""
     publisher = Publisher(simulator.url, stream="cam-1", params={"customerScope": "acme"})

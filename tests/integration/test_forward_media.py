@@ -19,7 +19,7 @@ from smproxy.origin.track import Track
 from smproxy.signaling.payloads import Kind
 from smproxy.testing.media import Codec, Loop, pattern_loop, tone_loop
 
-from tests.unit.forward_rig import Time
+from tests.fake_clock import FakeTime
 
 CODECS: list[Codec] = ["VP8", "H264"]
 
@@ -28,7 +28,7 @@ class Camera:
     """Plays the test pattern into a track, packetised as aiortc does."""
 
     def __init__(self, codec: Codec) -> None:
-        self.clock = Time()
+        self.clock = FakeTime()
         self.codec = codec
         self.loop = pattern_loop(codec)
         self.track = Track("video_main", Kind.VIDEO, codec, 90000, self.clock)
@@ -174,7 +174,7 @@ def test_a_stalled_subscriber_sees_no_broken_picture(codec: Codec, monkeypatch: 
 
 def test_opus_arrives_as_it_was_sent() -> None:
     """Sound is passed on byte by byte with its timestamps."""
-    clock = Time()
+    clock = FakeTime()
     track = Track("audio_main", Kind.AUDIO, "opus", 48000, clock)
     forwarder = TrackForwarder(track)
     sent: list[RtpPacket] = []

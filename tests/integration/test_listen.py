@@ -213,7 +213,7 @@ async def test_mistakes() -> None:
         taken.listen()
         for arguments, part in (
             (["--port", str(taken.getsockname()[1])], "choose another --port"),
-            (["--port", "x"], "a port is"),
+            (["--port", "x"], "a whole number from 0 to 65535"),
             (["--count", "0"], "--count"),
             (["--status", "99"], "--status"),
             (["--timeout", "-1"], "--timeout"),

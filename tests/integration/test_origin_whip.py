@@ -260,6 +260,48 @@ async def test_a_name_in_use() -> None:
         assert (await third.hear(lambda each: "isAvailable" in each))["isAvailable"] is True
 
 
+async def test_takeover() -> None:
+    """With takeover the newcomer gets the name, across both doors; the old session ends first, with a reason of its own."""
+    async with (
+        running(takeover=0.0) as (origin, reports),
+        http(origin) as request,
+        client(origin) as first,
+        webrtc(request) as second,
+        client(origin, attempt="a3") as third,
+        viewer(origin) as watching,
+    ):
+        await first.publish("s1")
+        await first.hear_code("NetStream.Publish.IsAvailable")
+        await watching.watch("s1")
+        await watching.more("video")
+        await second.publish(attempt="a2")
+        assert await reports.until("PeerEnded") == PeerEnded("a1", Reason.REPLACED, False)
+        assert reports.index(PeerEnded("a1", Reason.REPLACED, False)) < reports.index(reports.of("a2")[0])
+        await eventually(lambda: first.socket.close_code is not None)
+        await watching.more("video")
+        await third.say(isAvailable="s1", bundle=True)
+        assert (await third.hear(lambda each: "isAvailable" in each))["isAvailable"] is False
+        await third.publish("s1")
+        assert await reports.until("PeerEnded", "a2") == PeerEnded("a2", Reason.REPLACED, False)
+        await watching.more("video")
+        assert (await request("DELETE", second.location)).status == 404
+
+
+async def test_takeover_after_a_while() -> None:
+    """Until a name may be taken over a newcomer gets 409, and is told when to come again."""
+    async with (
+        running(takeover=60.0) as (origin, reports),
+        http(origin) as request,
+        client(origin) as first,
+        webrtc(request) as second,
+    ):
+        await first.publish("s1")
+        reply = await request.post("/live/whip/endpoint/s1", await second.offer(sends=True), "a2")
+        assert reply.status == 409
+        assert 50 <= int(reply.headers["Retry-After"]) <= 60
+        assert reports.of("a2") == [AttemptFailed("a2", ConnectError.NAME_IN_USE)]
+
+
 async def test_draining_and_bad_names() -> None:
     """W22: an origin that drains is 503 with Retry-After; a name with a control character is 400."""
     async with running() as (origin, reports), http(origin) as request, webrtc(request) as publisher:

@@ -329,3 +329,20 @@ async def test_unfit_aiortc(tmp_path: Path) -> None:
     (line,) = error.decode().splitlines()
     assert line.startswith("smproxy serve: the origin cannot run: aiortc 1.17.0 is not 1.16: ")
     assert "--no-local-origin" in line
+
+
+@pytest.mark.parametrize("command", ["publish", "subscribe"])
+async def test_a_reader_that_leaves(tmp_path: Path, command: str) -> None:
+    """``smproxy publish … | head -1`` ends in order, and soon, when ``head`` has read enough."""
+    async with serving(cwd=tmp_path) as serve:
+        there = "s" if command == "subscribe" else "other"
+        async with Publisher(serve.url, stream=there, params={"customerScope": "acme"}):
+            process = await asyncio.create_subprocess_shell(
+                f"{sys.executable} -m smproxy {command} {serve.url} --stream s --customer-scope acme | head -1",
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
+            async with asyncio.timeout(scaled(30)):
+                out, error = await process.communicate()
+        assert b"live after" in out
+        assert error == b""

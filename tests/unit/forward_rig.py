@@ -11,22 +11,14 @@ from smproxy.origin.forward import DownTrack, TrackForwarder
 from smproxy.origin.track import Track
 from smproxy.signaling.payloads import Kind
 
+from tests.fake_clock import FakeTime
+
 KEY = bytes.fromhex("1050b4019d012a8002e001")
 INTER = bytes.fromhex("10b1b401")
 MIDDLE = b"\x00more"
 
 #: Packets and ticks of a frame of the made-up video.
 PER_FRAME, TICKS = 3, 3000
-
-
-class Time:
-    """A clock that stands still until it is set."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Sent(NamedTuple):
@@ -55,7 +47,7 @@ class Publisher:
     """A track, its forwarder, and packets for it. Payloads end with a number, so that each is told from the others."""
 
     def __init__(
-        self, clock: Time, *, codec: str = "VP8", sequence: int = 65000, timestamp: int = 0xFFFFF000, ssrc: int = 7
+        self, clock: FakeTime, *, codec: str = "VP8", sequence: int = 65000, timestamp: int = 0xFFFFF000, ssrc: int = 7
     ) -> None:
         self.clock = clock
         audio = codec == "opus"
@@ -108,7 +100,7 @@ class Publisher:
 class Subscriber:
     """A sender and what it sent. ``full`` makes its socket take nothing, ``broken`` makes it raise."""
 
-    def __init__(self, clock: Time, *, codec: str = "VP8", seed: int = 1) -> None:
+    def __init__(self, clock: FakeTime, *, codec: str = "VP8", seed: int = 1) -> None:
         self.sent: list[Sent] = []
         self.full = self.broken = False
         audio = codec == "opus"

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from smproxy.origin.announcements import LIFETIME, MAX_ANNOUNCED, Announcements
 
-
-class Time:
-    """A clock that stands still until it is set."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.fake_clock import FakeTime
 
 
 def test_each_is_good_once() -> None:
     """An announced attempt is taken once; others and withdrawn ones are not."""
-    announcements = Announcements(Time())
+    announcements = Announcements(FakeTime())
     announcements.add("a")
     announcements.add("b")
     announcements.discard("b")
@@ -30,7 +22,7 @@ def test_each_is_good_once() -> None:
 
 def test_they_expire() -> None:
     """After its lifetime an announcement is worth nothing, and it takes no room for ever."""
-    time = Time()
+    time = FakeTime()
     announcements = Announcements(time)
     announcements.add("a")
     announcements.add("b")
@@ -42,7 +34,7 @@ def test_they_expire() -> None:
 
 def test_bounded() -> None:
     """Attempts that never come do not pile up; the latest are kept."""
-    announcements = Announcements(Time())
+    announcements = Announcements(FakeTime())
     for number in range(MAX_ANNOUNCED + 10):
         announcements.add(str(number))
     assert len(announcements) == MAX_ANNOUNCED

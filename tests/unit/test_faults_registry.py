@@ -13,7 +13,8 @@ from smproxy.faults import FaultError, FaultRegistry, Match, hooks, http, media,
 from smproxy.faults.catalog import KINDS, MAX_SIMULATED, read_simulate
 from smproxy.faults.fault_registry import MAX_FAULTS, MAX_LOG, MAX_SESSIONS
 from smproxy.faults.kind import Layer
-from smproxy.signaling.clock import Clock
+
+from tests.fake_clock import FakeTime
 
 
 @dataclass
@@ -26,17 +27,9 @@ class Subject:
     app: str | None = "live"
 
 
-class Time:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-        self.clock = Clock(wall=lambda: self.now, monotonic=lambda: self.now)
-
-
-def book(time: Time | None = None, seed: int = 1) -> FaultRegistry:
+def book(time: FakeTime | None = None, seed: int = 1) -> FaultRegistry:
     """Make a book of a known future."""
-    return FaultRegistry(clock=(time or Time()).clock, rng=random.Random(seed))
+    return FaultRegistry(clock=(time or FakeTime()).clock, rng=random.Random(seed))
 
 
 @pytest.mark.parametrize(
@@ -86,7 +79,7 @@ def test_count() -> None:
 
 def test_time_to_live() -> None:
     """A fault is over when its time is, and is then gone from the list."""
-    time = Time()
+    time = FakeTime()
     faults = book(time)
     fault = faults.add("silence", ttl=5)
     time.now += 4.9

@@ -7,7 +7,8 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.forward_rig import KEY, Publisher, Subscriber, Time
+from tests.fake_clock import FakeTime
+from tests.unit.forward_rig import KEY, Publisher, Subscriber
 
 STEPS = [
     "frame",
@@ -31,7 +32,7 @@ def test_whatever_happens_the_sequence_stays_in_order(steps: list[str], seed: in
     """Loss, reordering, stalls, mutes and switches between two streams: the client never sees two packets under one number,
     timestamps of new packets never go back, and each beginning is a key frame."""
     rng = random.Random(seed)
-    clock = Time()
+    clock = FakeTime()
     publishers = [Publisher(clock, sequence=65500), Publisher(clock, sequence=100, timestamp=5)]
     for publisher in publishers:
         publisher.frame(key=True, packets=packets)
@@ -78,7 +79,7 @@ def test_whatever_happens_the_sequence_stays_in_order(steps: list[str], seed: in
 def test_any_packets_are_taken(packets: list[tuple[int, int, int, bytes]]) -> None:
     """Rubbish from a publisher, well-formed as RTP or not, raises nothing and costs nobody the track."""
     for codec in ("VP8", "H264", "opus"):
-        clock = Time()
+        clock = FakeTime()
         publisher, subscriber = Publisher(clock, codec=codec), Subscriber(clock, codec=codec)
         subscriber.sender.attach(publisher.forwarder)
         for sequence, timestamp, ssrc, rest in packets:

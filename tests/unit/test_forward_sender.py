@@ -12,11 +12,12 @@ from smproxy.origin.forward.nack_limiter import MAX_ASKED, MAX_RESENT, RESEND_SP
 from smproxy.origin.forward.track_forwarder import BURST, HISTORY, MAX_LAG
 from smproxy.origin.rtcp_receiver import SenderReport
 
-from tests.unit.forward_rig import INTER, KEY, MIDDLE, Publisher, Subscriber, Time, read, rtp
+from tests.fake_clock import FakeTime
+from tests.unit.forward_rig import INTER, KEY, MIDDLE, Publisher, Subscriber, read, rtp
 
 
-def watched(codec: str = "VP8") -> tuple[Time, Publisher, Subscriber]:
-    clock = Time()
+def watched(codec: str = "VP8") -> tuple[FakeTime, Publisher, Subscriber]:
+    clock = FakeTime()
     publisher, subscriber = Publisher(clock, codec=codec), Subscriber(clock, codec=codec)
     subscriber.sender.attach(publisher.forwarder)
     return clock, publisher, subscriber
@@ -57,7 +58,7 @@ def test_gaps_and_order_are_the_publishers(
     start: int, timestamp: int, seed: int, shape: list[tuple[int, int, bool]]
 ) -> None:
     """Lost and overtaken packets are lost and overtaken alike at the subscriber, over every wrap."""
-    clock = Time()
+    clock = FakeTime()
     publisher = Publisher(clock, sequence=start, timestamp=timestamp)
     subscriber = Subscriber(clock, seed=seed)
     subscriber.sender.attach(publisher.forwarder)
@@ -140,7 +141,7 @@ def test_a_newcomer_to_a_track_without_key_frame_asks_for_one() -> None:
 @given(st.integers(1, 400), st.integers(1, 7))
 def test_the_cached_burst_is_bounded_and_complete(frames: int, packets: int) -> None:
     """However long ago the key frame was, a newcomer gets a bounded number at a time, every packet once and in order."""
-    clock = Time()
+    clock = FakeTime()
     publisher, newcomer = Publisher(clock), Subscriber(clock)
     publisher.frame(key=True, packets=packets)
     for _ in range(frames):
@@ -158,7 +159,7 @@ def test_the_cached_burst_is_bounded_and_complete(frames: int, packets: int) -> 
 
 def test_a_sweep_lets_a_newcomer_catch_up_with_a_silent_publisher() -> None:
     """The rest of the cache needs no new packet."""
-    clock = Time()
+    clock = FakeTime()
     publisher, newcomer = Publisher(clock), Subscriber(clock)
     publisher.frame(key=True)
     publisher.frames(40)
@@ -170,7 +171,7 @@ def test_a_sweep_lets_a_newcomer_catch_up_with_a_silent_publisher() -> None:
 
 def test_a_key_frame_ends_the_catching_up() -> None:
     """Who is still in the cache when a key frame comes goes on with that."""
-    clock = Time()
+    clock = FakeTime()
     publisher, newcomer = Publisher(clock), Subscriber(clock)
     publisher.frame(key=True)
     publisher.frames(100)
@@ -248,7 +249,7 @@ def test_a_repeated_packet_is_sent_once() -> None:
 def test_a_late_packet_reaches_who_still_is_in_the_cache_once() -> None:
     """A newcomer that is past its place gets it at once, one that is not gets it in its place; neither loses another."""
     for place in (2, BURST + 20):
-        clock = Time()
+        clock = FakeTime()
         publisher, newcomer = Publisher(clock), Subscriber(clock)
         packets = [data for number in range(60) for data in publisher.make_frame(key=number == 0)]
         late = packets.pop(place)

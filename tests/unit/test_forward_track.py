@@ -6,12 +6,13 @@ from smproxy.origin.forward import TrackForwarder
 from smproxy.origin.track import PLI_SPACING, Track
 from smproxy.signaling.payloads import Kind
 
-from tests.unit.forward_rig import INTER, KEY, PER_FRAME, TICKS, Publisher, Subscriber, Time, rtp
+from tests.fake_clock import FakeTime
+from tests.unit.forward_rig import INTER, KEY, PER_FRAME, TICKS, Publisher, Subscriber, rtp
 
 
 def test_a_wish_is_told_at_once_and_granted_once_in_a_while() -> None:
     """Every newcomer's wish is passed on without waiting for a sweep; requests keep their spacing, however many come."""
-    clock = Time()
+    clock = FakeTime()
     publisher = Publisher(clock)
     asked: list[float] = []
 
@@ -35,7 +36,7 @@ def test_a_wish_is_told_at_once_and_granted_once_in_a_while() -> None:
 
 def test_audio_wishes_for_nothing() -> None:
     """A sound track has no key frames to ask for."""
-    clock = Time()
+    clock = FakeTime()
     track = Track("audio_main", Kind.AUDIO, "opus", 48000, clock)
     track.started = True
     told: list[Track] = []
@@ -48,7 +49,7 @@ def test_audio_wishes_for_nothing() -> None:
 
 def test_a_closed_forwarder_lets_go_of_track_and_senders() -> None:
     """After the close packets reach nobody, and every slot is free for another track."""
-    clock = Time()
+    clock = FakeTime()
     publisher = Publisher(clock)
     playing, paused = Subscriber(clock), Subscriber(clock)
     paused.sender.pause()
@@ -71,7 +72,7 @@ def test_what_is_muted_goes_to_nobody() -> None:
     """While the publisher has muted its video nothing of it is sent, and afterwards it goes on at a key frame, without a gap
     in the numbers, which would be asked for (M8).
     """
-    clock = Time()
+    clock = FakeTime()
     publisher, watching, newcomer = Publisher(clock), Subscriber(clock), Subscriber(clock)
     watching.sender.attach(publisher.forwarder)
     publisher.frame(key=True)
@@ -99,7 +100,7 @@ def test_what_is_muted_goes_to_nobody() -> None:
 
 def test_a_late_packet_of_what_was_muted_is_not_sent() -> None:
     """A packet from the time of the mute that comes after its end is withheld, too."""
-    clock = Time()
+    clock = FakeTime()
     publisher, watching = Publisher(clock, codec="opus"), Subscriber(clock, codec="opus")
     watching.sender.attach(publisher.forwarder)
     publisher.sound()

@@ -5,24 +5,19 @@ from __future__ import annotations
 import pytest
 from smproxy.origin.ice_paths import Address, Paths, Sign
 
+from tests.fake_clock import FakeTime
+
 OLD: Address = ("192.0.2.1", 1)
 NEW: Address = ("192.0.2.1", 2)
 
 
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+@pytest.fixture
+def clock() -> FakeTime:
+    return FakeTime()
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def paths(clock: Clock) -> Paths[str]:
+def paths(clock: FakeTime) -> Paths[str]:
     """A client that is connected at one address."""
     made: Paths[str] = Paths(clock)
     made.check(b"first", OLD)
@@ -31,7 +26,7 @@ def paths(clock: Clock) -> Paths[str]:
 
 
 @pytest.mark.parametrize("sign", [Sign.MEDIA, Sign.CHECK])
-def test_the_new_address_is_selected_when_the_old_one_is_silent(paths: Paths[str], clock: Clock, sign: Sign) -> None:
+def test_the_new_address_is_selected_when_the_old_one_is_silent(paths: Paths[str], clock: FakeTime, sign: Sign) -> None:
     """M7: signs from the new address, and none from the old one for so long, select the new one."""
     assert not paths.sign(sign, "socket", NEW, 10)
     clock.now += sign.value - 0.1
@@ -42,7 +37,7 @@ def test_the_new_address_is_selected_when_the_old_one_is_silent(paths: Paths[str
 
 
 @pytest.mark.parametrize("sign", list(Sign))
-def test_an_address_that_still_speaks_stays_selected(paths: Paths[str], clock: Clock, sign: Sign) -> None:
+def test_an_address_that_still_speaks_stays_selected(paths: Paths[str], clock: FakeTime, sign: Sign) -> None:
     """A client that uses two addresses at once is sent to the one that it nominated."""
     for heard in range(20):
         assert not paths.sign(sign, "socket", NEW, heard)
@@ -56,7 +51,7 @@ def test_a_message_needs_no_wait(paths: Paths[str]) -> None:
     assert paths.sign(Sign.MESSAGE, "socket", NEW, 10)
 
 
-def test_what_came_elsewhere_is_no_sign_of_the_old_address(paths: Paths[str], clock: Clock) -> None:
+def test_what_came_elsewhere_is_no_sign_of_the_old_address(paths: Paths[str], clock: FakeTime) -> None:
     """Datagrams of the new address are counted with all others, and do not pass for the old one's."""
     paths.sign(Sign.MEDIA, "socket", NEW, 10)
     clock.now += 1
@@ -71,7 +66,7 @@ def test_a_copy_of_a_check_counts_for_nothing(paths: Paths[str]) -> None:
     assert paths.check(b"first", OLD)
 
 
-def test_before_a_nomination_nothing_is_selected(clock: Clock) -> None:
+def test_before_a_nomination_nothing_is_selected(clock: FakeTime) -> None:
     """Signs do not stand for the client's choice at the beginning."""
     fresh: Paths[str] = Paths(clock)
     for _ in range(3):

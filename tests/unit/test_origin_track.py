@@ -13,27 +13,19 @@ from smproxy.origin.source_selection import SourceSelection
 from smproxy.origin.track import Track
 from smproxy.signaling.payloads import Kind
 
+from tests.fake_clock import FakeTime
+
 KEY = bytes.fromhex("1050b4019d012a8002e001")
 INTER = bytes.fromhex("10b1b401")
 MIDDLE = b"\x00more"
-
-
-class Time:
-    """A clock that stands still until it is set."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def rtp(sequence: int, timestamp: int, payload: bytes, ssrc: int = 7) -> bytes:
     return struct.pack("!BBHII", 0x80, 97, sequence & 0xFFFF, timestamp, ssrc) + payload
 
 
-def video(clock: Time | None = None) -> Track:
-    track = Track("video_main", Kind.VIDEO, "VP8", 90000, clock or Time())
+def video(clock: FakeTime | None = None) -> Track:
+    track = Track("video_main", Kind.VIDEO, "VP8", 90000, clock or FakeTime())
     track.started = True
     return track
 
@@ -61,7 +53,7 @@ def test_a_key_frame_whose_start_comes_late_is_seen() -> None:
 
 def test_a_gap_is_asked_for_and_then_a_key_frame() -> None:
     """Missing packets are NACKed a few times; when they do not come a key frame is wanted."""
-    clock = Time()
+    clock = FakeTime()
     track = video(clock)
     gaps: list[list[int]] = []
     track.can_repair = True
@@ -81,7 +73,7 @@ def test_a_gap_is_asked_for_and_then_a_key_frame() -> None:
 
 def test_without_nack_a_gap_wants_a_key_frame_at_once() -> None:
     """A client that cannot retransmit is asked for a key frame."""
-    clock = Time()
+    clock = FakeTime()
     track = video(clock)
     track.packet(rtp(1, 0, KEY))
     track.packet(rtp(3, 3000, INTER))
@@ -90,7 +82,7 @@ def test_without_nack_a_gap_wants_a_key_frame_at_once() -> None:
 
 def test_key_frames_are_asked_for_until_one_came_and_then_in_the_interval() -> None:
     """Before the first key frame a PLI goes out every half second; after it, when the interval is over."""
-    clock = Time()
+    clock = FakeTime()
     track = video(clock)
     track.packet(rtp(1, 0, INTER))
     assert track.needs_pli(100.0, 3.0)
@@ -105,7 +97,7 @@ def test_key_frames_are_asked_for_until_one_came_and_then_in_the_interval() -> N
 
 def test_audio_needs_no_key_frame() -> None:
     """Audio counts packets and never asks for anything."""
-    track = Track("audio_main", Kind.AUDIO, "opus", 48000, Time())
+    track = Track("audio_main", Kind.AUDIO, "opus", 48000, FakeTime())
     track.started = True
     track.packet(rtp(1, 0, b"x"))
     track.packet(rtp(9, 960, b"x"))
@@ -116,7 +108,7 @@ def test_audio_needs_no_key_frame() -> None:
 
 def test_a_sink_has_the_packets_between_attach_and_detach() -> None:
     """What is attached gets whole packets in order, after a key frame was asked for; detached it gets nothing."""
-    clock = Time()
+    clock = FakeTime()
     track = video(clock)
     track.packet(rtp(1, 0, KEY))
     got: list[RtpPacket] = []
@@ -146,7 +138,7 @@ class Simulcast:
     """A client that sends a small and a large picture at once, and what a sink gets of it."""
 
     def __init__(self, *, group: bool = True) -> None:
-        self.clock = Time()
+        self.clock = FakeTime()
         self.track = video(self.clock)
         self.got: list[RtpPacket] = []
         self.track.attach(self.got.append)
@@ -219,7 +211,7 @@ def test_sources_that_nobody_announced_do_not_take_turns() -> None:
 def test_any_packets_are_counted(packets: list[tuple[int, int, bytes]]) -> None:
     """Whatever comes, in whatever order, is counted and does not raise, for both codecs."""
     for codec in ("VP8", "H264"):
-        track = Track("video_main", Kind.VIDEO, codec, 90000, Time())
+        track = Track("video_main", Kind.VIDEO, codec, 90000, FakeTime())
         for sequence, timestamp, payload in packets:
             track.packet(rtp(sequence, timestamp, payload))
         assert track.packets == len(packets)

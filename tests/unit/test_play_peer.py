@@ -16,20 +16,11 @@ from smproxy.origin.track import Track
 from smproxy.signaling.payloads import Kind
 from smproxy.tasks import Tasks
 
+from tests.fake_clock import FakeTime
 from tests.unit.test_play_offer import VP8, answered
 
 KEY = bytes.fromhex("1050b4019d012a8002e001")
 INTER = bytes.fromhex("10b1b401")
-
-
-class Time:
-    """A clock that stands still until it is set."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Network:
@@ -59,7 +50,7 @@ class Rig:
     """A peer with one video slot, whose SRTP is left open so that its packets can be read."""
 
     def __init__(self) -> None:
-        self.clock, self.network = Time(), Network()
+        self.clock, self.network = FakeTime(), Network()
         self.track = Track("video_main", Kind.VIDEO, "VP8", 90000, self.clock)
         self.forwarder = TrackForwarder(self.track)
         rng = random.Random(1)
@@ -136,7 +127,7 @@ def test_the_sources_of_a_client_are_counted() -> None:
 
 def test_a_mute_before_the_answer_is_remembered() -> None:
     """A page may go to standby while its connection is being made: nothing is sent until it says so."""
-    rng, clock = random.Random(2), Time()
+    rng, clock = random.Random(2), FakeTime()
     plan = plan_offer({Kind.VIDEO: VP8}, data=False, rng=rng)
     identity = Identity.generateCertificate()
     peer = SubscriberTransport(plan, Nobody(), identity=identity, monotonic=clock, rng=rng, tasks=Tasks())

@@ -13,19 +13,11 @@ from smproxy.origin.streams import Streams
 from smproxy.origin.track import Track
 from smproxy.signaling.payloads import Kind
 
+from tests.fake_clock import FakeTime
+
 VP8 = PayloadFormat(96, "VP8", "VP8/90000", 90000)
 OPUS = PayloadFormat(111, "OPUS", "opus/48000/2", 48000)
 OWNER = object()
-
-
-class Time:
-    """A clock that stands still until it is set."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Watching:
@@ -56,8 +48,8 @@ class Watching:
         self.heard.append("broke")
 
 
-def source(clock: Time | None = None, *kinds: Kind) -> Source:
-    clock = clock or Time()
+def source(clock: FakeTime | None = None, *kinds: Kind) -> Source:
+    clock = clock or FakeTime()
     tracks = []
     if Kind.AUDIO in (kinds or Kind):
         tracks.append(Track("audio_main", Kind.AUDIO, "opus", 48000, clock))
@@ -162,7 +154,7 @@ def test_the_metadata_has_what_is_known() -> None:
 
 def test_what_a_publisher_says_is_bounded_in_rate() -> None:
     """A burst is passed on, the rest is dropped until time has passed; nothing is made for nobody."""
-    clock = Time()
+    clock = FakeTime()
     what, watching = source(clock), Watching()
     what.say(PublisherMessage("m", msgspec.Raw(b"{}")))
     what.name = "s1"
@@ -189,3 +181,31 @@ def test_forwarders_are_shared_and_closed_after_the_last_user() -> None:
     what.leave("b")
     assert not track._sinks
     assert what.forwarder(Kind.VIDEO, "c") is not forwarder
+
+
+class Owner:
+    """A client that has taken a name, and gives it away when it must."""
+
+    def __init__(self, table: Streams) -> None:
+        self.table = table
+        self.displaced_times = 0
+
+    def displaced(self) -> None:
+        self.displaced_times += 1
+        self.table.free("live", "s1", self)
+
+
+@pytest.mark.parametrize(
+    ("takeover", "after", "taken"), [(None, 1e6, False), (0.0, 0.0, True), (5.0, 4.0, False), (5.0, 6.0, True)]
+)
+def test_takeover(takeover: float | None, after: float, taken: bool) -> None:
+    """A name is taken over never, at once, or when its owner has had it for long enough; the owner is told first."""
+    now = [100.0]
+    table = Streams(takeover, lambda: now[0])
+    first, second = Owner(table), Owner(table)
+    assert table.claim("live", "s1", first)
+    assert table.claim("live", "s1", first)
+    now[0] += after
+    assert table.taken_by_another("live", "s1", second) is not taken
+    assert table.claim("live", "s1", second) is taken
+    assert first.displaced_times == taken

@@ -9,7 +9,6 @@ from itertools import product
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from smproxy.signaling.clock import Clock
 from smproxy.signaling.payloads import (
     ConnectError,
     Kind,
@@ -21,6 +20,8 @@ from smproxy.signaling.payloads import (
     SessionPayload,
 )
 from smproxy.signaling.session import ERROR_OF_END, TABLE, Input, Phase, SessionLife
+
+from tests.fake_clock import FakeTime
 
 #: One letter a hook, so that a regular expression can be the grammar.
 LETTERS = {
@@ -43,14 +44,6 @@ LETTERS = {
 }
 ENDED_LIFE = re.compile(r"e | c e | c C (g b)* g? D | c C (g b)* g? J (b? g? [tTsaArR]*)* L D".replace(" ", ""))
 STARTS_AND_ENDS = (("c", "eD"), ("J", "L"))
-
-
-class FakeTime:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-        self.clock = Clock(wall=lambda: self.now, monotonic=lambda: self.now)
 
 
 def new_life(time: FakeTime | None = None) -> SessionLife:

@@ -11,20 +11,11 @@ from smproxy.manager.transcript import CHUNK, FIRST, FRAME, Transcript
 from smproxy.manager.transcripts import Transcripts
 from smproxy.signaling.clock import Clock
 
-
-class Time:
-    """A clock that goes on by a millisecond with each look."""
-
-    def __init__(self) -> None:
-        self.seconds = 1_000_000.0
-
-    def __call__(self) -> float:
-        self.seconds += 0.001
-        return self.seconds
+from tests.fake_clock import FakeTime
 
 
 def transcripts(budget: int = 64 * 1024 * 1024) -> Transcripts:
-    return Transcripts(Clock(wall=Time()), budget=budget)
+    return Transcripts(Clock(wall=FakeTime(step=0.001)), budget=budget)
 
 
 def client(transcript: Transcript, text: bytes | None) -> None:

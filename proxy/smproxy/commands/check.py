@@ -12,8 +12,8 @@ from random import SystemRandom
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from smproxy.commands.arguments import seconds
 from smproxy.commands.output import FAILED, OK, USAGE, ReaderGone, note, write
-from smproxy.commands.peer_support import seconds
 
 if TYPE_CHECKING:
     from smproxy.conformance.check import Result

@@ -12,6 +12,7 @@ from typing import Any
 
 from smproxy.commands.answers import Resent, Triggered
 from smproxy.commands.api import DEFAULT_URL, Api
+from smproxy.commands.arguments import add_instance_arguments, session_number
 from smproxy.commands.output import OK, USAGE, CommandError, ReaderGone, note, write
 from smproxy.commands.parse_time import milliseconds
 from smproxy.hooks.names import STATES
@@ -48,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     resend.add_argument("uuid", nargs="?", metavar="UUID", help="the event's uuid")
     resend.add_argument("--dead", action="store_true", help="all that were given up")
     resend.add_argument("--sink", metavar="NAME", help="to this sink only, as `smproxy hooks show` names it")
-    _add_instance(resend)
+    add_instance_arguments(resend, DEFAULT_URL)
     resend.set_defaults(act=_resend)
     trigger = commands.add_parser(
         "trigger",
@@ -62,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a field of the payload or the connection, for instance customerScope=acme; may be repeated",
     )  # fmt: skip
     trigger.add_argument("--json", action="store_true", help="print the event as it is sent")
-    _add_instance(trigger)
+    add_instance_arguments(trigger, DEFAULT_URL)
     trigger.set_defaults(act=_trigger)
 
 
@@ -87,19 +88,10 @@ def _add_place(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_instance(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--url", default=DEFAULT_URL, metavar="URL", help=f"the running instance (default {DEFAULT_URL})"
-    )
-    parser.add_argument(
-        "--token", metavar="TOKEN", help="its admin token; or SMPROXY_ADMIN_TOKEN, which ps does not show"
-    )
-
-
 def _add_filters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--customer-scope", metavar="SCOPE", help="only this customerScope")
     parser.add_argument("--id", metavar="ID", help="only connections with this id")
-    parser.add_argument("--session", type=_session, metavar="N", help="only this session")
+    parser.add_argument("--session", type=session_number, metavar="N", help="only this session")
     parser.add_argument("--event", type=_event, metavar="EVENT", help="only this event, for instance session or peer")
     parser.add_argument(
         "--state", type=_state, metavar="STATE", help="only this state, for instance connected or peer_joined"
@@ -176,12 +168,6 @@ def _trigger(arguments: argparse.Namespace) -> int:
 
 def _api(arguments: argparse.Namespace) -> Api:
     return Api(arguments.url, arguments.token or os.environ.get("SMPROXY_ADMIN_TOKEN") or None)
-
-
-def _session(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 16):
-        raise argparse.ArgumentTypeError(f"{text!r} is not the number of a session")
-    return int(text)
 
 
 def _event(text: str) -> str:

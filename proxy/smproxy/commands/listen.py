@@ -10,9 +10,10 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from smproxy.commands.arguments import host, seconds, whole_number
 from smproxy.commands.output import FAILED, OK, USAGE, CommandError, ReaderGone, note
 from smproxy.signals import ending_signals
-from smproxy.urls import host_name, read_url
+from smproxy.urls import read_url
 
 if TYPE_CHECKING:
     from smproxy.commands.printer import Inbox
@@ -30,23 +31,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "without it, receive POSTs",
     )
     parser.add_argument(
-        "--host", type=_host, default="127.0.0.1", metavar="HOST", help="address to receive on (default 127.0.0.1)"
+        "--host", type=host, default="127.0.0.1", metavar="HOST", help="address to receive on (default 127.0.0.1)"
     )
-    parser.add_argument("--port", type=_port, default=0, metavar="PORT", help="port to receive on (default a free one)")
+    parser.add_argument(
+        "--port", type=whole_number(0, 65535), default=0, metavar="PORT", help="port to receive on (default a free one)"
+    )
     parser.add_argument(
         "--secret", metavar="SECRET", help="verify signatures; or SMPROXY_HOOK_SECRET, which ps does not show"
     )
     parser.add_argument("--forward", metavar="URL", help="post each event on: the same bytes and webhook-… headers")
     parser.add_argument(
         "--status",
-        type=_status,
+        type=whole_number(200, 599),
         metavar="CODE",
         help="answer with this (default 204, with --forward what that answered)",
     )
     parser.add_argument("--json", action="store_true", help="print each event as it came, one a line")
-    parser.add_argument("--count", type=_count, metavar="N", help="end after so many events")
+    parser.add_argument("--count", type=whole_number(1, 10**9), metavar="N", help="end after so many events")
     parser.add_argument(
-        "--timeout", type=_seconds, metavar="S", help="end after so many seconds; 1 if --count is not reached"
+        "--timeout", type=seconds, metavar="S", help="end after so many seconds; 1 if --count is not reached"
     )
     parser.add_argument(
         "--insecure", action="store_true", help="do not verify certificates of wss and of https to --forward"
@@ -137,38 +140,3 @@ def _verdict(inbox: Inbox) -> int:
     failed = inbox.bad or inbox.trouble is not None or (inbox.missing and inbox.timed_out)
     sys.stdout.flush()
     return FAILED if failed else OK
-
-
-def _host(text: str) -> str:
-    try:
-        return host_name(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
-        raise argparse.ArgumentTypeError("a port is a whole number from 0 to 65535")
-    return int(text)
-
-
-def _status(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 200 <= int(text) <= 599):
-        raise argparse.ArgumentTypeError("a status is a whole number from 200 to 599")
-    return int(text)
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 0 < int(text) <= 10**9):
-        raise argparse.ArgumentTypeError("it takes a whole number above 0")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
-    return value

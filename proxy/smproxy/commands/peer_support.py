@@ -1,52 +1,24 @@
-"""What ``smproxy publish`` and ``smproxy subscribe`` have in common: arguments, lines of output, an end on Ctrl-C."""
+"""What ``smproxy publish`` and ``smproxy subscribe`` have in common: reading the URL, explaining errors, writing lines."""
 
 from __future__ import annotations
 
-import argparse
-import asyncio
 import json
 import ssl
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit, urlunsplit
 
+from smproxy.commands.output import note, write
 from smproxy.printable import printable
-from smproxy.signals import ending_signals
 from smproxy.testing.errors import Rejected, StreamError
 from smproxy.urls import read_url
 
 DEFAULT_URL = "ws://localhost:5080/streammanager"
 
-OK, FAILED, USAGE = 0, 1, 2
-
 
 class UsageError(ValueError):
     """The arguments cannot be used."""
-
-
-def add_connection_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options for connection parameters that every client has."""
-    parser.add_argument("--username", metavar="NAME", help="connection parameter username")
-    parser.add_argument("--password", metavar="WORD", help="connection parameter password")
-    parser.add_argument("--customer-scope", metavar="SCOPE", help="connection parameter customerScope")
-
-
-def seconds(text: str) -> float:
-    """Read a number of seconds above 0.
-
-    Raises:
-        argparse.ArgumentTypeError: It is none.
-    """
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
-    return value
 
 
 def split_url(url: str) -> tuple[SplitResult, dict[str, str]]:
@@ -122,38 +94,6 @@ def explain(error: StreamError, advice: Mapping[str, str]) -> str:
     return f"{said.removesuffix('.')}; {todo}" if todo else said
 
 
-@contextmanager
-def stopped_by_signals() -> Iterator[asyncio.Future[Any]]:
-    """Yield a future that is done on Ctrl-C, SIGTERM or SIGHUP."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    numbers = ending_signals()
-    for number in numbers:
-        loop.add_signal_handler(number, stop.set)
-    stopping = asyncio.ensure_future(stop.wait())
-    try:
-        yield stopping
-    finally:
-        stopping.cancel()
-        for number in numbers:
-            loop.remove_signal_handler(number)
-
-
-async def every_second(
-    duration: float | None, done: set[asyncio.Future[Any]], progress: Callable[[float], None]
-) -> None:
-    """Show the progress each second, with the seconds so far, until the duration is over or one of ``done`` is."""
-    started = time.monotonic()
-    while True:
-        left = 1.0 if duration is None else min(1.0, started + duration - time.monotonic())
-        if left <= 0:
-            return
-        ended, _ = await asyncio.wait(done, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-        if ended:
-            return
-        progress(time.monotonic() - started)
-
-
 class Lines:
     """Writes progress to stdout and errors to stderr; on a terminal the progress stays on one line."""
 
@@ -167,20 +107,24 @@ class Lines:
         """Write an error: one line."""
         self._end_line()
         if self._json:
-            print(json.dumps({"event": "error", "message": text}), flush=True)
-        print(f"smproxy {self._command}: {printable(text)}", file=sys.stderr, flush=True)
+            write(json.dumps({"event": "error", "message": text}))
+        note(f"smproxy {self._command}", text)
 
     def write(self, record: dict[str, Any], text: str, *, transient: bool = False) -> None:
-        """Write a record as JSON, or its text; a transient one gives way to the next."""
+        """Write a record as JSON, or its text; a transient one gives way to the next.
+
+        Raises:
+            ReaderGone: nobody reads it.
+        """
         if self._json:
-            print(json.dumps(record), flush=True)
+            write(json.dumps(record))
         elif transient and self._live_line:
             sys.stdout.write(f"\r\x1b[K{printable(text)}")
             sys.stdout.flush()
             self._open_line = True
         else:
             self._end_line()
-            print(printable(text), flush=True)
+            write(text)
 
     def _end_line(self) -> None:
         if self._open_line:

@@ -9,22 +9,18 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from smproxy.commands.arguments import add_connection_arguments, seconds
+from smproxy.commands.client_run import StoppedEarly, stopped_by_signals, unless_stopped, until_over
+from smproxy.commands.output import FAILED, OK, USAGE, ReaderGone
 from smproxy.commands.peer_support import (
     DEFAULT_URL,
-    FAILED,
-    OK,
-    USAGE,
     Lines,
     UsageError,
-    add_connection_arguments,
     base_url,
-    every_second,
     explain,
     override,
     read_endpoint,
-    seconds,
     split_url,
-    stopped_by_signals,
     trust,
 )
 from smproxy.testing.errors import PublishError
@@ -81,13 +77,15 @@ def run(args: argparse.Namespace) -> int:
 
     Returns 0 when the stream was published and ended by us, 1 when it was refused or failed, 2 for unusable arguments.
     """
-    output = _Output(as_json=args.json)
+    output = PublishOutput(as_json=args.json)
     try:
         publisher = _make_publisher(args)
+        return asyncio.run(_publish(publisher, args.duration, output))
     except ValueError as error:
         output.error(str(error))
         return USAGE
-    return asyncio.run(_publish(publisher, args.duration, output))
+    except ReaderGone:
+        return OK
 
 
 def _make_publisher(args: argparse.Namespace) -> Publisher:
@@ -151,23 +149,14 @@ def _target(args: argparse.Namespace) -> tuple[str, str, dict[str, str]]:
     return base, stream, params
 
 
-async def _publish(publisher: Publisher, duration: float | None, output: _Output) -> int:
+async def _publish(publisher: Publisher, duration: float | None, output: PublishOutput) -> int:
     with stopped_by_signals() as stopping:
-        publishing = asyncio.ensure_future(publisher.publish())
         try:
-            await asyncio.wait((publishing, stopping), return_when=asyncio.FIRST_COMPLETED)
-            if not publishing.done():
-                publishing.cancel()
-                await asyncio.wait((publishing,))
-                output.error("stopped before the stream was live")
-                return FAILED
-            publishing.result()
+            await unless_stopped(publisher.publish(), stopping)
             output.live(publisher)
-            closed = asyncio.ensure_future(publisher.closed.wait())
-            try:
-                await every_second(duration, {closed, stopping}, lambda passed: output.progress(publisher, passed))
-            finally:
-                closed.cancel()
+            await until_over(
+                publisher.closed.wait(), stopping, duration, lambda passed: output.progress(publisher, passed)
+            )
             if publisher.closed.is_set():
                 output.error(_ended(publisher))
                 output.summary(publisher)
@@ -175,6 +164,9 @@ async def _publish(publisher: Publisher, duration: float | None, output: _Output
             await publisher.unpublish()
             output.summary(publisher)
             return OK
+        except StoppedEarly as stopped:
+            output.error(str(stopped))
+            return FAILED
         except PublishError as error:
             output.error(explain(error, _ADVICE))
             return FAILED
@@ -189,7 +181,7 @@ def _ended(publisher: Publisher) -> str:
     return "the media connection was lost"
 
 
-class _Output(Lines):
+class PublishOutput(Lines):
     """What is told of one publisher."""
 
     def __init__(self, *, as_json: bool) -> None:

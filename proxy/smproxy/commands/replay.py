@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import math
 import os
-import ssl
 from pathlib import Path
 
+from smproxy.commands.arguments import seconds
 from smproxy.commands.output import FAILED, OK, USAGE, CommandError, ReaderGone, note, write
+from smproxy.commands.peer_support import DEFAULT_URL, UsageError, trust
 from smproxy.urls import read_url
 
 COMMAND = "smproxy replay"
-
-DEFAULT_URL = "ws://localhost:5080/streammanager"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "auto: a real one if media came up in the recording",
     )  # fmt: skip
     parser.add_argument(
-        "--timeout", type=_seconds, default=10.0, metavar="S", help="seconds to wait for each frame (default 10)"
+        "--timeout", type=seconds, default=10.0, metavar="S", help="seconds to wait for each frame (default 10)"
     )
     parser.add_argument("--insecure", action="store_true", help="take any certificate of a wss:// server")
 
@@ -73,7 +71,10 @@ def _run(arguments: argparse.Namespace) -> int:
     except RecordingError as error:
         raise CommandError(str(error), USAGE) from None
     media = {"auto": None, "recorded": False, "live": True}[arguments.sdp]
-    context = _trusting() if arguments.insecure else None
+    try:
+        context = trust(arguments.insecure, arguments.url)
+    except UsageError as error:
+        raise CommandError(str(error), USAGE) from None
     replay = Replay(recording, url, media=media, timeout=arguments.timeout, ssl=context)
     try:
         outcome = asyncio.run(replay.run())
@@ -96,20 +97,3 @@ def _parameters(arguments: argparse.Namespace) -> dict[str, str]:
         given[key] = value
     password = arguments.password or os.environ.get("SMPROXY_REPLAY_PASSWORD")
     return given | ({"password": password} if password else {})
-
-
-def _trusting() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
-    return value

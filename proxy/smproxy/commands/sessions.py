@@ -10,6 +10,7 @@ from typing import Any
 
 from smproxy.commands.answers import Entries
 from smproxy.commands.api import DEFAULT_URL, Api
+from smproxy.commands.arguments import add_instance_arguments, session_number
 from smproxy.commands.output import OK, CommandError, ReaderGone, note, write
 from smproxy.manager.views import SessionList, SessionView
 
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing = commands.add_parser(
         "list", help="list sessions, also ended ones", description="List the latest sessions, the oldest first."
     )
-    _add_instance(listing)
+    add_instance_arguments(listing, DEFAULT_URL)
     listing.add_argument("--state", choices=STATES, help="only in this state")
     listing.add_argument("--role", choices=("publisher", "subscriber"), help="only of this role")
     listing.add_argument("--id", metavar="ID", help="only connections with this id")
@@ -37,17 +38,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show = commands.add_parser(
         "show", help="show one session", description="Show one session: what it is, its media, and what happened when."
     )
-    show.add_argument("session", type=_number, nargs="?", metavar="SESSION", help="its number (default: the newest)")
+    show.add_argument(
+        "session", type=session_number, nargs="?", metavar="SESSION", help="its number (default: the newest)"
+    )
     show.add_argument("--json", action="store_true", help="print it as one JSON object, with its timeline")
-    _add_instance(show)
+    add_instance_arguments(show, DEFAULT_URL)
     show.set_defaults(act=_show)
     export = commands.add_parser(
         "export",
         help="write what was said, for a bug report or smproxy replay",
         description="Write what was said in a session as JSON Lines, without passwords and tokens of its URL.",
     )
-    export.add_argument("session", type=_number, nargs="?", metavar="SESSION", help="its number (default: the newest)")
-    _add_instance(export)
+    export.add_argument(
+        "session", type=session_number, nargs="?", metavar="SESSION", help="its number (default: the newest)"
+    )
+    add_instance_arguments(export, DEFAULT_URL)
     export.set_defaults(act=_export)
 
 
@@ -61,15 +66,6 @@ def run(arguments: argparse.Namespace) -> int:
     except CommandError as error:
         note(COMMAND, str(error))
         return error.code
-
-
-def _add_instance(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--url", default=DEFAULT_URL, metavar="URL", help=f"the running instance (default {DEFAULT_URL})"
-    )
-    parser.add_argument(
-        "--token", metavar="TOKEN", help="its admin token; or SMPROXY_ADMIN_TOKEN, which ps does not show"
-    )
 
 
 def _list(arguments: argparse.Namespace) -> int:
@@ -126,12 +122,6 @@ def _chosen(api: Api, session: int | None) -> str:
 def _api(arguments: argparse.Namespace) -> Api:
     token = arguments.token or os.environ.get("SMPROXY_ADMIN_TOKEN") or None
     return Api(arguments.url, token, "/api/v1/sessions")
-
-
-def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 16):
-        raise argparse.ArgumentTypeError(f"{text!r} is not the number of a session")
-    return int(text)
 
 
 def _line(view: dict[str, Any]) -> str:

@@ -9,22 +9,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from smproxy.commands.arguments import add_connection_arguments, seconds, whole_number
+from smproxy.commands.client_run import StoppedEarly, stopped_by_signals, unless_stopped, until_over
+from smproxy.commands.output import FAILED, OK, USAGE, ReaderGone
 from smproxy.commands.peer_support import (
     DEFAULT_URL,
-    FAILED,
-    OK,
-    USAGE,
     Lines,
     UsageError,
-    add_connection_arguments,
     base_url,
-    every_second,
     explain,
     override,
     read_endpoint,
-    seconds,
     split_url,
-    stopped_by_signals,
     trust,
 )
 from smproxy.testing.errors import SubscribeError
@@ -63,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", metavar="ADDRESS", help="the origin to subscribe at; by default the least loaded")
     parser.add_argument("--app", metavar="SCOPE", help="the application on the origin, for instance live")
     parser.add_argument(
-        "-n", "--count", metavar="COUNT", type=_count, default=1, help="so many subscribers (default 1)"
+        "-n", "--count", metavar="COUNT", type=whole_number(1, _MOST), default=1, help="so many subscribers (default 1)"
     )
     parser.add_argument("--no-decode", action="store_true", help="count what comes without decoding it")
     parser.add_argument("--no-data-channel", action="store_true", help="stay on the WebSocket")
@@ -80,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     Returns 0 when the stream was watched and left by us, 1 when one was refused, failed, ended too soon or brought no media, 2
     for unusable arguments.
     """
-    output = _Output(as_json=args.json)
+    output = SubscribeOutput(as_json=args.json)
     try:
         base, stream, params = _target(args)
         context = trust(args.insecure, base)
@@ -106,10 +102,12 @@ def run(args: argparse.Namespace) -> int:
             )
             for _ in range(args.count)
         ]
+        return asyncio.run(_watch(watched, args.duration, args.snapshot, output))
     except ValueError as error:
         output.error(str(error))
         return USAGE
-    return asyncio.run(_watch(watched, args.duration, args.snapshot, output))
+    except ReaderGone:
+        return OK
 
 
 def _target(args: argparse.Namespace) -> tuple[str, str, dict[str, str]]:
@@ -146,29 +144,25 @@ def _override(params: dict[str, str], args: argparse.Namespace) -> None:
     override(params, given)
 
 
-async def _watch(watched: Sequence[Watching], duration: float | None, snapshot: Path | None, output: _Output) -> int:
+async def _watch(
+    watched: Sequence[Watching], duration: float | None, snapshot: Path | None, output: SubscribeOutput
+) -> int:
     subscribers = [each.subscriber for each in watched]
     with stopped_by_signals() as stopping:
-        starting = asyncio.ensure_future(_start(subscribers))
         try:
-            await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
-            if not starting.done():
-                starting.cancel()
-                await asyncio.wait((starting,))
-                output.error("stopped before the stream was live")
-                return FAILED
-            refused = starting.result()
+            refused = await unless_stopped(_start(subscribers), stopping)
             for error in dict.fromkeys(explain(each, _ADVICE) for each in refused):
                 output.error(error)
             live = [each for each in watched if not each.subscriber.closed.is_set()]
             if not live:
                 return FAILED
             output.live([each.subscriber for each in live])
-            ended = asyncio.ensure_future(_all_ended([each.subscriber for each in live]))
-            try:
-                await every_second(duration, {ended, stopping}, lambda passed: output.progress(watched, passed))
-            finally:
-                ended.cancel()
+            await until_over(
+                _all_ended([each.subscriber for each in live]),
+                stopping,
+                duration,
+                lambda passed: output.progress(watched, passed),
+            )
             problems = [problem for each in live if (problem := each.problem(duration is not None)) is not None]
             for problem in dict.fromkeys(problems):
                 output.error(problem)
@@ -177,6 +171,9 @@ async def _watch(watched: Sequence[Watching], duration: float | None, snapshot: 
             await asyncio.gather(*(each.close() for each in subscribers))
             output.summary(watched)
             return FAILED if refused or problems else OK
+        except StoppedEarly as stopped:
+            output.error(str(stopped))
+            return FAILED
         finally:
             await asyncio.gather(*(each.close() for each in subscribers))
 
@@ -198,13 +195,7 @@ async def _all_ended(subscribers: Sequence[Subscriber]) -> None:
         await subscriber.closed.wait()
 
 
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= _MOST:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {_MOST}")
-    return int(text)
-
-
-class _Output(Lines):
+class SubscribeOutput(Lines):
     """What is told of the subscribers."""
 
     def __init__(self, *, as_json: bool) -> None:

@@ -46,6 +46,11 @@ class AccessRule:
         self._open: set[Handler] = set()
         self._scoped: set[Handler] = set()
 
+    @property
+    def has_token(self) -> bool:
+        """Whether there is an admin token."""
+        return self._token is not None
+
     def open(self, routes: Iterable[web.RouteDef]) -> list[web.RouteDef]:
         """Let everybody use these routes; return them."""
         routes = list(routes)

@@ -142,7 +142,7 @@ class Manager:
             facts={"version": smproxy.__version__, "startedAt": clock.wall_ms(), "app": settings.rules.default_app},
         )
         application.add_routes(FeedRoutes(self.dashboard_events).routes())
-        pages = PageRoutes(app=settings.rules.default_app, sdk_file=settings.sdk_file)
+        pages = PageRoutes(app=settings.rules.default_app, sdk_file=settings.sdk_file, asks_token=access.has_token)
         application.add_routes(access.open(pages.routes()))
         self._whip = WhipRoutes(
             settings.rules,

@@ -61,7 +61,7 @@ RETURN_TIMEOUT = 15.0
 
 _SILENT = frozenset({Phase.SILENT, Phase.STALLED})
 _CONNECTED = frozenset({Phase.CONNECTED, Phase.LIVE}) | _SILENT
-_FINAL = frozenset({Reason.KICKED, Reason.NODE_SHUTDOWN})
+_FINAL = frozenset({Reason.KICKED, Reason.NODE_SHUTDOWN, Reason.REPLACED})
 
 
 class Sessions:

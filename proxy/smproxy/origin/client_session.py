@@ -109,6 +109,7 @@ class ClientSession:
 
     def _role_for(self, signaling: PublisherSignaling | SubscriberSignaling) -> ClientRole:
         if isinstance(signaling, PublisherSignaling):
+            signaling.on_displaced = self._displaced
             return PublisherRole(self._services, self, signaling)
         return SubscriberRole(self._services, self, signaling)
 
@@ -314,12 +315,15 @@ class ClientSession:
 
     # the end ----------------------------------------------------------------------------------------------------------
 
-    def kick(self, reason: Reason) -> None:
+    def _displaced(self) -> None:
+        self.kick(Reason.REPLACED, ConnectError.NAME_IN_USE)
+
+    def kick(self, reason: Reason, error: ConnectError = ConnectError.REJECTED) -> None:
         """End the stream so that its client notices."""
         if self.ended:
             return
         self.perform_now(self.role.signaling.kicked())
-        self.end(reason, ConnectError.REJECTED)
+        self.end(reason, error)
         self._timers.after(KICK_FLUSH if self.role.signaling.switched else 0.0, self._close_peer)
         self._close_channel_after(0.0)
 

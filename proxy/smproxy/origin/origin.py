@@ -70,7 +70,7 @@ class Origin:
             rng=rng,
             report=report,
             identity=Identity.generateCertificate(),
-            streams=Streams(),
+            streams=Streams(settings.takeover, clock.monotonic),
             outputs=Outputs(recorder),
             faults=InjectedFaults(),
             tasks=Tasks(),

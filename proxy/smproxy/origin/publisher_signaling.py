@@ -6,6 +6,8 @@ which it came, whatever the state; and nothing that an SDK would take for a fail
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 from msgspec import UNSET
 
@@ -52,6 +54,8 @@ class PublisherSignaling(RoleSignaling):
 
     def __init__(self, *, scope: str, client_id: str, streams: Streams, redactor: Redactor | None = None) -> None:
         super().__init__(scope=scope, streams=streams, redactor=redactor)
+        #: Ends the session, before it returns, because another client takes the name over.
+        self.on_displaced: Callable[[], None] = _nothing
         #: The last answer was that there is nothing to watch.
         self.denied = False
         self._client_id = client_id
@@ -64,6 +68,10 @@ class PublisherSignaling(RoleSignaling):
     def opened(self) -> list[Effect]:
         """Greet; the SDK sends nothing before."""
         return [Send(messages.connect_status(messages.CONNECT_SUCCESS), Via.SOCKET)]
+
+    def displaced(self) -> None:
+        """End: another client takes the name over."""
+        self.on_displaced()
 
     def answered(self, sdp: str, source: Source | None = None) -> list[Effect]:
         """Send the answer. It has all candidates, so the notice of complete trickling follows.
@@ -202,6 +210,10 @@ class PublisherSignaling(RoleSignaling):
             self._available_sent = True
             effects.append(Send(messages.publish_available(self.stream), self._current))
         return effects + self._announce_channel()
+
+
+def _nothing() -> None:
+    pass
 
 
 def in_use(name: str) -> str:

@@ -30,6 +30,7 @@ class OriginSettings:
     that recordings go to (``None``: there is none) and ``recordings_limit`` how much may be in it.
     ``open_to_all`` also takes clients that no manager announced: for benchmarks and tests of the origin by itself.
     ``whep_retry_after`` is the ``Retry-After`` of a 409, ``ice_servers`` are sent to WHIP and WHEP clients.
+    ``takeover`` is how long a publisher must have had its name before another may take it over: 0 at once, ``None`` never.
     """
 
     host: str = "127.0.0.1"
@@ -48,3 +49,4 @@ class OriginSettings:
     whep_offline: WhepOffline = WhepOffline.CONFLICT
     whep_retry_after: int = 5
     ice_servers: tuple[IceServer, ...] = ()
+    takeover: float | None = None

@@ -2,32 +2,59 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from smproxy.origin.source import Source, StreamWatcher, tell_all
 
 
+class NameOwner(Protocol):
+    """A client that has taken a name. It is compared by identity."""
+
+    def displaced(self) -> None:
+        """Free the name, before this returns: another client takes it over."""
+
+
 @dataclass(slots=True)
 class _Claim:
-    owner: object
+    owner: NameOwner
+    since: float
     live: bool = False
     source: Source | None = None
 
 
 class Streams:
-    """The name table of one origin. A key is (scope, name); an owner is compared by identity."""
+    """The name table of one origin. A key is (scope, name).
 
-    def __init__(self) -> None:
+    ``takeover``: seconds after which another client may take a name over, 0 at once, ``None`` never.
+    """
+
+    def __init__(self, takeover: float | None = None, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._takeover = takeover
+        self._monotonic = monotonic
         self._claims: dict[tuple[str, str], _Claim] = {}
         self._watchers: dict[tuple[str, str], dict[StreamWatcher, None]] = {}
 
     def __len__(self) -> int:
         return len(self._claims)
 
-    def claim(self, scope: str, name: str, owner: object) -> bool:
-        """Take a name; False when another owner has it. It may be taken again by its owner."""
-        return self._claims.setdefault((scope, name), _Claim(owner)).owner is owner
+    def claim(self, scope: str, name: str, owner: NameOwner) -> bool:
+        """Take a name; False when another owner has it and keeps it. It may be taken again by its owner."""
+        claim = self._claims.get((scope, name))
+        if claim is not None and claim.owner is not owner:
+            if self.takeover_in(scope, name) != 0:
+                return False
+            claim.owner.displaced()
+        return self._claims.setdefault((scope, name), _Claim(owner, self._monotonic())).owner is owner
+
+    def takeover_in(self, scope: str, name: str) -> float | None:
+        """Return the seconds until a taken name may be taken over; ``None``: never."""
+        claim = self._claims.get((scope, name))
+        if claim is None or self._takeover is None:
+            return None
+        return max(0.0, claim.since + self._takeover - self._monotonic())
 
     def go_live(self, scope: str, name: str, owner: object, source: Source | None = None) -> None:
         """Mark an own name as published, and notify its watchers."""
@@ -56,9 +83,9 @@ class Streams:
             tell_all(watchers, lambda watcher: watcher.unpublished(source))
 
     def taken_by_another(self, scope: str, name: str, owner: object) -> bool:
-        """Return whether another owner has the name."""
+        """Return whether another owner has the name and keeps it."""
         claim = self._claims.get((scope, name))
-        return claim is not None and claim.owner is not owner
+        return claim is not None and claim.owner is not owner and self.takeover_in(scope, name) != 0
 
     def is_live(self, scope: str, name: str) -> bool:
         """Return whether the stream can be subscribed to."""

@@ -37,6 +37,7 @@ class Reason(IntEnum):
     NODE_SHUTDOWN = 2
     KICKED = 3
     ORIGIN_LOST = 4
+    REPLACED = 5
 
 
 class ConnectError(IntEnum):

@@ -106,6 +106,7 @@ ERROR_OF_END: Mapping[Reason, ConnectError] = MappingProxyType(
         Reason.NODE_SHUTDOWN: ConnectError.ORIGIN_ERROR,
         Reason.KICKED: ConnectError.REJECTED,
         Reason.ORIGIN_LOST: ConnectError.ORIGIN_UNREACHABLE,
+        Reason.REPLACED: ConnectError.NAME_IN_USE,
     }
 )
 

@@ -45,12 +45,16 @@ _TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".
 
 
 class PageRoutes:
-    """The pages and their files. ``app`` is filled into the forms; ``sdk_file`` is served, and used by ``/publish``."""
+    """The pages and their files.
 
-    def __init__(self, *, app: str, sdk_file: Path | None = None) -> None:
+    ``app`` is filled into the forms; ``sdk_file`` is served, and used by ``/publish``; ``asks_token`` gives the forms a field
+    for the admin token, which the webhook socket needs then.
+    """
+
+    def __init__(self, *, app: str, sdk_file: Path | None = None, asks_token: bool = False) -> None:
         self._sdk_file = sdk_file
         sdk = "" if sdk_file is None else f"/sdk/{quote(sdk_file.name, safe='')}"
-        self._facts = {"app": app, "sdk": sdk}
+        self._facts = {"app": app, "sdk": sdk, "token": "required" if asks_token else ""}
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""

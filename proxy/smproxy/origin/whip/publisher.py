@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from smproxy.origin.effects import Effect, Send, SetKeyFrameInterval, StartStream, TakeOffer, Via
 from smproxy.origin.offer import Offer, UnsupportedOffer
 from smproxy.origin.publisher_signaling import MODES, PublisherSignaling, in_use, key_frame_interval
@@ -37,11 +39,16 @@ class WhipSignaling(HttpSignaling, PublisherSignaling):
         if not nameable(self._name):
             return self.refuse_with(ConnectError.REJECTED, problem(400, UNNAMEABLE))
         if not self._streams.claim(self.scope, self._name, self):
-            return self.refused(ConnectError.NAME_IN_USE, in_use(self._name))
+            return self._in_use()
         self.stream = self._name
         self._offered = True
         wishes = self._parameters.get("videoencoding"), self._parameters.get("audioencoding")
         return [TakeOffer(sdp, *(None if each is None else each[:32] for each in wishes))]
+
+    def _in_use(self) -> list[Effect]:
+        wait = self._streams.takeover_in(self.scope, self._name)
+        retry = () if wait is None else (("Retry-After", str(math.ceil(wait))),)
+        return self.refuse_with(ConnectError.NAME_IN_USE, problem(409, in_use(self._name), *retry))
 
     def check_offer(self, offer: Offer) -> None:
         """Refuse what would be served in part only (RFC 9725, 4.4): the client would not notice what is missing.

@@ -1,10 +1,11 @@
 /* The publishing test page. */
 
-import { askOrigin } from "../shared/address.js";
+import { askOrigin, endpointAddress, proxyAddress } from "../shared/address.js";
 import { byId, serverSetting, setText } from "../shared/dom.js";
 import { openSource } from "../shared/media.js";
 import { Publisher } from "../shared/publisher.js";
 import { fields, testPage } from "../shared/test-page.js";
+import { WhipPublisher } from "../shared/whip.js";
 import { loadSdk, SdkPublisher } from "./sdk.js";
 
 const STEPS = {
@@ -15,6 +16,12 @@ const STEPS = {
   transport: "Media connection",
   live: "Live",
 };
+
+/* WHIP needs neither an origin nor a connection of its own. */
+function stepsOf(transport) {
+  const { origin, connect, ...others } = STEPS;
+  return transport === "whip" ? others : STEPS;
+}
 
 function metaOf(text) {
   let meta;
@@ -29,7 +36,7 @@ function metaOf(text) {
 }
 
 async function run({ progress, isCurrent, onStop, dial, onMessage, showMedia, showStatistics, onEnd }) {
-  const { host, app, stream, credentials, customerScope } = fields();
+  const { host, app, stream, credentials, customerScope, transport } = fields();
   const recording = byId("recording").checked;
   const meta = metaOf(byId("meta").value);
   const onStep = (step) => {
@@ -49,27 +56,27 @@ async function run({ progress, isCurrent, onStop, dial, onMessage, showMedia, sh
   if (!isCurrent()) return source.stop();
   if (source.note) progress.note(source.note);
   showMedia(source.media);
-  onStep("origin");
-  const origin = await askOrigin(host, app, stream, "broadcast");
-  if (!isCurrent()) return undefined;
-  const params = { ...credentials, customerScope, recording, meta, host: origin.host, app: origin.app };
-  const options = {
-    stream,
-    mode: recording ? "record" : "live",
-    media: source.media,
-    onStep,
-    onMessage,
-    onEnd,
-  };
-  const url = dial({ id: stream, ...params });
-  publisher = serverSetting("sdk") ? new SdkPublisher({ ...options, host, params }) : new Publisher({ ...options, url });
+  const options = { stream, mode: recording ? "record" : "live", media: source.media, onStep, onMessage, onEnd };
+  if (transport === "whip") {
+    const url = endpointAddress("whip", host, app, stream, { ...credentials, customerScope, recording, meta });
+    publisher = new WhipPublisher({ ...options, url: dial(url) });
+  } else {
+    onStep("origin");
+    const origin = await askOrigin(host, app, stream, "broadcast");
+    if (!isCurrent()) return undefined;
+    const params = { ...credentials, customerScope, recording, meta, host: origin.host, app: origin.app };
+    const url = dial(proxyAddress(host, { id: stream, ...params }));
+    publisher = serverSetting("sdk")
+      ? new SdkPublisher({ ...options, host, params })
+      : new Publisher({ ...options, url });
+  }
   await publisher.start();
   if (isCurrent()) showStatistics(publisher.peer);
   return undefined;
 }
 
 const name = `stream-${Math.random().toString(36).slice(2, 6)}`;
-testPage({ steps: STEPS, idle: "Fill in the form and start.", stream: name, run });
+testPage({ steps: stepsOf, idle: "Fill in the form and start.", stream: name, run });
 if (serverSetting("sdk")) {
   loadSdk(serverSetting("sdk")).then(
     () =>

@@ -18,6 +18,13 @@ export function proxyAddress(host, params) {
   return `${socketAddress(host, "streammanager")}?${query.join("&")}`;
 }
 
+/** The address of a WHIP or WHEP endpoint; `door` says which. A parameter without a value is left out. */
+export function endpointAddress(door, host, app, stream, params) {
+  const query = new URLSearchParams(Object.entries(params).filter(([, value]) => value !== undefined));
+  const path = [...app.split("/"), door, "endpoint", stream].map(encodeURIComponent).join("/");
+  return `${secure() ? "https" : "http"}://${host}/${path}?${query}`;
+}
+
 /** Ask the stream manager for the origin of a stream. `action` is `broadcast` or `subscribe`. */
 export async function askOrigin(host, app, stream, action) {
   const path = app.split("/").map(encodeURIComponent).join("/");

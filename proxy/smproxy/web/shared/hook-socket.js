@@ -12,13 +12,14 @@ export class HookSocket {
   #log = new MessageLog("hooks");
 
   /** Open the socket. Resolves when it is open or failed: as on the original page, publishing goes on without hooks. */
-  open(url, scope) {
+  open(url, scope, token) {
     this.close();
     if (!url) return this.#showState("none asked for");
     let socket;
     try {
       const address = new URL(url);
       if (scope && !address.searchParams.has("customerScope")) address.searchParams.set("customerScope", scope);
+      if (token) address.searchParams.set("accessToken", token);
       socket = new WebSocket(address);
     } catch {
       return this.#showState(`not a WebSocket URL`);
@@ -28,7 +29,7 @@ export class HookSocket {
     socket.addEventListener("message", ({ data }) => this.#received(data));
     socket.addEventListener("close", ({ code, reason }) => {
       if (this.#socket === socket)
-        this.#showState(reason ? `closed: ${reason}` : code === 1006 ? "nothing answers there" : `closed (${code})`);
+        this.#showState(reason ? `closed: ${reason}` : code === 1006 ? "nothing answers there, or it was refused" : `closed (${code})`);
     });
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, OPEN_MS);

@@ -21,7 +21,7 @@ const ERRORS = [
 ];
 
 /* The API names what the hooks number. */
-const REASON_NAMES = ["user_action", "timeout", "node_shutdown", "kicked", "origin_lost"];
+const REASON_NAMES = ["user_action", "timeout", "node_shutdown", "kicked", "origin_lost", "replaced"];
 const ERROR_NAMES = ["invalid_sdp", "timeout", "origin_unreachable", "rejected", "name_in_use", "origin_error", "dtls_failed"];
 
 function labelOf(value, labels, names) {

@@ -1,6 +1,7 @@
 /* A link with parameters fills the form; the form makes such a link. A password is in neither. */
 
 import { byId } from "./dom.js";
+import { isSecret } from "./redact.js";
 
 const FIELDS = {
   host: "host",
@@ -22,6 +23,8 @@ export function fillFromLink() {
   if (params.has("id") && !params.has("stream")) byId("stream").value = params.get("id");
   if (byId("recording") && params.has("recording")) byId("recording").checked = params.get("recording") === "true";
   if (byId("pattern") && params.get("source") === "pattern") byId("pattern").checked = true;
+  const transport = [...byId("form").elements.transport].find(({ value }) => value === params.get("transport"));
+  if (transport) transport.checked = true;
   const notes = params.has("password") ? [forgetPassword()] : [];
   const elsewhere = strangers();
   if (elsewhere.length)
@@ -46,14 +49,25 @@ function forgetPassword() {
   return "The link held a password. It was taken out of the address and is not used: type it into the form.";
 }
 
+/* A URL without secrets in its query: a link may be shown to anybody. */
+function withoutSecrets(address) {
+  if (!URL.canParse(address)) return address;
+  const url = new URL(address);
+  const secrets = [...url.searchParams.keys()].filter(isSecret);
+  secrets.forEach((name) => url.searchParams.delete(name));
+  return secrets.length ? url.href : address;
+}
+
 /** The address of this page with the form's fields. */
 export function linkToForm() {
   const params = new URLSearchParams();
   for (const [name, id] of Object.entries(FIELDS)) {
     const field = byId(id);
-    if (field && field.value && field.value !== field.dataset.initial) params.set(name, field.value);
+    if (field && field.value && field.value !== field.dataset.initial) params.set(name, name === "webhook" ? withoutSecrets(field.value) : field.value);
   }
   if (byId("recording")?.checked) params.set("recording", "true");
   if (byId("pattern")?.checked) params.set("source", "pattern");
+  const transport = byId("form").elements.transport.value;
+  if (transport !== "websocket") params.set("transport", transport);
   return `${location.origin}${location.pathname}${params.size ? `?${params}` : ""}`;
 }

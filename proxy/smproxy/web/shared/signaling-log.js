@@ -17,6 +17,8 @@ const KINDS = [
 
 /** Name a message by its kind. */
 export function nameOf(message) {
+  if (typeof message.request === "string") return message.request.split("?")[0]; // of WHIP and WHEP, as the next one
+  if (typeof message.status === "number") return `HTTP ${message.status}`;
   const kind = KINDS.find((key) => key in message);
   if (kind === "isAvailable" && typeof message.isAvailable === "boolean") return `isAvailable: ${message.isAvailable}`;
   if (kind === "handleCandidate" && !message.data?.candidate?.candidate) return "handleCandidate (the last)";
@@ -42,7 +44,7 @@ export class SignalingLog {
   }
 
   add({ sender, message }) {
-    const kind = message.data?.type === "error" ? "bad" : "";
+    const kind = message.data?.type === "error" || message.status >= 400 ? "bad" : "";
     const who = { client: "page →", server: "← server", sdk: "SDK event" }[sender];
     this.#log.add({ who, what: nameOf(message), summary: message.data?.message ?? "", message, kind });
   }

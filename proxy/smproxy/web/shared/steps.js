@@ -7,7 +7,8 @@ export class Progress {
   #items;
   #names;
 
-  constructor(steps) {
+  /** Show these steps, none of them done. */
+  setSteps(steps) {
     this.#names = Object.keys(steps);
     this.#items = Object.values(steps).map((text) => h("li", {}, text));
     byId("steps").replaceChildren(...this.#items);

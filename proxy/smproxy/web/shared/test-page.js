@@ -1,7 +1,7 @@
 /* What the two test pages share: the form, its start and stop, and what is shown meanwhile. */
 
 import { byId, serverSetting, setText } from "./dom.js";
-import { proxyAddress, webhookAddress } from "./address.js";
+import { webhookAddress } from "./address.js";
 import { HookSocket } from "./hook-socket.js";
 import { fillFromLink, linkToForm } from "./link.js";
 import { shownUrl } from "./redact.js";
@@ -11,6 +11,8 @@ import { Progress } from "./steps.js";
 
 const hooks = new HookSocket();
 const log = new SignalingLog();
+
+const URL_TITLES = { websocket: "WebSocket URL", whip: "WHIP URL", whep: "WHEP URL" };
 
 /** The values of the fields that both forms have. What is empty is `undefined`, as the SDK sends it. */
 export function fields() {
@@ -22,6 +24,7 @@ export function fields() {
     credentials: { username: value("username") || undefined, password: byId("password").value || undefined },
     customerScope: value("scope") || undefined,
     webhook: value("webhook"),
+    transport: byId("form").elements.transport.value,
   };
 }
 
@@ -59,16 +62,24 @@ function enableButtons(running) {
 }
 
 /**
- * Set the page up. `run({ progress, isCurrent, onStop, dial, onMessage, showMedia, showStatistics, onEnd })` starts a stream: it
- * gives `onStop` a function that ends it, and `isCurrent()` says whether it still is to go on.
+ * Set the page up. `steps(transport)` returns what a start consists of. `run({ progress, isCurrent, onStop, dial, onMessage,
+ * showMedia, showStatistics, onEnd })` starts a stream: it gives `onStop` a function that ends it, `isCurrent()` says whether it
+ * still is to go on, and `dial(url)` shows the URL and returns it.
  */
 export function testPage({ steps, idle, stream, run }) {
-  const progress = new Progress(steps);
+  const progress = new Progress();
   let current = null;
 
+  byId("token-field").hidden = serverSetting("token") !== "required";
   fillDefaults(stream);
   progress.note(fillFromLink());
   setText(byId("state"), idle);
+  const showTransport = () => {
+    progress.setSteps(steps(fields().transport));
+    setText(byId("url-title"), `Outgoing ${URL_TITLES[fields().transport]}`);
+  };
+  showTransport();
+  byId("form").addEventListener("change", () => current || showTransport());
 
   const finish = (text, state) => {
     current = null;
@@ -94,6 +105,7 @@ export function testPage({ steps, idle, stream, run }) {
     progress.problem("");
     progress.note("");
     log.clear();
+    showTransport();
     enableButtons(true);
     showStage();
     const fail = async (text) => {
@@ -104,16 +116,15 @@ export function testPage({ steps, idle, stream, run }) {
     };
     try {
       progress.setState("Opening the webhook socket…", "busy");
-      await hooks.open(fields().webhook, fields().customerScope);
+      await hooks.open(fields().webhook, fields().customerScope, byId("token").value);
       if (attempt.isOver) return;
       await run({
         progress,
         isCurrent: () => !attempt.isOver,
         onStop: (undo) => (attempt.stop = undo),
-        dial: (params) => {
-          const url = proxyAddress(fields().host, params);
+        dial: (url) => {
           setText(byId("url"), shownUrl(url));
-          log.opened(url);
+          if (url.startsWith("ws")) log.opened(url);
           return url;
         },
         onMessage: (message) => log.add(message),

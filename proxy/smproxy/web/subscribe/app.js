@@ -1,9 +1,10 @@
 /* The playing test page. */
 
-import { askOrigin } from "../shared/address.js";
+import { askOrigin, endpointAddress, proxyAddress } from "../shared/address.js";
 import { byId, h } from "../shared/dom.js";
 import { Subscriber } from "../shared/subscriber.js";
 import { fields, testPage } from "../shared/test-page.js";
+import { WhepPlayer } from "../shared/whep.js";
 
 const STEPS = {
   origin: "Ask for the origin",
@@ -13,21 +14,34 @@ const STEPS = {
   live: "Playing",
 };
 
+/* WHEP needs neither an origin nor a connection of its own. */
+function stepsOf(transport) {
+  const { origin, connect, ...others } = STEPS;
+  return transport === "whep" ? others : STEPS;
+}
+
 async function run({ progress, isCurrent, onStop, dial, onMessage, showMedia, showStatistics, onEnd }) {
-  const { host, app, stream, credentials, customerScope } = fields();
+  const { host, app, stream, credentials, customerScope, transport } = fields();
   const onStep = (step) => {
     progress.step(step);
     progress.setState(step === "live" ? `Playing ${stream}.` : `${STEPS[step]}…`, step === "live" ? "live" : "busy");
   };
-  onStep("origin");
-  const origin = await askOrigin(host, app, stream, "subscribe");
-  if (!isCurrent()) return;
-  const requestId = `subscriber-${Math.floor(Math.random() * 0x10000).toString(16)}`;
-  const url = dial({ id: requestId, ...credentials, customerScope, host: origin.host, app: origin.app });
-  const subscriber = new Subscriber({ url, stream, requestId, onStep, onMedia: showMedia, onMessage, onEnd });
-  onStop(() => subscriber.stop());
-  await subscriber.start();
-  if (isCurrent()) showStatistics(subscriber.peer);
+  const options = { onStep, onMedia: showMedia, onMessage, onEnd };
+  let player;
+  if (transport === "whep") {
+    const url = endpointAddress("whep", host, app, stream, { ...credentials, customerScope });
+    player = new WhepPlayer({ ...options, url: dial(url) });
+  } else {
+    onStep("origin");
+    const origin = await askOrigin(host, app, stream, "subscribe");
+    if (!isCurrent()) return;
+    const requestId = `subscriber-${Math.floor(Math.random() * 0x10000).toString(16)}`;
+    const params = { id: requestId, ...credentials, customerScope, host: origin.host, app: origin.app };
+    player = new Subscriber({ ...options, url: dial(proxyAddress(host, params)), stream, requestId });
+  }
+  onStop(() => player.stop());
+  await player.start();
+  if (isCurrent()) showStatistics(player.peer);
 }
 
 /* Browsers play without a click only what is silent. */
@@ -46,7 +60,7 @@ async function offerStreams() {
   if (streams.length && !byId("stream").value) byId("stream").value = streams[0].name;
 }
 
-testPage({ steps: STEPS, idle: "Name a stream that is live and start.", stream: "", run });
+testPage({ steps: stepsOf, idle: "Name a stream that is live and start.", stream: "", run });
 byId("sound").addEventListener("click", toggleSound);
 byId("stream").addEventListener("focus", () => offerStreams().catch(() => {}));
 offerStreams().catch(() => {});
