@@ -31,7 +31,7 @@ async def test_a_life_seen_by_every_tool(tmp_path: Path) -> None:
 
                 async def journalled() -> list[str]:
                     async with http.get(f"{api}/api/v1/hooks") as response:
-                        return [spell(event) for event in await response.json()]
+                        return [spell(event) for event in (await response.json())["hooks"]]
 
                 text = ""
                 while "smproxy_webhook_listeners 1.0" not in text:

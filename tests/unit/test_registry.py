@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from smproxy.manager.origin_registry import OriginChoiceError, Registry
+from smproxy.manager.origin_registry import OriginChoiceError, OriginRegistry
 from smproxy.signaling.node import Hello
 
 
@@ -15,7 +15,7 @@ def hello(address: str, region: str = "local") -> Hello:
 
 def test_least_loaded() -> None:
     """A connection that names no host goes to the origin with the fewest sessions; a tie to the first registered."""
-    registry = Registry()
+    registry = OriginRegistry()
     first, second = registry.attach(hello("10.0.0.1")), registry.attach(hello("10.0.0.2"))
     assert registry.choose() is first
     first.sessions = 2
@@ -26,7 +26,7 @@ def test_least_loaded() -> None:
 @pytest.mark.parametrize("host", ["10.0.0.1", "10.0.0.1:5080", "Origin.Example:5081"])
 def test_registered_host(host: str) -> None:
     """A registered host is found by its address without regard to case, with or without the default port."""
-    registry = Registry()
+    registry = OriginRegistry()
     registry.attach(hello("10.0.0.1"))
     registry.attach(hello("origin.example:5081"))
     assert registry.choose(host).host in {"10.0.0.1", "origin.example"}
@@ -35,7 +35,7 @@ def test_registered_host(host: str) -> None:
 @pytest.mark.parametrize("host", ["10.0.0.2", "10.0.0.1:22", "evil.example", "[::1]", "10.0.0.1.evil.example", ""])
 def test_unregistered_host(host: str) -> None:
     """A host that is neither registered nor allowed is refused, whatever it looks like."""
-    registry = Registry(allow_hosts=["10.1.*"])
+    registry = OriginRegistry(allow_hosts=["10.1.*"])
     registry.attach(hello("10.0.0.1"))
     with pytest.raises(OriginChoiceError, match="not a registered origin"):
         registry.choose(host)
@@ -43,7 +43,7 @@ def test_unregistered_host(host: str) -> None:
 
 def test_allowed_host() -> None:
     """A host that a pattern allows is dialled as it is named, at its own port or the default one, without a node channel."""
-    registry = Registry(allow_hosts=["10.1.*", "*.Example.com"])
+    registry = OriginRegistry(allow_hosts=["10.1.*", "*.Example.com"])
     node = registry.choose("10.1.2.3")
     assert (node.host, node.port, node.reports) == ("10.1.2.3", 5080, False)
     assert registry.choose("A.example.com:8081").port == 8081
@@ -52,7 +52,7 @@ def test_allowed_host() -> None:
 
 def test_address_pattern_is_for_addresses() -> None:
     """A pattern of digits and dots matches addresses only, so a name that begins like one gets nowhere."""
-    registry = Registry(allow_hosts=["10.1.*"])
+    registry = OriginRegistry(allow_hosts=["10.1.*"])
     assert registry.choose("10.1.2.3").host == "10.1.2.3"
     with pytest.raises(OriginChoiceError):
         registry.choose("10.1.evil.example")
@@ -60,14 +60,14 @@ def test_address_pattern_is_for_addresses() -> None:
 
 def test_any_host() -> None:
     """With any host allowed, an unknown one goes to a registered origin; it is never dialled."""
-    registry = Registry(any_host=True)
+    registry = OriginRegistry(any_host=True)
     node = registry.attach(hello("10.0.0.1"))
     assert registry.choose("production.example") is node
 
 
 def test_region() -> None:
     """A region is met where there is an origin of it, and no reason to refuse where there is none."""
-    registry = Registry()
+    registry = OriginRegistry()
     registry.attach(hello("10.0.0.1", "us"))
     europe = registry.attach(hello("10.0.0.2", "eu"))
     assert registry.choose(region="eu") is europe
@@ -76,7 +76,7 @@ def test_region() -> None:
 
 def test_no_origin() -> None:
     """Without any origin the choice fails with what to do."""
-    registry = Registry()
+    registry = OriginRegistry()
     node = registry.attach(hello("10.0.0.1"))
     registry.detach(node)
     with pytest.raises(OriginChoiceError) as error:

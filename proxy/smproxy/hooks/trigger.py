@@ -17,7 +17,7 @@ from smproxy.hooks.dispatcher import HookDispatcher
 from smproxy.hooks.event import Context, EncodedEvent
 from smproxy.hooks.names import NAMES, STATES
 from smproxy.signaling.clock import MAX_SESSION_NUMBER, session_number
-from smproxy.signaling.params import META_DEPTH, META_LIMIT, NAME_LIMIT, deeper_than
+from smproxy.signaling.params import META_DEPTH, META_LIMIT, NAME_LIMIT, deeper_than, is_scope
 from smproxy.signaling.payloads import (
     ConnectError,
     Connection,
@@ -122,7 +122,7 @@ class Trigger:
         else:
             session = _converted(number, int, "session")
             if not 1 <= session <= MAX_SESSION_NUMBER:
-                raise TriggerError(f"session={session}: it is a whole number from 1 to {MAX_SESSION_NUMBER}")
+                raise TriggerError(f"session={str(session)[:80]}: it is a whole number from 1 to {MAX_SESSION_NUMBER}")
             if session not in self._sessions:
                 raise TriggerError(f"session={session} is a session that was not begun by a trigger: leave it out")
         payload = _payload(template, {**_completed(template, values, connection), "session": session})
@@ -194,7 +194,10 @@ def _connection(template: _Template, given: dict[str, Any]) -> Connection:
             known = ", ".join([*template.values, "session", *values])
             raise TriggerError(f"{_shown(key)} is no field of this event: it has {known}")
     values["meta"] = _read_meta(values["meta"])
-    return _converted(values, Connection, "")
+    connection = _converted(values, Connection, "")
+    if connection.app is not None and not is_scope(connection.app):
+        raise TriggerError(f"app={_shown(connection.app)} is not a scope path")
+    return connection
 
 
 def _completed(template: _Template, values: dict[str, Any], connection: Connection) -> dict[str, Any]:
@@ -228,7 +231,7 @@ def _payload(template: _Template, values: dict[str, Any]) -> Payload:
         if value is None:
             raise TriggerError(f"{key}: this event has a value there")
         if key in {"after_ms", "duration"} and not 0 <= value <= MAX_SESSION_NUMBER:
-            raise TriggerError(f"{key}={value}: it takes milliseconds, from 0 on")
+            raise TriggerError(f"{key}={str(value)[:80]}: it takes milliseconds, from 0 on")
     return payload
 
 

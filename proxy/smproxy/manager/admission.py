@@ -11,7 +11,7 @@ from smproxy.faults.admission_fault import DialFails, Failed, HttpError, Rejecte
 from smproxy.manager.attempt import Attempt, Client
 from smproxy.manager.faults.connection import ConnectionFaults, Refusal
 from smproxy.manager.faults.injection import FaultInjection
-from smproxy.manager.origin_registry import Node, OriginChoiceError, Registry
+from smproxy.manager.origin_registry import Node, OriginChoiceError, OriginRegistry
 from smproxy.manager.relay.relay import Relay
 from smproxy.manager.sessions import Sessions
 from smproxy.manager.transcripts import Transcripts
@@ -49,7 +49,7 @@ class Admission:
         self,
         rules: AdmissionRules,
         *,
-        registry: Registry,
+        registry: OriginRegistry,
         sessions: Sessions,
         relay: Relay,
         transcripts: Transcripts,

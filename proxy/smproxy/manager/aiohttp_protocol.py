@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Protocol
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
@@ -64,8 +64,11 @@ class HttpProtocol(RequestHandler):
         if status >= 500:
             super().handle_error(request, status, exc, message)  # logs it
         reason = " ".join((message or "this is not HTTP").split())[:200]
+        return self._error(431 if isinstance(exc, LineTooLong) else status, reason)
+
+    def _error(self, status: int, reason: str) -> web.Response:
         response = web.Response(
-            status=431 if isinstance(exc, LineTooLong) else status,
+            status=status,
             body=error_body(reason, self._clock.wall_ms()),
             content_type="application/json",
             headers={"Access-Control-Allow-Origin": "*"},
@@ -73,9 +76,13 @@ class HttpProtocol(RequestHandler):
         response.force_close()
         return response
 
-    async def finish_response(self, *args: Any, **kwargs: Any) -> tuple[web.StreamResponse, bool]:
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
         """Send the answer to a request; then the connection is idle."""
-        finished = await super().finish_response(*args, **kwargs)
+        if isinstance(resp, web.HTTPException):  # raised before any middleware, as for an unknown Expect
+            resp = self._error(resp.status, resp.reason)
+        finished = await super().finish_response(request, resp, start_time)
         self.phases.idle()
         return finished
 

@@ -21,7 +21,9 @@ MAX_HEADERS = 128
 _header_lines = re.compile(rb"(?:[-!#$%&'*+.^_`|~0-9a-zA-Z]+:[\t\x20-\x7e\x80-\xff]*\r\n)*").fullmatch
 _fields = re.compile(r"([^:\r]+):[\t ]*((?:[^\r]*[^\r\t ])?)[\t ]*\r\n").findall
 _target = re.compile(r"/[\x21-\x7e]*").fullmatch
-_absolute = re.compile(r"(?:https?|wss?)://([^/?#@]+)((?:[/?].*)?)", re.IGNORECASE).fullmatch
+_absolute = re.compile(
+    r"(?:https?|wss?)://((?:\[[0-9a-f:.]+\]|[^][/?#@:]+)(?::[0-9]*)?)((?:[/?].*)?)", re.IGNORECASE
+).fullmatch
 _request_line = re.compile(rb"([-!#$%&'*+.^_`|~0-9a-zA-Z]+) ([\x21-\x7e]+) (HTTP/1\.[0-9])").fullmatch
 
 #: A second value of any of these makes the request ambiguous.

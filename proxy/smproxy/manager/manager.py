@@ -28,7 +28,7 @@ from smproxy.manager.faults.injection import FaultInjection
 from smproxy.manager.history import History
 from smproxy.manager.listener import Connection as ListenerConnection
 from smproxy.manager.listener import Listener
-from smproxy.manager.origin_registry import Registry
+from smproxy.manager.origin_registry import OriginRegistry
 from smproxy.manager.relay.limits import RelayLimits
 from smproxy.manager.relay.relay import Relay
 from smproxy.manager.rest import control, errors, event, health, hooks, metrics, proxy_clients
@@ -88,7 +88,7 @@ class Manager:
         self._settings = settings
         self._dispatcher = dispatcher
         self._broadcast = broadcast
-        self.registry = Registry(allow_hosts=settings.allow_hosts, any_host=settings.any_host)
+        self.registry = OriginRegistry(allow_hosts=settings.allow_hosts, any_host=settings.any_host)
 
         self.history = history = History(clock, faults_of=faults.names_for)
         self.transcripts = transcripts = Transcripts(clock)

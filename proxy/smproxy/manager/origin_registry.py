@@ -43,7 +43,7 @@ class Node:
         return self.command is not None
 
 
-class Registry:
+class OriginRegistry:
     """Registered origins, and the rules for a ``host`` that is none of them.
 
     A proxy must not dial an address only because a URL names it, so an unregistered host is refused unless a pattern of

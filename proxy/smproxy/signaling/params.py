@@ -205,7 +205,7 @@ class _Reader:
     def scope(self, key: str) -> str | None:
         """Read a scope path without its outer slashes; pages send ``live``, ``/live`` and ``live/room1``."""
         path = (self.name(key) or "").strip("/")
-        if path and any(segment in {"", ".", ".."} for segment in path.split("/")):
+        if path and not is_scope(path):
             self.refuse(key, path, "is not a scope path")
             return None
         return path or None
@@ -225,6 +225,11 @@ class _Reader:
             return value
         self.refuse(key, text, "is not a JSON object", "send a JSON object in a string")
         return None
+
+
+def is_scope(path: str) -> bool:
+    """Say whether a text is a scope path, without outer slashes."""
+    return not any(segment in {"", ".", ".."} for segment in path.split("/"))
 
 
 def deeper_than(value: Any, levels: int) -> bool:

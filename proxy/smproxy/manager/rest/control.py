@@ -11,7 +11,7 @@ from smproxy.hooks.broadcast import HookBroadcast
 from smproxy.hooks.dispatcher import HookDispatcher
 from smproxy.manager.dashboard_events import DashboardEvents
 from smproxy.manager.history import History
-from smproxy.manager.origin_registry import Registry
+from smproxy.manager.origin_registry import OriginRegistry
 from smproxy.manager.rest.openapi import OpenApiRoutes
 from smproxy.manager.rest.origins import OriginRoutes
 from smproxy.manager.rest.reset import ResetRoutes
@@ -27,7 +27,7 @@ from smproxy.signaling.clock import Clock
 class Managed(Protocol):
     """What the control API shows and changes."""
 
-    registry: Registry
+    registry: OriginRegistry
     sessions: Sessions
     history: History
     transcripts: Transcripts

@@ -35,6 +35,10 @@ class ApiError(Exception):
         super().__init__(message)
 
 
+class BodyError(ApiError):
+    """A body that cannot be had: nothing that follows on the connection can be understood."""
+
+
 def json_response(value: Any, *, status: int = 200) -> web.Response:
     """Answer with JSON; the vendor's extension insists on the content type."""
     return web.Response(body=msgspec.json.encode(value), status=status, content_type="application/json")
@@ -62,6 +66,9 @@ def make_middleware(clock: Clock, access: AccessRule) -> Middleware:
                 access.check(request)
                 await _read_body(request)
                 response = await handler(request)
+            except BodyError as error:
+                response = error_response(error.status, str(error), clock)
+                response.force_close()
             except (ApiError, AccessError) as error:
                 response = error_response(error.status, str(error), clock)
             except web.HTTPException as error:
@@ -84,7 +91,7 @@ async def _read_body(request: web.Request) -> None:
     """Read the body, so that the handler has it.
 
     Raises:
-        ApiError: it cannot be had: too slow, too long, broken, or its client has left.
+        BodyError: it cannot be had: too slow, too long, broken, or its client has left.
     """
     if not request.can_read_body:
         return
@@ -92,11 +99,14 @@ async def _read_body(request: web.Request) -> None:
         with timed_body(request):
             await request.read()
     except BodyTooSlowError:
-        raise ApiError(408, "The request body took too long.") from None
+        request.content.feed_eof()  # or aiohttp would go on reading
+        raise BodyError(408, "The request body took too long.") from None
     except web.HTTPRequestEntityTooLarge as error:
-        raise ApiError(413, f"The request body is longer than {request._client_max_size} bytes.") from error
+        raise BodyError(413, f"The request body is longer than {request._client_max_size} bytes.") from error
     except (RequestPayloadError, ConnectionError) as error:
-        raise ApiError(400, f"The request body cannot be read: {error}") from None
+        request.content.feed_eof()
+        reason = " ".join(str(error).split()) or "the client has left"
+        raise BodyError(400, f"The request body cannot be read: {reason}") from None
 
 
 async def read_json(request: web.Request, kind: type[T], form: str) -> T:

@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from smproxy.manager.origin_registry import Node, OriginChoiceError, Registry
+from smproxy.manager.origin_registry import Node, OriginChoiceError, OriginRegistry
 from smproxy.manager.rest.errors import ApiError, json_response
 from smproxy.manager.session import Session
 from smproxy.manager.sessions import Sessions
@@ -20,7 +20,7 @@ API = "/streammanager/api/{version:1\\.0|2\\.0|3\\.0|3\\.1|4\\.0}"
 class EventRoutes:
     """The event routes of the stream manager API."""
 
-    def __init__(self, registry: Registry, sessions: Sessions) -> None:
+    def __init__(self, registry: OriginRegistry, sessions: Sessions) -> None:
         self._registry = registry
         self._sessions = sessions
 

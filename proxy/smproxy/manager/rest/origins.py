@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from smproxy.manager.history import History
-from smproxy.manager.origin_registry import Node, Registry
+from smproxy.manager.origin_registry import Node, OriginRegistry
 from smproxy.manager.rest.errors import json_response
 from smproxy.manager.rest.query import Parameters
 from smproxy.manager.views import OriginList, OriginView
@@ -16,7 +16,7 @@ ORIGINS = "/api/v1/origins"
 class OriginRoutes:
     """The route of the origins."""
 
-    def __init__(self, registry: Registry, history: History) -> None:
+    def __init__(self, registry: OriginRegistry, history: History) -> None:
         self._registry = registry
         self._history = history
 

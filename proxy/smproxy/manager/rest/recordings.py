@@ -16,7 +16,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from smproxy.manager.access import AccessRule
-from smproxy.manager.origin_registry import Registry
+from smproxy.manager.origin_registry import OriginRegistry
 from smproxy.manager.rest.errors import ApiError, json_response
 from smproxy.manager.rest.query import Parameters
 
@@ -33,7 +33,7 @@ _FRESH = 1
 class RecordingRoutes:
     """The routes. ``root`` is the recordings' directory, ``None`` where there is none."""
 
-    def __init__(self, root: Path | None, registry: Registry, access: AccessRule) -> None:
+    def __init__(self, root: Path | None, registry: OriginRegistry, access: AccessRule) -> None:
         self._root = root
         self._registry = registry
         self._access = access
@@ -56,9 +56,9 @@ class RecordingRoutes:
 
     async def play(self, request: web.Request) -> web.StreamResponse:
         """Send a recording, or the part of it that ``Range`` asks for; also one that is being written, as long as it is."""
-        Parameters(request.query, ("ticket",))
         if not self._access.admits(request.query.get("ticket"), _subject(request.match_info["file"])):
             self._access.require(request)
+        Parameters(request.query, ("ticket",))
         path = await self._path(request)
         return web.FileResponse(path, headers={"Content-Type": _TYPES[path.suffix], "Cache-Control": "no-cache"})
 

@@ -17,7 +17,7 @@ from smproxy.manager.attempt import Attempt, Client
 from smproxy.manager.faults.connection import ConnectionFaults
 from smproxy.manager.faults.exchange import ExchangePipeline
 from smproxy.manager.faults.injection import FaultInjection
-from smproxy.manager.origin_registry import Node, OriginChoiceError, Registry
+from smproxy.manager.origin_registry import Node, OriginChoiceError, OriginRegistry
 from smproxy.manager.sessions import Sessions
 from smproxy.manager.transcript import Side, Transcript
 from smproxy.manager.transcripts import Transcripts
@@ -47,7 +47,7 @@ class Offers:
         self,
         rules: AdmissionRules,
         *,
-        registry: Registry,
+        registry: OriginRegistry,
         sessions: Sessions,
         transcripts: Transcripts,
         table: WhipTable,

@@ -19,7 +19,7 @@ from yarl import URL
 from smproxy.faults.exchange_fault import Outcome
 from smproxy.manager.admission import AdmissionRules
 from smproxy.manager.faults.injection import FaultInjection
-from smproxy.manager.origin_registry import OriginChoiceError, Registry
+from smproxy.manager.origin_registry import OriginChoiceError, OriginRegistry
 from smproxy.manager.session import Session
 from smproxy.manager.sessions import Sessions
 from smproxy.manager.transcript import Side
@@ -50,7 +50,7 @@ class WhipRoutes:
         self,
         rules: AdmissionRules,
         *,
-        registry: Registry,
+        registry: OriginRegistry,
         sessions: Sessions,
         transcripts: Transcripts,
         faults: FaultInjection,
