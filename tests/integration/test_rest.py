@@ -214,3 +214,21 @@ async def test_plain_request_to_the_proxy(start_simulator: StartSimulator, http:
     async with http.get(f"{simulator.rest_url}/streammanager/") as response:
         assert response.status == 426
         assert "ws://" in (await response.json())["errorMessage"]
+
+
+@pytest.mark.parametrize("path", ["/streammanager/api/4.0/event/list", "/live/whip/endpoint/cam", "/nothing"])
+async def test_pages_with_credentials(start_simulator: StartSimulator, path: str) -> None:
+    """A page's own origin is named in every answer, refusals too, and what it may send is what it asks for."""
+    simulator = await start_simulator()
+    origin = {"Origin": "https://page.example"}
+    asked = origin | {"Access-Control-Request-Method": "PATCH", "Access-Control-Request-Headers": "if-match,x-mine"}
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{simulator.port}") as client:
+        async with client.options(path, headers=asked) as response:
+            assert response.status == 204
+            assert "PATCH" in response.headers["Access-Control-Allow-Methods"]
+            assert response.headers["Access-Control-Allow-Headers"] == "if-match,x-mine"
+        async with client.get(path, headers=origin) as response:
+            assert response.headers["Access-Control-Allow-Origin"] == "https://page.example"
+            assert response.headers["Access-Control-Allow-Credentials"] == "true"
+            assert "Origin" in response.headers["Vary"]
+            assert {"Location", "ETag", "Link"} <= set(response.headers["Access-Control-Expose-Headers"].split(", "))

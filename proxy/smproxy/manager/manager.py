@@ -31,7 +31,7 @@ from smproxy.manager.listener import Listener
 from smproxy.manager.origin_registry import OriginRegistry
 from smproxy.manager.relay.limits import RelayLimits
 from smproxy.manager.relay.relay import Relay
-from smproxy.manager.rest import control, errors, event, health, hooks, metrics, proxy_clients
+from smproxy.manager.rest import control, cors, errors, event, health, hooks, metrics, proxy_clients
 from smproxy.manager.rest.faults import FaultRoutes
 from smproxy.manager.rest.feed import FeedRoutes
 from smproxy.manager.rest.origins import OriginRoutes
@@ -115,6 +115,7 @@ class Manager:
         # Every route needs the access rule but those that are marked as open, or as a scope's own.
         access = AccessRule(settings.admin_token, hosts=(settings.host, *settings.names))
         application = web.Application(middlewares=[errors.make_middleware(clock, access)], client_max_size=2**20)
+        application.on_response_prepare.append(cors.add_headers)
         application.add_routes(access.open(health.routes()))
         application.add_routes(proxy_clients.ProxyClientRoutes(self.sessions, clock=clock).routes())
         events_api = event.EventRoutes(self.registry, self.sessions)

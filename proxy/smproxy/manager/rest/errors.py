@@ -1,4 +1,4 @@
-"""What every route shares: who may ask, the body within its time and size, CORS, and errors in the form that clients parse."""
+"""What every route shares: who may ask, the body within its time and size, and errors in the form that clients parse."""
 
 from __future__ import annotations
 
@@ -12,19 +12,12 @@ from aiohttp.web_protocol import RequestPayloadError
 
 from smproxy.manager.access import AccessError, AccessRule
 from smproxy.manager.aiohttp_protocol import BodyTooSlowError, begun, timed_body
+from smproxy.manager.rest.cors import is_preflight
 from smproxy.signaling.clock import Clock
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-_CORS = {
-    "Access-Control-Allow-Origin": "*",
-    "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE, OPTIONS",
-    "Access-Control-Allow-Headers": "content-type, authorization",
-    "Access-Control-Expose-Headers": "Location, Link, Session-Host",
-    "Access-Control-Max-Age": "600",
-}
 
 
 class ApiError(Exception):
@@ -59,7 +52,7 @@ def make_middleware(clock: Clock, access: AccessRule) -> Middleware:
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         response: web.StreamResponse
         begun(request)
-        if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
+        if is_preflight(request):
             response = web.Response(status=204)
         else:
             try:
@@ -80,8 +73,6 @@ def make_middleware(clock: Clock, access: AccessRule) -> Middleware:
             except Exception:
                 logger.exception("%s %s failed", request.method, request.path)
                 response = error_response(500, "Internal error: see the log of the stream manager.", clock)
-        if not response.prepared:
-            response.headers.update(_CORS)
         return response
 
     return middleware
