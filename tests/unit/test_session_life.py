@@ -42,7 +42,8 @@ LETTERS = {
     "recording_saved": "R",
     "recording_failed": "R",
 }
-ENDED_LIFE = re.compile(r"e | c e | c C (g b)* g? D | c C (g b)* g? J (b? g? [tTsaArR]*)* L D".replace(" ", ""))
+#: A recording may be saved after the session: closing its file takes its time.
+ENDED_LIFE = re.compile(r"e | c e | c C (g b)* g? D | c C (g b)* g? J (b? g? [tTsaArR]*)* L D R?".replace(" ", ""))
 STARTS_AND_ENDS = (("c", "eD"), ("J", "L"))
 
 
