@@ -27,11 +27,11 @@ from pathlib import Path
 
 import machine
 import uvloop
-from origins import Alone, Janus, OriginServer, Stock, Whole
+from origins import Alone, Janus, OriginServer, OverWhip, Stock, Whole
 from peers import BENCH
 from publishers import Publisher, on_stage, packets_per_second
 from results import Figure, Results
-from smproxy.origin.aiortc_adapter import Identity
+from smproxy.origin.aiortc_dtls import Identity
 
 #: Publishers with which each server is measured: many where one costs little, so that the cost can be measured.
 COUNTS = {"aiortc as it is": 4}
@@ -136,7 +136,7 @@ async def measure(server: OriginServer, port: int, pid: int, count: int, seconds
 
 def servers(hook_uri: str) -> list[OriginServer]:
     """Return all that are compared."""
-    return [Whole(hook_uri), Alone(), Stock(), Janus()]
+    return [Whole(hook_uri), OverWhip(hook_uri), Alone(), Stock(), Janus()]
 
 
 @contextlib.contextmanager

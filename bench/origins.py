@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import ifaddr
+from aiohttp import ClientSession
 from peers import BENCH
 from publishers import Exchange
 from websockets.asyncio.client import ClientConnection, connect
@@ -104,6 +105,31 @@ class Whole(_Socket):
             sys.executable, "-m", "smproxy", "serve", "--port", str(port), "--data-dir", str(folder / "data"),
             "--log-level", "warning", *hooks,
         ]  # fmt: skip
+
+
+class OverWhip(Whole):
+    """The same over WHIP: the offer by POST, the end by DELETE."""
+
+    name = "this one over WHIP"
+
+    @asynccontextmanager
+    async def signaling(self, port: int) -> AsyncIterator[Exchange]:
+        name = f"bench-{next(self._numbers)}"
+        async with ClientSession(f"http://127.0.0.1:{port}") as client:
+            session = None
+
+            async def exchange(offer: str) -> str:
+                nonlocal session
+                path = f"/live/whip/endpoint/{name}?customerScope=acme"
+                async with client.post(path, data=offer, headers={"Content-Type": "application/sdp"}) as response:
+                    session = response.headers["Location"]
+                    return await response.text()
+
+            try:
+                yield exchange
+            finally:
+                if session is not None:
+                    await (await client.delete(session)).read()
 
 
 class Alone(_Socket):

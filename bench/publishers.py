@@ -18,9 +18,9 @@ from functools import cache
 from typing import Any
 
 from aioice import stun
-from aiortc import RTCDtlsFingerprint, RTCDtlsParameters, RTCDtlsTransport
+from aiortc import RTCDtlsFingerprint, RTCDtlsParameters
 from aiortc.codecs.vpx import Vp8Encoder
-from smproxy.origin.aiortc_adapter import Identity
+from smproxy.origin.aiortc_dtls import DtlsTransport, Identity
 from smproxy.testing.media import tone_loop
 from subscribers import FRAME_RATE, picture_loop
 
@@ -122,7 +122,7 @@ class Feedback:
 class Publisher:
     """One publisher at an address of this machine. ``open`` connects it; from then on ``send`` sends what is due."""
 
-    role = "controlling"  # read by RTCDtlsTransport, for which this is the ICE transport
+    role = "controlling"  # read by the DTLS transport, for which this is the ICE transport
 
     def __init__(self, identity: Identity, rng: random.Random, address: str) -> None:
         self.feedback = Feedback()
@@ -136,7 +136,7 @@ class Publisher:
         self._socket.setblocking(False)
         self._socket.bind((address, 0))
         self._waiting: asyncio.Queue[bytes] = asyncio.Queue()
-        self._dtls = RTCDtlsTransport(self, [identity])  # type: ignore[arg-type]
+        self._dtls = DtlsTransport(self, [identity])  # type: ignore[arg-type]
         self._checked = asyncio.Event()
         self._frame = self._sound = 0
         self._sequences = [rng.getrandbits(15), rng.getrandbits(15)]

@@ -41,7 +41,7 @@ from aiortc.contrib.media import MediaRelay
 from aiortc.mediastreams import MediaStreamError
 from av.video.frame import PictureType
 from results import Figure, Results
-from smproxy.origin.aiortc_adapter import Identity
+from smproxy.origin.aiortc_dtls import Identity
 from smproxy.origin.answer import plan_answer
 from smproxy.origin.offer import read_offer
 from smproxy.origin.play.answer import read_answer

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from smproxy.signaling.whip import IceServer
 from smproxy.urls import host_name
 
 #: The port on which Red5 origins take signaling.
@@ -134,6 +135,39 @@ def _days(text: str) -> float:
     return days
 
 
+def _takeover(text: str) -> str:
+    takeover_after(text)
+    return text.lower()
+
+
+def takeover_after(text: str) -> float | None:
+    """Return after how many seconds a live name may be taken over; ``None`` for never.
+
+    Raises:
+        ValueError: it is none of the forms of ``--takeover``.
+    """
+    match text.lower().split("=", 1):
+        case ["never"]:
+            return None
+        case ["always"]:
+            return 0.0
+        case ["after", seconds]:
+            return _seconds(seconds)
+    raise ValueError("it takes never, always or after=S")
+
+
+def _ice_server(text: str) -> IceServer:
+    url, *rest = text.split(",", 2)
+    scheme = url.partition(":")[0].lower()
+    if scheme not in ("stun", "stuns", "turn", "turns") or not url.isprintable() or set(url) & set(' <>"'):
+        raise ValueError("it takes stun:HOST[:PORT] or turn:HOST[:PORT],USER,PASSWORD")
+    if len(rest) != (2 if scheme.startswith("turn") else 0) or any(set(each) & set('"\\') for each in rest):
+        raise ValueError(
+            "a TURN server takes a user and a password, turn:HOST:PORT,USER,PASSWORD; a STUN server neither"
+        )
+    return IceServer(url, *rest)
+
+
 _MEGABYTES = {"": 1, "mb": 1, "m": 1, "gb": 1000, "g": 1000, "tb": 1_000_000, "t": 1_000_000}
 
 
@@ -244,6 +278,28 @@ OPTIONS: tuple[Option, ...] = (
     Option("--media-gap", "media_gap", _positive_seconds, "seconds of silence until a session is `reconnect`", "S"),
     Option("--media-timeout", "media_timeout", _positive_seconds, "seconds of silence until a peer is gone", "S"),
     Option("--reconnect-window", "reconnect_window", _seconds, "seconds in which a lost publisher may come back", "S"),
+    Option(
+        "--takeover",
+        "takeover",
+        _takeover,
+        "whether a publisher may take a name that is live: never, always, or after so many seconds of it",
+        "never|always|after=S",
+    ),
+    Option(
+        "--whep-offline",
+        "whep_offline",
+        _choice("conflict", "not-found", "wait"),
+        "what a WHEP client gets when nobody publishes: 409, 404, or an answer and the stream when it comes",
+        "conflict|not-found|wait",
+    ),
+    Option(
+        "--ice-server",
+        "ice_server",
+        _ice_server,
+        "a STUN or TURN server that WHIP and WHEP clients are told of, for TURN as turn:HOST:PORT,USER,PASSWORD",
+        "URL",
+        True,
+    ),
     Option("--simulate", "simulate", _on_off, "whether a connection may ask for faults with `simulate=`", "on|off"),
     Option(
         "--seed",

@@ -11,6 +11,7 @@ from typing import Any
 
 from smproxy.options import OPTIONS, Address, Option
 from smproxy.properties import Property, decode_properties, parse_properties
+from smproxy.signaling.whip import IceServer
 
 #: Variables that other commands, and the tests, take.
 OTHER_VARIABLES = ("SMPROXY_REPLAY_PASSWORD", "SMPROXY_TEST_TIME_SCALE")
@@ -59,6 +60,9 @@ class Settings:
     media_gap: float = 2.0
     media_timeout: float = 5.0
     reconnect_window: float = 0.0
+    takeover: str = "never"
+    whep_offline: str = "conflict"
+    ice_server: tuple[IceServer, ...] = ()
     simulate: bool = True
     seed: int | None = None
     tls_cert: Path | None = None

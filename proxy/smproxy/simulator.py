@@ -24,7 +24,7 @@ from smproxy.manager.admission import AdmissionRules
 from smproxy.manager.faults.hooks import HookFaults
 from smproxy.manager.manager import Manager, ManagerSettings
 from smproxy.manager.origin_registry import Node
-from smproxy.options import Address
+from smproxy.options import Address, takeover_after
 from smproxy.settings import Settings, SettingsError, settings_of
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.node import Hello, Report
@@ -263,6 +263,7 @@ class Simulator:
             ),
             admin_token=settings.admin_token,
             allow_hosts=settings.allow_host,
+            ice_servers=settings.ice_server,
             any_host=settings.any_host,
             reconnect_window=settings.reconnect_window,
             simulate=settings.simulate,
@@ -280,7 +281,7 @@ class Simulator:
 
     async def _start_origin(self, stack: AsyncExitStack, manager: Manager) -> None:
         # Imported here because aiortc takes a third of a second, which --no-local-origin and --help need not pay.
-        from smproxy.origin.origin import Origin, OriginSettings, UnfitLibraryError
+        from smproxy.origin.origin import Origin, OriginSettings, UnfitLibraryError, WhepOffline
 
         node: Node | None = None
 
@@ -294,6 +295,9 @@ class Simulator:
             media_timeout=self.settings.media_timeout,
             recordings=self.settings.recordings_dir,
             recordings_limit=self.settings.recordings_limit * 1_000_000,
+            takeover=takeover_after(self.settings.takeover),
+            whep_offline=WhepOffline(self.settings.whep_offline),
+            ice_servers=self.settings.ice_server,
         )
         try:
             origin = await Origin.start(settings, report, clock=self._clock, rng=self._stream("origin"))

@@ -44,6 +44,7 @@ from smproxy.manager.transcripts import Transcripts
 from smproxy.manager.whip.routes import WhipRoutes
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.payloads import Reason
+from smproxy.signaling.whip import IceServer
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +69,7 @@ class ManagerSettings:
     any_host: bool = False
     reconnect_window: float = 0.0
     simulate: bool = True
+    ice_servers: tuple[IceServer, ...] = ()
     sdk_file: Path | None = None
     recordings: Path | None = None
 
@@ -152,6 +154,7 @@ class Manager:
             transcripts=transcripts,
             faults=self._fault_injection,
             clock=clock,
+            ice_servers=settings.ice_servers,
         )
         application.add_routes(access.open(self._whip.routes()))
         webhook = webhook_socket(broadcast, dispatcher.journal, places=sockets)

@@ -26,7 +26,7 @@ from smproxy.origin.publisher_signaling import PublisherSignaling
 from smproxy.origin.recording.recorder import Recorder
 from smproxy.origin.role import OriginServices
 from smproxy.origin.server import Listener
-from smproxy.origin.settings import OriginSettings
+from smproxy.origin.settings import OriginSettings, WhepOffline
 from smproxy.origin.streams import Streams
 from smproxy.origin.websocket import WebSocketChannel, serve_websocket
 from smproxy.origin.whip.door import HttpDoor
@@ -51,7 +51,7 @@ from smproxy.signaling.payloads import Reason, Role
 from smproxy.signaling.redaction import Redactor
 from smproxy.tasks import Tasks
 
-__all__ = ["Origin", "OriginSettings", "UnfitLibraryError"]
+__all__ = ["Origin", "OriginSettings", "UnfitLibraryError", "WhepOffline"]
 
 _log = logging.getLogger(__name__)
 

@@ -37,9 +37,9 @@ class Origins:
             ExchangeFailed: there is no response.
         """
         if self._client is None:
-            # A connection of its own for each exchange: an origin that restarts leaves no stale one behind.
+            # Kept for less time than servers keep theirs, so that no request meets a connection that is just being closed.
             self._client = ClientSession(
-                connector=TCPConnector(force_close=True, limit=0),
+                connector=TCPConnector(keepalive_timeout=10, limit=0),
                 cookie_jar=DummyCookieJar(),
                 auto_decompress=False,
                 trust_env=False,

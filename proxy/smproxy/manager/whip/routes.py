@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from urllib.parse import urljoin
 
 from aiohttp import ClientError, ClientResponse, web
@@ -34,6 +34,7 @@ from smproxy.signaling.clock import Clock
 from smproxy.signaling.http_exchange import JSON, SDP, HttpResponse
 from smproxy.signaling.node import PeerEnded
 from smproxy.signaling.payloads import Reason
+from smproxy.signaling.whip import IceServer
 from smproxy.signaling.whip_endpoints import ID_DIGITS, Endpoint, read_endpoint, read_session
 
 logger = logging.getLogger(__name__)
@@ -55,8 +56,10 @@ class WhipRoutes:
         transcripts: Transcripts,
         faults: FaultInjection,
         clock: Clock,
+        ice_servers: Sequence[IceServer] = (),
         new_identity: Callable[[], str] = lambda: secrets.token_hex(ID_DIGITS // 2),
     ) -> None:
+        self._ice_servers = ice_servers
         self._registry = registry
         self._sessions = sessions
         self._transcripts = transcripts
@@ -118,6 +121,7 @@ class WhipRoutes:
         with contextlib.suppress(OriginChoiceError):  # the POST will say so
             # The vendor's SDK sends what follows to the node that is named here, by ``host=``.
             headers.append(("Session-Host", self._registry.choose(request.query.get("host") or None).address))
+        headers += [server.link for server in self._ice_servers]  # never in a preflight's answer, which no page sees
         return HttpResponse(200, tuple(headers))
 
     async def _on_session(self, request: web.Request, identity: str, tail: str) -> web.StreamResponse:
