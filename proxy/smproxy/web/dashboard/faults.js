@@ -17,7 +17,11 @@ function table(label, columns, body) {
     {},
     ...columns.map((name) => h("th", { scope: "col" }, name || h("span", { class: "hidden" }, "Actions"))),
   );
-  return h("div", { class: "scroll" }, h("table", { class: "cards", "aria-label": label }, h("thead", {}, header), body));
+  return h(
+    "div",
+    { class: "scroll" },
+    h("table", { class: "cards", "aria-label": label }, h("thead", {}, header), body),
+  );
 }
 
 function keyValues(values) {

@@ -48,7 +48,7 @@ export class HookList {
   #total = h("span", { class: "muted num total", role: "status" });
   element;
 
-  constructor({ base, label, hooks, top = [], details = { title: "Details", of: hookSummary } }) {
+  constructor({ base, label, hooks, kind = "", top = [], details = { title: "Details", of: hookSummary } }) {
     this.#hooks = hooks;
     this.#list = new VirtualList({
       label: `${label}; the arrow keys move`,
@@ -70,7 +70,7 @@ export class HookList {
     });
     this.element = h(
       "section",
-      { class: "panel master hook-list", "aria-label": label },
+      { class: `panel master hook-list ${kind}`, "aria-label": label },
       h("div", { class: "filters" }, search, this.#total, ...top),
       this.#list.element,
     );

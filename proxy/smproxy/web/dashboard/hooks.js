@@ -78,7 +78,9 @@ export class HooksView extends HooksBase {
 /* The receivers at which a hook is a dead letter, each with its last answer. */
 function deadAt({ deliveries }) {
   const dead = [...deliveries.values()].filter(({ state }) => state === "dead");
-  return dead.map(({ sink, attempts }) => [receiverLabel(sink), attempts.at(-1)?.detail].filter(Boolean).join(": ")).join(", ");
+  return dead
+    .map(({ sink, attempts }) => [receiverLabel(sink), attempts.at(-1)?.detail].filter(Boolean).join(": "))
+    .join(", ");
 }
 
 /** `#/dead`, `#/dead/UUID`. */
@@ -99,6 +101,7 @@ export class DeadLettersView extends HooksBase {
     super(store, {
       base: "#/dead",
       label: "Dead letters",
+      kind: "dead-letters",
       hooks: () => store.dead,
       details: { title: "Receiver", of: deadAt },
       top: [button, result],

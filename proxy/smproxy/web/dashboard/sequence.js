@@ -174,6 +174,7 @@ export class Sequence {
         : kind === "fault"
           ? `${title} ${detail ?? ""}`
           : title;
-    return h("span", { class: "track" }, h("span", { class: "note" }, text));
+    const failed = kind === "delivery" && !detail.startsWith("delivered");
+    return h("span", { class: "track" }, h("span", { class: failed ? "note bad" : "note" }, text));
   }
 }

@@ -29,7 +29,13 @@ export class HookSocket {
     socket.addEventListener("message", ({ data }) => this.#received(data));
     socket.addEventListener("close", ({ code, reason }) => {
       if (this.#socket === socket)
-        this.#showState(reason ? `closed: ${reason}` : code === 1006 ? "nothing answers there, or it was refused" : `closed (${code})`);
+        this.#showState(
+          reason
+            ? `closed: ${reason}`
+            : code === 1006
+              ? "nothing answers there, or it was refused"
+              : `closed (${code})`,
+        );
     });
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, OPEN_MS);

@@ -22,7 +22,15 @@ const ERRORS = [
 
 /* The API names what the hooks number. */
 const REASON_NAMES = ["user_action", "timeout", "node_shutdown", "kicked", "origin_lost", "replaced"];
-const ERROR_NAMES = ["invalid_sdp", "timeout", "origin_unreachable", "rejected", "name_in_use", "origin_error", "dtls_failed"];
+const ERROR_NAMES = [
+  "invalid_sdp",
+  "timeout",
+  "origin_unreachable",
+  "rejected",
+  "name_in_use",
+  "origin_error",
+  "dtls_failed",
+];
 
 function labelOf(value, labels, names) {
   if (value === null || value === undefined) return "";

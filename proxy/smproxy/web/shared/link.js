@@ -63,7 +63,8 @@ export function linkToForm() {
   const params = new URLSearchParams();
   for (const [name, id] of Object.entries(FIELDS)) {
     const field = byId(id);
-    if (field && field.value && field.value !== field.dataset.initial) params.set(name, name === "webhook" ? withoutSecrets(field.value) : field.value);
+    if (field && field.value && field.value !== field.dataset.initial)
+      params.set(name, name === "webhook" ? withoutSecrets(field.value) : field.value);
   }
   if (byId("recording")?.checked) params.set("recording", "true");
   if (byId("pattern")?.checked) params.set("source", "pattern");

@@ -75,7 +75,9 @@ export function shownUrl(url) {
       if (isSecret(name)) return `${name}=${HIDDEN}`;
       const bare = name === "host" ? value.replace(/^.*@/s, `${HIDDEN}@`) : value;
       const shown = redactedText(bare, LAYERS);
-      return shown === value ? pair : `${name}=${encodeURIComponent(shown).replaceAll(encodeURIComponent(HIDDEN), HIDDEN)}`;
+      return shown === value
+        ? pair
+        : `${name}=${encodeURIComponent(shown).replaceAll(encodeURIComponent(HIDDEN), HIDDEN)}`;
     });
   return redactedText(path, 0) + (query.length ? `?${pairs.join("&")}` : "");
 }

@@ -28,7 +28,12 @@ export class VirtualList {
     this.#options = options;
     const heads = columns.map((name) => h("span", { role: "columnheader" }, name));
     this.#head = h("div", { class: "heads", role: "rowgroup" }, h("div", { class: "row", role: "row" }, ...heads));
-    this.#body = h("div", { class: "rows", tabindex: "-1", onscroll: () => this.#scheduleDraw() }, this.#head, this.#space);
+    this.#body = h(
+      "div",
+      { class: "rows", tabindex: "-1", onscroll: () => this.#scheduleDraw() },
+      this.#head,
+      this.#space,
+    );
     const grid = { class: "list", role: "grid", tabindex: "0", "aria-label": label, "aria-readonly": "true" };
     this.element = h("div", grid, this.#body);
     this.element.addEventListener("keydown", (event) => this.#key(event));
