@@ -154,6 +154,8 @@ async def _publish(publisher: Publisher, duration: float | None, output: Publish
         try:
             await unless_stopped(publisher.publish(), stopping)
             output.live(publisher)
+            for note in publisher.notes:
+                output.note(note)
             await until_over(
                 publisher.closed.wait(), stopping, duration, lambda passed: output.progress(publisher, passed)
             )
@@ -190,6 +192,9 @@ class PublishOutput(Lines):
     def live(self, publisher: Publisher) -> None:
         ms = publisher.publish_ms or 0.0
         self.write({"event": "live", "stream": publisher.stream, "publish_ms": ms}, f"live after {ms:.0f} ms")
+
+    def note(self, text: str) -> None:
+        self.write({"event": "note", "text": text}, f"note: {text}")
 
     def progress(self, publisher: Publisher, passed: float) -> None:
         packets, octets = _totals(publisher)

@@ -113,6 +113,11 @@ class Publisher(SignalingClient):
         return f"<Publisher {self.stream!r} {self.state}>"
 
     @property
+    def notes(self) -> list[str]:
+        """What of the file ``media`` is not sent as it is, in sentences; known once it is published."""
+        return [] if self._file is None else list(self._file.notes)
+
+    @property
     def statistics(self) -> dict[str, TrackCount]:
         """What was sent so far, by ``audio`` and ``video``: RTP packets and payload bytes. Stays after the end."""
         return self._peer.counts() if self._peer is not None else {}
