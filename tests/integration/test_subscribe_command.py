@@ -116,7 +116,7 @@ async def test_no_media(start_simulator: StartSimulator, publisher: MakePublishe
         ((), "--stream NAME is missing; a subscriber's URL does not tell it"),
         (("cam", "--stream", "cam"), "the stream is named twice: cam and --stream cam"),
         (("http://localhost/", "--stream", "cam"), "the URL cannot be used: it must start with ws:// or wss://"),
-        (("cam", "--insecure"), "--insecure is for wss URLs"),
+        (("cam", "--insecure"), "--insecure is for wss and https URLs"),
         (("cam", "--no-decode", "--snapshot", "a.png"), "--snapshot needs pictures, which --no-decode leaves out"),
         (("cam", "--snapshot", "/nowhere/a.png"), "--snapshot /nowhere/a.png: there is no such directory"),
     ],
