@@ -72,6 +72,7 @@ async def test_a_recording_plays_in_the_browser(
     context = await chromium.new_context()
     try:
         viewer = await context.new_page()
+        await viewer.goto(simulator.rest_url)  # pages of other sites, and such without one, may not see recordings
         seen = await viewer.evaluate(PLAY, simulator.rest_url + listed["url"])
     finally:
         await context.close()
