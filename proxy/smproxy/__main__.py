@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> int:
-    """Run the command line; one who changes their mind during the imports is not shown where that was."""
+    """Run the command line; Ctrl-C during the imports shows no traceback."""
     try:
         from smproxy.cli import main as run
 

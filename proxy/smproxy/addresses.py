@@ -9,7 +9,7 @@ WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 
 
 def url_host(host: str) -> str:
-    """Return a host as a URL on this machine has it: a wildcard becomes loopback, IPv6 gets brackets."""
+    """Return a host for a URL: a wildcard becomes loopback, IPv6 gets brackets."""
     if host in {"0.0.0.0", "127.0.0.1", "localhost"}:  # noqa: S104 - compared, not bound
         return "localhost"
     if host == "::":
@@ -29,6 +29,6 @@ def machine_addresses() -> list[str]:
 
 
 def network_names(host: str, others: tuple[str, ...]) -> list[str]:
-    """Return under what else than localhost a server on ``host`` is reached, by other machines too."""
+    """Return the names other than localhost under which a server on ``host`` is reached."""
     names = machine_addresses() if host in WILDCARDS else [host]
     return [name for name in dict.fromkeys([*names, *others]) if url_host(name) != "localhost" and name != "::1"]

@@ -1,4 +1,4 @@
-"""A local certificate authority and a certificate for this machine, made once, for https and wss without a public name.
+"""A local certificate authority and a certificate for this machine, made once.
 
 The authority's key never leaves the data directory and its certificate may sign for the names of this simulator only
 (RFC 5280, 4.2.1.10), so that trusting it opens nothing else.
@@ -58,9 +58,10 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
 
 
 def self_signed(directory: Path, hosts: Iterable[str], now: datetime.datetime) -> CertificateFiles:
-    """Return the files of a certificate for localhost and ``hosts``, made when they are missing, old or for others.
+    """Return the files of a certificate for localhost and ``hosts``.
 
-    An authority that may sign for all of them is kept, so that it has to be trusted only once.
+    They are made when they are missing, old or for others.
+        An authority that may sign for all of them is kept, so that it has to be trusted only once.
 
     Raises:
         OSError: the directory cannot be written.

@@ -1,4 +1,7 @@
-"""A running simulator for code that blocks: on a thread of its own, with everything that a test of it needs."""
+"""A running simulator for code that blocks.
+
+On a thread of its own, with everything that a test of it needs.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,8 @@ from smproxy.testing.loop_thread import LoopThread
 from smproxy.testing.remote import Blocking
 
 
-class Running(Protocol):
-    """What is needed of the simulator."""
+class EmbeddedInner(Protocol):
+    """What is needed of the simulator inside."""
 
     settings: Settings
 
@@ -36,19 +39,21 @@ class Running(Protocol):
 
 
 class EmbeddedSimulator:
-    """A simulator that runs on a :class:`LoopThread`; every method blocks. Made by :meth:`start`, ended by :meth:`stop`.
+    """A simulator that runs on a :class:`LoopThread`; every method blocks.
+
+    Made by :meth:`start`, ended by :meth:`stop`.
 
     Blocking the thread of the test, or its event loop, does not hold it up.
     """
 
-    def __init__(self, simulator: Running, thread: LoopThread) -> None:
+    def __init__(self, simulator: EmbeddedInner, thread: LoopThread) -> None:
         #: The simulator itself; touch it on ``thread`` only (``thread.call``, ``thread.run``).
         self.inner = simulator
         self.thread = thread
         self._clients = Clients(simulator.url, thread, Blocking)
 
     @classmethod
-    def start(cls, simulator: Running, thread: LoopThread) -> EmbeddedSimulator:
+    def start(cls, simulator: EmbeddedInner, thread: LoopThread) -> EmbeddedSimulator:
         """Start a simulator on the thread. Raises what its ``start`` raises."""
         thread.run(simulator.start())
         return cls(simulator, thread)
@@ -89,7 +94,10 @@ class EmbeddedSimulator:
         return cast(FaultRegistry, Blocking(self.inner.faults, self.thread, (Fault,)))
 
     def publisher(self, stream: str | None = None, **options: Any) -> SyncPublisher:
-        """Make a headless publisher: ``with simulator.publisher("s1"):``. See :class:`smproxy.testing.Publisher`."""
+        """Make a headless publisher: ``with simulator.publisher("s1"):``.
+
+        See :class:`smproxy.testing.Publisher`.
+        """
         return cast(SyncPublisher, self._clients.publisher(stream, **options))
 
     def subscriber(self, stream: str, **options: Any) -> SyncSubscriber:

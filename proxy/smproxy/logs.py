@@ -23,7 +23,10 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: ``ts`` in Unix milliseconds, ``level``, ``logger``, ``message``, and ``exception`` if any."""
+    """One JSON object a line.
+
+    ``ts`` in Unix milliseconds, ``level``, ``logger``, ``message``, and ``exception`` if any.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         entry: dict[str, object] = {

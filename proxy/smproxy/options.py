@@ -1,4 +1,7 @@
-"""The options of ``smproxy serve``: one table, from which flags, environment, help and documentation are made."""
+"""The options of ``smproxy serve``.
+
+One table, from which flags, environment, help and documentation are made.
+"""
 
 from __future__ import annotations
 
@@ -193,7 +196,10 @@ def _hook_uri(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One row of the option table. ``metavar`` ``None`` marks a switch; ``flag`` ``None`` a property without a flag."""
+    """One row of the option table.
+
+    ``metavar`` ``None`` marks a switch; ``flag`` ``None`` a property without a flag.
+    """
 
     flag: str | None
     setting: str

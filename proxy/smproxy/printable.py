@@ -6,7 +6,7 @@ import json
 
 
 def printable(text: str) -> str:
-    """Write what would act on a terminal, or turn its text round, as the escape that JSON has for it: ``\\u001b``."""
+    """Escape what would act on a terminal, or turn its text round, as JSON does: ``\\u001b``."""
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)

@@ -25,7 +25,7 @@ _BLANK = " \t\f"
 
 
 def decode_properties(raw: bytes) -> str:
-    """Decode a file: UTF-8 or UTF-16 by its mark, else UTF-8, else ISO 8859-1, which is what Java takes it for.
+    """Decode a file by its mark, else as UTF-8, else as ISO 8859-1, as Java does.
 
     Raises:
         ValueError: It is no text in any of these.
@@ -45,7 +45,10 @@ def decode_properties(raw: bytes) -> str:
 
 
 def parse_properties(text: str) -> dict[str, Property]:
-    """Read a properties file. Of a repeated key the last counts, as in ``java.util.Properties.load``."""
+    """Read a properties file.
+
+    Of a repeated key the last counts, as in ``java.util.Properties.load``.
+    """
     properties: dict[str, Property] = {}
     for number, line in _logical_lines(text):
         key, value = _split(line)
@@ -54,7 +57,10 @@ def parse_properties(text: str) -> dict[str, Property]:
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Join lines that end in an odd number of backslashes with their successors; leave out blanks and comments."""
+    """Join lines that end in an odd number of backslashes with their successors.
+
+    Leave out blanks and comments.
+    """
     pending, start = "", 0
     for number, natural in enumerate(re.split(r"\r\n|\r|\n", text), 1):
         line = natural.lstrip(_BLANK)

@@ -1,4 +1,4 @@
-"""``smproxy serve``: runs a simulator until it is told to stop."""
+"""``smproxy serve``: runs a simulator until a signal stops it."""
 
 from __future__ import annotations
 
@@ -102,7 +102,10 @@ def _say(text: str) -> None:
 
 
 def _allow_many_sockets() -> None:
-    """Raise the soft limit of open files to the hard one: a session takes four or more, and many systems start at 1,024."""
+    """Raise the soft limit of open files to the hard one.
+
+    A session takes four or more, and many systems start at 1,024.
+    """
     try:
         import resource
     except ImportError:  # not a POSIX system

@@ -1,4 +1,4 @@
-"""The settings of ``smproxy serve``, read from flags, environment, properties file and defaults."""
+"""The settings of ``smproxy serve``, from flags, environment, file and defaults."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ OTHER_VARIABLES = ("SMPROXY_REPLAY_PASSWORD", "SMPROXY_TEST_TIME_SCALE")
 
 
 class SettingsError(ValueError):
-    """A setting that cannot be used: one line that says which, where it came from, and what to do."""
+    """A setting that cannot be used.
+
+    One line that says which, where it came from, and what to do.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +113,7 @@ class Settings:
 
     @property
     def sinks(self) -> tuple[SinkSettings, ...]:
-        """Where hooks go: each ``--hook-uri`` with its format and secret, and the properties file's endpoint."""
+        """Where hooks go: each ``--hook-uri``, and the properties file's endpoint."""
         count = len(self.hook_uri)
         formats = self.hook_format * count if len(self.hook_format) == 1 else self.hook_format or ("envelope",) * count
         secrets = self.hook_secret * count if len(self.hook_secret) == 1 else self.hook_secret or (None,) * count
@@ -153,7 +156,9 @@ def default_of(option: Option) -> str:
 
 
 def settings_of(**values: Any) -> Settings:
-    """Make the settings of a simulator inside a program: by default a free port, and nothing on disk.
+    """Make the settings of a simulator inside a program.
+
+    By default a free port, and nothing on disk.
 
     Texts and numbers are read as on the command line: ``hook_uri="http://127.0.0.1:8000/hooks"``, ``origin=["10.0.0.1:5080"]``.
 

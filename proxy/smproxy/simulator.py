@@ -152,7 +152,10 @@ class Simulator:
 
     @property
     def hook_log(self) -> HookLog:
-        """The latest hooks. They are kept in a context manager, or when they were asked for before ``start``."""
+        """The latest hooks.
+
+        They are kept in a context manager, or when this was read before ``start``.
+        """
         from smproxy.testing.hook_log import HookLog
 
         if self._hook_log is None:
@@ -163,7 +166,10 @@ class Simulator:
 
     @property
     def hooks(self) -> Hooks:
-        """Expectations about the hooks, whether or not anybody receives them: ``await simulator.hooks.expect("connected")``."""
+        """Expectations about the hooks, whether or not anybody receives them.
+
+        ``await simulator.hooks.expect("connected")``.
+        """
         from smproxy.testing.hooks import Hooks
 
         return Hooks(self.hook_log)
@@ -184,7 +190,10 @@ class Simulator:
         return make_subscriber(self.url, stream, options)
 
     def _stream(self, name: str) -> random.Random:
-        """Return random numbers for one purpose: with a seed each has its own, so that none depends on another's pace."""
+        """Return random numbers for one purpose.
+
+        With a seed each has its own, so that none depends on another's pace.
+        """
         if self._rng is not None:
             return self._rng
         seed = self.settings.seed
@@ -209,11 +218,14 @@ class Simulator:
             self._running = stack.pop_all()
 
     async def stop(self) -> None:
-        """Refuse what is new, end what lives with its hooks, deliver them for at most ``flush`` seconds."""
+        """Refuse new clients, end live ones, deliver hooks for at most ``flush`` seconds."""
         await self._running.aclose()
 
     async def _start_dispatcher(self, stack: AsyncExitStack, broadcast: HookBroadcast) -> HookDispatcher:
-        """Start the journal and what reads from it; what a process before this one left unfinished is ended first."""
+        """Start the journal and what reads from it.
+
+        What a process before this one left unfinished is ended first.
+        """
         settings = self.settings
         path = None if settings.in_memory else settings.data_dir / FILE_NAME
         try:

@@ -1,4 +1,7 @@
-"""Background tasks and timers that have an owner: none is lost or left over, and none fails unseen."""
+"""Background tasks and timers that have an owner.
+
+None is lost or left over, and none fails unseen.
+"""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 from smproxy.simulator import Simulator
 from smproxy.testing import PublishError, Subscriber
-from smproxy.testing.replay import Outcome, Replay
-from smproxy.testing.session_recording import RecordingError, SessionRecording
+from smproxy.testing.replay import Replay, ReplayResult
+from smproxy.testing.session_transcript import SessionTranscript, TranscriptError
 from websockets.asyncio.client import connect
 
 from tests.helpers import eventually, scaled
@@ -33,11 +33,11 @@ async def exported(simulator: Simulator, number: int = 0) -> list[str]:
             return (await response.text()).splitlines()
 
 
-async def play(simulator: Simulator, lines: list[str], timeout: float | None = None, **given: str) -> Outcome:
+async def play(simulator: Simulator, lines: list[str], timeout: float | None = None, **given: str) -> ReplayResult:
     """Play lines against a simulator."""
-    recording = SessionRecording.parse(lines)
-    url = recording.url(simulator.url, given)
-    return await Replay(recording, url, timeout=scaled(10) if timeout is None else timeout).run()
+    transcript = SessionTranscript.parse(lines)
+    url = transcript.url(simulator.url, given)
+    return await Replay(transcript, url, timeout=scaled(10) if timeout is None else timeout).run()
 
 
 def changed(lines: list[str], having: str, **changes: Any) -> list[str]:
@@ -59,13 +59,13 @@ async def a_publisher(simulator: Simulator, publisher: MakePublisher, **options:
     return await exported(simulator)
 
 
-@pytest.mark.parametrize("recording", FRAMES, ids=lambda path: path.stem)
-async def test_a_real_sdk_again(start_simulator: StartSimulator, publisher: MakePublisher, recording: Path) -> None:
+@pytest.mark.parametrize("transcript", FRAMES, ids=lambda path: path.stem)
+async def test_a_real_sdk_again(start_simulator: StartSimulator, publisher: MakePublisher, transcript: Path) -> None:
     """A session of the real SDK that was recorded in a browser goes the same way with media of our own."""
     simulator = await start_simulator()
-    lines = recording.read_text().splitlines()
+    lines = transcript.read_text().splitlines()
     name = "camera-1"
-    if recording.stem.startswith("subscribe"):
+    if transcript.stem.startswith("subscribe"):
         await published(simulator, publisher(simulator, name))
         name = "subscriber-1"
     outcome = await play(simulator, lines, id=name, customerScope="acme")
@@ -124,7 +124,7 @@ async def test_the_first_difference(start_simulator: StartSimulator, publisher: 
     outcome = await play(simulator, changed(lines, "Publish.Start", code="NetStream.Publish.Began"))
     (place,) = [number for number, line in enumerate(lines, 1) if "Publish.Start" in line]
     assert str(outcome.difference) == (
-        f"line {place}: after publish cam-1 the recording has status NetStream.Publish.Began 'cam-# starting', "
+        f"line {place}: after publish cam-1 the transcript has status NetStream.Publish.Began 'cam-# starting', "
         "but the server said status NetStream.Publish.Start 'cam-# starting'"
     )
     extra = [*lines[:place], lines[place - 1], *lines[place:]]
@@ -147,14 +147,14 @@ async def test_a_fault_is_a_difference(start_simulator: StartSimulator, publishe
 
 
 async def test_what_was_removed_is_asked_for(start_simulator: StartSimulator, publisher: MakePublisher) -> None:
-    """A recording without its password is played only with one; other parameters can be given or left out."""
+    """A transcript without its password is played only with one; other parameters can be given or left out."""
     simulator = await start_simulator()
     params = {"password": "hunter2!", "token": "abcdefgh", "host": "127.0.0.1"}
     lines = await a_publisher(simulator, publisher, data_channel=False, params=params)
-    recording = SessionRecording.parse(lines)
-    with pytest.raises(RecordingError, match="give --password, --param token=VALUE"):
-        recording.url(simulator.url, {})
-    url = recording.url(simulator.url, {"password": "a&b", "token": "x", "host": ""})
+    transcript = SessionTranscript.parse(lines)
+    with pytest.raises(TranscriptError, match="give --password, --param token=VALUE"):
+        transcript.url(simulator.url, {})
+    url = transcript.url(simulator.url, {"password": "a&b", "token": "x", "host": ""})
     assert "password=a%26b" in url
     assert "host=" not in url
     outcome = await play(simulator, lines, password="a&b", token="x", host="")
@@ -162,7 +162,7 @@ async def test_what_was_removed_is_asked_for(start_simulator: StartSimulator, pu
 
 
 async def test_missing_frames_end_a_replay(start_simulator: StartSimulator, publisher: MakePublisher) -> None:
-    """A recording with a gap is played up to the gap, and says so."""
+    """A transcript with a gap is played up to the gap, and says so."""
     simulator = await start_simulator()
     lines = await a_publisher(simulator, publisher, data_channel=False)
     gap = '{"at":1,"session":1,"from":"proxy","via":"socket","omitted":20}'

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from smproxy.cli import main
 from smproxy.options import OPTIONS
 from smproxy.settings import SettingsError, load_settings, settings_of
-from smproxy.testing.session_recording import RecordingError, SessionRecording
+from smproxy.testing.session_transcript import SessionTranscript, TranscriptError
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import Server, ServerConnection, serve
 
@@ -199,8 +199,8 @@ RECORDING = st.lists(st.one_of(FRAME, FRAME, SESSION, JSON).map(json.dumps) | st
 def test_recordings(raw: bytes, tmp_path: Path) -> None:
     """A file of any content is a recording or is refused as none."""
     (tmp_path / "odd.jsonl").write_bytes(raw)
-    with contextlib.suppress(RecordingError):
-        recording = SessionRecording.read(tmp_path / "odd.jsonl")
+    with contextlib.suppress(TranscriptError):
+        recording = SessionTranscript.read(tmp_path / "odd.jsonl")
         recording.url("ws://127.0.0.1:1/streammanager", {})
 
 
@@ -324,5 +324,5 @@ def test_deep_json(odd_server: tuple[str, dict[str, Any]], tmp_path: Path) -> No
     levels = sys.getrecursionlimit() - 60
     for text in (deep, '{"from": "client", "message": ' + '{"a":' * levels + "1" + "}" * levels + "}"):
         (tmp_path / "deep.jsonl").write_text(text)
-        with contextlib.suppress(RecordingError):
-            SessionRecording.read(tmp_path / "deep.jsonl")
+        with contextlib.suppress(TranscriptError):
+            SessionTranscript.read(tmp_path / "deep.jsonl")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 
-class Entry(msgspec.Struct, rename={"by": "from"}):
+class TimelineLine(msgspec.Struct, rename={"by": "from"}):
     """One line of a session's timeline; ``at`` in Unix milliseconds."""
 
     at: int
@@ -16,10 +16,10 @@ class Entry(msgspec.Struct, rename={"by": "from"}):
     detail: str
 
 
-class Entries(msgspec.Struct):
+class TimelineLines(msgspec.Struct):
     """The timeline of a session."""
 
-    entries: list[Entry]
+    entries: list[TimelineLine]
 
 
 class Resent(msgspec.Struct):

@@ -25,7 +25,10 @@ _MAX_ANSWER = 64 * 1024 * 1024
 
 
 class Api:
-    """The hooks API of one instance, or the part of its API at ``root``. ``token``: its administrator token."""
+    """The hooks API of one instance, or the part of its API at ``root``.
+
+    ``token``: its administrator token.
+    """
 
     def __init__(self, url: str, token: str | None, root: str = "/api/v1/hooks") -> None:
         try:

@@ -25,7 +25,10 @@ def seconds(text: str) -> float:
 
 
 def whole_number(least: int, most: int) -> Callable[[str], int]:
-    """Make a reader of whole numbers; it raises ``argparse.ArgumentTypeError`` for what is none within the bounds."""
+    """Make a reader of whole numbers.
+
+    It raises ``argparse.ArgumentTypeError`` for what is none within the bounds.
+    """
 
     def read(text: str) -> int:
         if not (text.isascii() and text.isdigit() and len(text) <= len(str(most)) and least <= int(text) <= most):

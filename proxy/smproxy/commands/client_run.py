@@ -1,4 +1,7 @@
-"""How ``smproxy publish`` and ``smproxy subscribe`` run: start, show progress, stop at a signal or after a time."""
+"""How ``smproxy publish`` and ``smproxy subscribe`` run.
+
+Start, show progress, stop at a signal or after a time.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +61,10 @@ async def until_over(
     duration: float | None,
     progress: Callable[[float], None],
 ) -> None:
-    """Show the progress each second, with the seconds so far, until it is over, stopped, or ``duration`` has passed."""
+    """Show the progress each second until it is over, stopped, or ``duration`` has passed.
+
+    ``progress`` is called with the seconds so far.
+    """
     ending = asyncio.ensure_future(over)
     started = time.monotonic()
     try:

@@ -15,7 +15,7 @@ _IDENTITY = frozenset({"session", "state", "event"})
 
 
 def describe(event: Event, *, date: bool = False) -> str:
-    """Return one readable line for an event of this project, a CloudEvent of one, or any other JSON object."""
+    """Return one readable line for an event, a CloudEvent of one, or any JSON object."""
     try:
         line = _own(event, date) or _cloud(event, date) or _red5(event, date)
     except (KeyError, TypeError, ValueError, AttributeError):
@@ -30,7 +30,10 @@ def identity(event: Event) -> str | None:
 
 
 def clock(ts_ms: float, *, date: bool = False) -> str:
-    """Write Unix milliseconds as local time; a number that is no time of a calendar is shown as it is."""
+    """Write Unix milliseconds as local time.
+
+    A number that is no time of a calendar is shown as it is.
+    """
     try:
         text = datetime.fromtimestamp(ts_ms / 1000).isoformat(sep=" ", timespec="milliseconds")
     except (ValueError, OverflowError, OSError):

@@ -1,4 +1,4 @@
-"""Writing lines: to stdout what was asked for, to stderr what went wrong, and quietly nothing when nobody reads any more."""
+"""Writing lines to stdout and stderr, quietly when nobody reads them any more."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ OK, FAILED, USAGE = 0, 1, 2
 
 
 class CommandError(Exception):
-    """A command cannot do what it was told: one line, and the exit code."""
+    """A command failed: one line for the user, and the exit code."""
 
     def __init__(self, message: str, code: int = FAILED) -> None:
         super().__init__(message)
@@ -19,7 +19,7 @@ class CommandError(Exception):
 
 
 class ReaderGone(Exception):
-    """Whoever read stdout has left, as ``head`` does."""
+    """The reader of stdout has left, as ``head`` does."""
 
 
 def write(line: str) -> None:

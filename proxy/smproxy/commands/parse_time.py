@@ -12,7 +12,9 @@ _LEAST_MS = 10**11
 
 
 def milliseconds(text: str, now: float) -> int:
-    """Read ``10m`` (that long ago: s, m, h, d), ``2026-11-21T20:15`` (local unless it says otherwise), or Unix milliseconds.
+    """Read ``10m`` (so long ago), ``2026-11-21T20:15``, or Unix milliseconds.
+
+    The units are s, m, h and d; a moment is local unless it names a zone.
 
     ``now`` is Unix time in seconds. Raises ``ValueError``.
     """

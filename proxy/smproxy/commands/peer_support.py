@@ -1,4 +1,7 @@
-"""What ``smproxy publish`` and ``smproxy subscribe`` have in common: reading the URL, explaining errors, writing lines."""
+"""What ``smproxy publish`` and ``smproxy subscribe`` have in common.
+
+Reading the URL, explaining errors, writing lines.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,9 @@ def split_url(url: str) -> tuple[SplitResult, dict[str, str]]:
 
 
 def read_endpoint(option: str, url: str) -> tuple[str, str]:
-    """Read the URL of a WHIP or WHEP endpoint; return it and the last segment of its path, which is mostly the stream's name.
+    """Read the URL of a WHIP or WHEP endpoint.
+
+    Return it and the last segment of its path, which is mostly the stream's name.
 
     Raises:
         UsageError: It is not an http or https URL.
@@ -54,7 +59,7 @@ def base_url(parts: SplitResult) -> str:
 
 
 def override(params: dict[str, str], given: Mapping[str, str | None]) -> None:
-    """Put what was given as an option over the URL's parameters, whose keys may be spelt otherwise."""
+    """Replace parameters of the URL, in whatever case, by those given as options."""
     for key, value in given.items():
         if value is not None:
             for same in [k for k in params if k.lower() == key.lower()]:
@@ -79,7 +84,10 @@ def trust(insecure: bool, base: str) -> ssl.SSLContext | None:
 
 
 def explain(error: StreamError, advice: Mapping[str, str]) -> str:
-    """Put an error into one line with what to do about it; ``advice`` is by the code of a refusal."""
+    """Describe an error in one line, with what to do about it.
+
+    ``advice`` is by the code of a refusal.
+    """
     if isinstance(error, Rejected):
         said = f"refused with {error}"
         todo = advice.get(error.code)
@@ -95,7 +103,10 @@ def explain(error: StreamError, advice: Mapping[str, str]) -> str:
 
 
 class Lines:
-    """Writes progress to stdout and errors to stderr; on a terminal the progress stays on one line."""
+    """Writes progress to stdout and errors to stderr.
+
+    On a terminal the progress stays on one line.
+    """
 
     def __init__(self, command: str, *, as_json: bool) -> None:
         self._command = command

@@ -43,7 +43,7 @@ class Inbox:
         return max(0, self.count - self.taken) if self.count is not None else 0
 
     def problem(self, body: bytes, headers: Mapping[str, str]) -> str | None:
-        """Verify the signature of a delivery; say, print and count what is wrong with it."""
+        """Verify the signature of a delivery; print, count and return what is wrong with it."""
         problem = None if self._verifier is None else self._verifier.problem(body, headers)
         if problem is not None:
             self.bad += 1

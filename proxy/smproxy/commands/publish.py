@@ -115,7 +115,10 @@ def _make_publisher(args: argparse.Namespace) -> Publisher:
 
 
 def _target(args: argparse.Namespace) -> tuple[str, str, dict[str, str]]:
-    """Take the URL apart: what to dial, the stream's name, and the parameters with the options over those of the URL."""
+    """Return what to dial, the stream's name, and the parameters.
+
+    Options win over what the URL has.
+    """
     params: dict[str, str] = {}
     if args.whip is not None:
         if args.url != DEFAULT_URL:
@@ -184,7 +187,7 @@ def _ended(publisher: Publisher) -> str:
 
 
 class PublishOutput(Lines):
-    """What is told of one publisher."""
+    """The output about one publisher."""
 
     def __init__(self, *, as_json: bool) -> None:
         super().__init__("publish", as_json=as_json)

@@ -1,4 +1,4 @@
-"""``smproxy replay``: plays a recorded client against a server and reports the first difference."""
+"""``smproxy replay``: plays an exported client again and reports the first difference."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sdp", choices=("auto", "recorded", "live"), default="auto",
         help="send the recorded offers and answers, or those of a real peer connection; "
-        "auto: a real one if media came up in the recording",
+        "auto: a real one if media came up in the transcript",
     )  # fmt: skip
     parser.add_argument(
         "--timeout", type=seconds, default=10.0, metavar="S", help="seconds to wait for each frame (default 10)"
@@ -42,7 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Play a recording. Returns 0 when all was as recorded; 1 at a difference; 2 for unusable arguments."""
+    """Play a session again.
+
+    Returns 0 when all was as recorded; 1 at a difference; 2 for unusable arguments.
+    """
     try:
         return _run(arguments)
     except ReaderGone:
@@ -58,7 +61,7 @@ def _run(arguments: argparse.Namespace) -> int:
     # Imported here because aiortc takes a third of a second, which --help need not pay.
     from smproxy.testing.errors import StreamError
     from smproxy.testing.replay import Replay
-    from smproxy.testing.session_recording import RecordingError, SessionRecording
+    from smproxy.testing.session_transcript import SessionTranscript, TranscriptError
 
     given = _parameters(arguments)
     try:
@@ -66,19 +69,19 @@ def _run(arguments: argparse.Namespace) -> int:
     except ValueError as error:
         raise CommandError(f"the URL cannot be used: {error}: write for instance {DEFAULT_URL}", USAGE) from None
     try:
-        recording = SessionRecording.read(arguments.file)
-        url = recording.url(arguments.url, given)
-    except RecordingError as error:
+        transcript = SessionTranscript.read(arguments.file)
+        url = transcript.url(arguments.url, given)
+    except TranscriptError as error:
         raise CommandError(str(error), USAGE) from None
     media = {"auto": None, "recorded": False, "live": True}[arguments.sdp]
     try:
         context = trust(arguments.insecure, arguments.url)
     except UsageError as error:
         raise CommandError(str(error), USAGE) from None
-    replay = Replay(recording, url, media=media, timeout=arguments.timeout, ssl=context)
+    replay = Replay(transcript, url, media=media, timeout=arguments.timeout, ssl=context)
     try:
         outcome = asyncio.run(replay.run())
-    except (StreamError, RecordingError) as error:
+    except (StreamError, TranscriptError) as error:
         raise CommandError(str(error)) from None
     if outcome.difference is not None:
         write(f"different: {outcome.difference}")

@@ -1,4 +1,4 @@
-"""``smproxy sessions``: who is or was connected to a running instance, and what was said."""
+"""``smproxy sessions``: list, show and export the sessions of a running instance."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from smproxy.commands.answers import Entries
+from smproxy.commands.answers import TimelineLines
 from smproxy.commands.api import DEFAULT_URL, Api
 from smproxy.commands.arguments import add_instance_arguments, session_number
 from smproxy.commands.output import OK, CommandError, ReaderGone, note, write
@@ -57,7 +57,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run one of the commands. Returns 0; 1 when it failed or there is no such session; 2 for unusable arguments."""
+    """Run one of the commands.
+
+    Returns 0; 1 when it failed or there is no such session; 2 for unusable arguments.
+    """
     act: Callable[[argparse.Namespace], int] = arguments.act
     try:
         return act(arguments)
@@ -83,7 +86,7 @@ def _show(arguments: argparse.Namespace) -> int:
     api = _api(arguments)
     number = _chosen(api, arguments.session)
     view = api.call("GET", number, shape=SessionView)
-    timeline = api.call("GET", number, "timeline", shape=Entries)
+    timeline = api.call("GET", number, "timeline", shape=TimelineLines)
     if arguments.json:
         write(_compact(view | {"timeline": timeline["entries"]}))
         return OK

@@ -111,7 +111,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _target(args: argparse.Namespace) -> tuple[str, str, dict[str, str]]:
-    """Return what to dial, the stream's name, and the parameters with the options over those of the URL."""
+    """Return what to dial, the stream's name, and the parameters.
+
+    Options win over what the URL has.
+    """
     if args.whep is not None:
         if args.target != DEFAULT_URL:
             raise UsageError("give a URL or name, or --whep, not both")
@@ -196,7 +199,7 @@ async def _all_ended(subscribers: Sequence[Subscriber]) -> None:
 
 
 class SubscribeOutput(Lines):
-    """What is told of the subscribers."""
+    """The output about the subscribers."""
 
     def __init__(self, *, as_json: bool) -> None:
         super().__init__("subscribe", as_json=as_json)

@@ -128,7 +128,10 @@ def _check_markers(item: pytest.Item) -> None:
 
 @pytest.fixture(scope=_scope)
 def stream_manager_settings() -> dict[str, Any]:
-    """Settings of the stream manager, by their names in ``Settings``: override this fixture to give some."""
+    """Settings of the stream manager, by their names in ``Settings``.
+
+    Override this fixture to give some.
+    """
     return {}
 
 
@@ -156,7 +159,9 @@ def _webhook_server(_stream_manager_thread: LoopThread) -> Iterator[WebhookRecei
 def stream_manager(
     request: pytest.FixtureRequest, stream_manager_settings: dict[str, Any], _stream_manager_thread: LoopThread
 ) -> Iterator[EmbeddedSimulator]:
-    """A stream manager on a free port that keeps everything in memory, but recordings, which go to a temporary directory.
+    """A stream manager on a free port that keeps everything in memory.
+
+    Recordings go to a temporary directory.
 
     Its settings are those of the fixture ``stream_manager_settings`` and of the marker ``stream_manager``. It runs on a
     thread of its own, so its methods block in every test, and nothing that a test does holds it up.
@@ -188,7 +193,9 @@ def stream_manager(
 
 @pytest.fixture
 def hooks(request: pytest.FixtureRequest, stream_manager: EmbeddedSimulator) -> Any:
-    """The hooks since the test began: ``hooks.expect("session", state="connected", id="s1")``; awaited in an async test.
+    """The hooks since the test began: ``hooks.expect("session", state="connected", id="s1")``.
+
+    Awaited in an async test.
 
     See :class:`smproxy.testing.Hooks`.
     """
@@ -215,7 +222,9 @@ def _clients(request: pytest.FixtureRequest, stream_manager: EmbeddedSimulator) 
 
 @pytest.fixture
 def publisher(_clients: Clients) -> Callable[..., Any]:
-    """Makes headless publishers: ``with publisher("s1", recording=True):``, in an async test ``async with``.
+    """Makes headless publishers.
+
+    ``with publisher("s1", recording=True):``, in an async test ``async with``.
 
     Options are those of :class:`smproxy.testing.Publisher`, and connection parameters by name.
     """
@@ -224,13 +233,18 @@ def publisher(_clients: Clients) -> Callable[..., Any]:
 
 @pytest.fixture
 def subscriber(_clients: Clients) -> Callable[..., Any]:
-    """Makes headless subscribers: ``with subscriber("s1"):``. See :class:`smproxy.testing.Subscriber`."""
+    """Makes headless subscribers: ``with subscriber("s1"):``.
+
+    See :class:`smproxy.testing.Subscriber`.
+    """
     return _clients.subscriber
 
 
 @pytest.fixture
 def webhook_receiver(request: pytest.FixtureRequest, _webhook_server: WebhookReceiver) -> Any:
-    """An HTTP server that the stream manager posts its hooks to; set ``respond`` to make it fail.
+    """An HTTP server that the stream manager posts its hooks to.
+
+    Set ``respond`` to make it fail.
 
     See :class:`smproxy.testing.WebhookReceiver`.
     """
@@ -247,7 +261,9 @@ def webhook_receiver(request: pytest.FixtureRequest, _webhook_server: WebhookRec
 
 @pytest.fixture
 def faults(stream_manager: EmbeddedSimulator) -> Iterator[FaultRegistry]:
-    """What goes wrong on purpose: ``faults.add("publish-denied", id="s1")``. All are switched off after the test.
+    """What goes wrong on purpose: ``faults.add("publish-denied", id="s1")``.
+
+    All are switched off after the test.
 
     See :mod:`smproxy.faults`.
     """
@@ -269,7 +285,10 @@ def _facade(request: pytest.FixtureRequest) -> Callable[[Any, LoopThread], Remot
 
 
 def _started(start: Callable[[], T]) -> T:
-    """Start something for a test; what keeps it from starting is told in one line, without a traceback."""
+    """Start something for a test.
+
+    What keeps it from starting fails the test in one line, without a traceback.
+    """
     from smproxy.settings import SettingsError
     from smproxy.testing.errors import CannotRun
 

@@ -1,4 +1,4 @@
-"""A stream manager that runs for tests, and what it has to say when one of them fails."""
+"""A stream manager that runs for tests, and its part of their reports."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ENDS = frozenset({"disconnected", "connect_error"})
 
 
 class Running:
-    """A stream manager, the part of the test run that it serves, and since when the current test uses it."""
+    """A stream manager, the tests that it serves, and when the current one began."""
 
     KEY: pytest.StashKey[list[Running]] = pytest.StashKey()
 
@@ -32,11 +32,14 @@ class Running:
         self._since_ms = Clock().wall_ms()
 
     def posts_to(self, url: str) -> bool:
-        """Say whether it was started with this receiver."""
+        """Return whether it was started with this receiver."""
         return url in self._embedded.settings.hook_uri
 
     def timeline(self) -> str:
-        """Tell what happened in this test. Never raises: a report must not hide the failure that it is about."""
+        """Return what happened in this test, as text.
+
+        Never raises: a report must not hide the failure that it is about.
+        """
         from smproxy.pytest_plugin.timeline import write_timeline
         from smproxy.testing.hook_report import table
 
@@ -65,5 +68,5 @@ async def settle(hooks: Hooks, timeout: float) -> None:
 
 
 def wants(item: pytest.Item, fixture: str) -> bool:
-    """Say whether a test uses a fixture, itself or through others."""
+    """Return whether a test uses a fixture, itself or through others."""
     return fixture in getattr(item, "fixturenames", ())

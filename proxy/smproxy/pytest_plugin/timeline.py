@@ -17,7 +17,7 @@ TIMEOUT: Final = 5.0
 
 
 def write_timeline(embedded: EmbeddedSimulator, since_ms: int) -> str:
-    """Write what was said, told and delivered in the sessions that lived since then, the oldest first.
+    """Write the timelines of the sessions that lived since then, the oldest first.
 
     Raises:
         OSError: The stream manager does not answer.

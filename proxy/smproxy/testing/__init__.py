@@ -1,4 +1,6 @@
-"""For other people's tests: a headless publisher and subscriber, and a receiver of lifecycle hooks.
+"""For other people's tests.
+
+A headless publisher and subscriber, and a receiver of lifecycle hooks.
 
 ::
 

@@ -1,4 +1,6 @@
-"""Types for synchronous tests: what ``hooks``, ``publisher`` and the others have there, where every method blocks.
+"""Types for synchronous tests.
+
+What ``hooks``, ``publisher`` and the others have there, where every method blocks.
 
 They are for annotations. What each method does is said at the class of the same name without ``Sync``.
 """

@@ -1,4 +1,4 @@
-"""Publishers and subscribers of one server, made in few words and closed together."""
+"""Publishers and subscribers of one server, made by name and closed together."""
 
 from __future__ import annotations
 
@@ -44,7 +44,10 @@ def make_subscriber(url: str, stream: str, options: Mapping[str, Any]) -> Subscr
 
 
 class Clients:
-    """Makes publishers and subscribers on a thread, for tests of one kind: ``facade`` is ``Blocking`` or ``Awaiting``."""
+    """Makes publishers and subscribers on a thread, for tests of one kind.
+
+    ``facade`` is ``Blocking`` or ``Awaiting``.
+    """
 
     def __init__(self, url: str, thread: LoopThread, facade: Callable[[Any, LoopThread], Remote]) -> None:
         self._url = url
@@ -54,7 +57,9 @@ class Clients:
         self._made: list[Publisher | Subscriber] = []
 
     def publisher(self, stream: str | None = None, **options: Any) -> Any:
-        """Make a publisher; ``with`` or ``async with`` publishes. Without a name, the stream gets one of its own.
+        """Make a publisher; ``with`` or ``async with`` publishes.
+
+        Without a name, the stream gets one of its own.
 
         Raises:
             TypeError: There is no such option.
@@ -63,12 +68,15 @@ class Clients:
         return self._make(make_publisher, stream or f"stream-{next(self._number)}", options)
 
     def subscriber(self, stream: str, **options: Any) -> Any:
-        """Make a subscriber of a stream; ``with`` or ``async with`` subscribes. Raises like :meth:`publisher`."""
+        """Make a subscriber of a stream; ``with`` or ``async with`` subscribes.
+
+        Raises like :meth:`publisher`.
+        """
         __tracebackhide__ = True
         return self._make(make_subscriber, stream, options)
 
     def close(self) -> None:
-        """Close what is still open, without a goodbye."""
+        """Close what is still open, without ending the streams first."""
         for made in reversed(self._made):
             self._thread.run(made.close())
         self._made.clear()
@@ -85,7 +93,7 @@ class Clients:
 
 
 def _split(what: str, options: Mapping[str, Any], known: Iterable[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Tell the options of a client from its connection parameters."""
+    """Separate the options of a client from its connection parameters."""
     mine = sorted(set(known) - {"url", "stream", "params"})
     params: dict[str, Any] = {"customerScope": SCOPE}
     own: dict[str, Any] = {}

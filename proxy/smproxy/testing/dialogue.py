@@ -1,4 +1,6 @@
-"""A client's side of the signaling, without I/O: what is received goes in, what is to be done comes out.
+"""A client's side of the signaling, without I/O.
+
+What is received goes in, what is to be done comes out.
 
 What publisher and subscriber have in common. The order and the oddities are those of the vendor SDK (11 with the data channel
 switch, 7.2 without): a connection status with a ``message`` is not looked at, and what arrives on the socket after the switch
@@ -131,7 +133,10 @@ class Dialogue(ABC):
         return self._message(message, channel)
 
     def established(self) -> None:
-        """Take note that HTTP has set the stream up: what is left to be said goes over the data channel."""
+        """Take note that HTTP has set the stream up.
+
+        What is left to be said goes over the data channel.
+        """
         self.state = DialogueState.LIVE
         self.switched = True
 
@@ -168,7 +173,7 @@ class Dialogue(ABC):
     def _trickle(
         self, kind: Literal["offer", "answer"], more: Mapping[str, Any], sdp: str, candidates: Sequence[Candidate]
     ) -> list[SendText]:
-        """Write a description, then each candidate as a browser trickles them, then the end of candidates."""
+        """Write a description, each candidate as a browser trickles it, and the end of them."""
         lines: list[dict[str, Any]] = [
             {f"handle{kind.title()}": self.stream, **more, "data": {"sdp": {"sdp": sdp, "type": kind}}}
         ]
@@ -216,6 +221,6 @@ class Dialogue(ABC):
 
 
 def names(text: Any, word: str, stream: str) -> bool:
-    """Say whether a status is about the stream, by the SDK's pattern: ``<name> starting``."""
+    """Return whether a status is about the stream, by the SDK's pattern ``<name> starting``."""
     found = re.search(rf"(.*) {word}", text, re.IGNORECASE) if isinstance(text, str) else None
     return found is not None and found.group(1) == stream

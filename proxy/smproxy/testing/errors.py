@@ -8,7 +8,7 @@ class StreamError(Exception):
 
 
 class Rejected(StreamError):
-    """The server refused in so many words.
+    """The server refused, with a code.
 
     ``code`` is the signaling code (``NetConnection.Connect.Rejected``, ``NetConnection.Connect.Failed``,
     ``Publish.InvalidName``, ``Subscribe.InvalidName``, ``NetStream.…``), or ``HTTP <status>`` when the WebSocket upgrade itself
@@ -31,7 +31,7 @@ class PublishRejected(PublishError, Rejected):
 
 
 class PublishTimeout(PublishError, TimeoutError):
-    """The server did not say the next thing in time."""
+    """The server did not send the next message in time."""
 
 
 class SubscribeError(StreamError):
@@ -43,7 +43,7 @@ class SubscribeRejected(SubscribeError, Rejected):
 
 
 class SubscribeTimeout(SubscribeError, TimeoutError):
-    """The server did not say the next thing in time, or what was waited for did not come."""
+    """The server did not send the next message in time, or what was waited for did not come."""
 
 
 class CannotRun(RuntimeError):
@@ -51,7 +51,7 @@ class CannotRun(RuntimeError):
 
     @staticmethod
     def explains(error: Exception) -> bool:
-        """Say whether the error is that of pytest-socket, which forbids sockets."""
+        """Return whether the error is that of pytest-socket, which forbids sockets."""
         return type(error).__module__.partition(".")[0] == "pytest_socket"
 
     @classmethod

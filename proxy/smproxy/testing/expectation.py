@@ -33,7 +33,7 @@ _WEIGHT: Final = {"event": 2, "state": 2}
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """Fields of a hook and their values. A value that can be called is asked whether it likes the hook's."""
+    """Fields of a hook and their values; a function is called with the hook's value."""
 
     fields: Mapping[str, Any]
 
@@ -68,11 +68,11 @@ class Expectation:
         return [name for name, wanted in self.fields.items() if not _likes(wanted, hook.get(name, ABSENT))]
 
     def matches(self, hook: Hook) -> bool:
-        """Say whether this is the hook."""
+        """Return whether this is the hook."""
         return all(_likes(wanted, hook.get(name, ABSENT)) for name, wanted in self.fields.items())
 
     def distance(self, hook: Hook) -> int:
-        """Say how far the hook is from it; 0 is a match."""
+        """Return how far the hook is from it; 0 is a match."""
         return sum(_WEIGHT.get(name, 1) for name in self.differing(hook))
 
     def __str__(self) -> str:

@@ -12,7 +12,7 @@ from smproxy.testing.dialogue import Channel
 FRAME_LOG = 1000
 
 
-class Frame(NamedTuple):
+class LoggedFrame(NamedTuple):
     """One signaling message, or one request or answer of WHIP and WHEP (``http``).
 
     ``t_ms`` counts milliseconds since ``publish()`` was called.
@@ -24,7 +24,7 @@ class Frame(NamedTuple):
     text: str
 
 
-class FrameLog(deque[Frame]):
+class FrameLog(deque[LoggedFrame]):
     """The last ``FRAME_LOG`` frames, oldest first."""
 
     def __init__(self) -> None:
@@ -42,4 +42,4 @@ class FrameLog(deque[Frame]):
 
     def add(self, channel: Channel | Literal["http"], sender: Literal["client", "server"], text: str) -> None:
         """Note a frame."""
-        self.append(Frame(self.elapsed_ms, channel, sender, text))
+        self.append(LoggedFrame(self.elapsed_ms, channel, sender, text))

@@ -21,7 +21,10 @@ ABSENT: Final = "(absent)"
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """One hook. ``number`` counts 1, 2, 3 … in the order of arrival, ``arrived`` is seconds of the monotonic clock then."""
+    """One hook.
+
+    ``number`` counts 1, 2, 3 … in the order of arrival, ``arrived`` is the monotonic clock then, in seconds.
+    """
 
     number: int
     event: Mapping[str, Any]

@@ -1,4 +1,7 @@
-"""What came instead of an expected hook, nearest first: plain text for the report of a failed test."""
+"""What came instead of an expected hook, nearest first.
+
+Plain text for the report of a failed test.
+"""
 
 from __future__ import annotations
 

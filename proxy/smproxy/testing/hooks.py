@@ -19,11 +19,16 @@ QUIET: Final = 0.25
 
 
 class HookExpectationError(AssertionError):
-    """Hooks were not as expected; the message holds a table of what came and how the nearest differs."""
+    """Hooks were not as expected.
+
+    The message holds a table of what came and how the nearest differs.
+    """
 
 
 class Expectations:
-    """The expectations about the hooks of a log. Each looks at what came already, then at what comes.
+    """The expectations about the hooks of a log.
+
+    Each looks at what came already, then at what comes.
 
     Fields have the names of the message's JSON, without a path: ``id``, ``customerScope``, ``session``, ``seq``, ``track``,
     ``reason`` … ``event`` is the kind of event and ``state`` what happened. A value is compared, or called with the hook's if
@@ -37,7 +42,9 @@ class Expectations:
     async def expect(
         self, what: str | None = None, *, timeout: float = TIMEOUT, after: Hook | None = None, **fields: Any
     ) -> Hook:
-        """Return the first hook that is so: ``expect("session", state="connected", id="s1")``, ``expect("connected")``.
+        """Return the first hook that is so.
+
+        ``expect("session", state="connected", id="s1")``, ``expect("connected")``.
 
         ``what`` is an event (``session``) or a state (``connected``). With ``after``, hooks up to that one do not count.
 
@@ -101,7 +108,10 @@ class Expectations:
             )
 
     async def _wait(self, find: Callable[[Sequence[Hook]], T | None], start: int, timeout: float) -> T | None:
-        """Look until ``find`` finds something in what came after ``start``; ``None`` when the time is over."""
+        """Look until ``find`` finds something in what came after ``start``.
+
+        ``None`` when the time is over.
+        """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         while (found := find(self._log.since(start))) is None:

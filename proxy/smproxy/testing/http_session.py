@@ -1,4 +1,7 @@
-"""One session of a headless client over WHIP (RFC 9725) or WHEP: made by POST, ended by DELETE."""
+"""One session of a headless client over WHIP (RFC 9725) or WHEP.
+
+Made by POST, ended by DELETE.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,9 @@ _SHOWN = 300
 
 
 def endpoint_url(base: str, protocol: str, stream: str, params: Mapping[str, ParamValue] | None = None) -> str:
-    """Return the endpoint: an http or https URL as it is, or that of the stream at the stream manager with a ws or wss URL.
+    """Return the endpoint: an http or https URL as it is, or that of a stream manager.
+
+    A ws or wss URL is that of the stream manager.
 
     Parameters are added to its query.
 
@@ -90,7 +95,7 @@ class HttpSession:
         return body
 
     async def delete(self) -> bool:
-        """DELETE the session; tell whether the server confirmed that.
+        """DELETE the session; return whether the server confirmed that.
 
         Raises:
             StreamError: the server cannot be reached.
@@ -124,7 +129,7 @@ class HttpSession:
 
 
 def _reason(headers: Mapping[str, str], body: str) -> str:
-    """Return what a refusal says: the detail of its problem details (RFC 9457), or its first line."""
+    """Return the reason of a refusal: its problem detail (RFC 9457), or its first line."""
     text = body
     if "json" in headers.get("Content-Type", ""):
         try:

@@ -23,7 +23,10 @@ class UnfrozenLoop(asyncio.SelectorEventLoop):
 
 
 class LoopThread:
-    """Runs coroutines for other threads. Made by :meth:`start`, ended by :meth:`stop`; it may be used by any thread."""
+    """Runs coroutines for other threads.
+
+    Made by :meth:`start`, ended by :meth:`stop`; it may be used by any thread.
+    """
 
     def __init__(self, name: str) -> None:
         self._started = threading.Event()

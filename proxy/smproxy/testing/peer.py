@@ -1,4 +1,6 @@
-"""What the peer connections of the testing tools have in common; the modules named ``…_peer`` are all that touches aiortc's
+"""What the peer connections of the testing tools have in common.
+
+The modules named ``…_peer`` are all that touches aiortc's
 private parts.
 
 What is needed of them here (aiortc 1.16, aioice 0.13): loopback candidates, which aioice leaves out so that a machine with only
@@ -29,7 +31,7 @@ LOOPBACK = "127.0.0.1"
 
 
 class Peer:
-    """An aiortc peer connection with loopback candidates, a data channel and a way to fall silent.
+    """An aiortc peer connection with loopback candidates and a data channel.
 
     ``on_state`` is told each connection state, ``on_text`` each text that comes on the data channel.
     """
@@ -55,7 +57,10 @@ class Peer:
             self._channel.send(well_formed(text))
 
     async def candidate(self, candidate: Candidate) -> None:
-        """Add a trickled candidate. One that is malformed or late is dropped, as browsers and SDKs do."""
+        """Add a trickled candidate.
+
+        One that is malformed or late is dropped, as browsers and SDKs do.
+        """
         try:
             parsed = candidate_from_sdp(candidate.candidate.removeprefix("candidate:"))
             parsed.sdpMid, parsed.sdpMLineIndex = candidate.sdp_mid, candidate.sdp_mline_index
@@ -64,7 +69,7 @@ class Peer:
             return
 
     async def complete_offer(self) -> str:
-        """Gather candidates and return the offer with all of them, as clients of WHIP and WHEP may send it."""
+        """Gather candidates and return the offer with all of them, as for WHIP and WHEP."""
         await self._gather()
         await self._pc.setLocalDescription(await self._pc.createOffer())
         return as_http_offer(self._pc.localDescription.sdp)
@@ -103,7 +108,10 @@ class Peer:
         return {transport._connection for transport in transports}
 
     async def _gather(self) -> None:
-        """Gather host candidates before aiortc does, loopback included; aioice then sees that it was done."""
+        """Gather host candidates before aiortc does, loopback included.
+
+        aioice then sees that it was done.
+        """
         addresses = ice.get_host_addresses(use_ipv4=True, use_ipv6=self._ipv6)
         for connection in self._connections():
             connection._local_candidates_start = True

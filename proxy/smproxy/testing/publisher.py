@@ -119,7 +119,10 @@ class Publisher(SignalingClient):
 
     @property
     def statistics(self) -> dict[str, TrackCount]:
-        """What was sent so far, by ``audio`` and ``video``: RTP packets and payload bytes. Stays after the end."""
+        """What was sent so far, by ``audio`` and ``video``: RTP packets and payload bytes.
+
+        Stays after the end.
+        """
         return self._peer.counts() if self._peer is not None else {}
 
     async def publish(self) -> None:
@@ -134,7 +137,10 @@ class Publisher(SignalingClient):
         self.publish_ms = self.frames.elapsed_ms
 
     def send(self, method: str, data: Any) -> None:
-        """Send data to the stream's subscribers, as the SDK's ``send``; subscribers see a call of ``method``."""
+        """Send data to the stream's subscribers, as the SDK's ``send``.
+
+        Subscribers see a call of ``method``.
+        """
         self._send({"send": {"method": method, "data": data}})
 
     def mute(self, *, audio: bool | None = None, video: bool | None = None) -> None:
@@ -147,7 +153,9 @@ class Publisher(SignalingClient):
                 self._send({"mute": {key: muted}})
 
     async def unpublish(self) -> None:
-        """End the stream: ask, wait for the server's "stopping", tear down. Does nothing for a stream that has ended.
+        """End the stream: ask, wait for the server's "stopping", tear down.
+
+        Does nothing for a stream that has ended.
 
         Raises:
             PublishTimeout: The server did not confirm in time; everything is torn down all the same.

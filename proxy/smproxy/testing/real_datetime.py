@@ -1,4 +1,4 @@
-"""Keeping a test that freezes ``datetime`` from spoiling certificates for the tests after it."""
+"""Keeping a frozen ``datetime`` out of the certificates of later tests."""
 
 from __future__ import annotations
 
@@ -9,5 +9,8 @@ import aiortc
 
 @functools.cache
 def see_real_datetime() -> None:
-    """Let ``cryptography`` see the real ``datetime``: it keeps the class that it meets first, and refuses all others then."""
+    """Let ``cryptography`` see the real ``datetime``.
+
+    It keeps the class that it meets first, and refuses all others then.
+    """
     aiortc.RTCCertificate.generateCertificate()

@@ -61,7 +61,10 @@ class Remote:
 
 
 class Blocking(Remote):
-    """For synchronous tests: what is a coroutine method there blocks here, ``async with`` is ``with``."""
+    """For synchronous tests.
+
+    What is a coroutine method there blocks here, ``async with`` is ``with``.
+    """
 
     def _run(self, what: Callable[..., Coroutine[Any, Any, Any]], *arguments: Any, **options: Any) -> Any:
         __tracebackhide__ = True

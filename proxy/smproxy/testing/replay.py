@@ -1,6 +1,6 @@
-"""Playing a recorded client again: what it said is said in the same order, and the server's words are compared.
+"""Playing a recorded client again, and comparing the server's messages.
 
-What a frame says and the order count, not the time. Where media was up in the recording, a real peer connection takes the
+What a frame says and the order count, not the time. Where media was up in the transcript, a real peer connection takes the
 place of the recorded one; where it was not, the recorded descriptions are sent as they are, so that an offer which a
 server refused is refused again.
 """
@@ -21,11 +21,11 @@ import msgspec
 
 from smproxy.signaling.messages import Candidate
 from smproxy.testing.replay_peer import ReplayPeer
-from smproxy.testing.session_recording import (
+from smproxy.testing.session_transcript import (
     OF_MEDIA,
-    Frame,
-    RecordingError,
-    SessionRecording,
+    RecordedFrame,
+    SessionTranscript,
+    TranscriptError,
     Via,
     client_says,
     read_object,
@@ -46,12 +46,12 @@ class Difference:
     got: str
 
     def __str__(self) -> str:
-        return f"line {self.line}: after {self.after} the recording has {self.recorded}, but {self.got}"
+        return f"line {self.line}: after {self.after} the transcript has {self.recorded}, but {self.got}"
 
 
 @dataclass(slots=True)
-class Outcome:
-    """What came of a replay. ``skipped`` says in words what was not played."""
+class ReplayResult:
+    """The result of a replay. ``skipped`` is what was not played, as text."""
 
     difference: Difference | None = None
     sent: int = 0
@@ -70,22 +70,24 @@ class _Heard:
 
 
 class Replay:
-    """Plays one recording once. ``url`` is dialed; ``timeout``: seconds for each frame of the server.
+    """Plays one transcript once.
 
-    ``media``: use a real peer connection; ``None``: as the recording suggests.
+    ``url`` is dialed; ``timeout``: seconds for each frame of the server.
+
+    ``media``: use a real peer connection; ``None``: as the transcript suggests.
     """
 
     def __init__(
         self,
-        recording: SessionRecording,
+        transcript: SessionTranscript,
         url: str,
         *,
         media: bool | None = None,
         timeout: float = 10.0,
         ssl: tls.SSLContext | None = None,
     ) -> None:
-        self._frames = recording.frames
-        self._media = recording.had_media if media is None else media
+        self._frames = transcript.frames
+        self._media = transcript.had_media if media is None else media
         self._url = url
         self._ssl = ssl
         self._timeout = timeout
@@ -100,14 +102,14 @@ class Replay:
         ipv6 = urlsplit(url).hostname not in ("127.0.0.1", "localhost")
         self._peer = ReplayPeer(ipv6=ipv6, on_text=lambda text: self._heard.put_nowait(_Heard("channel", text)))
 
-    async def run(self) -> Outcome:
+    async def run(self) -> ReplayResult:
         """Play to the end, or to the first difference.
 
         Raises:
             StreamError: the server cannot be reached, or refuses the upgrade.
-            RecordingError: an answer is recorded where the server offers nothing that can be answered.
+            TranscriptError: an answer is recorded where the server offers nothing that can be answered.
         """
-        outcome = Outcome()
+        outcome = ReplayResult()
         self._socket = await SignalingSocket.open(self._url, self._ssl)
         reading = asyncio.create_task(self._read(self._socket))
         try:
@@ -131,7 +133,7 @@ class Replay:
     def _nothing(self) -> str:
         return f"nothing came within {self._timeout:g} s"
 
-    def _playable(self, frame: Frame, outcome: Outcome) -> bool:
+    def _playable(self, frame: RecordedFrame, outcome: ReplayResult) -> bool:
         if frame.omitted:
             outcome.skipped = f"from line {frame.line} on: {frame.omitted} frames are missing there"
         elif not self._media and (frame.via == "channel" or "switchChannel" in frame.message):
@@ -140,7 +142,7 @@ class Replay:
             outcome.skipped = f"from line {frame.line} on: the client came back on another connection"
         return not outcome.skipped
 
-    async def _play(self, frame: Frame, outcome: Outcome) -> Difference | None:
+    async def _play(self, frame: RecordedFrame, outcome: ReplayResult) -> Difference | None:
         if frame.sender == "client":
             outcome.sent += await self._say(frame)
             return None
@@ -151,8 +153,8 @@ class Replay:
 
     # What the client said.
 
-    async def _say(self, frame: Frame) -> int:
-        """Say what the recorded client said; return how many frames that are now."""
+    async def _say(self, frame: RecordedFrame) -> int:
+        """Send what the recorded client sent; return how many frames that are now."""
         assert self._socket is not None
         if frame.closed:
             self._left = True
@@ -170,7 +172,7 @@ class Replay:
                 await self._socket.send(text)
         return len(texts)
 
-    async def _with_own_media(self, frame: Frame) -> list[str]:
+    async def _with_own_media(self, frame: RecordedFrame) -> list[str]:
         message = frame.message
         if "handleOffer" in message:
             sdp, candidates = await self._peer.offer(_sdp(message))
@@ -188,11 +190,11 @@ class Replay:
                     await asyncio.sleep(0.01)
         return [frame.text]
 
-    async def _answer(self, frame: Frame) -> tuple[str, Sequence[Candidate]]:
+    async def _answer(self, frame: RecordedFrame) -> tuple[str, Sequence[Candidate]]:
         try:
             return await self._peer.answer(self._offer)
         except ValueError as error:
-            raise RecordingError(
+            raise TranscriptError(
                 f"line {frame.line}: the recorded answer follows no offer that can be used: {error}"
             ) from None
 
@@ -212,7 +214,7 @@ class Replay:
 
     # What the server says.
 
-    async def _expect(self, frame: Frame) -> Difference | None:
+    async def _expect(self, frame: RecordedFrame) -> Difference | None:
         recorded = _CLOSED if frame.closed else _via(frame.via, str(server_says(frame.text)))
         if recorded in self._early:
             self._early.remove(recorded)
@@ -271,10 +273,13 @@ class Replay:
         self._heard.put_nowait(_Heard("socket", close=_known(socket.close_code), closed=True))
 
 
-def _in_order(frames: Sequence[Frame]) -> list[Frame]:
-    """What tells of media may come sooner or later; among frames of the server without a client's between, it goes last."""
-    ordered: list[Frame] = []
-    run: list[Frame] = []
+def _in_order(frames: Sequence[RecordedFrame]) -> list[RecordedFrame]:
+    """Put frames about media behind the other frames of the server.
+
+    They may come sooner or later, up to the client's next frame.
+    """
+    ordered: list[RecordedFrame] = []
+    run: list[RecordedFrame] = []
     for frame in frames:
         if frame.sender == "server" and not frame.closed:
             run.append(frame)

@@ -1,4 +1,7 @@
-"""The media of a replay: a real peer connection in place of the recorded one, whose keys and addresses are gone."""
+"""The media of a replay.
+
+A real peer connection in place of the recorded one, whose keys and addresses are gone.
+"""
 
 from __future__ import annotations
 
@@ -81,7 +84,7 @@ class ReplayPeer:
             await self._peer.candidate(candidate)
 
     def send(self, text: str) -> None:
-        """Say something on the data channel."""
+        """Send a text on the data channel."""
         if self._peer is not None:
             self._peer.send(text)
 
@@ -101,4 +104,4 @@ def _kinds(sdp: str) -> list[str]:
 
 
 def _ignore(_: str) -> None:
-    """The state of the connection shows in what the server says."""
+    """The state of the connection shows in what the server sends."""

@@ -1,4 +1,4 @@
-"""Make aiortc's descriptions look like a browser's behind the vendor SDK, and keep a publisher from receiving."""
+"""Make aiortc's descriptions look like those of a browser with the vendor SDK."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ def as_browser_answer(sdp: str) -> tuple[str, list[tuple[str, int, str]]]:
 
 
 def as_http_offer(sdp: str) -> str:
-    """Make a complete offer one for WHIP and WHEP, which want ``a=rtcp-mux-only`` in each section (RFC 9725, 4.4.1)."""
+    """Add ``a=rtcp-mux-only`` to each section, for WHIP and WHEP (RFC 9725, 4.4.1)."""
     return sdp.replace("a=rtcp-mux\r\n", "a=rtcp-mux\r\na=rtcp-mux-only\r\n")
 
 
 def receive_nothing(answer: str) -> str:
-    """Take the sending out of an answer, so that aiortc starts no decoder thread for what nobody watches."""
+    """Make an answer send nothing, so that aiortc starts no decoder for it."""
     directions = {"a=sendrecv": "a=recvonly", "a=sendonly": "a=inactive"}
     return "\r\n".join(directions.get(line, line) for line in answer.splitlines()) + "\r\n"

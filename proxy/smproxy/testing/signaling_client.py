@@ -1,4 +1,7 @@
-"""What a headless publisher and subscriber have in common: the life of a signaling socket beside a peer connection."""
+"""What a headless publisher and subscriber have in common.
+
+The life of a signaling socket beside a peer connection.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,7 @@ class Errors(NamedTuple):
 
 
 class SignalingClient(ABC):
-    """One client of a stream manager: does what its dialogue says. It is used once."""
+    """One client of a stream manager, driven by its dialogue. It is used once."""
 
     errors: ClassVar[Errors]
     #: What it is called in messages: ``publisher`` or ``subscriber``.
@@ -76,7 +79,10 @@ class SignalingClient(ABC):
 
     @property
     def state(self) -> str:
-        """``closed``, or how far the conversation is: ``connecting``, ``asking``, …, ``live``, …, ``over``."""
+        """``closed``, or how far the conversation is.
+
+        ``connecting``, ``asking``, …, ``live``, …, ``over``.
+        """
         return "closed" if self.closed.is_set() else self._signaling.state.name.lower()
 
     @property
@@ -85,14 +91,14 @@ class SignalingClient(ABC):
         return self._signaling.switched
 
     async def close(self) -> None:
-        """Close the socket and the peer connection without a word, as a closed tab does. Safe to call again."""
+        """Close socket and peer connection at once, as a closed tab. Safe to call again."""
         self._end("client")
         if self._tearing_down is None:
             self._tearing_down = asyncio.ensure_future(self._tear_down())
         await asyncio.shield(self._tearing_down)
 
     def vanish(self, tcp: Literal["abort", "silent"] = "abort") -> None:
-        """Be gone, as after a lost network: nothing is sent or read any more, and no goodbye is said.
+        """Be gone, as after a lost network: nothing is sent or read any more.
 
         With ``abort`` the TCP connection is reset; with ``silent`` it stays open and nobody answers on it until ``close()``.
         """
@@ -118,7 +124,7 @@ class SignalingClient(ABC):
 
     @abstractmethod
     async def _take(self, action: Any) -> Sequence[Any]:
-        """Do what the dialogue wants of the peer connection; return what follows from it."""
+        """Perform an action on the peer connection; return the actions that follow."""
 
     @abstractmethod
     def _note(self, action: Any) -> None:
@@ -136,10 +142,10 @@ class SignalingClient(ABC):
         """The server has ended the stream: finish what is being sent before everything is torn down."""
 
     async def _release(self) -> None:  # noqa: B027
-        """Let go of what the client had beside socket and peer connection."""
+        """Release what the client has beside socket and peer connection."""
 
     def _woken(self) -> None:  # noqa: B027
-        """The end has come: let whoever waits look again."""
+        """Wake up what waits on this client, after its end."""
 
     # How it starts.
 
@@ -183,7 +189,7 @@ class SignalingClient(ABC):
         )
 
     async def _delete(self) -> bool:
-        """End the session over WHIP or WHEP; tell whether the server confirmed that in time."""
+        """End the session over WHIP or WHEP; return whether the server confirmed that in time."""
         if self._http is None or not self._http.resource:
             return True
         try:
@@ -257,7 +263,7 @@ class SignalingClient(ABC):
             self._fail(self.errors.failed(f"the server closed the connection: {said}"))
 
     async def _refused(self, code: str, message: str) -> None:
-        """Take the reason from the close that usually follows a refusal, which itself must not carry one."""
+        """Take the reason from the close that usually follows a refusal without one."""
         if not message and self._socket is not None:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._socket.wait_closed(), REASON_GRACE)

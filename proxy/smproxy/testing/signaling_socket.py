@@ -20,7 +20,10 @@ _CLOSE_TIMEOUT = 2.0
 
 
 class SignalingSocket:
-    """An open WebSocket for text frames. It offers no subprotocol and no extension, pings nobody and closes without a code."""
+    """An open WebSocket for text frames.
+
+    It offers no subprotocol and no extension, pings nobody and closes without a code.
+    """
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
@@ -64,7 +67,10 @@ class SignalingSocket:
 
     @property
     def close_code(self) -> int | None:
-        """The code of the close frame, 1005 without a code, 1006 without a frame; ``None`` while open."""
+        """The code of the close frame, 1005 without a code, 1006 without a frame.
+
+        ``None`` while open.
+        """
         return self._connection.close_code
 
     @property
@@ -109,7 +115,7 @@ class SignalingSocket:
 
 
 def _words(body: bytes) -> str:
-    """Find the words in the body of a refused upgrade: JSON with ``errorMessage``, or a line of text."""
+    """Read the reason in the body of a refused upgrade: ``errorMessage`` of JSON, or text."""
     try:
         said = msgspec.json.decode(body)
         if isinstance(said, dict) and isinstance(said.get("errorMessage"), str):

@@ -1,4 +1,4 @@
-"""The URL that the vendor SDK opens for a publisher, character for character as a browser would send it."""
+"""The URL that the vendor SDK opens, character for character as a browser sends it."""
 
 from __future__ import annotations
 

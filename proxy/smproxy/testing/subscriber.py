@@ -1,4 +1,4 @@
-"""A headless subscriber that speaks the vendor SDK's protocol, and sees and counts what it gets."""
+"""A headless subscriber that speaks the vendor SDK's protocol and counts what it gets."""
 
 from __future__ import annotations
 
@@ -140,11 +140,14 @@ class Subscriber(SignalingClient):
 
     @property
     def streaming_mode(self) -> str:
-        """``Video/Audio``, ``Video``, ``Audio`` or ``Empty``, as the metadata say; a player assumes the first."""
+        """``Video/Audio``, ``Video``, ``Audio`` or ``Empty``, as the metadata say.
+
+        A player assumes the first.
+        """
         return str(self.metadata.get("streamingMode", "Video/Audio"))
 
     async def subscribe(self) -> None:
-        """Subscribe; return when the server says that the stream starts and the media transport is up.
+        """Subscribe; return when the stream has started and the media transport is up.
 
         Raises:
             SubscribeRejected: The server refused: parameters, authentication, no such stream, no origin, or an error of the
@@ -173,7 +176,7 @@ class Subscriber(SignalingClient):
         )
 
     async def wait_for_picture(self, predicate: Callable[[Any], object] = bool, timeout: float | None = None) -> Any:
-        """Wait for a picture, of those that are decoded from now on, for which ``predicate`` is true, and return it.
+        """Return the next decoded picture for which ``predicate`` is true.
 
         Raises:
             SubscribeTimeout: None came in time.
@@ -194,7 +197,9 @@ class Subscriber(SignalingClient):
         return found[0]
 
     async def wait_until(self, condition: Condition, timeout: float | None = None) -> None:
-        """Wait until a condition on this subscriber is true, such as ``lambda: s.invokes``; looked at after each event.
+        """Wait until a condition on this subscriber is true, such as ``lambda: s.invokes``.
+
+        Looked at after each event.
 
         Raises:
             SubscribeTimeout: It did not become true in time.
@@ -203,7 +208,9 @@ class Subscriber(SignalingClient):
         await self._until(condition, timeout, lambda: "what was waited for did not come")
 
     async def call(self, method: str, *arguments: Any, timeout: float | None = None) -> Any:
-        """Call a method of the server's application, as the SDK's ``callServer``, and return what it returns.
+        """Call a method of the server's application, as the SDK's ``callServer``.
+
+        Return what it returns.
 
         Raises:
             SubscribeError: It failed, with the server's words; or the stream ended, or is not there yet.

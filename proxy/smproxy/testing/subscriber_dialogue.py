@@ -61,7 +61,10 @@ class Invoke:
 
 @dataclass(frozen=True, slots=True)
 class CallResult:
-    """The answer to the call with this ticket: what it returned, or the error text with which it failed."""
+    """The answer to the call with this ticket.
+
+    What it returned, or the error text with which it failed.
+    """
 
     ticket: str
     data: Any = None

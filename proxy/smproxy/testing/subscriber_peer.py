@@ -25,7 +25,10 @@ _DECODER_BACKLOG = 120
 
 
 class SubscribingPeer(Peer):
-    """A peer connection that only receives. ``on_arrival`` is told of each encoded frame, ``on_frame`` each decoded one."""
+    """A peer connection that only receives.
+
+    ``on_arrival`` is called for each encoded frame, ``on_frame`` with each decoded one.
+    """
 
     def __init__(
         self,
@@ -48,7 +51,7 @@ class SubscribingPeer(Peer):
         self._pc.on("track", self._on_track)
 
     async def answer(self, sdp: str) -> tuple[str, list[Candidate]]:
-        """Apply the server's offer and return the answer without candidates, and those, as a browser trickles.
+        """Apply the server's offer; return the answer, and the candidates apart from it.
 
         Raises:
             ValueError: It is not a usable offer; other exceptions of aiortc are turned into this one.
@@ -65,7 +68,7 @@ class SubscribingPeer(Peer):
         return answer, [Candidate(line, mid, index) for mid, index, line in candidates]
 
     async def offer_to_receive(self) -> str:
-        """Return an offer to receive one audio and one video track, with all candidates, as players of WHEP send it."""
+        """Return an offer to receive audio and video, with all candidates, as for WHEP."""
         for kind in ("audio", "video"):
             self._pc.addTransceiver(kind, "recvonly")
         if self._label is not None:
@@ -149,7 +152,10 @@ class _Counter:
 
 
 class _DecoderQueue(queue.Queue[Any]):
-    """Whole frames on their way to the decoder's thread; ``None``, which ends it, overtakes them."""
+    """Whole frames on their way to the decoder's thread.
+
+    ``None``, which ends it, overtakes them.
+    """
 
     def __init__(self, receiver: Any, on_arrival: Callable[[], None], *, decode: bool) -> None:
         super().__init__()

@@ -10,7 +10,7 @@ Condition: TypeAlias = Callable[[], object]
 
 
 class Waiters:
-    """Futures that come true when a condition does; whoever changes something calls ``changed``."""
+    """Futures that are done when a condition is true; ``changed`` looks at them again."""
 
     def __init__(self) -> None:
         self._waiters: list[tuple[Condition, asyncio.Future[None]]] = []

@@ -43,7 +43,7 @@ class Watching:
         }
 
     def sum(self) -> dict[str, Any]:
-        """Return the sums, with the times of the start and the count of the numbered pictures, if there were any."""
+        """Return the sums, the times of the start, and the count of numbered pictures."""
         subscriber = self.subscriber
         record = {
             "id": subscriber.request_id,
@@ -65,7 +65,7 @@ class Watching:
         return record
 
     def problem(self, had_to_last: bool) -> str | None:
-        """Say in one line what is wrong with it, if anything: an end before its time, or no media."""
+        """Return in one line what is wrong, if anything: an end before its time, or no media."""
         subscriber = self.subscriber
         if subscriber.closed.is_set() and subscriber.ended_by != "client":
             unpublished = subscriber.unpublished.is_set()

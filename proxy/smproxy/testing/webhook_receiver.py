@@ -1,4 +1,4 @@
-"""A real HTTP server that receives lifecycle hooks, and misbehaves as told."""
+"""A real HTTP server that receives lifecycle hooks, and misbehaves on request."""
 
 from __future__ import annotations
 
@@ -43,7 +43,10 @@ class ReceivedHook:
 
     @property
     def state(self) -> str:
-        """What happened, whichever kind of event it is: ``connected``, ``peer_joined``, ``remote_track_started`` …"""
+        """What happened, whichever kind of event it is.
+
+        ``connected``, ``peer_joined``, ``remote_track_started`` …
+        """
         payload = self.event.get("payload") or {}
         return str(payload.get("state") or payload.get("event") or "")
 
@@ -61,7 +64,7 @@ CUT: Final = "cut"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A full HTTP answer, for instance ``Answer(503, {"Retry-After": "1"})`` or ``Answer(302, {"Location": url})``."""
+    """A full HTTP answer, for instance ``Answer(503, {"Retry-After": "1"})``."""
 
     status: int = 204
     headers: dict[str, str] = field(default_factory=dict)
@@ -133,7 +136,7 @@ class WebhookReceiver(Expectations):
         ]
 
     async def start(self) -> None:
-        """Listen. A port of 0 becomes a free one and stays the same after ``stop`` and another ``start``.
+        """Listen. Port 0 becomes a free one, which another ``start`` takes again.
 
         Raises:
             OSError: The address is taken.
@@ -189,7 +192,10 @@ class WebhookReceiver(Expectations):
             raise TimeoutError(f"no such hook within {timeout:g} s; received: {came}") from None
 
     async def wait_for_count(self, count: int, timeout: float = 5.0) -> list[ReceivedHook]:
-        """Wait until ``count`` deliveries have come and return them all; raises ``TimeoutError`` like ``wait_for``."""
+        """Wait until ``count`` deliveries have come and return them all.
+
+        Raises ``TimeoutError`` like ``wait_for``.
+        """
         if count > len(self.hooks):
             await self.wait_for(lambda _: len(self.hooks) >= count, timeout)
         return list(self.hooks)

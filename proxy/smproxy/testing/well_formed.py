@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def well_formed(text: str) -> str:
-    """Replace halves of surrogate pairs, as the conversion to a ``USVString`` does (Web IDL, 3.2.11)."""
+    """Replace halves of surrogate pairs, as for a ``USVString`` (Web IDL, 3.2.11)."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""A recorded session, as ``smproxy sessions export`` writes it, and what of a frame can be the same a second time."""
+"""A session as ``smproxy sessions export`` writes it, and how frames are compared."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from smproxy.signaling import messages
 Sender: TypeAlias = Literal["client", "server"]
 Via: TypeAlias = Literal["socket", "channel"]
 
-#: Stands in a recording for a password or token that was removed.
+#: Stands in a transcript for a password or token that was removed.
 REMOVED = "***"
 
 #: What a server says when media, or a data channel, has come up: in no fixed order with the rest.
@@ -27,13 +27,16 @@ OF_OTHERS = frozenset({"metadata", "send", "NetStream.Play.UnpublishNotify", "Ne
 _MAX_BYTES = 64 * 1024 * 1024
 
 
-class RecordingError(ValueError):
-    """A file is no recording, or cannot be played: one line that says why."""
+class TranscriptError(ValueError):
+    """A file is no exported session, or cannot be played; the text is one line."""
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
-    """One line of a recording. ``close`` is the code of a close; ``omitted`` says that frames are missing from here on."""
+class RecordedFrame:
+    """One line of a transcript.
+
+    ``close`` is the code of a close; ``omitted`` says that frames are missing from here on.
+    """
 
     line: int
     sender: Sender
@@ -50,40 +53,40 @@ class Frame:
 
     @property
     def of_media(self) -> bool:
-        """Whether a server says this only when media or a data channel is up."""
+        """Whether a server sends this only when media or a data channel is up."""
         return self.sender == "server" and _code(self.message) in OF_MEDIA
 
 
 @dataclass(frozen=True, slots=True)
-class SessionRecording:
+class SessionTranscript:
     """``dialed`` is the URL of the client, without secrets; ``None`` when the file does not say."""
 
     dialed: str | None
-    frames: tuple[Frame, ...]
+    frames: tuple[RecordedFrame, ...]
 
     @classmethod
-    def read(cls, path: Path) -> SessionRecording:
+    def read(cls, path: Path) -> SessionTranscript:
         """Read a file.
 
         Raises:
-            RecordingError: it cannot be read, or is no recording.
+            TranscriptError: it cannot be read, or is no transcript.
         """
         try:
             if path.stat().st_size > _MAX_BYTES:
-                raise RecordingError(f"{path} is too big for a recording")
+                raise TranscriptError(f"{path} is too big for a transcript")
             lines = path.read_text(encoding="utf-8").split("\n")
         except OSError as error:
-            raise RecordingError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+            raise TranscriptError(f"{path}: {(error.strerror or str(error)).lower()}") from None
         except UnicodeDecodeError:
-            raise RecordingError(f"{path} is no text: it takes what `smproxy sessions export` writes") from None
+            raise TranscriptError(f"{path} is no text: it takes what `smproxy sessions export` writes") from None
         return cls.parse(lines, str(path))
 
     @classmethod
-    def parse(cls, lines: Iterable[str], name: str = "the recording") -> SessionRecording:
+    def parse(cls, lines: Iterable[str], name: str = "the transcript") -> SessionTranscript:
         """Read lines.
 
         Raises:
-            RecordingError: a line is none of a recording, or nothing was said by a client.
+            TranscriptError: a line is none of a transcript, or nothing was said by a client.
         """
         dialed, frames = None, []
         for number, line in enumerate(lines, 1):
@@ -95,9 +98,9 @@ class SessionRecording:
             elif (frame := _read_frame(number, entry)) is not None:
                 frames.append(frame)
             else:
-                raise RecordingError(f"{name}, line {number}: no frame of a session: {line[:60]!r}")
+                raise TranscriptError(f"{name}, line {number}: no frame of a session: {line[:60]!r}")
         if not frames:
-            raise RecordingError(f"{name} has no frames: it takes what `smproxy sessions export` writes")
+            raise TranscriptError(f"{name} has no frames: it takes what `smproxy sessions export` writes")
         return cls(dialed, tuple(frames))
 
     @property
@@ -106,22 +109,24 @@ class SessionRecording:
         return any(frame.of_media or frame.via == "channel" for frame in self.frames)
 
     def url(self, base: str, given: dict[str, str]) -> str:
-        """Return the URL to dial: the place of ``base``, with the recorded parameters, or those ``given`` in their stead.
+        """Return the URL to dial.
 
-        A parameter that is given empty is left out. Raises :class:`RecordingError` for one that was removed and is not given.
+        The place of ``base``, with the recorded parameters, or those ``given`` in their stead.
+
+        A parameter that is given empty is left out. Raises :class:`TranscriptError` for one that was removed and is not given.
         """
         place = urlsplit(base)
         try:
             dialed = urlsplit(self.dialed or "/streammanager/")
         except ValueError:
-            raise RecordingError(f"the recording's URL cannot be read: {self.dialed!r}") from None
+            raise TranscriptError(f"the transcript's URL cannot be read: {self.dialed!r}") from None
         recorded = parse_qsl(dialed.query.replace("+", "%2B"), keep_blank_values=True)
         there = parse_qsl(place.query.replace("+", "%2B"), keep_blank_values=True)
         parameters = dict(recorded) | dict(there) | given
         removed = [key for key, value in parameters.items() if value == REMOVED]
         if removed:
             ways = ", ".join("--password" if key == "password" else f"--param {key}=VALUE" for key in removed)
-            raise RecordingError(f"the recording was written without its {', '.join(removed)}: give {ways}")
+            raise TranscriptError(f"the transcript was written without its {', '.join(removed)}: give {ways}")
         query = "&".join(
             f"{key}={quote(value, safe='', errors='replace')}" for key, value in parameters.items() if value
         )
@@ -139,7 +144,9 @@ def read_object(text: str) -> dict[str, Any]:
 
 
 def server_says(text: str) -> str | None:
-    """Put what counts in a server's message into words; ``None`` for candidates and for what another client did.
+    """Describe what counts in a server's message.
+
+    ``None`` for candidates and for what another client did.
 
     Descriptions, candidates and numbers differ each time by nature. Of a description the kinds of its media count, and
     which of them are refused.
@@ -163,7 +170,7 @@ def server_says(text: str) -> str | None:
 
 
 def client_says(text: str) -> str:
-    """Put a client's message into words."""
+    """Describe a client's message."""
     message = read_object(text)
     key = next(iter(message), "a text that is no message")
     value = message.get(key)
@@ -183,25 +190,27 @@ def _code(message: dict[str, Any]) -> str | None:
     return code if isinstance(code, str) else None
 
 
-def _read_frame(number: int, entry: dict[str, Any]) -> Frame | None:
+def _read_frame(number: int, entry: dict[str, Any]) -> RecordedFrame | None:
     try:
         return _frame(number, entry)
     except RecursionError:
         return None
 
 
-def _frame(number: int, entry: dict[str, Any]) -> Frame | None:
+def _frame(number: int, entry: dict[str, Any]) -> RecordedFrame | None:
     if entry.get("from") not in ("client", "origin", "proxy", "server"):
         return None
     sender: Sender = "client" if entry["from"] == "client" else "server"
     via: Via = "channel" if entry.get("via") == "channel" else "socket"
     if isinstance(entry.get("message"), dict):
-        return Frame(number, sender, via, json.dumps(entry["message"], separators=(",", ":"), ensure_ascii=False))
+        return RecordedFrame(
+            number, sender, via, json.dumps(entry["message"], separators=(",", ":"), ensure_ascii=False)
+        )
     if isinstance(entry.get("close"), dict):
         code = entry["close"].get("code")
-        return Frame(number, sender, via, close=code if isinstance(code, int) else None, closed=True)
+        return RecordedFrame(number, sender, via, close=code if isinstance(code, int) else None, closed=True)
     if isinstance(entry.get("omitted"), int):
-        return Frame(number, sender, via, omitted=entry["omitted"])
+        return RecordedFrame(number, sender, via, omitted=entry["omitted"])
     if isinstance(entry.get("text"), str):
-        return Frame(number, sender, via, entry["text"])
-    return Frame(number, sender, via) if "text" in entry else None
+        return RecordedFrame(number, sender, via, entry["text"])
+    return RecordedFrame(number, sender, via) if "text" in entry else None
