@@ -3,37 +3,128 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.browser.sdk import SDK_11
 from tests.helpers import scaled
 
 pytest_plugins = ["pytester"]
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
+INI = "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\nfilterwarnings = error\n"
+
+#: An application that takes hooks: that of the examples, by other names.
+APPLICATION = """
+import time
+import pytest
+from board import Board
+
+class App(Board):
+    def wait_until_shown(self, name):
+        self._until(lambda: name in self.live.values())
+
+    def wait_until_gone(self, name):
+        self._until(lambda: name not in self.live.values())
+
+    def _until(self, condition):
+        deadline = time.monotonic() + 20
+        while not condition():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+@pytest.fixture
+def my_app():
+    app = App()
+    yield app
+    app.stop()
+"""
+
+#: What pytest-playwright has under the name ``page``, and the reader's page at port 8000.
+BROWSER = """
+import functools
+import os
+import runpy
+import shutil
+import sys
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+import pytest
+from playwright.sync_api import sync_playwright
+
+EXAMPLES = Path("{examples}")
+sys.path.insert(0, str(EXAMPLES / "pytest"))
+FLAGS = runpy.run_path(str(EXAMPLES / "pytest" / "conftest.py"))["FLAGS"]
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("page")
+    shutil.copy(EXAMPLES / "page" / "index.html", folder)
+    shutil.copy("{sdk}", folder / "red5pro-sdk.min.js")
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    flags = [flag for flag in FLAGS if "resolver" not in flag]
+    flags.append(f"--host-resolver-rules=MAP localhost:8000 127.0.0.1:{{server.server_port}}")
+    with sync_playwright() as playwright:
+        path = os.environ.get("CHROMIUM") or shutil.which("chromium")
+        browser = playwright.chromium.launch(executable_path=path, args=flags)
+        yield browser
+        browser.close()
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+@pytest.fixture
+def page(browser):
+    context = browser.new_context()
+    yield context.new_page()
+    context.close()
+"""
+
 PAGE = Path(__file__).parents[2] / "docs" / "testing.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-#: Of these the reader has to bring something: an application, a page.
-OTHERS = ("my_app", "page.goto", "def test_signed")
-
-SUITES = [block for block in BLOCKS if "def test_" in block and not any(word in block for word in OTHERS)]
+SUITES = [block for block in BLOCKS if "def test_" in block]
+#: To these the reader brings a page.
+WITH_PAGE = [block for block in SUITES if "page.goto" in block]
+#: And to these an application.
+WITHOUT_PAGE = [block for block in SUITES if "page.goto" not in block]
 PROGRAMS = [block for block in BLOCKS if "import Simulator" in block]
 
 
 def test_every_block_is_run() -> None:
-    """A block that is neither run here nor in need of something else would be missed."""
-    assert len(BLOCKS) == len(SUITES) + len(PROGRAMS) + sum(any(word in block for word in OTHERS) for block in BLOCKS)
+    """Every block is a suite or a program, and is run below."""
+    assert len(BLOCKS) == len(SUITES) + len(PROGRAMS)
 
 
 def test_tests(pytester: pytest.Pytester) -> None:
-    """The tests on the page pass."""
-    pytester.makeini(
-        "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\nfilterwarnings = error\n"
-    )
-    pytester.makepyfile(**{f"test_{number}": block for number, block in enumerate(SUITES)})
-    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=5)
+    """The tests on the page pass, with an application like the reader's."""
+    pytester.makeini(INI)
+    shutil.copy(EXAMPLES / "pytest" / "board.py", pytester.path)
+    pytester.makeconftest(APPLICATION)
+    pytester.makepyfile(**{f"test_{number}": block for number, block in enumerate(WITHOUT_PAGE)})
+    passed = sum(block.count("def test_") for block in WITHOUT_PAGE)
+    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=passed)
+
+
+@pytest.mark.browser
+def test_tests_of_a_page(pytester: pytest.Pytester) -> None:
+    """The tests of a page pass with the page of the examples, in Chromium."""
+    pytester.makeini(INI)
+    pytester.makeconftest(BROWSER.format(examples=EXAMPLES, sdk=SDK_11.obtain()))
+    pytester.makepyfile(**{f"test_{number}": block for number, block in enumerate(WITH_PAGE)})
+    passed = sum(block.count("def test_") for block in WITH_PAGE)
+    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=passed)
 
 
 @pytest.mark.parametrize("number", [0, 1], ids=["sync", "async"])
