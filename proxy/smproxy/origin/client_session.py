@@ -324,7 +324,8 @@ class ClientSession:
             return
         self.perform_now(self.role.signaling.kicked())
         self.end(reason, error)
-        self._timers.after(KICK_FLUSH if self.role.signaling.switched else 0.0, self._close_peer)
+        reached = self.role.signaling.switched and self.role.signaling.has_channel
+        self._timers.after(KICK_FLUSH if reached else 0.0, self._close_peer)
         self._close_channel_after(0.0)
 
     def evict(self) -> None:
