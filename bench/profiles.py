@@ -37,7 +37,9 @@ PARTS = {
     ),
     "reading along, sessions, records": ("manager.", "signaling."),
     "hooks: events, journal, delivery": ("hooks.",),
-    "media: SRTP, RTP, RTCP, UDP": ("origin.peer", "origin.track", "origin.ice", "origin.reception", "origin.vp8"),
+    "media: SRTP, RTP, RTCP, UDP": (
+        "origin.publisher_transport", "origin.track", "origin.rtp", "origin.rtcp", "origin.ice", "origin.codecs",
+    ),
     "the rest of the origin": ("origin.",),
     "event loop and libraries": ("",),
 }  # fmt: skip

@@ -22,7 +22,7 @@ import av
 from aiortc.codecs import h264, vpx
 from av.video.frame import PictureType
 from smproxy.origin.recording.recording import QueuedPacket, Recording
-from smproxy.origin.recording.store import Store
+from smproxy.origin.recording.store import RecordingStore
 from smproxy.origin.rtcp_receiver import SenderReport
 from smproxy.origin.track import Track
 from smproxy.signaling.payloads import Kind
@@ -124,7 +124,12 @@ class Studio:
         self._queue: deque[QueuedPacket] = deque()
         codecs = {kind: (track.codec, _RATES[kind]) for kind, track in self.tracks.items()}
         self._recording = Recording(
-            Store(path.parent, 10**10, 0), path.name, codecs, self._queue, append=False, ask=self._want_key_frame
+            RecordingStore(path.parent, 10**10, 0),
+            path.name,
+            codecs,
+            self._queue,
+            append=False,
+            ask=self._want_key_frame,
         )
         for track in self.tracks.values():
             track.started = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from smproxy.origin.codecs.frame import Frame
+from smproxy.origin.codecs.frame import MediaFrame
 from smproxy.origin.recording.av_sync import AvSync, PlacedFrame
 from smproxy.origin.rtcp_receiver import SenderReport
 from smproxy.signaling.payloads import Kind
@@ -11,7 +11,7 @@ from smproxy.signaling.payloads import Kind
 
 def put(line: AvSync, kind: Kind, rate: int, timestamp: int, arrival: float) -> float:
     """Place a frame, and return where it was put."""
-    (placed,) = line.place(kind, rate, Frame(timestamp & 0xFFFFFFFF, arrival, b"x", key=True))
+    (placed,) = line.place(kind, rate, MediaFrame(timestamp & 0xFFFFFFFF, arrival, b"x", key=True))
     return placed.at
 
 
@@ -69,7 +69,7 @@ class Microphone:
         """Send so much; each frame comes as it is recorded, or all from one moment on, ``pace`` times as fast."""
         for number in range(round(seconds * 50)):
             at = self.now if arrives is None else max(arrives + number * 0.02 / pace, self.now)
-            frame = Frame(self.timestamp & 0xFFFFFFFF, at, str(self.now - 10.0).encode(), key=True)
+            frame = MediaFrame(self.timestamp & 0xFFFFFFFF, at, str(self.now - 10.0).encode(), key=True)
             self._keep(self._line.place(Kind.AUDIO, 48000, frame))
             self.timestamp += 960
             self.now += 0.02
@@ -142,6 +142,6 @@ def test_a_single_frame_after_a_stall_is_not_held_for_ever() -> None:
     line = AvSync()
     put(line, Kind.AUDIO, 48000, 0, 10.0)
     put(line, Kind.AUDIO, 48000, 72000, 11.5)
-    assert line.place(Kind.AUDIO, 48000, Frame(72960, 14.5, b"x", key=True)) == []
+    assert line.place(Kind.AUDIO, 48000, MediaFrame(72960, 14.5, b"x", key=True)) == []
     assert line.expire(15.0) == []
     assert [each.at for each in line.expire(15.6)] == [pytest.approx(4.5)]

@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from smproxy.origin.recording.file import Placed, RecordingFile
 from smproxy.origin.recording.matroska import HEADER_SIZE, Header, TrackEntry, read_header
-from smproxy.origin.recording.recording import Outcome, QueuedPacket, Recording
-from smproxy.origin.recording.store import NoRoom, Store
+from smproxy.origin.recording.recording import QueuedPacket, Recording, RecordingOutcome
+from smproxy.origin.recording.store import NoRoom, RecordingStore
 from smproxy.signaling.payloads import Kind
 
 from tests.unit.recording_media import Parser, audio_packets, resized_packets, seek, video_packets, watch
@@ -50,7 +50,7 @@ def feed(
         codecs[Kind.AUDIO] = "opus", 48000
         streams.append([(at, Kind.AUDIO, packet) for at, packet in audio_packets(seconds)])
     queue: deque[QueuedPacket] = deque()
-    store = Store(path.parent, limit, keep_free=0)
+    store = RecordingStore(path.parent, limit, keep_free=0)
     recording = Recording(store, path.name, codecs, queue, append=append, ask=lambda: None)
     turn = 0.4
     parsers = {Kind.VIDEO: Parser(codec), Kind.AUDIO: Parser("opus")}
@@ -71,7 +71,7 @@ def test_a_recording_plays(tmp_path: Path, codec: str, name: str) -> None:
     """Every frame is there and decodes, audio and video end together, the duration is right, and a player can jump."""
     path = tmp_path / name
     recording = feed(path, 6, codec=codec)
-    assert recording.outcome == Outcome(6000, path.stat().st_size, None)
+    assert recording.outcome == RecordingOutcome(6000, path.stat().st_size, None)
     found = watch(path)
     assert (len(found.video), len(found.audio), found.keys) == (90, 300, 3)
     assert found.duration == 6
@@ -88,7 +88,12 @@ def test_a_turned_phone(tmp_path: Path, codec: str, name: str) -> None:
     packets = (packet for at, data in resized_packets(codec, sizes) for packet in parser(data, at))
     queue = deque(QueuedPacket(Kind.VIDEO, packet, None) for packet in packets)
     recording = Recording(
-        Store(tmp_path, _NO_LIMIT, 0), name, {Kind.VIDEO: (codec, 90000)}, queue, append=False, ask=lambda: None
+        RecordingStore(tmp_path, _NO_LIMIT, 0),
+        name,
+        {Kind.VIDEO: (codec, 90000)},
+        queue,
+        append=False,
+        ask=lambda: None,
     )
     recording.closed_at = 3.0
     recording.step(3)
@@ -113,7 +118,7 @@ def test_append_continues_the_file(tmp_path: Path, codec: str, name: str) -> Non
     path = tmp_path / name
     feed(path, 2, codec=codec)
     recording = feed(path, 2, codec=codec, append=True)
-    assert recording.outcome == Outcome(4000, path.stat().st_size, None)
+    assert recording.outcome == RecordingOutcome(4000, path.stat().st_size, None)
     found = watch(path)
     assert (len(found.video), len(found.audio), found.duration) == (60, 200, 4)
     assert found.video == sorted(found.video)
@@ -209,7 +214,7 @@ def test_the_limit_ends_a_recording(tmp_path: Path) -> None:
     assert (refused.size, [each.name for each in tmp_path.iterdir() if "~" in each.name]) == (0, [])
     assert path.read_bytes() == before
     (tmp_path / "old.webm").unlink()
-    assert feed(path, 2, limit=260_000, append=True).outcome == Outcome(
+    assert feed(path, 2, limit=260_000, append=True).outcome == RecordingOutcome(
         recording.outcome.duration + 2000, path.stat().st_size, None
     )
 
@@ -217,7 +222,7 @@ def test_the_limit_ends_a_recording(tmp_path: Path) -> None:
 def test_free_space_is_left(tmp_path: Path) -> None:
     """Recordings do not fill the disk."""
     with pytest.raises(NoRoom, match="are left on the disk"):
-        Store(tmp_path, _NO_LIMIT, keep_free=2**62).check(1)
+        RecordingStore(tmp_path, _NO_LIMIT, keep_free=2**62).check(1)
 
 
 def test_nothing_came(tmp_path: Path) -> None:
@@ -225,7 +230,7 @@ def test_nothing_came(tmp_path: Path) -> None:
     path = tmp_path / "s.webm"
     feed(path, 1)
     recording = feed(path, 0)
-    assert recording.outcome == Outcome(0, 0, "no media came that could be recorded")
+    assert recording.outcome == RecordingOutcome(0, 0, "no media came that could be recorded")
     assert [each.name for each in tmp_path.iterdir()] == ["s.webm"]
 
 
@@ -328,7 +333,7 @@ def test_append_to_a_damaged_recording(
     path.write_bytes(damaged)
     with caplog.at_level(logging.WARNING):
         recording = feed(path, 1, append=True)
-    assert recording.outcome == Outcome(1000, path.stat().st_size, None)
+    assert recording.outcome == RecordingOutcome(1000, path.stat().st_size, None)
     assert (tmp_path / "s~1.webm").read_bytes() == damaged
     assert watch(path).duration == 1
     assert [record.message for record in caplog.records] == [

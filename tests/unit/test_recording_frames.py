@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from smproxy.origin.codecs import DEPACKETIZERS, FRAME_START
-from smproxy.origin.codecs.frame import MAX_PARTS, Depacketizer, Frame
+from smproxy.origin.codecs.frame import MAX_PARTS, Depacketizer, MediaFrame
 from smproxy.origin.recording.jitter_buffer import JitterBuffer
 from smproxy.origin.rtp_packet import MARKER, RtpPacket
 from smproxy.testing.media import pattern_loop
@@ -27,7 +27,9 @@ class H264Packets:
         return RtpPacket(self._number, timestamp, MARKER * marker, payload, 0.0)
 
 
-def assemble(codec: str, packets: list[tuple[float, bytes]], patience: float = 0.4) -> tuple[list[Frame], Depacketizer]:
+def assemble(
+    codec: str, packets: list[tuple[float, bytes]], patience: float = 0.4
+) -> tuple[list[MediaFrame], Depacketizer]:
     """Run packets through both stages."""
     parser, buffer, depacketizer = Parser(codec), JitterBuffer(patience), DEPACKETIZERS[codec]()
     ready = [each for at, data in packets for packet in parser(data, at) for each in buffer.push(packet)]
@@ -129,8 +131,8 @@ def test_parameters_that_no_file_has_room_for_are_left_out(count: int) -> None:
     """A key frame with parameter sets of absurd size is not kept; the next sensible one is."""
     depacketizer, packet = DEPACKETIZERS["H264"](), H264Packets()
 
-    def push(*units: bytes) -> list[Frame]:
-        frames: list[Frame] = []
+    def push(*units: bytes) -> list[MediaFrame]:
+        frames: list[MediaFrame] = []
         for unit in units:
             frames += depacketizer.push(packet(len(sent), unit is units[-1], unit))
         sent.append(units)

@@ -14,7 +14,7 @@ import pytest
 from smproxy.origin.recording import recorder as module
 from smproxy.origin.recording.recorder import Recorder, RecordingRequest
 from smproxy.origin.recording.recording import QueuedPacket, Recording
-from smproxy.origin.recording.store import Store
+from smproxy.origin.recording.store import RecordingStore
 from smproxy.origin.rtcp_receiver import SenderReport
 from smproxy.origin.track import Track
 from smproxy.signaling.node import RecordingEnded, RecordingStarted, Report
@@ -174,7 +174,7 @@ def test_reports_put_pictures_beside_their_sounds(tmp_path: Path) -> None:
     """Video that arrives 200 ms late is put in step by the sender reports, and no frame goes back in time."""
     queue: deque[QueuedPacket] = deque()
     codecs = {Kind.VIDEO: ("VP8", 90000), Kind.AUDIO: ("opus", 48000)}
-    recording = Recording(Store(tmp_path, 10**9, 0), "s.webm", codecs, queue, append=False, ask=lambda: None)
+    recording = Recording(RecordingStore(tmp_path, 10**9, 0), "s.webm", codecs, queue, append=False, ask=lambda: None)
     audio_report = SenderReport(2, 4_000_000_000 << 32, 1_000_000)
     video_report = SenderReport(1, 4_000_000_000 << 32, 0xFFFFFF00)
     video = [(at + 0.2, Kind.VIDEO, packet, video_report if at > 1 else None) for at, packet in video_packets("VP8", 4)]

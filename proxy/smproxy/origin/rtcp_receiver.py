@@ -1,4 +1,4 @@
-"""Receiver statistics of one RTP source and the RTCP that reports them (RFC 3550, RFC 4585, REMB draft). Sans-I/O."""
+"""Receiver statistics and the RTCP that reports them (RFC 3550, RFC 4585, REMB draft)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ _REPORT_BLOCK = struct.Struct("!IB3sIIII")
 
 
 class Reception:
-    """Loss, jitter and missing packets of a track. ``clock_rate`` in Hz. All packet fields are as in the RTP header."""
+    """Loss, jitter and missing packets of a track. ``clock_rate`` in Hz.
+
+    All packet fields are as in the RTP header.
+    """
 
     __slots__ = (
         "_last_arrival",
@@ -61,7 +64,9 @@ class Reception:
         return max(self.unwrapper.ssrc, 0)
 
     def unexpected(self, ssrc: int, sequence: int, timestamp: int, now: float) -> int:
-        """Count a packet that is not simply the next one, and return its number; -1 when it is of no use any more.
+        """Count a packet that is not simply the next one, and return its number.
+
+        -1 when it is of no use any more.
 
         After a change of the source what was lost so far stays counted.
         """
@@ -108,7 +113,10 @@ class Reception:
         return self._lost_before + self._lost_since_start()
 
     def report_block(self, now: float) -> bytes:
-        """Write one report block; the fraction lost counts from the block before (RFC 3550, 6.4.1 and A.3)."""
+        """Write one report block.
+
+        The fraction lost counts from the block before (RFC 3550, 6.4.1 and A.3).
+        """
         expected = self._expected()
         due = expected - self._prior_expected
         lost = due - (self.received - self._prior_received)
@@ -159,7 +167,10 @@ def write_remb(ssrc: int, bitrate: int, media_ssrcs: Sequence[int]) -> bytes:
 
 
 class SenderReport(NamedTuple):
-    """What ties a source's RTP timestamps to its wall clock (RFC 3550, 6.4.1). ``ntp`` in units of 2^-32 s since 1900."""
+    """What ties a source's RTP timestamps to its wall clock (RFC 3550, 6.4.1).
+
+    ``ntp`` in units of 2^-32 s since 1900.
+    """
 
     ssrc: int
     ntp: int

@@ -1,4 +1,7 @@
-"""RTP packets (RFC 3550, 5.1) as all parts of the origin have them: parsed once, numbered without wraps."""
+"""RTP packets (RFC 3550, 5.1) as all parts of the origin have them.
+
+Parsed once, numbered without wraps.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ class RtpPacket(NamedTuple):
 
 
 def payload_of(packet: bytes) -> bytes:
-    """Return the payload of an RTP packet, empty when its header claims more than there is (RFC 3550, 5.1)."""
+    """Return the payload of an RTP packet (RFC 3550, 5.1), empty when it is too short."""
     if len(packet) < 12:
         return b""
     first = packet[0]

@@ -1,4 +1,4 @@
-"""Sequence numbers and timestamps of a track without wraps, and over changes of its source (RFC 3550, A.1). Sans-I/O."""
+"""Sequence numbers without wraps, and over changes of the source (RFC 3550, A.1). Sans-I/O."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ MAX_LATE = 1000
 
 
 class RtpUnwrapper:
-    """Follows the source of a track. ``clock_rate`` in Hz; what is 16 or 32 bits wide in RTP comes as it is there.
+    """Follows the source of a track. ``clock_rate`` in Hz.
+
+    What is 16 or 32 bits wide in RTP comes as it is there.
 
     A jump is believed at its first packet, without the probation of RFC 3550: SRTP has made sure that it is the client's.
     """

@@ -21,7 +21,10 @@ SAID_BURST = 100.0
 
 
 class StreamWatcher(Protocol):
-    """A client that watches a name, whether there is a stream of that name or not. Must not block."""
+    """A client that watches a name, whether there is a stream of that name or not.
+
+    Must not block.
+    """
 
     def published(self, source: Source) -> None:
         """There is a stream of the name now."""
@@ -63,7 +66,9 @@ class Source:
         self._warned = False
 
     def forwarder(self, kind: Kind, user: object) -> TrackForwarder | None:
-        """Return the forwarder of a track, made when the first one wants it; ``None`` when the stream has no such track.
+        """Return the forwarder of a track, made when the first one wants it.
+
+        ``None`` when the stream has no such track.
 
         Whoever uses forwarders is to ``leave`` at the end: without users nothing is kept for them.
         """

@@ -15,7 +15,9 @@ _ASK_SPACING = 0.5
 
 
 class SourceSelection:
-    """Decides on each packet of a source that is not followed. ``group`` are the sources of one picture, the best one last.
+    """Decides on each packet of a source that is not followed.
+
+    ``group`` are the sources of one picture, the best one last.
 
     Without a group another source is believed to take the place of the one before, unless both go on.
     """

@@ -1,4 +1,7 @@
-"""The last key frame of a live stream as a picture. Kept as packets; decoded only when somebody asks, on another thread."""
+"""The last key frame of a live stream as a picture. Kept as packets.
+
+Decoded only when somebody asks, on another thread.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ import av
 import av.error
 
 from smproxy.origin.codecs import DEPACKETIZERS
-from smproxy.origin.codecs.frame import Frame
+from smproxy.origin.codecs.frame import MediaFrame
 from smproxy.origin.rtp_packet import RtpPacket
 
 #: Pixels on the longer side; larger pictures are made smaller.
@@ -31,7 +34,10 @@ class ThumbnailError(ValueError):
 
 
 class LastKeyFrame:
-    """A sink for key frames: the packets of the last one, and of the one before while the last may be incomplete."""
+    """A sink for key frames.
+
+    The packets of the last one, and of the one before while the last may be incomplete.
+    """
 
     __slots__ = ("_collecting", "_found", "_found_in", "_previous", "_timestamp", "cached", "codec", "lock")
 
@@ -41,7 +47,7 @@ class LastKeyFrame:
         self._collecting: list[RtpPacket] = []
         self._previous: list[RtpPacket] = []
         #: The frame that was looked for last, and in what.
-        self._found: Frame | None = None
+        self._found: MediaFrame | None = None
         self._found_in = (-1, 0)
         self.lock = asyncio.Lock()
         #: The picture that was made last, and of which key frame.
@@ -57,7 +63,7 @@ class LastKeyFrame:
         if len(self._collecting) < MAX_PACKETS:
             self._collecting.append(packet)
 
-    def frame(self) -> Frame | None:
+    def frame(self) -> MediaFrame | None:
         """Return the last key frame that is complete."""
         there = self._timestamp, len(self._collecting)
         if there != self._found_in:  # whoever asks again and again is not to cost the media its time
@@ -67,7 +73,7 @@ class LastKeyFrame:
         return self._found
 
 
-def _assemble(packets: list[RtpPacket], codec: str) -> Frame | None:
+def _assemble(packets: list[RtpPacket], codec: str) -> MediaFrame | None:
     depacketizer = DEPACKETIZERS[codec]()
     frames = (frame for packet in sorted(packets, key=_number) for frame in depacketizer.push(packet))
     return next((frame for frame in frames if frame.key), None)
@@ -100,7 +106,9 @@ class Thumbnails:
             del self._shown[key]
 
     async def png(self, scope: str, stream: str) -> bytes | None:
-        """Return the last key frame of a live stream as PNG; ``None`` when there is no such stream or no picture yet.
+        """Return the last key frame of a live stream as PNG.
+
+        ``None`` when there is no such stream or no picture yet.
 
         Raises:
             ThumbnailError: it cannot be decoded.

@@ -1,4 +1,6 @@
-"""One media track of a publisher, fed with decrypted RTP packets. Sans-I/O, and the hot path of the origin.
+"""One media track of a publisher, fed with decrypted RTP packets.
+
+Sans-I/O, and the hot path of the origin.
 
 Nothing is decoded: a packet costs a header read and a few additions, and only the packets that start a frame are looked into.
 """
@@ -76,7 +78,10 @@ class Track:
         self._unmuted = False
 
     def attach(self, sink: PacketSink) -> Callable[[], None]:
-        """Let a sink have the packets from now on, beginning with a request for a key frame; return what detaches it."""
+        """Let a sink have the packets from now on, beginning with a request for a key frame.
+
+        Return what detaches it.
+        """
         self._sinks = (*self._sinks, sink)
         self.want_key_frame()
 
@@ -86,7 +91,10 @@ class Track:
         return detach
 
     def attach_key_frames(self, sink: PacketSink) -> Callable[[], None]:
-        """Let a sink have the packets of key frames only, as far as they are known to be such; return what detaches it."""
+        """Let a sink have the packets of key frames only, as far as they are known to be such.
+
+        Return what detaches it.
+        """
         self._key_frame_sinks = (*self._key_frame_sinks, sink)
 
         def detach() -> None:
@@ -95,7 +103,10 @@ class Track:
         return detach
 
     def want_key_frame(self) -> None:
-        """Ask the publisher for a key frame, at once if the last request is long enough ago. Audio has none."""
+        """Ask the publisher for a key frame, at once if the last request is long enough ago.
+
+        Audio has none.
+        """
         if self._frame_start is not None and not self.muted:
             self.wants_key_frame = True
             self.on_wanted(self)
@@ -157,7 +168,10 @@ class Track:
             self._undecided = True
 
     def _look(self, payload: bytes, timestamp: int) -> FrameStart | None:
-        """See whether a frame begins in this packet; the first one that shows it decides what the newest frame is."""
+        """See whether a frame begins in this packet.
+
+        The first one that shows it decides what the newest frame is.
+        """
         if self._frame_start is None:
             return None
         start = self._frame_start(payload)
@@ -211,7 +225,10 @@ class Track:
         return False
 
     def mute(self, muted: bool) -> None:
-        """Withhold the packets from the sinks, or go on with them: with another number, and video at a key frame."""
+        """Withhold the packets from the sinks, or go on with them.
+
+        With another number, and video at a key frame.
+        """
         if muted == self.muted:
             return
         self.muted = muted
@@ -234,7 +251,10 @@ class Track:
     # feedback ---------------------------------------------------------------------------------------------------------
 
     def nacks(self) -> list[int]:
-        """Return the sequence numbers of the packets to ask for now; each is asked for a few times and then given up."""
+        """Return the sequence numbers of the packets to ask for now.
+
+        Each is asked for a few times and then given up.
+        """
         if self._frame_start is None or not self.reception.missing:
             return []
         if self.muted:
@@ -251,7 +271,10 @@ class Track:
         return wanted
 
     def needs_pli(self, now: float, key_frame_interval: float) -> bool:
-        """Say whether to ask for a key frame now: none came yet, one is due, or a gap could not be repaired. Seconds."""
+        """Say whether to ask for a key frame now.
+
+        None came yet, one is due, or a gap could not be repaired. Seconds.
+        """
         if self._frame_start is None or self.muted or not self.started or now - self._last_pli < PLI_SPACING:
             return False
         due = now - max(self._last_key_frame, self._last_pli) >= key_frame_interval

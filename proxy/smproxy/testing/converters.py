@@ -1,4 +1,7 @@
-"""From packets of a file to frames that can be sent: passed through where they fit, else encoded anew. Blocking."""
+"""From packets of a file to frames that can be sent.
+
+Passed through where they fit, else encoded anew. Blocking.
+"""
 
 from __future__ import annotations
 
@@ -183,7 +186,10 @@ class EncodedPictures(Converter):
 
 
 class PassedPictures(Converter):
-    """Pictures as they are. Where a key frame is wanted that the file has not, those up to its next one are encoded anew."""
+    """Pictures as they are.
+
+    Where a key frame is wanted that the file has not, those up to its next one are encoded anew.
+    """
 
     def __init__(self, codec: Codec) -> None:
         self._codec: Codec = codec

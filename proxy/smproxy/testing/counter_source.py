@@ -16,7 +16,10 @@ _BIT_RATE = 300_000
 
 
 class CounterSource:
-    """Numbers from 0 on, without gap or return; a wanted key frame is the next picture. The tint is the stream's own."""
+    """Numbers from 0 on, without gap or return; a wanted key frame is the next picture.
+
+    The tint is the stream's own.
+    """
 
     def __init__(self, codec: Codec, stream: str) -> None:
         self._mark = stream_mark(stream)

@@ -1,4 +1,7 @@
-"""One track of a media file, read again and again in step with the other one. Blocking: for the file's thread."""
+"""One track of a media file, read again and again in step with the other one.
+
+Blocking: for the file's thread.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,10 @@ class LoopTimes:
     ends: dict[Kind, Fraction] = field(default_factory=dict)
 
     def next_begin(self, current: int) -> Fraction | None:
-        """Return when the round after this one begins; ``None`` while a track is not through with it."""
+        """Return when the round after this one begins.
+
+        ``None`` while a track is not through with it.
+        """
         if len(self.begins) > current + 1:
             return self.begins[current + 1]
         if any(number < current or kind not in self.ends for kind, number in self.rounds.items() if number <= current):
@@ -37,7 +43,10 @@ class LoopTimes:
 
 
 class FileTrack:
-    """Reads frames as they are to be sent. After its end come the last picture, or silence, until the other is through."""
+    """Reads frames as they are to be sent.
+
+    After its end come the last picture, or silence, until the other is through.
+    """
 
     def __init__(self, path: str, index: int, kind: Kind, codec: Codec, times: LoopTimes) -> None:
         self.key_frame_wanted = False

@@ -1,4 +1,4 @@
-"""A number that is painted into each picture as black and white squares, so that a test knows which picture it sees.
+"""A number that is painted into each picture as squares, so that a test knows which it sees.
 
 The whole picture is a grid of 8 by 6 squares, read line by line, white is 1: 8 bits that mark the stream, 24 bits that count
 the pictures, and 16 bits of check (CRC-16/CCITT over those four bytes, started with 0xFFFF). It survives strong compression
@@ -53,7 +53,10 @@ def paint_luma(code: FrameCode, width: int, height: int) -> bytes:
 
 
 def frame_code(frame: Any) -> FrameCode | None:
-    """Read the code of an ``av.VideoFrame``; ``None`` when there is none or it cannot be made out."""
+    """Read the code of an ``av.VideoFrame``.
+
+    ``None`` when there is none or it cannot be made out.
+    """
     if frame.format.name not in ("yuv420p", "yuvj420p", "nv12", "gray"):
         frame = frame.reformat(format="gray")
     plane = frame.planes[0]
@@ -69,7 +72,10 @@ def frame_code(frame: Any) -> FrameCode | None:
 
 
 def frame_number(frame: Any) -> int | None:
-    """Read the number of an ``av.VideoFrame`` of ``Publisher(pattern="counter")``; ``None`` when it shows none."""
+    """Read the number of an ``av.VideoFrame`` of ``Publisher(pattern="counter")``.
+
+    ``None`` when it shows none.
+    """
     code = frame_code(frame)
     return None if code is None else code.number
 

@@ -1,4 +1,6 @@
-"""Encoded media that costs next to nothing to send: a test pattern and a tone, encoded once and looped for ever.
+"""Encoded media that costs next to nothing to send.
+
+A test pattern and a tone, encoded once and looped for ever.
 
 aiortc packetises an ``av.Packet`` without encoding it, so any number of publishers share one encoding.
 """
@@ -31,13 +33,16 @@ _ENCODERS: dict[Codec, tuple[str, dict[str, str]]] = {
 
 
 class Unit(NamedTuple):
-    """One encoded frame; ``pts`` counts ticks of the kind's RTP clock from 0 and never goes back."""
+    """One encoded frame.
+
+    ``pts`` counts ticks of the kind's RTP clock from 0 and never goes back.
+    """
 
     data: bytes
     pts: int
 
 
-class Source(Protocol):
+class FrameSource(Protocol):
     """Where a track gets its encoded frames."""
 
     async def read(self) -> Unit:
@@ -56,7 +61,10 @@ class Loop:
 
 
 class LoopSource:
-    """Plays a loop for ever with continuous timestamps. A wanted key frame is had by jumping to the loop's start."""
+    """Plays a loop for ever with continuous timestamps.
+
+    A wanted key frame is had by jumping to the loop's start.
+    """
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
@@ -76,7 +84,7 @@ class LoopSource:
 class PacedTrack(MediaStreamTrack):
     """Hands a source's frames to aiortc when they are due; without a source, never any."""
 
-    def __init__(self, kind: Kind, source: Source | None) -> None:
+    def __init__(self, kind: Kind, source: FrameSource | None) -> None:
         super().__init__()
         self.kind = kind
         self._source = source
@@ -112,7 +120,10 @@ class PacedTrack(MediaStreamTrack):
 
 
 def video_encoder(codec: Codec, width: int, height: int, bit_rate: int, frame_rate: Fraction) -> Any:
-    """Open an encoder for browsers: no frames that refer to later ones, parameters in the stream, key frames on demand."""
+    """Open an encoder for browsers.
+
+    No frames that refer to later ones, parameters in the stream, key frames on demand.
+    """
     name, options = _ENCODERS[codec]
     encoder: Any = av.CodecContext.create(name, "w")
     encoder.width, encoder.height = width, height

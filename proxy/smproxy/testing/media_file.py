@@ -1,4 +1,7 @@
-"""A media file to publish: what of it can be sent, and its tracks as sources that loop together."""
+"""A media file to publish.
+
+What of it can be sent, and its tracks as sources that loop together.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,10 @@ _UNUSABLE = (av.error.FFmpegError, OSError, ValueError, ArithmeticError, MemoryE
 
 
 class MediaFile:
-    """One file for up to two tracks. Blocking work happens on one thread of its own, which ``close`` ends."""
+    """One file for up to two tracks.
+
+    Blocking work happens on one thread of its own, which ``close`` ends.
+    """
 
     def __init__(self, path: str | Path, codec: Codec, kinds: set[Kind]) -> None:
         self._path = str(path)
@@ -125,7 +131,10 @@ def _seconds(stream: Any, ticks: int) -> Fraction:
 
 
 def _length(stream: Any) -> float:
-    """Return how long a stream plays, 0 when the file does not say. Matroska has it as a tag, ``00:00:06.000000000``."""
+    """Return how long a stream plays, 0 when the file does not say.
+
+    Matroska has it as a tag, ``00:00:06.000000000``.
+    """
     if stream.duration:
         return float(_seconds(stream, stream.duration))
     hours, _, rest = stream.metadata.get("DURATION", "").partition(":")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from smproxy.testing.counter_source import CounterSource
-from smproxy.testing.media import Codec, Kind, LoopSource, PacedTrack, Source, pattern_loop, tone_loop
+from smproxy.testing.media import Codec, FrameSource, Kind, LoopSource, PacedTrack, pattern_loop, tone_loop
 from smproxy.testing.media_file import MediaFile
 
 #: ``test`` is a moving test picture, ``counter`` the numbers of ``block_code``.
@@ -16,7 +16,7 @@ Pattern: TypeAlias = Literal["test", "counter"]
 async def make_tracks(
     kinds: set[Kind], codec: Codec, *, media: str | Path | None, silent: bool, pattern: Pattern, stream: str
 ) -> tuple[list[PacedTrack], MediaFile | None]:
-    """Make the tracks, audio first as the SDK wants it, and the file to close afterwards, if any.
+    """Make the tracks, audio first as the SDK wants it, and the file to close afterwards.
 
     Raises:
         PublishError: The file cannot be used.
@@ -27,7 +27,7 @@ async def make_tracks(
         file = MediaFile(media, codec, kinds)
         await file.open()
         return [PacedTrack(kind, file.source(kind)) for kind in sorted(file.kinds)], file
-    sources: dict[Kind, Source] = {}
+    sources: dict[Kind, FrameSource] = {}
     for kind in sorted(kinds):
         if kind == "audio":
             sources[kind] = LoopSource(tone_loop())

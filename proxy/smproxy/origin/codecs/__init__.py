@@ -1,4 +1,7 @@
-"""What the origin knows of codecs: where a frame starts, and how packets become frames again. Nothing is decoded. Sans-I/O."""
+"""Codecs in RTP: where a frame starts, and frames from packets.
+
+Nothing is decoded. Sans-I/O.
+"""
 
 from __future__ import annotations
 

@@ -13,8 +13,10 @@ MAX_FRAME = 8 << 20
 MAX_PARTS = 8192
 
 
-class Frame(NamedTuple):
-    """One frame as a file holds it. ``timestamp`` as in RTP, ``arrival`` of its first packet in seconds.
+class MediaFrame(NamedTuple):
+    """One frame as a file holds it.
+
+    ``timestamp`` as in RTP, ``arrival`` of its first packet in seconds.
 
     ``width``, ``height`` in pixels and ``config`` (AVCDecoderConfigurationRecord) are those of a key frame, else 0 and empty;
     ``duration`` in seconds is 0 where the frame does not say.
@@ -35,7 +37,7 @@ class Depacketizer(Protocol):
 
     needs_key_frame: bool
 
-    def push(self, packet: RtpPacket) -> list[Frame]:
+    def push(self, packet: RtpPacket) -> list[MediaFrame]:
         """Take a packet; return the frames that are complete."""
 
 
@@ -55,14 +57,14 @@ class FrameAssembler(ABC):
         self._arrival = 0.0
         self._broken = False
 
-    def push(self, packet: RtpPacket) -> list[Frame]:
+    def push(self, packet: RtpPacket) -> list[MediaFrame]:
         """Take a packet; return the frames that are complete."""
         if packet.restart or packet.number != self._next >= 0:
             self._lost()
         self._next = packet.number + 1
         if not packet.payload:
             return []  # padding, with which senders probe for bandwidth
-        done: list[Frame] = []
+        done: list[MediaFrame] = []
         if packet.timestamp != self._timestamp:
             done += self._end()
             self._timestamp, self._arrival = packet.timestamp, packet.arrival
@@ -81,7 +83,7 @@ class FrameAssembler(ABC):
         self._clear()
         self._broken = self.needs_key_frame = True
 
-    def _end(self) -> list[Frame]:
+    def _end(self) -> list[MediaFrame]:
         if self._broken or not self._parts:
             self._clear()
             return []
@@ -101,5 +103,5 @@ class FrameAssembler(ABC):
         """Take a packet of the current frame; False when it cannot belong there."""
 
     @abstractmethod
-    def _frame(self) -> Frame | None:
+    def _frame(self) -> MediaFrame | None:
         """Make the frame of the parts."""

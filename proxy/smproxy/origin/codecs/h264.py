@@ -1,10 +1,13 @@
-"""H.264 in RTP (RFC 6184, ITU-T H.264): where a frame starts, and frames from packets. Sans-I/O; nothing here raises."""
+"""H.264 in RTP (RFC 6184, ITU-T H.264): where a frame starts, and frames from packets.
+
+Sans-I/O; nothing here raises.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from smproxy.origin.codecs.frame import Frame, FrameAssembler
+from smproxy.origin.codecs.frame import FrameAssembler, MediaFrame
 from smproxy.origin.codecs.h264_sps import sps_size
 from smproxy.origin.rtp_packet import FrameStart, RtpPacket
 
@@ -18,7 +21,10 @@ _MAX_UNITS = 16
 
 
 def frame_start(payload: bytes) -> FrameStart | None:
-    """Read the first packet of a frame that has a slice or parameter set; ``None`` when this packet decides nothing."""
+    """Read the first packet of a frame that has a slice or parameter set.
+
+    ``None`` when this packet decides nothing.
+    """
     if not payload:
         return None
     kind = payload[0] & 0x1F
@@ -54,7 +60,7 @@ def _of_unit(kind: int, unit: bytes) -> FrameStart | None:
 
 
 class H264Depacketizer(FrameAssembler):
-    """H.264: the NAL units, each behind its length in 4 bytes, with the parameter sets before every key frame."""
+    """H.264: NAL units behind their lengths, with the parameter sets before every key frame."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -106,7 +112,7 @@ class H264Depacketizer(FrameAssembler):
         super()._clear()
         self._fragment = None
 
-    def _frame(self) -> Frame | None:
+    def _frame(self) -> MediaFrame | None:
         kinds = [unit[0] & 0x1F for unit in self._parts]
         sps = [unit for unit in self._parts if unit[0] & 0x1F == _SPS and len(unit) > 3]
         pps = [unit for unit in self._parts if unit[0] & 0x1F == _PPS]
@@ -123,7 +129,7 @@ class H264Depacketizer(FrameAssembler):
         skipped = {_SPS, _PPS, _AUD, _FILLER}
         units = [unit for unit, kind in zip(self._parts, kinds, strict=True) if kind not in skipped]
         if _IDR not in kinds:
-            return Frame(self._timestamp, self._arrival, _with_lengths(units), key=False)
+            return MediaFrame(self._timestamp, self._arrival, _with_lengths(units), key=False)
         lost = not self._sps or not self._pps or (not sps and self._repeats and self.needs_key_frame)
         if lost or sum(len(unit) for unit in (*self._sps, *self._pps)) > MAX_PARAMETERS:
             # Without its parameters, or they were lost: of a sender that repeats them they may have been new ones.
@@ -133,7 +139,7 @@ class H264Depacketizer(FrameAssembler):
         width, height = sps_size(self._sps[0]) or (0, 0)
         data = _with_lengths([*self._sps, *self._pps, *units])
         config = _avc_config(self._sps[:31], self._pps[:255])
-        return Frame(self._timestamp, self._arrival, data, key=True, width=width, height=height, config=config)
+        return MediaFrame(self._timestamp, self._arrival, data, key=True, width=width, height=height, config=config)
 
 
 def _with_lengths(units: Iterable[bytes]) -> bytes:
@@ -141,7 +147,7 @@ def _with_lengths(units: Iterable[bytes]) -> bytes:
 
 
 def _avc_config(sps: list[bytes], pps: list[bytes]) -> bytes:
-    """Write an AVCDecoderConfigurationRecord (ISO/IEC 14496-15, 5.3.3.1) with lengths of 4 bytes."""
+    """Write an AVCDecoderConfigurationRecord (ISO/IEC 14496-15, 5.3.3.1), lengths of 4 bytes."""
     parts = [bytes([1]), sps[0][1:4], bytes([0xFF, 0xE0 | len(sps)])]
     parts += [len(unit).to_bytes(2, "big") + unit for unit in sps]
     parts.append(bytes([len(pps)]))

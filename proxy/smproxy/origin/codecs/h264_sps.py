@@ -1,4 +1,7 @@
-"""The picture size in an H.264 sequence parameter set (ITU-T H.264, 7.3.2.1.1). Sans-I/O; nothing here raises."""
+"""The picture size in an H.264 sequence parameter set (ITU-T H.264, 7.3.2.1.1). Sans-I/O.
+
+Nothing here raises.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ class _Bits:
 
 
 def sps_size(unit: bytes) -> tuple[int, int] | None:
-    """Return width and height in pixels from a sequence parameter set, ``None`` when it cannot be read."""
+    """Return width and height in pixels; ``None`` when the parameter set cannot be read."""
     if len(unit) < 5 or len(unit) > 1500:
         return None
     try:

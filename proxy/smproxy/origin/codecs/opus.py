@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from smproxy.origin.codecs.frame import Frame
+from smproxy.origin.codecs.frame import MediaFrame
 from smproxy.origin.rtp_packet import RtpPacket
 
 #: A packet of 20 ms that decodes to digital silence: CELT, full band, mono, with an empty frame.
@@ -16,12 +16,14 @@ class OpusDepacketizer:
 
     needs_key_frame = False
 
-    def push(self, packet: RtpPacket) -> list[Frame]:
+    def push(self, packet: RtpPacket) -> list[MediaFrame]:
         """Take a packet; return its frame."""
         if not packet.payload:
             return []
         return [
-            Frame(packet.timestamp, packet.arrival, packet.payload, key=True, duration=packet_length(packet.payload))
+            MediaFrame(
+                packet.timestamp, packet.arrival, packet.payload, key=True, duration=packet_length(packet.payload)
+            )
         ]
 
 

@@ -1,13 +1,16 @@
-"""VP8 in RTP (RFC 7741): where a frame starts, and frames from packets. Sans-I/O; nothing here raises."""
+"""VP8 in RTP (RFC 7741): where a frame starts, and frames from packets. Sans-I/O.
+
+Nothing here raises.
+"""
 
 from __future__ import annotations
 
-from smproxy.origin.codecs.frame import Frame, FrameAssembler
+from smproxy.origin.codecs.frame import FrameAssembler, MediaFrame
 from smproxy.origin.rtp_packet import FrameStart, RtpPacket
 
 
 def descriptor_size(payload: bytes) -> int:
-    """Return the length of the payload descriptor (RFC 7741, 4.2), 0 when it is cut off or nothing follows it."""
+    """Return the length of the payload descriptor (RFC 7741, 4.2); 0 when nothing follows it."""
     size = 1
     if payload and payload[0] & 0x80:
         if len(payload) < 2:
@@ -23,7 +26,10 @@ def descriptor_size(payload: bytes) -> int:
 
 
 def frame_start(payload: bytes) -> FrameStart | None:
-    """Read the payload header of a frame's first packet; ``None`` when the packet does not start a frame."""
+    """Read the payload header of a frame's first packet.
+
+    ``None`` when the packet does not start a frame.
+    """
     # The S bit with partition index 0 marks the first packet of a frame.
     if not payload or payload[0] & 0x1F != 0x10:
         return None
@@ -57,10 +63,10 @@ class Vp8Depacketizer(FrameAssembler):
         self._parts.append(packet.payload[offset:])
         return True
 
-    def _frame(self) -> Frame:
+    def _frame(self) -> MediaFrame:
         data = b"".join(self._parts)
         start = self._start
         if not start.key:
-            return Frame(self._timestamp, self._arrival, data, key=False)
+            return MediaFrame(self._timestamp, self._arrival, data, key=False)
         # A key frame too short to say its size cannot be decoded.
-        return Frame(self._timestamp, self._arrival, data, start.width > 0, start.width, start.height)
+        return MediaFrame(self._timestamp, self._arrival, data, start.width > 0, start.width, start.height)

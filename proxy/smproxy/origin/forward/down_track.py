@@ -20,7 +20,7 @@ _NEVER = 1 << 62
 
 
 class DownTrack:
-    """Sends one track to one subscriber, with SSRC, payload type, and a sequence and timestamps that go on without a jump.
+    """Sends one track to one subscriber, with SSRC, numbers and timestamps of its own.
 
     What it shows may change: another track (the stream was published again), or none. ``write`` seals and sends a packet and
     returns False when the client does not keep up; it is then offered the packet again, or video goes on at a key frame.
@@ -70,7 +70,9 @@ class DownTrack:
     # what it shows ----------------------------------------------------------------------------------------------------
 
     def attach(self, forwarder: TrackForwarder) -> None:
-        """Show this track from now on; video begins with a key frame, at once when the forwarder has one.
+        """Show this track from now on.
+
+        Video begins with a key frame, at once when the forwarder has one.
 
         Raises:
             ValueError: the track's codec or clock is not what was negotiated with the client.
@@ -114,7 +116,7 @@ class DownTrack:
                 self.attached.hold(self)
 
     def resume(self) -> None:
-        """Go on: with what was missed, if the key frame before it is still there, else at the next key frame."""
+        """Go on with what was missed, if its key frame is still there, else at the next one."""
         if self.paused:
             self.paused = False
             if self.attached is not None:
@@ -129,11 +131,14 @@ class DownTrack:
 
     @property
     def resume_at(self) -> int:
-        """Number of the packet after the last one that was sent, -1 before the first one of a forwarder."""
+        """Number of the packet after the last one that was sent; -1 before a track's first one."""
         return self._sent + 1 if self._sent >= 0 else -1
 
     def begin(self, base: int, timestamp: int) -> None:
-        """Let the sequence go on with the track's packet ``base``; the next packet has this timestamp."""
+        """Let the sequence go on with the track's packet ``base``.
+
+        The next packet has this timestamp.
+        """
         if self._sent >= 0:
             self._next = (self._sent + 1 + self._shift) & 0xFFFF
         self._shift = self._next - base
@@ -148,7 +153,7 @@ class DownTrack:
             self._sent_timestamp = timestamp
 
     def _join_timestamps(self, forwarder: TrackForwarder, timestamp: int) -> None:
-        """Let the timestamps go on by the time that passed since the last packet of the forwarder before."""
+        """Let the timestamps go on by the time that passed since the track before."""
         passed = int((forwarder.timeline.arrived - self._left_at) * self.clock_rate)
         passed -= _passed(timestamp, forwarder.timeline.newest)
         # What comes from the cache may be older than what was shown last; time must not go back.
@@ -225,7 +230,7 @@ class DownTrack:
         return count
 
     def pli(self) -> None:
-        """Ask the publisher for a key frame, unless this client is just being given one from the cache."""
+        """Ask the publisher for a key frame, unless one is being sent from the cache."""
         if self.kind is Kind.VIDEO and self.attached is not None and not self.attached.catches_up(self):
             self.attached.track.want_key_frame()
 
@@ -237,7 +242,9 @@ class DownTrack:
     # what the client is told ------------------------------------------------------------------------------------------
 
     def sender_report(self, now: float) -> bytes | None:
-        """Write a sender report; ``None`` while there is nothing to say, which is until the publisher has sent its first.
+        """Write a sender report.
+
+        ``None`` while there is nothing to say, which is until the publisher has sent its first.
 
         The relation of NTP time to timestamps is the publisher's, extrapolated to ``now``, so that audio and video of one
         publisher stay in step whatever either of them waited for.

@@ -1,4 +1,7 @@
-"""What subscribers say in RTCP: NACK, PLI, FIR, REMB and report blocks (RFC 3550, 4585, 5104; REMB draft). Sans-I/O."""
+"""What subscribers say in RTCP.
+
+NACK, PLI, FIR, REMB and report blocks (RFC 3550, 4585, 5104; REMB draft). Sans-I/O.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,10 @@ _REPORT_BLOCK = struct.Struct("!IB3sIIII")
 
 
 class Nack(NamedTuple):
-    """These packets did not come (RFC 4585, 6.2.1). The sequence numbers are as sent, 16 bits wide."""
+    """These packets did not come (RFC 4585, 6.2.1).
+
+    The sequence numbers are as sent, 16 bits wide.
+    """
 
     media_ssrc: int
     sequences: tuple[int, ...]
@@ -27,7 +33,7 @@ class KeyFrameRequest(NamedTuple):
 
 
 class Remb(NamedTuple):
-    """The most that the receiver wants of these sources together, bit/s (draft-alvestrand-rmcat-remb-03)."""
+    """The most that these sources may send together, bit/s (draft-alvestrand-rmcat-remb-03)."""
 
     bitrate: int
     media_ssrcs: tuple[int, ...]
@@ -60,7 +66,10 @@ Feedback: TypeAlias = Nack | KeyFrameRequest | Remb | ReportBlock | Goodbye
 
 
 def read_feedback(compound: bytes) -> list[Feedback]:
-    """Return what a decrypted compound packet says, in its order. What is not known is skipped; rubbish ends the list."""
+    """Return what a decrypted compound packet says, in its order. What is not known is skipped.
+
+    Rubbish ends the list.
+    """
     found: list[Feedback] = []
     position = 0
     while position + 4 <= len(compound) and compound[position] >> 6 == 2:

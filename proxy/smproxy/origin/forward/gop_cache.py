@@ -1,4 +1,4 @@
-"""The packets of a video track since its last key frame (group of pictures), for late subscribers. Bounded."""
+"""The packets of a video track since its last key frame, bounded, for late subscribers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ MAX_BYTES = 4 << 20
 
 
 class GopCache:
-    """Packets in the order of their numbers, the first of which begins a key frame; empty while there is none."""
+    """Packets in the order of their numbers, the first of which begins a key frame.
+
+    Empty while there is none.
+    """
 
     __slots__ = ("_bytes", "_frame", "_keyed", "base", "packets")
 
@@ -42,7 +45,10 @@ class GopCache:
         self._frame = len(self.packets)
 
     def key_frame(self, base: int) -> None:
-        """Begin with the current frame: it turned out to be a key frame, and ``base`` is the first number it may have."""
+        """Begin with the current frame.
+
+        It turned out to be a key frame, and ``base`` is the first number it may have.
+        """
         self.packets = self.packets[self._frame :]
         self.base = base
         self._bytes = _size(self.packets)
@@ -74,7 +80,10 @@ class GopCache:
         return place
 
     def _begins(self, packet: RtpPacket) -> bool:
-        """Say whether a packet before the first one is of the same frame: its parameter sets may come late."""
+        """Say whether a packet before the first one is of the same frame.
+
+        Its parameter sets may come late.
+        """
         return bool(self.packets) and packet.timestamp == self.packets[0].timestamp
 
     def frames(self, place: int, *, until_current: bool = False) -> int:
@@ -83,7 +92,10 @@ class GopCache:
         return len({packet.timestamp for packet in self.packets[place:end]})
 
     def find(self, number: int) -> int:
-        """Return the place of the first packet with this number or a later one; -1 when it would be before the first one."""
+        """Return the place of the first packet with this number or a later one.
+
+        -1 when it would be before the first one.
+        """
         packets = self.packets
         if not len(self) or number < packets[0].number:
             return -1

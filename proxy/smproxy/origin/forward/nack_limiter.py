@@ -11,7 +11,10 @@ MAX_ASKED = 4096
 
 
 class NackLimiter:
-    """Allows each packet once in a while and all together so many a second. Times in seconds, monotonic."""
+    """Allows each packet once in a while and all together so many a second.
+
+    Times in seconds, monotonic.
+    """
 
     __slots__ = ("_asked", "_at", "_left", "_since")
 
@@ -26,7 +29,7 @@ class NackLimiter:
         self._at.clear()
 
     def accepts(self, asked: int, now: float) -> bool:
-        """Say whether it is worth looking at a request for so many packets, or the client had its share of this second."""
+        """Say whether to look at a request for so many packets: a client has its share a second."""
         if now - self._since >= 1:
             self._since, self._left, self._asked = now, MAX_RESENT, 0
             self._at = {other: at for other, at in self._at.items() if now - at < RESEND_SPACING}

@@ -9,7 +9,10 @@ _CNAME = 1
 
 
 def write_sender_report(ssrc: int, ntp: int, timestamp: int, packets: int, octets: int) -> bytes:
-    """Write an RTCP SR without report blocks. ``ntp`` in units of 2^-32 s; the counts wrap at 2^32."""
+    """Write an RTCP SR without report blocks. ``ntp`` in units of 2^-32 s.
+
+    The counts wrap at 2^32.
+    """
     return struct.pack(
         "!BBHIQIII",
         0x80,
@@ -24,7 +27,10 @@ def write_sender_report(ssrc: int, ntp: int, timestamp: int, packets: int, octet
 
 
 def write_cname(ssrc: int, cname: str) -> bytes:
-    """Write an RTCP SDES that names the source; every compound packet must have one. ``cname`` at most 255 bytes of UTF-8."""
+    """Write an RTCP SDES that names the source; every compound packet must have one.
+
+    ``cname`` at most 255 bytes of UTF-8.
+    """
     name = cname.encode()
     item = struct.pack("!IBB", ssrc, _CNAME, len(name)) + name
     item += bytes(4 - len(item) % 4)  # ends with one zero at least

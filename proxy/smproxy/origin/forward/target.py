@@ -16,10 +16,16 @@ class ForwardTarget(Protocol):
 
     @property
     def resume_at(self) -> int:
-        """Number of the packet that would be next if nothing had been left out; -1 before the first one."""
+        """Number of the packet that would be next if nothing had been left out.
+
+        -1 before the first one.
+        """
 
     def begin(self, base: int, timestamp: int) -> None:
-        """Go on with packet ``base``, whatever was sent before, and what follows it. At a key frame, if there are any."""
+        """Go on with packet ``base``, whatever was sent before, and what follows it.
+
+        At a key frame, if there are any.
+        """
 
     def forward(self, packet: RtpPacket) -> bool:
         """Send; False when the client does not keep up and wants to have this packet later."""

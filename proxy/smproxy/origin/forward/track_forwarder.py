@@ -27,7 +27,9 @@ _MAX_HEAD = 16
 
 
 class TrackForwarder:
-    """A track's packets: fanned out, the last few kept to be sent again, and video kept from the last key frame on.
+    """Fans a track out.
+
+    Keeps the last packets to send them again, and video from a key frame on.
 
     A sender is at any time one of: *live* and gets each packet as it comes; *catching up* in the cache; *waiting* for a key
     frame (of audio: for the next packet); or *paused*. One that raises is let go of, so that it cannot hurt the others.
@@ -55,7 +57,10 @@ class TrackForwarder:
     # those who watch --------------------------------------------------------------------------------------------------
 
     def add(self, sender: ForwardTarget, gone: Callable[[], None]) -> None:
-        """Let a sender have the track, unless it is paused; ``gone`` is called when the forwarder closes or gives it up."""
+        """Let a sender have the track, unless it is paused.
+
+        ``gone`` is called when the forwarder closes or gives it up.
+        """
         self._senders[sender] = gone
         if not sender.paused:
             self.play(sender)
@@ -66,7 +71,10 @@ class TrackForwarder:
         self.hold(sender)
 
     def play(self, sender: ForwardTarget) -> None:
-        """Begin, or go on after a pause: in the cache where the sender stopped, else at its key frame, else at the next one."""
+        """Begin, or go on after a pause.
+
+        In the cache where the sender stopped, else at its key frame, else at the next one.
+        """
         self.hold(sender)
         if not len(self._cache) or self.track.muted:
             self._waiting[sender] = None
@@ -171,7 +179,10 @@ class TrackForwarder:
             self._frame_base = packet.number - head if head <= _MAX_HEAD and not packet.restart else packet.number
 
     def _decide(self, start: FrameStart) -> None:
-        """Take note of what the current frame is; if it is a key frame all who are not live go on with it."""
+        """Take note of what the current frame is.
+
+        If it is a key frame all who are not live go on with it.
+        """
         self._undecided = False
         if not start.key:
             return
@@ -184,7 +195,10 @@ class TrackForwarder:
             self._begin(sender)
 
     def _late(self, packet: RtpPacket) -> None:
-        """Take a packet that was overtaken, or sent again by the publisher: everybody gets it in its place."""
+        """Take a packet that was overtaken, or sent again by the publisher.
+
+        Everybody gets it in its place.
+        """
         place = -1
         if self._video:
             place = self._cache.insert(packet)
@@ -252,7 +266,7 @@ class TrackForwarder:
             self._waiting[sender] = self._frames
 
     def _fall_behind(self, sender: ForwardTarget) -> None:
-        """Let a live sender whose socket is full go on in the cache, or at the next key frame when there is none."""
+        """Let a sender whose socket is full go on in the cache, or at the next key frame."""
         if sender not in self._senders:
             return
         self.hold(sender)

@@ -1,1 +1,4 @@
-"""Recording to disk without encoding, on a thread of its own: packets in, one Matroska file out."""
+"""Recording to disk without encoding, on a thread of its own.
+
+Packets in, one Matroska file out.
+"""

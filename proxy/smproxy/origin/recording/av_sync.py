@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import NamedTuple
 
-from smproxy.origin.codecs.frame import Frame
+from smproxy.origin.codecs.frame import MediaFrame
 from smproxy.origin.rtcp_receiver import SenderReport
 from smproxy.signaling.payloads import Kind
 
@@ -38,16 +38,21 @@ _BEGINNING = 1.0
 
 
 class PlacedFrame(NamedTuple):
-    """A frame and its time in seconds from the start: not below 0, and not always above that of the one before."""
+    """A frame and its time in seconds from the start.
+
+    Not below 0, and not always above that of the one before.
+    """
 
     kind: Kind
-    frame: Frame
+    frame: MediaFrame
     at: float
 
 
 @dataclass(slots=True)
 class TrackClock:
-    """A track's timestamps: ``ticks`` is the last one without its wraps, ``offset`` seconds lead to the time axis.
+    """A track's timestamps.
+
+    ``ticks`` is the last one without its wraps, ``offset`` seconds lead to the time axis.
 
     ``lag`` is by how much its frames usually arrive after their time, ``held`` are those of which it is not certain yet where
     they belong, with their ticks and shifts.
@@ -58,14 +63,14 @@ class TrackClock:
     offset: float
     began: float
     lag: float = 0.0
-    held: list[tuple[Frame, int, float]] = field(default_factory=list)
+    held: list[tuple[MediaFrame, int, float]] = field(default_factory=list)
     #: Seconds since 1900 and the track's own time at that moment.
     report: tuple[float, float] | None = None
 
     def unwrap(self, timestamp: int) -> int:
         return self.ticks + ((timestamp - self.ticks + 0x80000000) & 0xFFFFFFFF) - 0x80000000
 
-    def place(self, kind: Kind, frame: Frame, ticks: int) -> PlacedFrame:
+    def place(self, kind: Kind, frame: MediaFrame, ticks: int) -> PlacedFrame:
         return PlacedFrame(kind, frame, max(ticks / self.rate + self.offset, 0.0))
 
     def release(self, kind: Kind) -> list[PlacedFrame]:
@@ -102,7 +107,7 @@ class AvSync:
         """Return a time of arrival as seconds from the start; 0 before it."""
         return 0.0 if self._zero is None else max(now - self._zero, 0.0)
 
-    def place(self, kind: Kind, rate: int, frame: Frame) -> list[PlacedFrame]:
+    def place(self, kind: Kind, rate: int, frame: MediaFrame) -> list[PlacedFrame]:
         """Take a frame; return those of its track whose time is certain."""
         if self._zero is None:
             self._zero = frame.arrival

@@ -120,11 +120,16 @@ class RecordingFile:
             self._pwrite(self._header.write(), 0)
 
     def describe(self, kind: Kind, codec: str, *, private: bytes = b"", width: int = 0, height: int = 0) -> None:
-        """Add a track, unless there is one of the kind; parameters that change later are in the frames themselves."""
+        """Add a track, unless there is one of the kind.
+
+        Parameters that change later are in the frames themselves.
+        """
         self._header.tracks.setdefault(kind, TrackEntry(kind, codec, private, width, height))
 
     def write(self, frames: list[Placed]) -> int:
-        """Append frames of described tracks, and bring the header up to date; return the bytes that were added.
+        """Append frames of described tracks, and bring the header up to date.
+
+        Return the bytes that were added.
 
         A frame that is placed before one of its track is moved behind it.
 
@@ -159,7 +164,7 @@ class RecordingFile:
             self._append(blocks)
 
     def _cut_back(self, end: int, duration: int) -> None:
-        """Let the file and what is told of it be what the header on the disk says, after a write that failed."""
+        """Go back to what the header on the disk says, after a write that failed."""
         self._header.end, self._header.duration = end, duration
         with contextlib.suppress(OSError):
             os.ftruncate(self._descriptor, end)
@@ -185,6 +190,9 @@ class RecordingFile:
 
 
 def _has_clusters(descriptor: int, header: Header) -> bool:
-    """Say whether the first and the last cluster of the index begin as clusters do: what a crash lost reads as zeros."""
+    """Say whether the first and the last cluster of the index begin as clusters do.
+
+    What a crash lost reads as zeros.
+    """
     places = [HEADER_SIZE, *(position for _, position in header.index[-1:])]
     return header.end == HEADER_SIZE or all(os.pread(descriptor, 4, place) == CLUSTER for place in places)

@@ -11,7 +11,10 @@ DEPTH = 512
 
 
 class JitterBuffer:
-    """Gives packets in the order of their numbers; gives up those that do not come, which shows in the numbers."""
+    """Gives packets in the order of their numbers.
+
+    Gives up those that do not come, which shows in the numbers.
+    """
 
     def __init__(self, patience: float = PATIENCE, depth: int = DEPTH) -> None:
         self._patience = patience

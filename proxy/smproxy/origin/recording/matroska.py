@@ -38,7 +38,10 @@ _CUE_TIME, _CUE_POSITIONS, _CUE_TRACK, _CUECLUSTER = b"\xb3", b"\xb7", b"\xf7", 
 
 @dataclass(slots=True)
 class TrackEntry:
-    """A track. ``width`` and ``height`` of the first picture in pixels; ``private`` is what its decoder needs beforehand."""
+    """A track. ``width`` and ``height`` of the first picture in pixels.
+
+    ``private`` is what its decoder needs beforehand.
+    """
 
     kind: Kind
     codec: str
@@ -49,7 +52,9 @@ class TrackEntry:
 
 @dataclass(slots=True)
 class Header:
-    """What stands before the clusters. ``duration`` in ms, ``end`` is the length of the file in bytes.
+    """What stands before the clusters.
+
+    ``duration`` in ms, ``end`` is the length of the file in bytes.
 
     ``index`` holds the times of clusters, in ms, and where they begin.
     """
@@ -147,7 +152,10 @@ def _track(entry: TrackEntry) -> bytes:
 
 
 def cluster(time: int, blocks: list[tuple[Kind, int, bool, bytes]]) -> bytes:
-    """Write a cluster that begins at ``time`` ms; a block is kind, time in ms, whether it is a key frame, and the frame."""
+    """Write a cluster that begins at ``time`` ms.
+
+    A block is kind, time in ms, whether it is a key frame, and the frame.
+    """
     parts = [_element(b"\xe7", time.to_bytes(8, "big"))]
     for kind, at, key, data in blocks:
         head = struct.pack("!BhB", 0x80 | TRACK_NUMBER[kind], at - time, 0x80 if key else 0)
@@ -157,7 +165,10 @@ def cluster(time: int, blocks: list[tuple[Kind, int, bool, bytes]]) -> bytes:
 
 
 def read_header(data: bytes) -> Header | None:
-    """Read a header that :meth:`Header.write` wrote; ``None`` for any other, and for one that is damaged."""
+    """Read a header that :meth:`Header.write` wrote.
+
+    ``None`` for any other, and for one that is damaged.
+    """
     try:
         header = _read_header(data)
         return header if header is not None and _makes_sense(header) else None
@@ -166,7 +177,10 @@ def read_header(data: bytes) -> Header | None:
 
 
 def _makes_sense(header: Header) -> bool:
-    """Say whether a file with this header can be continued: every number has room where it is written again."""
+    """Say whether a file with this header can be continued.
+
+    Every number has room where it is written again.
+    """
     times, positions = [time for time, _ in header.index], [position for _, position in header.index]
     return (
         0 <= header.duration <= MAX_DURATION
@@ -228,7 +242,10 @@ def _read_cue(point: bytes, segment: int) -> tuple[int, int]:
 
 
 def _children(data: bytes) -> Iterator[tuple[bytes, int, bytes]]:
-    """Split a body into elements: name, where the content begins, content. The last one may be cut off."""
+    """Split a body into elements: name, where the content begins, content.
+
+    The last one may be cut off.
+    """
     position = 0
     while position < len(data):
         width = 9 - data[position].bit_length()

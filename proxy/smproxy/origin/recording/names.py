@@ -1,4 +1,6 @@
-"""File names for recordings: readable, within the directory whatever a client calls its stream, and never two for one.
+"""File names for recordings.
+
+Readable, within the directory whatever a client calls its stream, and never two for one.
 
 ``<room>/<stream>.webm``, each part escaped: what could lead out of the directory, hide a file or confuse a terminal becomes
 ``%XX`` as in a URL. Earlier recordings of a name are kept as ``<stream>~1.webm``, ``<stream>~2.webm`` and so on; since ``~``
@@ -22,13 +24,16 @@ _KEPT = 160
 
 
 def relative_path(room: str, stream: str, suffix: str) -> str:
-    """Return where a stream is recorded, relative to the recordings' directory, with ``/`` between the parts."""
+    """Return where a stream is recorded, relative to the directory, with ``/`` between parts."""
     folders = [_folder(part) for part in room.split("/") if part]
     return "/".join([*folders, escape(stream) + suffix])
 
 
 def _folder(part: str) -> str:
-    """Escape a part of a room; one that ends as a recording does would stand in that recording's place."""
+    """Escape a part of a room.
+
+    One that ends as a recording does would stand in that recording's place.
+    """
     escaped = escape(part)
     stem, dot, suffix = escaped.rpartition(".")
     return f"{stem}%2E{suffix}" if dot + suffix.lower() in SUFFIXES else escaped
@@ -57,7 +62,10 @@ def _unit(character: str) -> str:
 
 
 def kept_path(path: Path) -> Path:
-    """Return the name under which an earlier recording is kept: one above the highest number in use."""
+    """Return the name under which an earlier recording is kept.
+
+    One above the highest number in use.
+    """
     pattern = re.compile(re.escape(path.stem) + r"~([0-9]{1,9})" + re.escape(path.suffix))
     used = [int(found[1]) for each in path.parent.iterdir() if (found := pattern.fullmatch(each.name))]
     return path.with_name(f"{path.stem}~{max(used, default=0) + 1}{path.suffix}")

@@ -1,4 +1,7 @@
-"""Recordings as the event loop sees them: begun, reported, ended. Writing happens on the writer's thread."""
+"""Recordings as the event loop sees them: begun, reported, ended.
+
+Writing happens on the writer's thread.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from smproxy.origin.recording.names import MATROSKA, WEBM, relative_path
-from smproxy.origin.recording.recording import Outcome, QueuedPacket, Recording
-from smproxy.origin.recording.store import Store
-from smproxy.origin.recording.writer import Writer
+from smproxy.origin.recording.recording import QueuedPacket, Recording, RecordingOutcome
+from smproxy.origin.recording.store import RecordingStore
+from smproxy.origin.recording.writer import RecordingWriter
 from smproxy.origin.rtp_packet import RtpPacket
 from smproxy.origin.track import Track
 from smproxy.signaling.node import RecordingEnded, RecordingStarted, ReportTo
@@ -50,7 +53,9 @@ class _QueueSink:
 
 
 class RecordingRequest:
-    """The recording of one publisher, if there is to be one: made with its tracks, then ``started``, then ``ended``.
+    """The recording of one publisher, if there is to be one.
+
+    Made with its tracks, then ``started``, then ``ended``.
 
     It takes the packets from the beginning, because the first key frame may come before the client says what it publishes.
     """
@@ -67,7 +72,10 @@ class RecordingRequest:
         self._recording: Recording | None = None
 
     def started(self, stream: str, mode: str) -> None:
-        """Record, if the client wants that: by the parameter, or by a mode of ``record`` or ``append``."""
+        """Record, if the client wants that.
+
+        By the parameter, or by a mode of ``record`` or ``append``.
+        """
         if not (self._wanted or mode in {"record", "append"}):
             self._let_go()
             return
@@ -118,8 +126,8 @@ class Recorder:
     ) -> None:
         self._report = report
         self._monotonic = monotonic
-        self._store = None if root is None else Store(root, limit)
-        self._writer = Writer(monotonic)
+        self._store = None if root is None else RecordingStore(root, limit)
+        self._writer = RecordingWriter(monotonic)
         self._open: set[Recording] = set()
         self._all_closed = asyncio.Event()
         self._all_closed.set()
@@ -138,7 +146,10 @@ class Recorder:
         append: bool,
         over: Callable[[], None],
     ) -> Recording | None:
-        """Begin a recording and report it; ``over`` is called when it ends by itself. Each is also reported as ended, once."""
+        """Begin a recording and report it; ``over`` is called when it ends by itself.
+
+        Each is also reported as ended, once.
+        """
         self._report(RecordingStarted(attempt, file))
         if self._store is None:
             _log.warning("%s is not recorded: %s", file, _NO_DIRECTORY)
@@ -152,7 +163,7 @@ class Recorder:
             for track in video:
                 track.want_key_frame()
 
-        def ended(outcome: Outcome) -> None:
+        def ended(outcome: RecordingOutcome) -> None:
             self._open.discard(recording)
             if not self._open:
                 self._all_closed.set()
@@ -192,7 +203,10 @@ class Recorder:
 
 
 def call_on_loop(loop: asyncio.AbstractEventLoop, call: Callable[..., None], *arguments: object) -> None:
-    """Call something on the loop, from the writer's thread; a loop that is closed has nobody left to tell."""
+    """Call something on the loop, from the writer's thread.
+
+    A loop that is closed has nobody left to tell.
+    """
     try:
         loop.call_soon_threadsafe(call, *arguments)
     except RuntimeError:

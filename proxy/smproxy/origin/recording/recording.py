@@ -1,4 +1,7 @@
-"""One take of one stream: from the packets that its tracks queue to the frames in its file. For the writer's thread."""
+"""One recording: from the packets that its tracks queue to the frames in its file.
+
+For the writer's thread.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from smproxy.origin.codecs import DEPACKETIZERS
-from smproxy.origin.codecs.frame import Depacketizer, Frame
+from smproxy.origin.codecs.frame import Depacketizer, MediaFrame
 from smproxy.origin.codecs.opus import SILENCE, SILENCE_LENGTH
 from smproxy.origin.recording.av_sync import AvSync, PlacedFrame
 from smproxy.origin.recording.file import Placed, RecordingFile
 from smproxy.origin.recording.jitter_buffer import JitterBuffer
-from smproxy.origin.recording.store import NoRoom, Store
+from smproxy.origin.recording.store import NoRoom, RecordingStore
 from smproxy.origin.rtcp_receiver import SenderReport
 from smproxy.origin.rtp_packet import RtpPacket
 from smproxy.signaling.payloads import Kind
@@ -40,8 +43,11 @@ class QueuedPacket(NamedTuple):
     report: SenderReport | None
 
 
-class Outcome(NamedTuple):
-    """What became of a recording. ``duration`` in ms and ``size`` in bytes are the file's; ``error`` ends a failed one."""
+class RecordingOutcome(NamedTuple):
+    """What became of a recording. ``duration`` in ms and ``size`` in bytes are the file's.
+
+    ``error`` ends a failed one.
+    """
 
     duration: int
     size: int
@@ -63,7 +69,7 @@ class TrackInput:
         self._last = -1
         self._spacing = 0
 
-    def place(self, frame: Frame, at: int) -> list[Placed]:
+    def place(self, frame: MediaFrame, at: int) -> list[Placed]:
         """Return the frame with the silence before it; nothing when other sound has its place."""
         if self.kind is Kind.AUDIO:
             length = round(frame.duration * 1000)
@@ -82,7 +88,10 @@ class TrackInput:
         return [*placed, Placed(self.kind, at, frame.data, frame.key, length)]
 
     def silence(self, until: int) -> list[Placed]:
-        """Fill the time from the last sound on: players that do not look at timestamps stay in step, too."""
+        """Fill the time from the last sound on.
+
+        Players that do not look at timestamps stay in step, too.
+        """
         if self.end < 0:
             return []
         times = range(self.end, until - _SILENCE_MS + 1, _SILENCE_MS)
@@ -93,7 +102,9 @@ class TrackInput:
 
 
 class Recording:
-    """A recording. Other threads append to ``queue`` and set ``closed_at``; all else happens in :meth:`step`.
+    """A recording. Other threads append to ``queue`` and set ``closed_at``.
+
+    All else happens in :meth:`step`.
 
     It lasts from its first frame until ``closed_at``, seconds on the clock of the arrivals.
 
@@ -102,7 +113,7 @@ class Recording:
 
     def __init__(
         self,
-        store: Store,
+        store: RecordingStore,
         file: str,
         codecs: Mapping[Kind, tuple[str, int]],
         queue: deque[QueuedPacket],
@@ -112,7 +123,7 @@ class Recording:
     ) -> None:
         self.queue = queue
         self.closed_at: float | None = None
-        self.outcome: Outcome | None = None
+        self.outcome: RecordingOutcome | None = None
         self._store = store
         self._path = store.root / file
         self._append = append
@@ -130,7 +141,10 @@ class Recording:
         return self._path
 
     def step(self, now: float) -> None:
-        """Write what came; ``outcome`` is set when this was the last time. ``now`` in seconds. Does not raise."""
+        """Write what came; ``outcome`` is set when this was the last time. ``now`` in seconds.
+
+        Does not raise.
+        """
         closed_at = self.closed_at  # read first: what is queued after that is not of this recording any more
         try:
             self._write(self._frames(now, closed_at), now)
@@ -181,7 +195,7 @@ class Recording:
                 self._describe(kind, entry, frame)
             placed += entry.place(frame, round(at * 1000))
 
-    def _describe(self, kind: Kind, entry: TrackInput, frame: Frame) -> None:
+    def _describe(self, kind: Kind, entry: TrackInput, frame: MediaFrame) -> None:
         if self._file is None:
             self._store.check(_OVERHEAD)
             codecs = {kind: entry.codec for kind, entry in self._inputs.items()}
@@ -210,4 +224,4 @@ class Recording:
                 self._file.close()
             except OSError as exc:
                 error = error or exc.strerror or str(exc)
-        self.outcome = Outcome(duration, size, error)
+        self.outcome = RecordingOutcome(duration, size, error)

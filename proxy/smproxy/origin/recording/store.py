@@ -14,7 +14,7 @@ class NoRoom(Exception):
     """There is no room for more; the message says why and what to do."""
 
 
-class Store:
+class RecordingStore:
     """The recordings' directory. ``limit`` is the size in bytes of everything in it."""
 
     def __init__(self, root: Path, limit: int, keep_free: int = KEEP_FREE) -> None:

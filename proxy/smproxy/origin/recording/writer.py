@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from smproxy.origin.recording.recording import Outcome, Recording
+from smproxy.origin.recording.recording import Recording, RecordingOutcome
 
 _log = logging.getLogger(__name__)
 
@@ -14,8 +14,10 @@ _log = logging.getLogger(__name__)
 TICK = 0.4
 
 
-class Writer:
-    """Gives each recording a turn, in the order of their start: so a file is closed before the next take of it is opened.
+class RecordingWriter:
+    """Gives each recording a turn, in the order of their start.
+
+    So a file is closed before the next take of it is opened.
 
     The thread starts with the first recording and ends with :meth:`stop`.
     """
@@ -25,12 +27,15 @@ class Writer:
         self._tick = tick
         self._lock = threading.Lock()
         self._wake = threading.Event()
-        self._recordings: list[tuple[Recording, Callable[[Outcome], None]]] = []
+        self._recordings: list[tuple[Recording, Callable[[RecordingOutcome], None]]] = []
         self._thread: threading.Thread | None = None
         self._stopping = False
 
-    def add(self, recording: Recording, ended: Callable[[Outcome], None]) -> None:
-        """Write a recording until it is closing or fails; ``ended`` is then called, once, from the thread."""
+    def add(self, recording: Recording, ended: Callable[[RecordingOutcome], None]) -> None:
+        """Write a recording until it is closing or fails.
+
+        ``ended`` is then called, once, from the thread.
+        """
         with self._lock:
             self._recordings.append((recording, ended))
             if self._thread is None:
