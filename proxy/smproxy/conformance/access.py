@@ -28,7 +28,7 @@ def links(answer: Answer) -> list[tuple[str, dict[str, str]]]:
 
 async def redirections(server: Server) -> str:
     """Look at the redirections that POST got; 301, 302 and 303 would make it a GET."""
-    await server.open()
+    await server.sample()
     wrong = [status for status in server.redirections if status not in (307, 308)]
     if wrong:
         raise Violated(f"POST was redirected with {wrong[0]}")
@@ -83,7 +83,9 @@ async def preflight_needs_no_token(server: Server) -> None:
 
 async def ice_servers(server: Server) -> str | None:
     """Look at each Link with rel="ice-server": a stun or turn URI, for turn with username and credential."""
-    found = [(target, each) for target, each in links((await server.open()).answer) if each.get("rel") == "ice-server"]
+    found = [
+        (target, each) for target, each in links((await server.sample()).answer) if each.get("rel") == "ice-server"
+    ]
     if not found:
         raise NotJudged("the 201 has no Link to an ICE server, which is optional")
     for target, parameters in found:
@@ -104,7 +106,7 @@ async def no_ice_servers_in_preflight(server: Server) -> None:
 async def extensions(server: Server) -> str | None:
     """Look at each Link to an extension: the right prefix, and one Link for each."""
     prefix = f"urn:ietf:params:{server.protocol}:ext:"
-    found = [each.get("rel", "") for _, each in links((await server.open()).answer)]
+    found = [each.get("rel", "") for _, each in links((await server.sample()).answer)]
     announced = [rel for rel in found if ":ext:" in rel]
     if not announced:
         raise NotJudged("the 201 announces no extension, which is optional")

@@ -30,7 +30,20 @@ async def _trickles(server: Server, session: Session) -> Answer:
     server.known["trickle"] = answer.status not in _UNSUPPORTED
     if answer.status in _UNSUPPORTED:
         raise NotJudged(f"the server takes no trickled candidates ({answer.status}), which is optional")
+    if answer.status in (412, 428) and not _TAG.fullmatch(session.tag):
+        raise NotJudged(f"the entity tag of the 201 is none that the server takes back ({answer.status})")
     return answer
+
+
+async def _takes_candidates(server: Server, session: Session) -> None:
+    """Make sure that the server takes a good candidate.
+
+    Raises:
+        NotJudged: it does not.
+    """
+    answer = await _trickles(server, session)
+    if not answer.successful:
+        raise NotJudged(f"the server takes no candidate at all: a PATCH got {answer}")
 
 
 async def _restart(server: Server, session: Session) -> Answer:
@@ -62,6 +75,8 @@ async def other_content(server: Server) -> None:
     """PATCH as text/plain, and want 4xx."""
     session = await server.open()
     answer = await session.patch(session.trickle(HOST), tag=session.tag, content_type="text/plain")
+    if answer.status == 501:
+        raise NotJudged("the server takes no PATCH at all (501), which is optional")
     if not answer.refused:
         raise Violated(f"a PATCH of text/plain got {answer}")
 
@@ -69,7 +84,7 @@ async def other_content(server: Server) -> None:
 async def malformed(server: Server) -> None:
     """PATCH text that is no fragment, and want 4xx."""
     session = await server.open()
-    await _trickles(server, session)
+    await _takes_candidates(server, session)
     answer = await session.patch("this is no fragment", tag=session.tag)
     if not answer.refused:
         raise Violated(f"a fragment that is none got {answer}")
@@ -78,7 +93,7 @@ async def malformed(server: Server) -> None:
 async def strange_candidates(server: Server) -> None:
     """PATCH a TCP, an mDNS and an unheard-of candidate beside a good one; want success."""
     session = await server.open()
-    await _trickles(server, session)
+    await _takes_candidates(server, session)
     answer = await session.patch(session.trickle(*STRANGE, HOST), tag=session.tag)
     if not answer.successful:
         raise Violated(f"candidates that cannot be used, with one that can, got {answer}")
@@ -128,7 +143,7 @@ async def _tagged(server: Server) -> Session:
     session = await server.open()
     if not session.tag:
         raise NotJudged("the 201 has no ETag: a server that does not restart ICE needs none")
-    await _trickles(server, session)
+    await _takes_candidates(server, session)
     return session
 
 
@@ -205,11 +220,11 @@ async def only_one_of_both(server: Server) -> str | None:
 
 async def failed_restart(server: Server) -> None:
     """Ask for a restart without a password; want an error, and the session and its ICE session as before."""
+    before = await server.open()
+    await _restart(server, before)
+    await before.delete()
     session = await server.open()
-    await _restart(server, await server.open() if server.protocol == "whep" else session)
-    if server.protocol == "whip":
-        await session.delete()
-        session = await server.open()
+    await _takes_candidates(server, session)
     answer = await session.patch("a=ice-ufrag:x\r\nm=audio 9 RTP/AVP 0\r\na=mid:0\r\n", tag="*")
     if answer.successful:
         raise Violated(f"a restart without a password got {answer}")

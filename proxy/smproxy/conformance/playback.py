@@ -34,8 +34,7 @@ async def head(server: Server) -> None:
 
 async def counter_offer(server: Server) -> str | None:
     """POST an offer of a codec that nobody knows; a 406 with an offer must have Location, and refuse a malformed answer."""
-    await server.accepts()
-    answer = await server.post(server.offer(Media("video", [UNKNOWN], "recvonly")))
+    answer = await server.try_offer(server.offer(Media("video", [UNKNOWN], "recvonly")))
     if answer.status != 406:
         raise NotJudged(f"the server makes no counter-offer: an offer that it cannot take got {answer}")
     if answer.media_type != SDP:

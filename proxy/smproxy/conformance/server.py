@@ -8,7 +8,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import urlsplit
 
-from smproxy.conformance.check import NotJudged, Protocol, Violated
+from smproxy.conformance.check import Exchange, NotJudged, Protocol
 from smproxy.conformance.description import OPUS, VP8, Media, ReadDescription, read, write_fragment, write_offer
 from smproxy.conformance.http import Answer, Http, NoAnswer, resolve
 from smproxy.conformance.media_peer import MediaPeer
@@ -17,8 +17,12 @@ SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
 #: Seconds for a name that the row before has used to be free again.
 _FREE_AGAIN = 5.0
+#: Statuses that may be about the session before.
+_BUSY = frozenset({409, 429, 503})
 _REDIRECTIONS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTIONS = 5
+#: Failures in a row after which a server is not asked again, so that a check of one that hangs has an end.
+_TRIES = 2
 
 
 class Session:
@@ -85,6 +89,12 @@ class Server:
         self.redirections: list[int] = []
         #: What the whole run showed: does the server take trickled candidates, does it restart ICE.
         self.known: dict[str, bool] = {}
+        #: Why the last attempts at a session failed, one after the other; and how many DELETEs were not answered.
+        self._failures: list[str] = []
+        self._unanswered = 0
+        #: What a DELETE got that did not end its session; such a session keeps its name.
+        self.failed_delete = ""
+        self._sample: tuple[Session, Exchange] | None = None
         self._open: list[Session] = []
         self._peers: list[MediaPeer] = []
 
@@ -118,22 +128,65 @@ class Server:
             self.redirections.append(answer.status)
         if answer.successful:
             self._open.append(Session(self, answer, body or ""))
+            if self._sample is None:
+                self._sample = (self._open[-1], self.http.exchanges[-1])
         return answer
+
+    async def sample(self, *, described: bool = True) -> Session:
+        """Return the first session that was made, for rows that look at an answer only; it may be over.
+
+        Raises:
+            NotJudged: none can be made, or its answer has no description although one is needed.
+        """
+        if self._sample is None:
+            try:
+                await self.open()
+            except NotJudged:
+                if self._sample is None:
+                    raise
+        assert self._sample is not None
+        session, exchange = self._sample
+        if described and not session.description.sections:
+            raise NotJudged("the answer has no description")
+        if exchange not in self.http.exchanges:
+            self.http.exchanges.append(exchange)
+        return session
 
     async def open(self, offer: str | None = None) -> Session:
         """Make a session for a row that is about something else; any 2xx with a description will do.
 
         Raises:
-            NotJudged: the server makes none.
+            NotJudged: the server makes none; after some failures in a row it is not asked again.
         """
+        if len(self._failures) >= _TRIES:
+            raise NotJudged(self._failures[-1])
         offer = offer if offer is not None else self.offer()
+        reason = ""
         try:
             answer = await self.retried(lambda: self.post(offer))
+            if not answer.successful:
+                reason = f"POST got {answer}"
+            elif not read(answer.text).sections:
+                reason = "the answer has no description"
         except NoAnswer as exc:
-            raise NotJudged(f"no session could be made: {exc}") from None
-        if not answer.successful or not read(answer.text).sections:
-            raise NotJudged(f"no session could be made: POST got {answer}")
+            reason = str(exc)
+        if reason:
+            self._failures.append(f"no session could be made: {reason}")
+            raise NotJudged(self._failures[-1])
+        self._failures.clear()
         return self._open[-1]
+
+    async def try_offer(self, offer: str) -> Answer:
+        """POST an offer that the server may refuse, when it takes a good one and the name is free.
+
+        Raises:
+            NotJudged: it does not, or it is not.
+        """
+        await self.accepts()
+        answer = await self.retried(lambda: self.post(offer))
+        if answer.status in _BUSY:
+            raise NotJudged(f"POST got {answer}, as while the session before has the name")
+        return answer
 
     async def accepts(self) -> None:
         """Make sure that the server takes a good offer, before a row is glad of a bad one's refusal.
@@ -154,7 +207,7 @@ class Server:
         deadline = asyncio.get_running_loop().time() + _FREE_AGAIN
         while True:
             answer = await post()
-            if answer.status not in (409, 429, 503) or asyncio.get_running_loop().time() > deadline:
+            if answer.status not in _BUSY or asyncio.get_running_loop().time() > deadline:
                 return answer
             await asyncio.sleep(0.25)
 
@@ -207,9 +260,14 @@ class Server:
         """End what the row has left behind. Does not raise for what the server does."""
         kept = len(self.http.exchanges)
         for session in self._open:
-            if not session.deleted and session.url:
-                with contextlib.suppress(NoAnswer, NotJudged, Violated):
-                    await session.delete()
+            if not session.deleted and session.url and self._unanswered < _TRIES:
+                try:
+                    answer = await session.delete()
+                    if not answer.successful:
+                        self.failed_delete = f"DELETE got {answer}"
+                except NoAnswer as exc:
+                    self._unanswered += 1
+                    self.failed_delete = str(exc)
         self._open.clear()
         for peer in self._peers:
             await peer.close()

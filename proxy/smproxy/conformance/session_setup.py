@@ -12,16 +12,6 @@ from smproxy.conformance.server import SDP, Server
 PAGE = "https://page.example"
 
 
-async def _created(server: Server) -> Answer:
-    """POST an offer, as the rows of this module need it.
-
-    Raises:
-        NotJudged: it was refused, which is a row of its own.
-    """
-    session = await server.open()
-    return session.answer
-
-
 async def post_makes_a_session(server: Server) -> None:
     """POST an offer of audio and video, and want 201."""
     answer = await server.retried(lambda: server.post(server.offer()))
@@ -32,18 +22,19 @@ async def post_makes_a_session(server: Server) -> None:
 
 async def the_answer_is_sdp(server: Server) -> None:
     """Want application/sdp with as many sections, of the same kinds, as the offer has."""
-    answer = await _created(server)
+    session = await server.sample(described=False)
+    answer = session.answer
     if answer.media_type != SDP:
         raise Violated(f"the content type is {answer.media_type or 'missing'}")
-    offered, answered = read(server.offer()), read(answer.text)
-    kinds, wanted = [each.kind for each in answered.sections], [each.kind for each in offered.sections]
+    kinds = [each.kind for each in session.description.sections]
+    wanted = [each.kind for each in session.offer.sections]
     if kinds != wanted:
         raise Violated(f"the answer has the sections {', '.join(kinds) or 'none'}, the offer {', '.join(wanted)}")
 
 
 async def location_names_the_session(server: Server) -> None:
     """Want a Location, absolute or relative, that leads to an http or https URL other than the endpoint."""
-    session = await server.open()
+    session = await server.sample(described=False)
     location = session.answer.header("location")
     if not location:
         raise Violated("there is no Location")
@@ -134,6 +125,7 @@ async def accept_post(server: Server) -> None:
 
 async def pages_may_read(server: Server) -> None:
     """POST with an Origin, and want Access-Control-Allow-Origin, and Location among the exposed headers."""
+    await server.accepts()
     answer = await server.retried(lambda: server.post(server.offer(), headers={"Origin": PAGE}))
     if not answer.successful:
         raise NotJudged(f"no session could be made: POST got {answer}")
@@ -147,24 +139,25 @@ async def pages_may_read(server: Server) -> None:
 async def direction_of_the_answer(server: Server) -> None:
     """Want a=recvonly (WHIP) or a=sendonly (WHEP) in each section of the answer."""
     wanted = "recvonly" if server.protocol == "whip" else "sendonly"
-    for section in read((await _created(server)).text).media:
+    for section in read((await server.sample()).answer.text).media:
         if not section.has(wanted):
             raise Violated(f"the {section.kind} section is not a={wanted}")
 
 
 async def wrong_directions_are_refused(server: Server) -> None:
     """POST offers that are inactive or of the opposite direction, and want 4xx."""
-    await server.accepts()
     wrong = ("inactive", "recvonly") if server.protocol == "whip" else ("inactive", "sendonly")
     for direction in wrong:
-        answer = await server.post(server.offer(Media("audio", [OPUS], direction), Media("video", [VP8], direction)))
+        answer = await server.try_offer(
+            server.offer(Media("audio", [OPUS], direction), Media("video", [VP8], direction))
+        )
         if not answer.refused:
             raise Violated(f"an offer with a={direction} got {answer}")
 
 
 async def all_candidates_are_in_the_answer(server: Server) -> None:
     """Want candidates in the answer: a server cannot trickle."""
-    description = read((await _created(server)).text)
+    description = read((await server.sample()).answer.text)
     if not any(section.candidates for section in description.sections):
         raise Violated("the answer has no candidate, and the server cannot trickle")
 
