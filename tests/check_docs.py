@@ -27,6 +27,7 @@ from smproxy.faults.media_fault import MediaFault, MediaPeer
 from smproxy.faults.origin_fault import FaultyOrigin, OriginFault
 from smproxy.faults.parameter import AnyParameter
 from smproxy.faults.signaling_fault import SignalingFault, SignalingSession
+from smproxy.hooks.sink import Sink
 from smproxy.options import OPTIONS, Option
 from smproxy.settings import default_of
 from smproxy.signaling.session import TABLE, Phase, Step
@@ -152,6 +153,17 @@ def _members(owner: type) -> list[tuple[str, str]]:
     return found
 
 
+def hook_format() -> str:
+    """Show the smallest format as it is."""
+    code = (ROOT / "proxy/smproxy/hooks/formats/envelope.py").read_text()
+    return f"```python\n{code.strip()}\n```"
+
+
+def sink_members() -> str:
+    """Write what a sink has."""
+    return "\n".join(["| | |", "| --- | --- |", *(f"| `{name}` | {text} |" for name, text in _members(Sink))])
+
+
 def conformance_table() -> str:
     """Write a row for each check, in the order in which they run."""
     lines = ["| row | level | requirement | how it is checked | where it stands |", "| --- | --- | --- | --- | --- |"]
@@ -167,6 +179,8 @@ def _references(check: Check) -> str:
 GENERATED = (
     Generated("docs/add-a-fault.md", "example", fault_example),
     Generated("docs/add-a-fault.md", "layers", fault_layers),
+    Generated("docs/add-a-hook-format-or-sink.md", "format", hook_format),
+    Generated("docs/add-a-hook-format-or-sink.md", "sink", sink_members),
     Generated("README.md", "options", option_table),
     Generated("docs/architecture.md", "session life", life_diagram),
     Generated("docs/faults.md", "faults", fault_table),

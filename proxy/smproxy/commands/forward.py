@@ -1,4 +1,4 @@
-"""Passing deliveries on, as they are, to the receiver that somebody works on."""
+"""Pass deliveries on, as they are, to another receiver."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ _PASSED_ON = ("content-type", "webhook-id", "webhook-timestamp", "webhook-signat
 
 
 class Forward:
-    """Posts to one URL, within ``async with``. Raises ``CommandError`` for a URL that cannot be posted to."""
+    """Posts to one URL, within ``async with``.
+
+    Raises ``CommandError`` for a URL that cannot be posted to.
+    """
 
     def __init__(self, url: str, *, verify: bool = True) -> None:
         try:
@@ -50,7 +53,7 @@ class Forward:
             await self._session.close()
 
     async def post(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, dict[str, str]]:
-        """Post the same bytes; return the status and the headers to answer with: 502 when there was no answer."""
+        """Post the same bytes; return the status and headers to answer with, 502 for no answer."""
         assert self._session is not None, "post before start"
         passed_on = {name: headers[name] for name in _PASSED_ON if name in headers}
         try:

@@ -1,4 +1,4 @@
-"""``smproxy hooks``: what the journal of an instance holds, and events to be sent again or made up."""
+"""``smproxy hooks``: look into the journal, send events again, or make them up."""
 
 from __future__ import annotations
 
@@ -68,7 +68,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run one of the commands. Returns 0; 1 when it failed or found nothing to act on; 2 for unusable arguments."""
+    """Run one of the commands.
+
+    Returns 0; 1 when it failed or found nothing to act on; 2 for unusable arguments.
+    """
     act: Callable[[argparse.Namespace], int] = arguments.act
     try:
         return act(arguments)

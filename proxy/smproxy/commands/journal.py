@@ -21,7 +21,7 @@ _PAGE = 1_000
 
 
 def found(data_dir: Path, filters: dict[str, Any]) -> Iterator[Event]:
-    """Yield the latest events that the filters (fields of a ``Query``) let through, the oldest first."""
+    """Yield the latest events that the filters (fields of a ``Query``) let through, in order."""
     with _journal(data_dir) as reader:
         for stored in _latest(reader, Query(**filters)):
             yield json.loads(listed(stored))
@@ -66,7 +66,7 @@ def _journal(data_dir: Path) -> Iterator[JournalReader]:
 
 
 def _latest(reader: JournalReader, query: Query) -> Iterator[Stored]:
-    """Yield the latest ``query.limit`` events in the order of the journal, without holding all of them."""
+    """Yield the latest ``query.limit`` events in the order of the journal."""
     boundary, left = None, query.limit
     while left > 0:
         page = reader.find(replace(query, newest_first=True, before_id=boundary, limit=min(left, _PAGE)))

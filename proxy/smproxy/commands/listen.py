@@ -1,4 +1,4 @@
-"""``smproxy listen``: shows hooks as they come, as a receiver of its own or on the webhook socket."""
+"""``smproxy listen``: show hooks as they come, as a receiver or on the webhook socket."""
 
 from __future__ import annotations
 

@@ -10,7 +10,10 @@ from smproxy.hooks.sinks.signature import Signer
 
 
 class Verifier:
-    """Checks deliveries against one secret, written as for ``--hook-secret``. Raises ``ValueError`` for an unusable one."""
+    """Checks deliveries against one secret, written as for ``--hook-secret``.
+
+    Raises ``ValueError`` for an unusable one.
+    """
 
     def __init__(self, secret: str) -> None:
         Signer(secret)  # says what is wrong with a secret

@@ -1,1 +1,1 @@
-"""Who is told: the hook event, ordered delivery, and one module per sink."""
+"""Lifecycle hooks: the event, the journal, ordered delivery, formats and sinks."""

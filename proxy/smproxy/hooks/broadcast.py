@@ -1,4 +1,4 @@
-"""Events for many listeners, none of whom is waited for: each is kept once, in a log in which every listener has its place.
+"""Send items to many listeners and wait for none: one log, in which each has its place.
 
 So memory does not grow with the number of listeners, nor with how slow they are: a listener whose place falls off the end of
 the log is dropped.
@@ -60,7 +60,7 @@ class BroadcastListener(AsyncIterator[T]):
         return self._next
 
     def notice(self, number: int, item: T) -> None:
-        """Take note that an item has come: wake the listener if it wants it, or let it be past it at once."""
+        """Wake the listener for an item that it wants, or move it past the item."""
         if self.ended.is_set():
             return
         self._last = number + 1
@@ -72,7 +72,10 @@ class BroadcastListener(AsyncIterator[T]):
             self._arrived.set()
 
     def fall_off(self, first: int) -> bool:
-        """Take note that items before ``first`` are gone; say whether the listener is dropped for it."""
+        """Take note that items before ``first`` are gone.
+
+        Say whether the listener is dropped for it.
+        """
         self._next = first
         if self._held:
             self._overflowed = True
@@ -85,7 +88,7 @@ class BroadcastListener(AsyncIterator[T]):
         return True
 
     def release(self, known: Callable[[T], bool]) -> bool:
-        """Begin with what was held back, without the items that are ``known``, now or when they come.
+        """Begin with what was held back, without the items that are ``known``.
 
         ``False``, and everything stays as it is, when more came than could be held.
         """
@@ -119,7 +122,10 @@ class BroadcastListener(AsyncIterator[T]):
             await self._arrived.wait()
 
     async def batch(self, timeout: float) -> list[T] | None:
-        """Return what has come, up to some bytes; empty when that is nothing for ``timeout`` seconds, ``None`` at the end."""
+        """Return what has come, up to some bytes.
+
+        Empty when that is nothing for ``timeout`` seconds, ``None`` at the end.
+        """
         try:
             async with asyncio.timeout(timeout):
                 items = [await anext(self)]
@@ -147,7 +153,10 @@ class BroadcastListener(AsyncIterator[T]):
 
 
 class Broadcast(Generic[T]):
-    """The log and its listeners. ``name`` is what the listeners listen to; ``size`` measures an item, ``limit`` the log."""
+    """The log and its listeners.
+
+    ``name`` is what the listeners listen to; ``size`` measures an item, ``limit`` the log.
+    """
 
     def __init__(self, name: str, size: Callable[[T], int], *, limit: int = LIMIT) -> None:
         self.size = size
@@ -182,7 +191,10 @@ class Broadcast(Generic[T]):
         held: bool = False,
         on_dropped: Callable[[], None] = lambda: None,
     ) -> BroadcastListener[T]:
-        """Listen from now on; the caller closes the listener. ``held``: keep items back until it is released."""
+        """Listen from now on; the caller closes the listener.
+
+        ``held``: keep items back until it is released.
+        """
         listener = BroadcastListener(self, wanted, on_dropped, held=held)
         self._listeners[listener] = None
         if self._closed:
@@ -220,7 +232,10 @@ class Broadcast(Generic[T]):
             listener.end()
 
     async def close(self, timeout: float = 2.0) -> None:
-        """End every listener, and those still to come; wait until all have left, at most ``timeout`` seconds."""
+        """End every listener, and those still to come.
+
+        Wait until all have left, at most ``timeout`` seconds.
+        """
         self._closed = True
         self.end_all()
         try:
@@ -254,7 +269,7 @@ class Broadcast(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What a listener wants: events of one customer scope, of some kinds (``session``) or states (``connected``), or all."""
+    """Which events a listener wants: of one customer scope, of some names or states, or all."""
 
     customer_scope: str | None = None
     names: frozenset[str] = frozenset()
@@ -274,7 +289,7 @@ HookListener = BroadcastListener[EncodedEvent]
 
 
 class HookBroadcast(Broadcast[EncodedEvent]):
-    """The hooks for whoever listens: a :class:`smproxy.hooks.sink.EventListener` of the dispatcher."""
+    """Sends hooks to many listeners; itself an ``EventListener`` of the dispatcher."""
 
     def __init__(self, *, limit: int = LIMIT) -> None:
         super().__init__("the hooks", lambda event: len(event.body), limit=limit)

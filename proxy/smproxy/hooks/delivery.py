@@ -1,4 +1,4 @@
-"""Delivery to one sink: in order within a session, sessions side by side, each at the receiver's pace.
+"""Delivery to one sink: in order within a session, sessions side by side.
 
 At most ``in_flight`` workers exist, and only while there is work; retries wait in a heap with one timer, not in a task each.
 What is in memory is bounded. With a journal, which then is the queue, an event that finds no room is read back from it when
@@ -114,7 +114,9 @@ class Delivery:
         return self._sink.takes_internal
 
     def offer(self, stored: Stored, copies: int = 1) -> bool:
-        """Queue an event, more than once if there are ``copies``. ``False``: there is no room, or the sink takes no more.
+        """Queue an event, more than once if there are ``copies``.
+
+        ``False``: there is no room, or the sink takes no more.
 
         Without a journal the event is then lost, counted, and that is logged now and then.
         """
@@ -166,7 +168,10 @@ class Delivery:
         )  # fmt: skip
 
     def again(self, ids: list[int]) -> None:
-        """Deliver events again that the journal has made pending; a sink that is disabled is enabled by that."""
+        """Deliver events again that the journal has made pending.
+
+        A sink that is disabled is enabled by that.
+        """
         if self._outbox is None or self._closed or not ids:
             return
         if self._disabled is not None:
@@ -219,7 +224,10 @@ class Delivery:
         )
 
     async def stop(self, flush: float) -> int:
-        """Take no more events, deliver what is queued for at most ``flush`` seconds; return how many were left undelivered."""
+        """Take no more events, deliver what is queued for at most ``flush`` seconds.
+
+        Return how many were left undelivered.
+        """
         self._closed = True
         try:
             if self._backlog() and flush > 0:

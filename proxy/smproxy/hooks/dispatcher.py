@@ -1,4 +1,4 @@
-"""The way of an event: encoded once, journalled, then offered to listeners and sinks without waiting for any."""
+"""Encode each event once, have it journalled, and give it to listeners and sinks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ Interception = Callable[[Stored], int]
 
 
 class HookDispatcher:
-    """The sinks and listeners of one process. Made by :meth:`start`, ended by :meth:`stop`, which stops those it was given.
+    """The sinks and listeners of one process.
+
+    Made by :meth:`start`, ended by :meth:`stop`, which stops those it was given.
 
     Internal events (:data:`smproxy.signaling.payloads.INTERNAL_EVENTS`) are neither journalled nor sent unless some sink takes
     them.
@@ -70,7 +72,9 @@ class HookDispatcher:
         listeners: Sequence[EventListener] = (),
         journal: Journal | None = None,
     ) -> HookDispatcher:
-        """Start every sink, with what the journal has pending for it. ``limits`` hold for each sink by itself.
+        """Start every sink, with what the journal has pending for it.
+
+        ``limits`` hold for each sink by itself.
 
         Each event is journalled, then given to ``listeners``, then to the sinks. ``events`` makes what :meth:`emit` sends.
 
@@ -137,13 +141,18 @@ class HookDispatcher:
     def emit(
         self, payload: Payload, sequence: int, connection: Connection, context: Context | None = None
     ) -> EncodedEvent | None:
-        """Make the event of ``payload``, which happened now, and publish it; return it unless nobody takes it."""
+        """Make the event of ``payload``, which happened now, and publish it.
+
+        Return it unless nobody takes it.
+        """
         if EVENT_OF[type(payload)] in INTERNAL_EVENTS and not self._takes_internal:
             return None
         return self.publish(self._events.make(payload, sequence, connection), context)
 
     def publish(self, event: HookEvent, context: Context | None = None) -> EncodedEvent | None:
-        """Send ``event`` to every sink and listener, some time soon; return it as it is sent, ``None`` if it is not.
+        """Send ``event`` to every sink and listener, some time soon.
+
+        Return it as it is sent, ``None`` if it is not.
 
         Never blocks and never raises; call it on the event loop.
         """
@@ -181,7 +190,7 @@ class HookDispatcher:
                     delivery.skip(stored)
 
     def redeliver(self, stored: Stored) -> None:
-        """Give an event once more to every listener and sink, one that was skipped too, after what is queued."""
+        """Give an event, skipped or not, once more to every listener and sink, after what is queued."""
         self._notify(stored)
         for delivery in self._deliveries:
             delivery.redeliver(stored)
@@ -208,7 +217,10 @@ class HookDispatcher:
         return await self._reset(uuid, sink)
 
     async def resend_dead(self, sink: str | None = None) -> int:
-        """Deliver again what was given up, at one sink or at all; return how many deliveries. Raises :class:`JournalError`."""
+        """Deliver again what was given up, at one sink or at all; return how many deliveries.
+
+        Raises :class:`JournalError`.
+        """
         return await self._reset(None, sink)
 
     async def _reset(self, uuid: str | None, sink: str | None) -> int:
@@ -223,7 +235,10 @@ class HookDispatcher:
         return count
 
     async def drained(self, timeout: float) -> bool:
-        """Wait until every sink has settled what it was given, at most ``timeout`` seconds; return whether all have."""
+        """Wait until every sink has settled what it was given, at most ``timeout`` seconds.
+
+        Return whether all have.
+        """
         if self.journal is not None:
             await self.journal.flush()
         waits = [asyncio.ensure_future(delivery.drained()) for delivery in self._deliveries]
@@ -236,7 +251,9 @@ class HookDispatcher:
         return not late
 
     async def forget(self) -> tuple[int, int]:
-        """Forget every event so far: in the journal, and what sinks have yet to get. What sinks get next is new.
+        """Forget every event so far: in the journal, and what sinks have yet to get.
+
+        What sinks get next is new.
 
         Return how many events the journal forgot, and how many deliveries are not made. Raises :class:`JournalError`.
         """

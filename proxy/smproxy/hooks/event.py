@@ -31,7 +31,7 @@ class HookEvent(msgspec.Struct, frozen=True):
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
-    """Facts that formats other than ours tell: not part of the message, but journalled with it.
+    """Facts for formats other than ours: not part of the message, but journalled with it.
 
     ``stream`` is ``<room>/<name>`` of what is published or watched, ``watcher`` the peer that watches it; ``joined`` says that
     ``peer_joined`` of the session was told before this event. ``synthetic``: nobody was connected, a person asked for the
@@ -116,7 +116,7 @@ def encode(event: HookEvent, context: Context | None = None) -> EncodedEvent:
 
 
 class EventFactory:
-    """Makes the events of one node: stamps them with the time and an identity that sorts in the order of making."""
+    """Makes the events of one node, with the time and an identity that sorts in order."""
 
     def __init__(self, *, node: int, clock: Clock, rng: random.Random) -> None:
         self._node = node

@@ -1,4 +1,4 @@
-"""The names of events and of what can happen in each: the values of ``event``, and of ``state`` or ``payload.event``."""
+"""The names of events (``event``) and of their states (``state`` or ``payload.event``)."""
 
 from __future__ import annotations
 

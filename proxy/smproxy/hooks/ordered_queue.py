@@ -1,4 +1,6 @@
-"""The queue of one sink, which keeps the events of a session in order; without I/O and without a clock.
+"""The queue of one sink, which keeps the events of a session in order.
+
+Without I/O and without a clock.
 
 Events that must follow each other form a group. A group is at one place at a time: ready for a worker, in a worker's hands, or
 waiting for its next attempt; only its first event is ever tried. Sessions of one publisher's stream, or of one subscriber of
@@ -34,7 +36,10 @@ class OrderingGroup:
 
 
 class OrderedQueue:
-    """The groups of one sink. ``len()`` is the number of events that are not yet settled, those under way included."""
+    """The groups of one sink.
+
+    ``len()`` is the number of events that are not yet settled, those under way included.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -96,7 +101,10 @@ class OrderedQueue:
         return True
 
     def take(self) -> OrderingGroup | None:
-        """Hand out the group that has been ready for longest; give it back with :meth:`settle` or :meth:`defer`."""
+        """Hand out the group that has been ready for longest.
+
+        Give it back with :meth:`settle` or :meth:`defer`.
+        """
         if not self._ready:
             return None
         group = self._ready.popleft()

@@ -1,4 +1,4 @@
-"""What a sink has yet to get and is not in memory: the part of its queue that is only in the journal.
+"""The part of a sink's queue that is only in the journal, read back as there is room.
 
 A sink is either level, and gets each event as it is journalled, or behind, and gets events from the journal, in the order of
 their ids, as its queue have room. It is behind when it starts and when its queue were full; it is level again when it was given
@@ -55,7 +55,10 @@ class Ledger(Protocol):
 
 
 class OutboxReader:
-    """Reads back for one sink. ``give`` takes an event if there is room; ``level`` is told when nothing is left to read."""
+    """Reads back for one sink.
+
+    ``give`` takes an event if there is room; ``level`` is told when nothing is left to read.
+    """
 
     def __init__(
         self,
@@ -94,7 +97,9 @@ class OutboxReader:
         self._run()
 
     def direct(self, stored: Stored, copies: int = 1) -> bool:
-        """Say whether an event that was journalled just now goes straight into the queue; else it is read back later.
+        """Say whether an event that was journalled just now goes straight into the queue.
+
+        Else it is read back later.
 
         It is then given as often as there are ``copies``, which may be 0.
         """

@@ -1,4 +1,4 @@
-"""From what was to what is: the events of the journal from a point on, then those that happen, without gap or duplicate.
+"""Replay the journal from a point on, then what happens, without gap or duplicate.
 
 The listener begins first, held back; then the journal is read page by page at the listener's pace. An event is in the
 journal before any listener is sent it, so what is held back and is not in the pages comes after them.
@@ -28,7 +28,7 @@ class SinceError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The point to replay from: after the event with this journal id, or from this time on (Unix ms)."""
+    """The point to replay from: after this journal id, or from this time on (Unix ms)."""
 
     after_id: int | None = None
     since_ms: int | None = None
@@ -82,7 +82,7 @@ async def replayed(
 
 
 class _Known:
-    """Says whether an event is among those that were sent, from 8 bytes of each: there may be many, for many listeners."""
+    """The events that were sent, 8 bytes of each: there may be many, for many listeners."""
 
     def __init__(self, sent: array[int]) -> None:
         self._keys = array("Q", sorted(sent[-REMEMBERED:]))

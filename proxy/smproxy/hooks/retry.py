@@ -23,7 +23,7 @@ class RetryProfile:
     retry_after_limit: float = 3600.0
 
     def wait(self, *, attempts: int, elapsed: float, after: float | None, rng: random.Random) -> float | None:
-        """Return how long to wait after ``attempts`` failed ones, the first ``elapsed`` seconds ago; ``None``: give up.
+        """Return the seconds to wait after ``attempts`` failed ones; ``None`` is to give up.
 
         The receiver's own wish (``after``) is a lower bound, within ``retry_after_limit``.
         """

@@ -60,7 +60,7 @@ class Sink(Protocol):
 
     @property
     def takes_internal(self) -> bool:
-        """Whether its format has internal events (:data:`smproxy.signaling.payloads.INTERNAL_EVENTS`)."""
+        """Whether its format has internal events (``signaling.payloads.INTERNAL_EVENTS``)."""
         ...
 
     async def start(self) -> None:

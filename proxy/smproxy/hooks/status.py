@@ -1,4 +1,4 @@
-"""Reports about deliveries: the state of a sink, the result of one attempt, and dead letters."""
+"""Reports about deliveries: states of sinks, results of attempts, dead letters."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class SinkStatus(msgspec.Struct, frozen=True, rename="camel"):
 
 @dataclass(frozen=True, slots=True)
 class DeliveryUpdate:
-    """A change of one delivery: its state from now on, and the attempt that was made, if one was."""
+    """A change of one delivery: its new state, and the attempt that was made, if one was."""
 
     sink: str
     event: EncodedEvent
@@ -64,7 +64,10 @@ class DeadLetter:
 
 @dataclass(slots=True)
 class Counters:
-    """What a delivery counts for its :class:`SinkStatus`. ``latency``: seconds, summed over what was delivered."""
+    """What a delivery counts for its :class:`SinkStatus`.
+
+    ``latency``: seconds, summed over what was delivered.
+    """
 
     delivered: int = 0
     attempts: int = 0

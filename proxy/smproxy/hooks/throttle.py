@@ -1,4 +1,4 @@
-"""Say it once, then count: a log line for something that may happen thousands of times a second."""
+"""Log lines for what may happen thousands of times a second."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 class ThrottledLog:
-    """Writes at most one warning per ``interval`` seconds and says in the next how many it left out."""
+    """Logs one warning per ``interval`` seconds at most, and counts what it leaves out."""
 
     def __init__(self, logger: logging.Logger, now: Callable[[], float], interval: float = 10.0) -> None:
         self._logger = logger

@@ -48,7 +48,10 @@ class TriggerError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class _Template:
-    """What an event has beside ``session`` and its state, with example values; other fields are null in it."""
+    """What an event has beside ``session`` and its state, with example values.
+
+    Other fields are null in it.
+    """
 
     payload: type[Payload]
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -103,7 +106,7 @@ class Trigger:
         self._sessions: OrderedDict[int, int] = OrderedDict()
 
     async def fire(self, name: str, params: Mapping[str, Any] | None = None) -> EncodedEvent:
-        """Publish the event ``name``, an event or a state, with ``params`` in place of the example values.
+        """Publish the event or state ``name``, with ``params`` in place of the example values.
 
         ``params`` are fields of the payload or of ``connection``; text is read as the type of its field. ``session`` may name
         a session that an earlier call began: its sequence goes on.
@@ -185,7 +188,7 @@ def _template(name: str, given: dict[str, Any]) -> tuple[_Template, str]:
 
 
 def _connection(template: _Template, given: dict[str, Any]) -> Connection:
-    """Make the connection from the parameters that belong to it, and check that the rest belongs to the payload."""
+    """Make the connection of its parameters, and check that the rest is for the payload."""
     values = {**_CONNECTION, "role": template.role}
     for key in list(given):
         if key in values:

@@ -1,4 +1,4 @@
-"""What is in the journal, as JSON for the API and the commands: the event as it was sent, with what belongs to it beside."""
+"""Journalled events as JSON for the API and the commands, with their deliveries."""
 
 from __future__ import annotations
 

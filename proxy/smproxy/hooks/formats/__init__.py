@@ -1,1 +1,1 @@
-"""What a receiver is told, in whose words: one module per format, all made from the same journalled event."""
+"""One module per format, all made from the same journalled event."""

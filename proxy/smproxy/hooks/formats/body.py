@@ -13,7 +13,7 @@ _encoder = msgspec.json.Encoder()
 
 
 def read(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
-    """Decode ``body``. A lone surrogate, which only a client's own text can hold, becomes a question mark if it must."""
+    """Decode ``body``; a lone surrogate in a client's text becomes a question mark if it must."""
     try:
         return decoder.decode(body)
     except msgspec.DecodeError:
@@ -26,7 +26,7 @@ def write(message: object) -> bytes:
 
 
 def whole(text: str) -> str:
-    """Return ``text`` with a question mark for each lone surrogate, so that UTF-8 can express it.
+    """Return ``text`` as UTF-8 can express it: with a question mark for each lone surrogate.
 
     The journal does the same: an event that is read back from it is told like one that never left memory.
     """

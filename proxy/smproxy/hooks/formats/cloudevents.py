@@ -38,7 +38,10 @@ _decoder = msgspec.json.Decoder(_Node)
 
 
 class _CloudEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """The attributes in the order in which they are sent; the names of extensions are lower case without a separator."""
+    """The attributes in the order in which they are sent.
+
+    The names of extensions are lower case without a separator.
+    """
 
     specversion: str
     id: str

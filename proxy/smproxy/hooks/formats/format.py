@@ -25,7 +25,7 @@ class Format(Protocol):
 
     @property
     def internal(self) -> bool:
-        """Whether it has something for internal events (:data:`smproxy.signaling.payloads.INTERNAL_EVENTS`)."""
+        """Whether it has internal events (``signaling.payloads.INTERNAL_EVENTS``)."""
         ...
 
     def project(self, event: EncodedEvent) -> bytes | None:

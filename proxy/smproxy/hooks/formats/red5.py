@@ -1,4 +1,4 @@
-"""Red5's webhooks, as the real server's documentation describes them, for back ends that were written for it.
+"""Red5's webhooks, as its documentation describes them, for back ends written for them.
 
 Kept as documented, odd as it is: ``connection-disconnect`` comes before ``stream-unpublished``; the socket has one ``guid``
 when it opens and another when it closes; ``websocket-connect`` has the node type ``undefined``.
@@ -51,7 +51,7 @@ class _Webhook(msgspec.Struct, rename="camel"):
 
 
 class _Saved(_Webhook, rename="camel", omit_defaults=True, kw_only=True):
-    """``video-saved``. There is no bucket on a desk: ``objectKey`` is the file below the recordings' directory."""
+    """``video-saved``. There is no bucket: ``objectKey`` is the path below the recordings."""
 
     status: str
     bucket: str | None = None
@@ -127,7 +127,7 @@ def _word(event: EncodedEvent, payload: _Payload, subscriber: bool) -> str | Non
 
 
 def _saved(webhook: _Webhook, payload: _Payload) -> _Saved:
-    """Add what is told of a recording."""
+    """Add the fields of a recording."""
     common = msgspec.structs.asdict(webhook)
     file = whole(payload.file or "")
     if payload.error is not None:

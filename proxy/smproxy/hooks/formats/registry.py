@@ -14,7 +14,10 @@ FORMATS: dict[str, Format] = {made.name: made for made in (ENVELOPE, Red5(), Clo
 
 
 def format_named(name: str) -> Format:
-    """Return the format called ``name``. Raises ``ValueError`` with one line that lists those there are."""
+    """Return the format called ``name``.
+
+    Raises ``ValueError`` with one line that lists those there are.
+    """
     try:
         return FORMATS[name]
     except KeyError:

@@ -1,4 +1,4 @@
-"""The journal: every hook on disk before anybody is told of it, and what became of it at each sink."""
+"""The journal: every hook on disk before it is sent, and its deliveries."""
 
 from __future__ import annotations
 

@@ -86,7 +86,10 @@ class FileLock:
 
 
 def connect(path: Path | None) -> sqlite3.Connection:
-    """Open the journal for writing, and make it if there is none. ``None``: in memory. Raises ``JournalError``."""
+    """Open the journal for writing, and make it if there is none. ``None``: in memory.
+
+    Raises ``JournalError``.
+    """
     if path is None:
         return _prepared(sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False), ":memory:")
     # Hooks tell of people: the file is for its owner only, and SQLite gives its side files the same rights.
@@ -111,7 +114,10 @@ def connect(path: Path | None) -> sqlite3.Connection:
 
 
 def connect_reader(path: Path) -> sqlite3.Connection:
-    """Open the journal for reading only, whether or not an instance writes to it. Raises ``JournalError``."""
+    """Open the journal for reading only, whether or not an instance writes to it.
+
+    Raises ``JournalError``.
+    """
     if not path.is_file():
         raise JournalError(f"there is no journal at {path}: nothing was recorded there, or --data-dir is another one")
     with _in_words(path):

@@ -1,4 +1,4 @@
-"""The journal: every hook event on disk before anybody is told, and what became of it at each sink.
+"""The journal: every hook event on disk before it is sent, and its deliveries.
 
 It is an outbox in SQLite. One thread writes (:mod:`smproxy.hooks.journal.writer`), another answers questions; the event
 loop does neither. An event that was handed on survives the death of the process at any moment.
@@ -39,7 +39,10 @@ FILE_NAME = "hooks.db"
 
 
 class Journal:
-    """The journal of one instance. Made by :meth:`start`, ended by :meth:`stop`; all its methods belong to the event loop."""
+    """The journal of one instance.
+
+    Made by :meth:`start`, ended by :meth:`stop`; all its methods belong to the event loop.
+    """
 
     def __init__(self, path: Path | None, lock: FileLock | None, store: Store, clock: Clock) -> None:
         self.path = path
@@ -72,7 +75,10 @@ class Journal:
         return journal
 
     def append(self, event: EncodedEvent) -> Stored:
-        """Take an event, which happens at once; it is written, and then handed on, some milliseconds later."""
+        """Take an event, which happens at once.
+
+        It is written, and then handed on, some milliseconds later.
+        """
         stored = Stored(self._next_id, event)
         self._next_id += 1
         if not self._stopped:
@@ -81,7 +87,7 @@ class Journal:
         return stored
 
     def on_committed(self, tell: Callable[[Sequence[Stored]], None] | None) -> None:
-        """Have ``tell`` called, on the event loop, with each batch of events when it is written (or cannot be, for now)."""
+        """Call back, on the event loop, with each batch of events when it is written."""
         self._committed = tell
 
     def mark(self, mark: Mark) -> None:
@@ -93,11 +99,14 @@ class Journal:
             self._mark_timer = self._loop.call_later(MARK_DELAY, self._write_marks)
 
     async def flush(self) -> None:
-        """Wait until all that was given is written and handed on, or is known not to be writable for now."""
+        """Wait until all that was given is written and handed on, or cannot be written for now."""
         await self._call(lambda store: None)
 
     async def find(self, query: Query) -> list[Stored]:
-        """Return the events that ``query`` asks for, among all that were published before. Raises ``JournalError``."""
+        """Return the events that ``query`` asks for, among all that were published before.
+
+        Raises ``JournalError``.
+        """
         return await self._read(lambda connection: read.find(connection, query))
 
     async def get(self, uuid: str) -> tuple[Stored, tuple[DeliveryRecord, ...]] | None:
@@ -105,12 +114,18 @@ class Journal:
         return await self._read(lambda connection: read.get(connection, uuid))
 
     async def begin_sinks(self, names: Iterable[str]) -> None:
-        """Say which sinks there are from now on. A new one gets what comes from now on, a known one also what it missed."""
+        """Say which sinks there are from now on.
+
+        A new one gets what comes from now on, a known one also what it missed.
+        """
         known = tuple(names)
         await self._call(lambda store: store.begin_sinks(known))
 
     async def pending(self, sink: str, after: int, limit: int) -> Page:
-        """Return the oldest pending events of a sink after the id ``after``. Raises ``JournalError``."""
+        """Return the oldest pending events of a sink after the id ``after``.
+
+        Raises ``JournalError``.
+        """
         page = await self._read(lambda connection: read.pending(connection, sink, after, limit))
         if page.complete and not self._writer.healthy:
             after = max(after, page.last)
@@ -135,11 +150,16 @@ class Journal:
         return await self._read(lambda connection: read.fetch(connection, ids))
 
     async def reset(self, sink: str, uuid: str | None = None) -> list[int]:
-        """Make deliveries of a sink pending again, of one event or of all dead ones; return the events' ids."""
+        """Make deliveries of a sink pending again, of one event or of all dead ones.
+
+        Return the events' ids.
+        """
         return await self._call(lambda store: store.reset(sink, uuid))
 
     async def forget(self) -> tuple[int, int]:
-        """Delete all events that were published so far, delivered or not; return the last id, and how many they were.
+        """Delete all events that were published so far, delivered or not.
+
+        Return the last id, and how many they were.
 
         Raises ``JournalError``.
         """
@@ -147,7 +167,7 @@ class Journal:
         return upto, await self._call(lambda store: store.forget(upto))
 
     async def unfinished(self, after: int, limit: int) -> list[tuple[int, int]]:
-        """Return sessions without an end and the ids of their first events, those with a first id after ``after``."""
+        """Return sessions without an end, as numbers and ids of first events after ``after``."""
         return await self._read(lambda connection: read.unfinished(connection, after, limit))
 
     async def of_sessions(self, sessions: Iterable[int]) -> list[Stored]:
@@ -272,7 +292,7 @@ def _open(path: Path | None, retention: Retention) -> tuple[FileLock | None, Sto
 
 
 class JournalReader:
-    """The journal of an instance that runs or has stopped, for commands: synchronous, and only for reading."""
+    """The journal of a running or stopped instance for commands: synchronous, read only."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self._path = path

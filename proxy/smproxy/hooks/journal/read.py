@@ -36,7 +36,10 @@ _TYPES = (int, str, int, int, str, str, str | None, str | None, int, int, bytes 
 
 
 def stored(row: Sequence[Any]) -> Stored:
-    """Make an event of a row of ``_COLUMNS``. Raises ``sqlite3.DatabaseError`` for a row that is damaged."""
+    """Make an event of a row of ``_COLUMNS``.
+
+    Raises ``sqlite3.DatabaseError`` for a row that is damaged.
+    """
     if not all(map(isinstance, row, _TYPES)):
         raise sqlite3.DatabaseError(f"event {row[0]!r:.40} cannot be read")
     number, uuid, session, seq, event, state, scope, connection, ts, flags, context, body, app, role = row
@@ -128,7 +131,7 @@ _PENDING = (
 
 
 def _periods(connection: sqlite3.Connection, sink: str, after: int) -> list[tuple[int, int, int]]:
-    """The times in which a sink was in use, one after the other: their numbers, and between which ids to look."""
+    """Return the periods in which a sink was in use: number, and the ids between which to look."""
     rows = connection.execute(
         "SELECT id, max(first, floor, ?), coalesce(last, ?) FROM sinks WHERE name = ? ORDER BY id", (after, 2**62, sink)
     )
@@ -197,7 +200,7 @@ def latest_ts(connection: sqlite3.Connection) -> int:
 
 
 def unfinished(connection: sqlite3.Connection, after: int, limit: int) -> list[tuple[int, int]]:
-    """Return sessions without an end: their numbers and the ids of their first events, after the first id ``after``."""
+    """Return sessions without an end, as numbers and ids of first events after ``after``."""
     rows = connection.execute(
         "SELECT e.session, min(e.id) FROM events e "  # noqa: S608 - constants
         f"WHERE e.flags = 0 AND NOT {ENDED} GROUP BY e.session HAVING min(e.id) > ? ORDER BY 2 LIMIT ?",

@@ -102,7 +102,10 @@ class Remains:
         self.ended |= state in ("disconnected", "connect_error")
 
     def ends(self, until: int) -> list[Payload]:
-        """Return the missing ends, in order. ``until``: Unix time in milliseconds up to which the session lived for certain."""
+        """Return the missing ends, in order.
+
+        ``until``: Unix time in milliseconds up to which the session lived for certain.
+        """
         ends: list[Payload] = []
         if self._socket is not None:
             ends.append(WebSocketPayload(session=self.number, event="websocket_disconnected"))

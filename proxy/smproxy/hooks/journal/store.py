@@ -1,4 +1,6 @@
-"""Changes to the journal's tables. Synchronous; used by one thread, which must not be that of the event loop.
+"""Changes to the journal's tables.
+
+Synchronous; used by one thread, which must not be that of the event loop.
 
 Each change is one SQL statement for many rows, not one per row: Python's interpreter lock is let go of and taken back for each
 statement, and the event loop may hold on to it for milliseconds in between.
@@ -33,7 +35,7 @@ def _placeholders(rows: int, columns: int) -> str:
 
 
 def _rounded(count: int) -> int:
-    """The next power of two: so that there are few different statements, which are then prepared once."""
+    """Return the next power of two, so that there are few statements to prepare."""
     return 1 << (count - 1).bit_length()
 
 
@@ -95,7 +97,7 @@ class Store:
         self.events += changed.rowcount
 
     def mark(self, marks: Sequence[Mark]) -> None:
-        """Write news of at most ``BATCH`` deliveries."""
+        """Write changes of at most ``BATCH`` deliveries."""
         values: list[object] = []
         rows = 0
         for mark in marks:
@@ -117,7 +119,10 @@ class Store:
         )
 
     def begin_sinks(self, names: Iterable[str]) -> None:
-        """Say which sinks there are from now on. A new one gets what comes from now on; one that is gone gets no more."""
+        """Say which sinks there are from now on.
+
+        A new one gets what comes from now on; one that is gone gets no more.
+        """
         self._active = tuple(dict.fromkeys(names))
         for name, periods in list(self._sinks.items()):
             if name not in self._active:
@@ -135,7 +140,10 @@ class Store:
         self._load_sinks()
 
     def reset(self, sink: str, uuid: str | None) -> list[int]:
-        """Make deliveries pending again: of one event that is settled, or all that are dead; return the ids of the events."""
+        """Make deliveries pending again: of one event that is settled, or all that are dead.
+
+        Return the ids of the events.
+        """
         periods = [number for number, _, last in self._sinks.get(sink, [])]
         ids: list[int] = []
         for period in periods:
@@ -150,7 +158,10 @@ class Store:
         return sorted(ids)
 
     def forget(self, upto: int) -> int:
-        """Delete every event up to this id and what became of it, needed or not; return how many events."""
+        """Delete every event up to this id and what became of it, needed or not.
+
+        Return how many events.
+        """
         self._forgotten = upto
         self.connection.execute("BEGIN IMMEDIATE")
         try:
@@ -185,7 +196,9 @@ class Store:
         return used * self._number("PRAGMA page_size")
 
     def compact(self, now_ms: int) -> tuple[int, int]:
-        """Delete a bounded number of old events; return how many, and how many of them were still needed.
+        """Delete a bounded number of old events.
+
+        Return how many, and how many of them were still needed.
 
         Call it again while it deletes. Each call goes on where the last one ended, up to what is within the retention.
         """

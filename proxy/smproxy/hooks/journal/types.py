@@ -40,7 +40,10 @@ class Retention:
 
 
 class AttemptRecord(msgspec.Struct, frozen=True, array_like=True):
-    """One attempt. ``at``: Unix time in milliseconds; ``outcome``: delivered, retry, dead or disabled."""
+    """One attempt. ``at``: Unix time in milliseconds.
+
+    ``outcome``: delivered, retry, dead or disabled.
+    """
 
     at: int
     outcome: str
@@ -62,7 +65,9 @@ class DeliveryRecord(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """Which events to find; what is ``None`` does not matter. Times are Unix time in milliseconds.
+    """Which events to find; what is ``None`` does not matter.
+
+    Times are Unix time in milliseconds.
 
     ``since_ms`` is the first, ``until_ms`` the last; ``after_id`` and ``before_id`` are not included themselves.
     ``dead``: given up at some sink, or at ``sink``. ``sink`` alone: events that are or were for that sink. ``internal``: also
@@ -87,7 +92,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """News of one delivery, to be written: its state from now on, and the attempt that was made, if one was."""
+    """A change of one delivery, to be written: its new state, and the attempt, if one was made."""
 
     event: int
     sink: str

@@ -1,4 +1,4 @@
-"""The one thread that writes the journal: what comes while it writes is written together next."""
+"""The thread that writes the journal; what comes while it writes is written together next."""
 
 from __future__ import annotations
 
@@ -111,7 +111,10 @@ class Writer(threading.Thread):
         self._wake.set()
 
     def unwritten(self, after: int, limit: int) -> tuple[list[Stored], int]:
-        """Return events that could not be written so far, and the highest id among all of them. To be used in a ``call``."""
+        """Return events that could not be written so far, and the highest id among all of them.
+
+        To be used in a ``call``.
+        """
         waiting = (stored for stored in self._unwritten if stored.id > after)
         return list(islice(waiting, limit)), self._unwritten[-1].id if self._unwritten else 0
 

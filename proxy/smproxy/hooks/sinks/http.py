@@ -1,4 +1,4 @@
-"""An HTTP/1.1 client for one purpose: many small POSTs to one URL, over connections that are kept alive.
+"""An HTTP/1.1 client for many small POSTs to one URL, over connections that are kept alive.
 
 General clients spend most of a POST on what hooks do not need: aiohttp alone costs more than the journal and the delivery
 together (``bench/hooks.py``). Answers are parsed by llhttp (``httptools``).
@@ -27,7 +27,10 @@ _KEEP_ALIVE = 4.0
 
 
 class BrokenError(ConnectionError):
-    """There is no answer, and why. ``unread`` says that the connection was lost before anything came on it."""
+    """There is no answer, and why.
+
+    ``unread`` says that the connection was lost before anything came on it.
+    """
 
     def __init__(self, why: str, *, unread: bool = False) -> None:
         self.unread = unread
@@ -68,7 +71,7 @@ class _Connection(asyncio.Protocol):
         return waiter
 
     def close(self) -> None:
-        """Close at once; whoever waits for an answer is told so."""
+        """Close at once; a request under way fails."""
         self.usable = False
         if self._transport is not None:
             self._transport.abort()
@@ -162,7 +165,10 @@ class _Connection(asyncio.Protocol):
 
 
 class HttpPoster:
-    """Posts to one URL. ``headers`` go with every request; ``timeout`` is seconds, from connecting to the end of the answer."""
+    """Posts to one URL. ``headers`` go with every request.
+
+    ``timeout`` is seconds, from connecting to the end of the answer.
+    """
 
     def __init__(
         self, url: URL, headers: Mapping[str, str], *, timeout: float, context: ssl.SSLContext | None = None

@@ -1,4 +1,4 @@
-"""One connection to a NATS server, for publishing to JetStream and hearing that it was stored.
+"""One connection to a NATS server, for acknowledged publishes to JetStream.
 
 It never reconnects by itself: a client that does would keep messages of its own and send them at a time nobody knows. Whoever
 uses it opens another when this one is lost.
@@ -94,7 +94,7 @@ _answers = msgspec.json.Decoder(_Answer)
 
 
 def missing_names() -> list[str]:
-    """Return the names of nats-py that are used here, are not part of its public interface, and are not there."""
+    """Return the private names of nats-py that are used here and are not there."""
     client = Client()
     wanted = {client: ("_server_info", "_ps"), Parser(client): ("buf", "needed", "parse", "reset")}
     return [
@@ -182,7 +182,7 @@ class JetStream:
         await self._client.subscribe(f"{self._inbox}.*", cb=self._on_answer)
 
     def _guarded(self, value: str | None) -> Callable[[], str] | None:
-        """Hand a credential to the library only when it is about to be sent, which is after TLS was agreed on, if ever."""
+        """Hand a credential to the library only when it is about to be sent, after TLS."""
         if value is None:
             return None
 
@@ -193,7 +193,7 @@ class JetStream:
         return reveal
 
     def _check_encryption(self) -> None:
-        """The library goes on in the clear when a server does not ask for TLS, whatever the URL says."""
+        """Refuse a server that does not ask for TLS: the library would go on in the clear."""
         if self._encrypted and not self._server_says("tls_required"):
             raise nats.errors.Error("the server does not ask for TLS")
 
@@ -203,7 +203,10 @@ class JetStream:
         return isinstance(info, dict) and bool(info.get(name))
 
     def _refusal(self, error: BaseException) -> str:
-        """Say why there is no connection. A server that refuses credentials may hang up before its reason is read."""
+        """Say why there is no connection.
+
+        A server that refuses credentials may hang up before its reason is read.
+        """
         text = self.complaint or describe(error)
         asked = self._server_says("auth_required")
         if "authorization violation" in text.lower() or (asked and isinstance(error, ConnectionError)):
@@ -211,7 +214,10 @@ class JetStream:
         return text
 
     async def provide(self, stream: str, subject: str, timeout: float) -> None:
-        """Make ``stream`` for ``subject`` unless some stream takes it already. Raises :class:`JetStreamError`."""
+        """Make ``stream`` for ``subject`` unless some stream takes it already.
+
+        Raises :class:`JetStreamError`.
+        """
         manager = JetStreamContext(self._client, timeout=timeout)
         try:
             try:

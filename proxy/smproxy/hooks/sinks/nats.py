@@ -42,7 +42,10 @@ def subject_of(prefix: str, event: EncodedEvent) -> str:
 
 
 def scope_token(scope: str | None) -> str:
-    """Write a customer scope as one token of a subject; all but ASCII letters, digits, ``-`` and ``_`` becomes ``%XX``."""
+    """Write a customer scope as one token of a subject.
+
+    All but ASCII letters, digits, ``-`` and ``_`` becomes ``%XX``.
+    """
     if not scope:
         return NO_SCOPE
     if scope == NO_SCOPE:
@@ -57,7 +60,9 @@ def stream_of(prefix: str) -> str:
 
 
 class NatsSink:
-    """Publishes each event to JetStream; the server drops what it has already, by ``Nats-Msg-Id``.
+    """Publishes each event to JetStream.
+
+    The server drops what it has already, by ``Nats-Msg-Id``.
 
     ``url``: ``nats://[user:password@|token@]host[:port][/prefix]``, or ``tls://…``, which insists on TLS. ``verify_tls=False``
     takes any certificate. ``timeout``: seconds per attempt. Raises ``ValueError`` for a URL that means something
@@ -95,7 +100,10 @@ class NatsSink:
         """Nothing yet: the first event connects."""
 
     async def deliver(self, event: EncodedEvent) -> Outcome:
-        """Publish the event once, if its format tells of it; only the server's word that it is stored counts."""
+        """Publish the event once, if its format tells of it.
+
+        Only the server's word that it is stored counts.
+        """
         body = self._format.project(event)
         if body is None:
             return SKIPPED
@@ -133,7 +141,10 @@ class NatsSink:
         return event.uuid if self._format.name == ENVELOPE.name else f"{event.uuid}.{self._format.name}"
 
     async def _connected(self) -> JetStream:
-        """Return the connection, once there is one and its stream exists; all who wait share one try."""
+        """Return the connection, once there is one and its stream exists.
+
+        All who wait share one try.
+        """
         if self._connection is not None and not self._connection.lost and self._provided:
             return self._connection
         if self._opening is None:
@@ -144,7 +155,10 @@ class NatsSink:
         return opened
 
     async def _open(self) -> JetStream | JetStreamError:
-        """Connect if need be and see to the stream. Returns the error, for there may be nobody left to raise it to."""
+        """Connect if need be and see to the stream.
+
+        Returns the error, for there may be nobody left to raise it to.
+        """
         try:
             connection = self._connection
             if connection is None or connection.lost:

@@ -1,4 +1,4 @@
-"""Signing what is sent, so that a receiver can tell that it is ours and unchanged (Standard Webhooks 1.0, symmetric)."""
+"""Signatures of what is sent (Standard Webhooks 1.0, symmetric)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ class Signer:
         return "<Signer>"
 
     def headers(self, event_id: str, timestamp: int, body: bytes) -> dict[str, str]:
-        """Return the signature of one attempt, as headers. ``timestamp``: Unix time in seconds, as in ``webhook-timestamp``."""
+        """Return the signature of one attempt, as headers.
+
+        ``timestamp``: Unix time in seconds, as in ``webhook-timestamp``.
+        """
         signature = self._webhook.sign(event_id, datetime.fromtimestamp(timestamp, UTC), body.decode())
         return {"webhook-signature": signature}
 

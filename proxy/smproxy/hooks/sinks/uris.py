@@ -26,7 +26,7 @@ def parse_hook_uri(
     secret: str | None = None,
     verify_tls: bool = True,
 ) -> Sink:
-    """Make the sink that ``uri`` names: ``http://…`` or ``https://…`` for webhooks, ``nats://…`` or ``tls://…`` for JetStream.
+    """Make the sink of a URI: ``http(s)`` for webhooks, ``nats`` and ``tls`` for JetStream.
 
     ``timeout``: seconds per attempt. ``format``: a name of :data:`smproxy.hooks.formats.registry.FORMATS`. ``secret`` signs
     webhooks (:class:`smproxy.hooks.sinks.signature.Signer`) and means nothing to NATS. ``verify_tls=False`` takes any

@@ -39,7 +39,7 @@ def display_name(url: URL) -> str:
 
 
 def retry_after(value: str | None, now: float) -> float | None:
-    """Read a Retry-After header (RFC 9110, section 10.2.3), seconds or a date, as seconds from ``now`` (Unix time).
+    """Read Retry-After (RFC 9110, 10.2.3) as seconds from ``now``, which is Unix time.
 
     ``None`` when there is none or it means nothing.
     """
@@ -68,7 +68,9 @@ def classify(status: int, after: float | None) -> Outcome:
 
 
 class WebhookSink:
-    """Posts each event to a URL. User and password in the URL are sent as basic authentication and never shown.
+    """Posts each event to a URL.
+
+    User and password in the URL are sent as basic authentication and never shown.
 
     ``timeout``: seconds per attempt. ``signer`` signs each attempt. ``verify_tls=False`` takes any certificate.
     """
@@ -123,7 +125,7 @@ class WebhookSink:
         self._poster = HttpPoster(self._url, self._headers, timeout=self._timeout, context=context)
 
     async def deliver(self, event: EncodedEvent) -> Outcome:
-        """Post the event once, if its format tells of it. Only an answer that came in whole counts."""
+        """Post the event once, if its format has it. Only an answer that came in whole counts."""
         assert self._poster is not None, "deliver before start"
         body = self._format.project(event)
         if body is None:
