@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families
 from smproxy.hooks.names import NAMES, STATES
 from smproxy.testing import WebhookReceiver
 
 from tests.helpers import eventually
 from tests.hooks_support import hook_event
+from tests.hooks_support import receiver as receiving
 from tests.integration.hook_api import HookApi, hook_api
 
 
@@ -101,6 +103,35 @@ async def test_sinks(tmp_path: Path) -> None:
             (sink,) = (await api.get("/sinks"))["sinks"]
             assert (sink["delivered"], sink["backlog"], sink["dead"], sink["disabled"]) == (1, 0, 0, False)
             assert "***@127.0.0.1" in sink["name"]
+
+
+async def test_a_receiver_that_refuses_everything(tmp_path: Path) -> None:
+    """Of two receivers on one host the one that refuses every event is failing, the other is not; each, and each dead letter,
+    has the whole path and neither user, password nor a value of the query (T8)."""
+    mended = False
+
+    async def answer(request: web.Request, _count: int) -> web.Response:
+        return web.Response(status=204 if mended and request.path.endswith("/two") else 422)
+
+    async with receiving(answer) as receiver:
+        base = receiver.url.replace("http://", "http://ann:hush@")
+        uris = [f"{base}/one/bad?key=secret", f"{base}/two"]
+        async with hook_api(tmp_path, sinks=uris) as api:
+            event = await trigger(api, "connected")
+            await eventually(lambda: [sink.state for sink in api.dispatcher.status()] == ["failing", "failing"])
+            mended = True
+            await api.call("POST", f"/{event['uuid']}/resend", params={"sink": api.dispatcher.status()[1].name})
+            await eventually(lambda: [sink.state for sink in api.dispatcher.status()] == ["failing", "idle"])
+            names = [sink["name"] for sink in (await api.get("/sinks"))["sinks"]]
+            shown = receiver.url.replace("http://", "http://***@")
+            assert names == [f"{shown}/one/bad?***", f"{shown}/two"]
+            (dead,) = (await api.get("/dead"))["hooks"]
+            assert [(each["sink"], each["state"]) for each in dead["deliveries"]] == [
+                (names[0], "dead"),
+                (names[1], "delivered"),
+            ]
+            assert "hush" not in json.dumps(dead)
+            assert "secret" not in json.dumps(dead)
 
 
 async def test_errors() -> None:

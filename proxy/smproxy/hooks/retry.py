@@ -25,7 +25,8 @@ class RetryProfile:
     def wait(self, *, attempts: int, elapsed: float, after: float | None, rng: random.Random) -> float | None:
         """Return the seconds to wait after ``attempts`` failed ones; ``None`` is to give up.
 
-        The receiver's own wish (``after``) is a lower bound, within ``retry_after_limit``.
+        The first failed ``elapsed`` seconds ago. The receiver's own wish (``after``) is a lower bound, within
+        ``retry_after_limit``.
         """
         if attempts > len(self.steps) or elapsed >= self.budget:
             return None
