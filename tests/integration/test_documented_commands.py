@@ -28,7 +28,7 @@ TARGETS = re.compile(r"make (?!install\b|run\b)([a-z-]+)( .*)?")
 def commands(page: str) -> list[str]:
     """Return the commands of a page's shell blocks, one a line, without comments."""
     blocks = re.findall(r"```sh\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
-    lines = [re.sub(r"\s+# .*|^# .*", "", line) for block in blocks for line in block.splitlines()]
+    lines = [re.sub(r"\s+# .*|^# .*", "", line) for block in blocks for line in block.replace("\\\n", "").splitlines()]
     return [line for line in lines if line.strip()]
 
 
@@ -79,7 +79,7 @@ def nothing_left(fresh: Path) -> Iterator[None]:
 def test_every_page_is_run() -> None:
     """A page that gets shell commands needs a test here; those of the Makefile must exist."""
     here = {"README.md", "CONTRIBUTING.md", "docs/control-api.md", "docs/hook-tools.md", "docs/pages.md"}
-    here |= {"docs/hook-formats.md", "docs/testing.md"}
+    here |= {"docs/conformance.md", "docs/hook-formats.md", "docs/testing.md"}
     assert {page for page in PAGES if commands(page)} <= here
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for page in PAGES:
@@ -191,6 +191,17 @@ async def test_pages(terminals: Terminals) -> None:
     (terminals.directory / "red5pro-sdk.min.js").write_bytes(sdk.obtain().read_bytes())
     await terminals.stays(page.take("smproxy serve --sdk-file"), "Hooks go to")
     await terminals.stays(page.take("curl -N"), "event: ")
+    page.check()
+
+
+async def test_conformance(terminals: Terminals) -> None:
+    """The checks of docs/conformance.md run against a stream manager, and sum up."""
+    page = Page("docs/conformance.md")
+    await terminals.stays("smproxy serve", "Hooks go to")
+    for command in (page.take("smproxy check whip"), page.take("smproxy check whep")):
+        report = await terminals.ends(command, timeout=120)
+        assert "Traceback" not in report
+        assert re.search(r"MUST: \d+ passed, 0 failed", report), report[-800:]
     page.check()
 
 
