@@ -22,7 +22,7 @@ from smproxy.testing import WebhookReceiver
 
 from tests.browser.firefox import Firefox, FirefoxMissing
 from tests.browser.page_server import PageServer
-from tests.browser.sdk import SDKS, SdkMissing
+from tests.browser.sdk import SDKS, WHIP_WHEP, SdkMissing
 from tests.browser.sdk_page import SdkPage
 from tests.browser.subscribe_page import SubscribePage
 
@@ -61,8 +61,8 @@ async def chromium() -> AsyncIterator[Browser]:
     if path is None:
         pytest.fail("no Chromium: install it (Debian, Ubuntu: apt-get install chromium) or set CHROMIUM", pytrace=False)
     try:
-        for sdk in SDKS:
-            sdk.obtain()
+        for sdk in (*SDKS, WHIP_WHEP):
+            sdk.obtain_package()
     except SdkMissing as missing:
         pytest.fail(str(missing), pytrace=False)
     async with async_playwright() as playwright:

@@ -93,3 +93,9 @@ SDK_7 = Sdk(
     "sha512-78MDCPNognYZ64+Z9KCfa3cHQQLj6qkrUHxt68cDY3UkjXp1EpizWphWwShLbcxz4mc7z+YN1DthlmG3hsko/A==",
 )
 SDKS = (SDK_11, SDK_7)
+#: A WHIP and WHEP client that is not the vendor's.
+WHIP_WHEP = Sdk(
+    "whip-whep",
+    "1.2.0",
+    "sha512-CP+Tht3O/N6QLebW5LxsNKgzFN5KX6WinLr1SLs74feagYu+Gqy+0dw48p5RQuE+FlrM4xyOlOdW2UOQwljImA==",
+)

@@ -70,6 +70,7 @@ class _Socket(asyncio.DatagramProtocol):
     def __init__(self, agent: IceLite) -> None:
         self._agent = agent
         self.transport: _Datagrams | None = None
+        self.candidate: HostCandidate | None = None
         self.used = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -156,8 +157,9 @@ class IceLite:
             if hasattr(transport, "max_size"):
                 # asyncio would allocate 256 KiB for every datagram.
                 transport.max_size = 2048
+            protocol.candidate = HostCandidate(address, transport.get_extra_info("sockname")[1], len(candidates))
             self._sockets.append(protocol)
-            candidates.append(HostCandidate(address, transport.get_extra_info("sockname")[1], len(candidates)))
+            candidates.append(protocol.candidate)
         if not candidates:
             raise failure
         self.candidates = tuple(candidates)
@@ -224,6 +226,13 @@ class IceLite:
         local = Credentials.draw(self._rng)
         self._next = (local, remote)
         return local
+
+    @property
+    def candidates_for_restart(self) -> tuple[HostCandidate, ...]:
+        """The candidate in use: the others are closed soon after the client has chosen one."""
+        selected = self.paths.selected
+        in_use = None if selected is None else selected[0].candidate
+        return self.candidates if in_use is None else (in_use,)
 
     @property
     def missing(self) -> str:

@@ -27,7 +27,7 @@ from smproxy.signaling.whip import (
 )
 
 #: FFmpeg takes an empty response to DELETE for a failure.
-_DELETED = HttpResponse(200, (("Content-Type", JSON),), b"{}")
+DELETED = HttpResponse(200, (("Content-Type", JSON),), b"{}")
 _EVENT_TYPES_LIMIT = 16
 
 
@@ -39,6 +39,8 @@ class HttpExchange:
     ) -> None:
         self.target = target
         self.session = session
+        #: The client has ended it with DELETE.
+        self.deleted = False
         self._signaling = signaling
         self._rng = rng
         self._etag = self._new_etag()
@@ -77,8 +79,9 @@ class HttpExchange:
             case HttpResponse():
                 return asked
             case Delete():
+                self.deleted = True
                 self.session.peer_left()
-                return _DELETED
+                return DELETED
             case Answer(sdp):
                 return await self._take_answer(sdp)
             case Trickle():
@@ -111,7 +114,7 @@ class HttpExchange:
             mid=mid,
             ufrag=local.ufrag,
             password=local.password,
-            candidates=transport.ice.candidates,
+            candidates=transport.ice.candidates_for_restart,
         )
         return HttpResponse(200, (("Content-Type", SDP_FRAGMENT), ("ETag", self._etag)), body)
 
@@ -136,7 +139,7 @@ class HttpExchange:
             return HttpResponse(200, (("Allow", "DELETE, GET, OPTIONS"),))
         if request.method != "DELETE":
             return problem(405, "An event stream is read with GET.", ("Allow", "DELETE, GET, OPTIONS"))
-        return _DELETED if signaling.events.delete(key) else problem(404, "There is no such event stream.")
+        return DELETED if signaling.events.delete(key) else problem(404, "There is no such event stream.")
 
     def _open_events(self, signaling: WhepSignaling, request: HttpRequest) -> HttpResponse:
         types: list[str] | None = None

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from smproxy.origin.client_session import ClientSession
 from smproxy.origin.role import OriginServices
 from smproxy.origin.whip.events import EventStream
-from smproxy.origin.whip.exchange import HttpExchange
+from smproxy.origin.whip.exchange import DELETED, HttpExchange
 from smproxy.origin.whip.publisher import WhipSignaling
 from smproxy.origin.whip.subscriber import WhepSignaling
 from smproxy.signaling.http_exchange import HttpRequest, HttpResponse, problem
@@ -20,6 +20,8 @@ from smproxy.signaling.whip import HttpProtocol, WhipTarget, read_endpoint_reque
 _log = logging.getLogger(__name__)
 
 _GONE = problem(404, "There is no such session, or it is over.")
+#: Sessions that are over, but whose client has not sent its DELETE.
+MAX_UNDELETED = 1_000
 
 #: Makes a session of a client's signaling; the arguments are attempt and whether to record.
 OpenSession = Callable[[WhipSignaling | WhepSignaling, str | None, bool], ClientSession]
@@ -39,11 +41,21 @@ class HttpExchanges:
         self._open_session = open_session
         self._exchanges: dict[str, HttpExchange] = {}
         self._by_session: dict[ClientSession, str] = {}
+        #: By their URL's path.
+        self._undeleted: dict[str, None] = {}
 
     def forget(self, session: ClientSession) -> None:
-        """Remove a session that is gone; its URL then answers 404."""
-        if (key := self._by_session.pop(session, None)) is not None:
-            del self._exchanges[key]
+        """Remove a session that is gone; its URL then answers 404, but to a DELETE that comes late.
+
+        Clients close their peer connection first, which ends the session before their DELETE is here.
+        """
+        if (key := self._by_session.pop(session, None)) is None:
+            return
+        exchange = self._exchanges.pop(key)
+        if not exchange.deleted:
+            self._undeleted[exchange.target.path] = None
+            while len(self._undeleted) > MAX_UNDELETED:
+                del self._undeleted[next(iter(self._undeleted))]
 
     async def handle(self, target: WhipTarget, request: HttpRequest, attempt: str | None) -> HttpResponse:
         """Respond to a request."""
@@ -51,8 +63,16 @@ class HttpExchanges:
             return await self._handle_endpoint(target, request, attempt)
         exchange = self._find(target)
         if exchange is None:
-            return _GONE
+            return DELETED if request.method == "DELETE" and self._delete_ended(target) else _GONE
         return await exchange.handle(target, request)
+
+    def _delete_ended(self, target: WhipTarget) -> bool:
+        """Take the DELETE of a session that has ended otherwise; False when there is none, or it had its DELETE."""
+        ending = self._exchanges.get(target.session or "")
+        if ending is not None and ending.target.path == target.path and not ending.deleted:
+            ending.deleted = True
+            return True
+        return target.path in self._undeleted and self._undeleted.pop(target.path) is None
 
     def event_stream(self, target: WhipTarget) -> EventStream | None:
         """Return the event stream that a URL names."""
