@@ -20,7 +20,6 @@ ROWS = [
     ("http-broken-answer:how=cut", "W1.1"),
     ("http-content-type", "W1.2"),
     ("http-broken-answer:how=half", "W1.2"),
-    ("http-broken-answer:how=empty", "W1.2"),
     ("http-location", "W1.3"),
     ("http-error:on=patch:status=500", "W7"),
     ("http-error:on=patch:status=412", "W7"),
