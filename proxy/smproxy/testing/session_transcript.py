@@ -127,9 +127,7 @@ class SessionTranscript:
         if removed:
             ways = ", ".join("--password" if key == "password" else f"--param {key}=VALUE" for key in removed)
             raise TranscriptError(f"the transcript was written without its {', '.join(removed)}: give {ways}")
-        query = "&".join(
-            f"{key}={quote(value, safe='', errors='replace')}" for key, value in parameters.items() if value
-        )
+        query = "&".join(f"{_quoted(key)}={_quoted(value)}" for key, value in parameters.items() if value)
         path = place.path if place.path.strip("/") else unquote(dialed.path)
         return urlunsplit((place.scheme, place.netloc, path, query, ""))
 
@@ -214,3 +212,7 @@ def _frame(number: int, entry: dict[str, Any]) -> RecordedFrame | None:
     if isinstance(entry.get("text"), str):
         return RecordedFrame(number, sender, via, entry["text"])
     return RecordedFrame(number, sender, via) if "text" in entry else None
+
+
+def _quoted(text: str) -> str:
+    return quote(text, safe="", errors="replace")
