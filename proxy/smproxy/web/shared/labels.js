@@ -8,6 +8,7 @@ const REASONS = [
   "the node shut down",
   "ended by the administrator",
   "the origin was lost",
+  "another publisher took the stream name over",
 ];
 
 const ERRORS = [
