@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Iterable
-from functools import cached_property
+from collections.abc import Callable, Iterable
+from functools import cached_property, lru_cache
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
@@ -50,19 +50,32 @@ _OPENING_QUOTE = re.compile(r"\\*[\"'`]")
 _BRACKET_OR_QUOTE = re.compile(r"[\"{}\[\]]")
 _SCHEME = re.compile(r"(?:bearer|basic|digest|token)\s+", re.IGNORECASE)
 _WORD = re.compile(r"(?:[^\s&#\"'<>;,]|[;,](?!\s|$))*")
+#: What there is in every text that has a secret of its own; without it nothing has to be looked through.
+_STRUCTURE = re.compile(r"[{\[:=%@]|bearer|basic", re.IGNORECASE)
 _SCHEMED = re.compile(r"\b(bearer|basic)\s+[\w.~+/=-]{6,}", re.IGNORECASE)
 
 #: A value that is shorter is removed elsewhere only where it stands alone: it would be found in the middle of other words.
 _DISTINCT = 6
 #: Digits from which on a number is looked for elsewhere.
 _DISTINCT_NUMBER = 4
+#: Characters of a name that is worth remembering.
+_SHORT = 64
 #: Layers of escaping and of JSON within JSON that are looked through.
 _LAYERS = 4
 
 
 def is_secret(name: str) -> bool:
-    """Say whether a value of this name is to be removed."""
-    return _plain(name) not in _HARMLESS and _SECRET.search(_plain(name)) is not None
+    """Return whether a value of this name is to be removed."""
+    return _known_name(name) if len(name) <= _SHORT else _reads_secret(name)
+
+
+def _reads_secret(name: str) -> bool:
+    plain = _plain(name)
+    return plain not in _HARMLESS and _SECRET.search(plain) is not None
+
+
+#: Names come from clients, so those that are remembered are short and few.
+_known_name = lru_cache(maxsize=1024)(_reads_secret)
 
 
 def _plain(name: str) -> str:
@@ -152,7 +165,7 @@ def redact_text(text: str) -> str:
 class _Structure:
     """Removes what stands under secret names, and notes it in ``found``; ``known`` removes what is known already."""
 
-    def __init__(self, known: Any = str) -> None:
+    def __init__(self, known: Callable[[str], str] = str) -> None:
         self.found: set[str] = set()
         self._known = known
 
@@ -173,6 +186,8 @@ class _Structure:
 
     def text(self, text: str, layers: int = _LAYERS) -> str:
         """Redact a text of any kind: JSON, a URL, a line of a log."""
+        if _STRUCTURE.search(text) is None:
+            return self._known(text)
         if not layers:
             return REMOVED
         if text.lstrip()[:1] in ("{", "["):
