@@ -12,7 +12,7 @@ from smproxy.faults import FaultRegistry, Injection
 from smproxy.hooks.journal import DeliveryRecord, Journal, JournalError, Query, Stored
 from smproxy.manager.transcript import Entry, Transcript, json_object
 from smproxy.manager.transcripts import Transcripts
-from smproxy.signaling.messages import ClientMessage, read_client, read_server
+from smproxy.signaling.messages import ClientMessage, UnusableMessage, read_client, read_server
 
 #: Hooks of one session that are looked up, and entries of one timeline: the latest of each.
 MAX_HOOKS = 500
@@ -142,6 +142,8 @@ def client_title(text: bytes, redact: Callable[[str], str] = str) -> str:
     message = read_client(text)
     if message is None:
         return "unreadable message"
+    if isinstance(message, UnusableMessage):
+        return f"{message.verb} that cannot be used"
     for name in _NAMES:
         value = getattr(message, name)
         if value is not UNSET:
