@@ -1,4 +1,4 @@
-"""Taking a connection out of aiohttp's hands: the only place that knows how its server keeps one."""
+"""Take a connection from aiohttp: the only place that knows how its server keeps one."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ _STOPPING = re.compile(r"(.*) stopping", re.IGNORECASE | re.DOTALL)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
-    """Who is connected, as far as the administration shows it."""
+    """The client of a connection, as the administration shows it."""
 
     remote_ip: str
     user_agent: str = ""

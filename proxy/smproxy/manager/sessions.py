@@ -1,4 +1,4 @@
-"""The live sessions: where what the relay reads and what the origin reports become one life, and the life becomes hooks."""
+"""The live sessions: they turn what the relay reads and what origins report into hooks."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ _FINAL = frozenset({Reason.KICKED, Reason.NODE_SHUTDOWN, Reason.REPLACED})
 
 
 class Sessions:
-    """Opens, finds and ends sessions, and tells their hooks. The node channels report here."""
+    """Opens, finds and ends sessions, and publishes their hooks. The node channels report here."""
 
     def __init__(self, publish: Publish, *, clock: Clock, rng: random.Random, reconnect_window: float = 0.0) -> None:
         self._publish = publish

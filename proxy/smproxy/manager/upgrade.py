@@ -15,7 +15,7 @@ _FORGOTTEN = Headers()
 
 
 class Keeper(Protocol):
-    """Who keeps the connection of an upgrade that has no answer yet, and counts it until it is gone."""
+    """Keeps the connection of an upgrade that has no answer yet, and counts it until it is gone."""
 
     def refuse(self, status: int, error: str) -> None:
         """Answer with an HTTP error and end the connection."""
