@@ -39,7 +39,7 @@ class AdmissionRules:
 
 
 class Admission:
-    """Checks who asks for what, then lets the relay dial, or refuses in the signaling's own words.
+    """Checks an upgrade request, then has the relay dial, or refuses it with a signaling message.
 
     The SDK never rejects on a close code and sees no reason in an HTTP status, so a refusal is an accepted upgrade, a
     code-only ``Rejected`` and a close whose reason names the parameter.
@@ -177,7 +177,7 @@ class Admission:
 
 
 def keeps_the_socket(message: ServerMessage | None) -> bool:
-    """Withhold the notice on which an SDK leaves the socket: without a node channel the session's end is seen only there."""
+    """Withhold the message on which an SDK leaves the socket, where a session's end is seen only there."""
     return not (message and message.data and message.data.code == messages.DATA_CHANNEL_AVAILABLE)
 
 

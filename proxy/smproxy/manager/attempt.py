@@ -1,4 +1,4 @@
-"""One attempt: a client's connection through the proxy, and what is concluded from what is said on it."""
+"""One attempt: a client's connection through the proxy, and what its messages show."""
 
 from __future__ import annotations
 
@@ -44,8 +44,20 @@ class Attempt:
     """
 
     __slots__ = (
-        "_asked_to_publish", "_report", "_role_told", "_tell_over", "client", "node", "params", "relay", "relay_ended",
-        "role", "session", "switched", "token", "up",
+        "_asked_to_publish",
+        "_on_over",
+        "_report",
+        "_role_known",
+        "client",
+        "node",
+        "params",
+        "relay",
+        "relay_ended",
+        "role",
+        "session",
+        "switched",
+        "token",
+        "up",
     )  # fmt: skip
 
     def __init__(
@@ -70,14 +82,14 @@ class Attempt:
         self.switched = False
         self.up = False
         self._report = report
-        self._tell_over = over
-        self._asked_to_publish = self._role_told = False
+        self._on_over = over
+        self._asked_to_publish = self._role_known = False
 
     def dialed(self) -> None:
         """Both legs are up."""
 
     def dial_failed(self, why: str) -> None:
-        """The origin could not be reached; the relay has told the client."""
+        """End the attempt: the origin could not be reached, and the relay has refused the client."""
         logger.warning(
             "session %d: origin %s: %s: check that it runs and that its address is right",
             self.session,
@@ -103,9 +115,9 @@ class Attempt:
             self._asked_to_publish = message.bundle is not UNSET
 
     def _take_role(self, role: Role) -> None:
-        """Believe the first word on it, as the origin does: what comes later in another role it refuses."""
-        if not self._role_told:
-            self._role_told = True
+        """Take the role of the first message that has one, as the origin does."""
+        if not self._role_known:
+            self._role_known = True
             self.role = role
 
     def origin_message(self, message: ServerMessage | None) -> None:
@@ -142,7 +154,7 @@ class Attempt:
 
     def _over(self) -> None:
         self.relay_ended = True
-        self._tell_over(self)
+        self._on_over(self)
 
     def _fail(self, error: ConnectError) -> None:
         self._report(self.node, AttemptFailed(self.token, error))
@@ -151,7 +163,7 @@ class Attempt:
         self._report(self.node, PeerEnded(self.token, reason, lost))
 
     def _conclude(self, message: ServerMessage) -> None:
-        """Read what an origin without a node channel says as reports."""
+        """Make reports of the messages of an origin without a node channel."""
         if message.is_available is True and self._asked_to_publish:
             self._fail(ConnectError.NAME_IN_USE)
         if message.data is UNSET:

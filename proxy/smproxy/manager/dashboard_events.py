@@ -1,4 +1,4 @@
-"""What the dashboard follows: everything that happens, encoded once, for everybody who listens, none of whom is waited for.
+"""The events that the dashboard follows, encoded once for all listeners.
 
 Nothing is collected while nobody listens.
 """
@@ -34,7 +34,7 @@ CHUNK = 200
 
 
 def frame(event: str, data: Any) -> bytes:
-    """Encode one event of the stream (WHATWG HTML, server-sent events). JSON has no line ends, so one data line does."""
+    """Encode a server-sent event (WHATWG HTML). JSON has no line ends, so one data line does."""
     body = data if isinstance(data, bytes) else msgspec.json.encode(data)
     return b"event: %s\ndata: %s\n\n" % (event.encode(), body)
 
@@ -90,7 +90,7 @@ class DashboardEvents:
                 self._end()
 
     async def past(self) -> AsyncGenerator[bytes, None]:
-        """Yield the greeting, and every session that is known, the oldest first; others have their turn in between."""
+        """Yield the greeting and every known session, the oldest first, a few at a time."""
         yield frame("hello", self._facts | {"epoch": self._epoch, "now": self._clock.wall_ms()})
         numbers = self._history.numbers()
         for start in range(0, len(numbers), CHUNK):
@@ -101,7 +101,7 @@ class DashboardEvents:
         yield frame("ready", {})
 
     def restart(self) -> None:
-        """End every listener: what it was sent is forgotten here, and it begins anew when it comes back."""
+        """End every listener: when it comes back it begins anew."""
         self._epoch += 1
         self._frames.end_all()
 

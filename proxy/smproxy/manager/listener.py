@@ -1,4 +1,4 @@
-"""The one port: reads the head of each connection's first request, then lets the right protocol have the connection."""
+"""The one port: reads the first request head of a connection, then hands it to its protocol."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Listener:
         return taken.response
 
     async def stop(self) -> None:
-        """Refuse new connections and end those that have no owner yet; the HTTP server and the relay end theirs."""
+        """Refuse new connections; end those that neither the HTTP server nor the relay has."""
         self.stopping = True
         for connection in list(self._owned):
             connection.abort()
@@ -88,7 +88,7 @@ class Listener:
         self.deadlines.close()
 
     def enter(self, connection: Connection) -> bool:
-        """Count a new connection; say whether there is a place for it. With none free, the slowest gives way."""
+        """Count a new connection and return whether there is a place; the slowest gives way."""
         self.connections += 1
         if self.connections <= self.max_connections:
             return True
@@ -121,7 +121,7 @@ class Listener:
 
 
 class Connection(asyncio.Protocol):
-    """One accepted connection: reads a head, then is an HTTP server's wire, a pending upgrade, or a refusal that lingers."""
+    """One accepted connection: until its head is read, as HTTP, as an upgrade, or as a refusal."""
 
     __slots__ = (
         "_buffer", "_counted", "_http", "_listener", "_on_close", "_refused", "_request", "_stalled", "_transport",

@@ -238,7 +238,7 @@ class Manager:
 
 
 def _count_faults(book: FaultRegistry) -> dict[str, int]:
-    """Say how many faults are on and what they did, so that who looks sees that it has changed."""
+    """Count the faults that are on and what they did, so that a change shows."""
     log = book.log()
     return {"active": len(book.active()), "logged": len(log), "last": log[-1].at if log else 0}
 

@@ -39,17 +39,17 @@ class Session:
 
     @property
     def role(self) -> Role:
-        """What the client does: as its URL suggests, until its messages tell."""
+        """What the client does: as its URL suggests, until its messages show it."""
         return self.attempt.role if self.attempt is not None else self.params.role
 
     @property
     def connection(self) -> Connection:
-        """What hooks tell of the connection."""
+        """The connection as hooks have it."""
         return msgspec.structs.replace(self.params.connection, role=self.role)
 
     @property
     def context(self) -> Context:
-        """What formats other than ours tell of the session."""
+        """The facts of the session that only other formats have."""
         subscriber = self.role is Role.SUBSCRIBER
         name = self.watched if subscriber else self.life.peer
         return Context(
@@ -61,12 +61,12 @@ class Session:
 
     @property
     def over(self) -> bool:
-        """Whether the last hook of the session was told."""
+        """Whether the last hook of the session was published."""
         return self.life.phase is Phase.ENDED
 
     @property
     def watching(self) -> bool:
-        """Whether this session is let watch a stream."""
+        """Whether this session may watch a stream."""
         return self.watched is not None and self.life.phase in {Phase.LIVE, Phase.STALLED}
 
     @property

@@ -79,7 +79,7 @@ class Sessions:
         self._lingering: dict[Attempt, asyncio.TimerHandle] = {}
         self._recording: dict[str, Session] = {}
         self._watchers: tuple[Callable[[Session], None], ...] = ()
-        #: Is told what was said on a data channel: the session, whether by its client, and the text.
+        #: Is given what was sent on a data channel: the session, whether by its client, and the text.
         self.overheard: Callable[[int, bool, str], None] = lambda session, by_client, text: None
 
     def __len__(self) -> int:
@@ -113,7 +113,7 @@ class Sessions:
         return [each for each in self.subscribing() if (each.life.room, each.shown or each.watched) == wanted]
 
     def watch(self, callback: Callable[[Session], None]) -> Callable[[], None]:
-        """Call back after each hook of a session, also the last, and when statistics come; return what ends that.
+        """Call back after each hook of a session and when statistics come; return what ends that.
 
         The callback must not block; what it raises is logged.
         """
@@ -125,7 +125,7 @@ class Sessions:
         return unwatch
 
     def refuse(self, connection: Connection, remote_ip: str) -> int:
-        """Tell of a connection that was refused for its parameters; return the number of the session it would have been."""
+        """Publish that a connection was refused for its parameters; return its session number."""
         life = self._new_life(connection.id or "", connection.app or "", remote_ip)
         for sequence, payload in enumerate(life.refuse(ConnectError.REJECTED), 1):
             self._publish(payload, sequence, connection, Context())
@@ -138,7 +138,7 @@ class Sessions:
             peer = params.id if params.role is Role.PUBLISHER else params.username or params.id
             session = Session(self._new_life(peer, params.room, client.remote_ip), params)
             self._sessions[session.number] = session
-            self._tell(session, session.life.accept())
+            self._emit(session, session.life.accept())
         previous = session.attempt
         token = f"{session.number:x}-{self._rng.getrandbits(64):016x}"
         attempt = Attempt(token, session.number, params, node, client, report=self._take, over=self._ended)
@@ -146,21 +146,21 @@ class Sessions:
         session.attempt = attempt
         session.life.remote_ip = client.remote_ip
         node.sessions += 1
-        self._tell_socket(session, "websocket_connected")
+        self._publish_socket(session, "websocket_connected")
         if previous is not None:
             self._evict(previous)
             self._open_window(session)  # open already, unless the publisher came back before it was given up
         return attempt
 
     def report(self, node: Node, report: Report) -> None:
-        """Take a report of an origin, or of the relay in its place. One about an attempt that is not current is no news."""
+        """Take a report of an origin or of the relay; one about an attempt that is not current is ignored."""
         if isinstance(report, Load):
             node.load = report
             return
         if isinstance(report, RecordingEnded):  # the file may take longer than the session
             if (recorded := self._recording.pop(report.attempt, None)) is not None:
-                told = recorded.life.recording_end(report.file, report.duration, report.size, report.error)
-                self._tell(recorded, told)
+                payloads = recorded.life.recording_end(report.file, report.duration, report.size, report.error)
+                self._emit(recorded, payloads)
             return
         attempt, session = self._attempts.get(report.attempt, (None, None))
         if attempt is None or session is None or attempt.node is not node or session.attempt is not attempt:
@@ -170,33 +170,33 @@ class Sessions:
             case TransportUp():
                 attempt.up = True
                 self._close_window(session)
-                self._tell(session, life.transport_up())
+                self._emit(session, life.transport_up())
             case StreamStarted(stream=stream, room=room):
                 session.started_ms = session.started_ms or self._clock.wall_ms()
-                self._tell(session, life.stream_start(peer=stream, room=room))
+                self._emit(session, life.stream_start(peer=stream, room=room))
             case PlayStarted(stream=stream, room=room):
                 session.watched, session.started_ms = stream, session.started_ms or self._clock.wall_ms()
-                self._tell(session, life.stream_start(peer=session.params.username or session.params.id, room=room))
+                self._emit(session, life.stream_start(peer=session.params.username or session.params.id, room=room))
             case LocalTrack(track=slot, kind=kind):
-                self._tell(session, life.slot(slot, kind))
+                self._emit(session, life.slot(slot, kind))
             case LocalTrackAttached(track=slot, remote_peer=peer, remote_track=track):
                 session.shown = peer
-                self._tell(session, life.attach(slot, peer, track))
+                self._emit(session, life.attach(slot, peer, track))
             case LocalTrackDetached(track=slot):
-                self._tell(session, life.detach(slot))
+                self._emit(session, life.detach(slot))
             case RecordingStarted(file=file):
                 self._recording[attempt.token] = session
-                self._tell(session, life.recording_start(file))
+                self._emit(session, life.recording_start(file))
             case TrackStarted(track=track, kind=kind):
-                self._tell(session, life.track_start(track, kind))
+                self._emit(session, life.track_start(track, kind))
             case TrackEnded(track=track):
                 # The tracks of a publisher that may come back go on with it; if it does not, the session's end ends them.
                 if not (self._reconnect_window and life.phase in _SILENT):
-                    self._tell(session, life.track_end(track))
+                    self._emit(session, life.track_end(track))
             case MediaGap():
-                self._tell(session, life.gap())
+                self._emit(session, life.gap())
             case MediaBack():
-                self._tell(session, life.back())
+                self._emit(session, life.back())
             case TrackStatistics(track=track):
                 session.statistics[track] = report
                 self._changed(session)
@@ -208,7 +208,7 @@ class Sessions:
                 self._peer_ended(session, attempt, reason, lost=lost)
 
     def kick(self, attempt: Attempt) -> None:
-        """End a session on the administrator's word, so that its client notices."""
+        """End a session for the administrator, so that its client notices."""
         session = self._attempts[attempt.token][1] if attempt.token in self._attempts else None
         if attempt.node.command is not None:
             attempt.node.command(Kick(attempt.token))
@@ -227,23 +227,23 @@ class Sessions:
         self._lingering.clear()
 
     def _attempt_failed(self, session: Session, error: ConnectError) -> None:
-        """An attempt came to nothing before its transport was up."""
+        """End a session whose attempt failed before its transport was up."""
         if session.life.phase not in _SILENT:
-            self._tell(session, session.life.refuse(error))
+            self._emit(session, session.life.refuse(error))
             if session.over:
                 self._forget(session)
         elif session.window is None:  # it was to come back, and there is no time for another
             self._finish(session, Reason.TIMEOUT)
 
     def _peer_ended(self, session: Session, attempt: Attempt, reason: Reason, *, lost: bool) -> None:
-        """A peer is gone. One that was lost without a goodbye may come back while the window is open."""
+        """End a session whose peer is gone, or wait: one whose connection broke may come back."""
         if session.over:
             return
         if (lost and reason is Reason.USER_ACTION) or (reason not in _FINAL and session.returning is not None):
             reason = Reason.TIMEOUT  # a connection that broke is nobody's action, nor is a return that came to nothing
         if reason not in _FINAL and session.life.phase in _CONNECTED and self._reconnect_window:
             if lost and attempt.up:
-                self._tell(session, session.life.gap())
+                self._emit(session, session.life.gap())
                 self._open_window(session)
                 return
             if not attempt.up and session.window is not None:
@@ -252,7 +252,7 @@ class Sessions:
 
     def _relay_over(self, attempt: Attempt) -> None:
         if attempt.token in self._attempts:
-            self._tell_socket(self._attempts[attempt.token][1], "websocket_disconnected")
+            self._publish_socket(self._attempts[attempt.token][1], "websocket_disconnected")
         self._release(attempt)
 
     def _release(self, attempt: Attempt) -> None:
@@ -266,7 +266,7 @@ class Sessions:
             del self._attempts[attempt.token]
             attempt.node.sessions -= 1
 
-    def _tell(self, session: Session, payloads: list[Payload]) -> None:
+    def _emit(self, session: Session, payloads: list[Payload]) -> None:
         for payload in payloads:
             session.hooks += 1
             if logger.isEnabledFor(logging.INFO):
@@ -282,8 +282,8 @@ class Sessions:
             except Exception:
                 logger.exception("a watcher of the sessions failed")
 
-    def _tell_socket(self, session: Session, event: str) -> None:
-        """Tell of the client's socket, to the formats that know sockets; it takes no number of the session's sequence."""
+    def _publish_socket(self, session: Session, event: str) -> None:
+        """Publish an event of the client's socket, which has no number in the session's sequence."""
         if session.params.transport != "websocket":
             return
         payload = WebSocketPayload(session=session.number, event=event)
@@ -338,7 +338,7 @@ class Sessions:
             session.returning = loop.call_later(RETURN_TIMEOUT, self._finish, session, Reason.TIMEOUT)
 
     def _finish(self, session: Session, reason: Reason) -> None:
-        self._tell(session, session.life.end(reason))
+        self._emit(session, session.life.end(reason))
         attempt = session.attempt
         if attempt is not None and attempt.node.command is not None:
             # No news to an origin that has reported the end itself; any other must not go on with a stream that nobody knows.
@@ -363,7 +363,7 @@ class Sessions:
 
 
 def _describe(payload: Payload) -> str:
-    """Put a hook into words, for the log."""
+    """Describe a hook for the log."""
     known = {
         field: value.name.lower() if isinstance(value, IntEnum) else value
         for field in payload.__struct_fields__

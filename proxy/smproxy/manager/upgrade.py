@@ -1,4 +1,4 @@
-"""A client's request for a WebSocket, between the listener that read it and whoever answers it."""
+"""A client's request for a WebSocket that the listener has read and nobody has answered yet."""
 
 from __future__ import annotations
 
@@ -110,13 +110,13 @@ class UpgradeRequest:
         return rest
 
     def forget(self) -> None:
-        """Let go of headers and query, once nobody asks about them any more; they were a third of what an idle session kept."""
+        """Let go of headers and query: they were a third of what an idle session kept."""
         self.headers = _FORGOTTEN
         self._accept = ""
         self.target = self.path
 
     def gone(self) -> None:
-        """Say that the claimed connection is gone, so that it no longer counts."""
+        """Report that the claimed connection is gone, so that it no longer counts."""
         self._keeper.gone()
 
     def _answer(self) -> None:

@@ -1,4 +1,4 @@
-"""What the control API tells, as values: sessions, their media, streams and origins. Fields are JSON keys, in camel case."""
+"""The values that the control API shows. Their fields are the JSON keys, in camel case."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class TrackView(_View, frozen=True):
 class SessionView(_View, frozen=True):
     """One session, alive or ended. Times are Unix milliseconds, or ``null`` for what has not happened.
 
-    ``reason`` says why a connected session ended, ``error`` why an attempt never became one. ``hooks`` counts the events told
+    ``reason`` says why a connected session ended, ``error`` why an attempt never became one. ``hooks`` counts the events
     so far, ``faults`` names those that have acted on it. A connection that was refused for its parameters may have no ``id``
     and ``stream``.
     """
@@ -79,7 +79,7 @@ class SessionList(_View, frozen=True):
 
 
 class Kicked(_View, frozen=True):
-    """The session was ended by the administrator's word."""
+    """The session was ended by the administrator."""
 
     session: int
     kicked: Literal[True] = True
