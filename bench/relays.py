@@ -37,7 +37,7 @@ async def product(port: int, origin: int) -> None:
 
     front = Front(
         http=web.Server(nothing),
-        is_proxy_path=lambda path: path.rstrip("/") == "/streammanager",
+        is_socket_path=lambda path: path.rstrip("/") == "/streammanager",
         upgrade=open_session,
         clock=Clock(),
         max_connections=20_000,

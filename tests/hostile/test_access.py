@@ -11,6 +11,7 @@ from tests.integration.conftest import StartSimulator
 
 #: What everybody may use: pages and their files, the proxy and WHIP, the way to an origin, and whether the instance is up.
 OPEN = {
+    "/{socket}",
     "/", "/publish", "/subscribe", "/sdk/{name}", "/web/{path}", "/healthz", "/streammanager", "/streammanager/", "/{whip}",
     "/streammanager/api/{version}/event/{path}",
 }  # fmt: skip

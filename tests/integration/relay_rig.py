@@ -191,7 +191,7 @@ async def rig(
     listener = Listener(
         http=lambda phases: HttpProtocol(http, phases, clock=clock, linger=times.linger),
         times=times,
-        is_proxy_path=lambda path: path.rstrip("/") == PATH,
+        is_socket_path=lambda path: path.rstrip("/") == PATH,
         upgrade=upgrade or open_session,
         clock=clock,
         **listener_options,

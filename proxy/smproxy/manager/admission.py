@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from smproxy.signaling.clock import Clock
 from smproxy.signaling.messages import ServerMessage
 from smproxy.signaling.node import ATTEMPT_HEADER, Announce
 from smproxy.signaling.params import ConnectionParams, ParamError
+from smproxy.signaling.socket_endpoints import read_socket_endpoint
 
 logger = logging.getLogger(__name__)
 
@@ -71,11 +73,7 @@ class Admission:
             request.reject(403, f"The WebSocket proxy is disabled by {self._rules.disabled_by}.")
             return
         try:
-            params = ConnectionParams.from_url(
-                URL(request.target, encoded=True),
-                default_app=self._rules.default_app,
-                scope_required=self._rules.scope_required,
-            )
+            params = self._read(request)
             faults = self._faults.choose(params)
             if self._refused_by_fault(request, faults):
                 return
@@ -127,6 +125,17 @@ class Admission:
             self._relay.refuse(
                 request, messages.connect_error(messages.CONNECT_FAILED), BAD_GATEWAY, "bad origin address"
             )
+
+    def _read(self, request: UpgradeRequest) -> ConnectionParams:
+        url, endpoint = URL(request.target, encoded=True), read_socket_endpoint(request.path)
+        params = ConnectionParams.from_url(
+            url if endpoint is None else endpoint.apply(url),
+            default_app=self._rules.default_app,
+            scope_required=self._rules.scope_required,
+        )
+        if endpoint is None or endpoint.role is None:
+            return params
+        return dataclasses.replace(params, role=endpoint.role)
 
     def _choose(self, params: ConnectionParams) -> Node:
         try:

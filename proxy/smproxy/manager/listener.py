@@ -34,8 +34,8 @@ ABOVE_LIMIT = 64
 class Listener:
     """A factory of protocols for one or more listening sockets, plain or TLS.
 
-    A WebSocket upgrade on a proxy path becomes an ``UpgradeRequest`` for ``upgrade``. Everything else, also upgrades on other
-    paths, goes to the HTTP server with every byte that was read: ``http`` makes its protocol for a connection.
+    A WebSocket upgrade on a path for signaling becomes an ``UpgradeRequest`` for ``upgrade``. Everything else, also upgrades
+    on other paths, goes to the HTTP server with every byte that was read: ``http`` makes its protocol for a connection.
 
     At most ``max_connections`` at a time, of every kind. When there are as many, the one that has kept the server waiting
     longest, for a head, a body, the next request or the reading of an answer, gives way to a new one.
@@ -45,14 +45,14 @@ class Listener:
         self,
         *,
         http: Callable[[Connection], asyncio.Protocol],
-        is_proxy_path: Callable[[str], bool],
+        is_socket_path: Callable[[str], bool],
         upgrade: Callable[[UpgradeRequest], None],
         clock: Clock,
         times: HttpTimes = HttpTimes(),  # noqa: B008 - immutable
         max_connections: int = 10_000,
     ) -> None:
         self.http = http
-        self.is_proxy_path = is_proxy_path
+        self.is_socket_path = is_socket_path
         self.clock = clock
         self.max_connections = max_connections
         self.deadlines = HttpDeadlines(times)
@@ -67,7 +67,7 @@ class Listener:
         return Connection(self)
 
     def takeover(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Take the connection of a request that aiohttp has read, for the route of a proxy path.
+        """Take the connection of a request that aiohttp has read, for the route of such upgrades.
 
         That is how an upgrade comes in on a connection that has served HTTP before. A request that is no valid handshake gets
         its HTTP error.
@@ -217,7 +217,7 @@ class Connection(asyncio.Protocol):
         if authority is not None:
             buffer = with_target(buffer[: end + 2], method, target, version, authority) + buffer[end + 2 :]
             line, end = buffer.find(b"\r\n"), buffer.find(b"\r\n\r\n") + 2
-        if self._listener.is_proxy_path(target.partition("?")[0]) and b"upgrade" in buffer[line:end].lower():
+        if self._listener.is_socket_path(target.partition("?")[0]) and b"upgrade" in buffer[line:end].lower():
             headers = parse_headers(buffer[line + 2 : end])
             if is_websocket(headers):
                 key, subprotocols = check_handshake(method, target, version, headers)

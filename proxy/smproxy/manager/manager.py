@@ -38,20 +38,20 @@ from smproxy.manager.rest.origins import OriginRoutes
 from smproxy.manager.rest.pages import PageRoutes
 from smproxy.manager.rest.places import Places
 from smproxy.manager.rest.recordings import RecordingRoutes
+from smproxy.manager.rest.upgrades import UpgradeResource
 from smproxy.manager.rest.webhook_socket import webhook_socket
 from smproxy.manager.sessions import Sessions
 from smproxy.manager.transcripts import Transcripts
 from smproxy.manager.whip.routes import WhipRoutes
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.payloads import Reason
+from smproxy.signaling.socket_endpoints import MANAGER_PATHS, is_socket_path
 from smproxy.signaling.whip import IceServer
 
 logger = logging.getLogger(__name__)
 
 #: Seconds that clients have to answer the close when the manager stops.
 CLOSE_TIMEOUT = 1.0
-
-PROXY_PATHS = ("/streammanager", "/streammanager/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +123,9 @@ class Manager:
         events_api = event.EventRoutes(self.registry, self.sessions)
         application.add_routes(events_api.overviews())
         application.add_routes(access.open(events_api.places()))
-        application.add_routes(access.open(web.get(path, self._upgrade) for path in PROXY_PATHS))
+        application.add_routes(access.open(web.get(path, _no_upgrade) for path in sorted(MANAGER_PATHS)))
+        for route in access.open([web.get("/{socket:.+}", self._upgrade)]):
+            application.router.register_resource(UpgradeResource(route))
         application.add_routes(control.routes(self, dispatcher, broadcast, clock=clock))
         recordings = RecordingRoutes(settings.recordings, self.registry, access)
         application.add_routes(recordings.routes())
@@ -164,7 +166,7 @@ class Manager:
         self._times = HttpTimes()
         self._listener = Listener(
             http=self._http,
-            is_proxy_path=PROXY_PATHS.__contains__,
+            is_socket_path=is_socket_path,
             upgrade=admission,
             clock=clock,
             times=self._times,
@@ -232,9 +234,11 @@ class Manager:
 
     async def _upgrade(self, request: web.Request) -> web.StreamResponse:
         """Take an upgrade that came on a connection which has served HTTP before."""
-        if request.headers.get("Upgrade", "").lower() != "websocket":
-            raise errors.ApiError(426, "This is the WebSocket proxy: connect with ws:// or wss://.")
         return self._listener.takeover(request)
+
+
+async def _no_upgrade(request: web.Request) -> web.StreamResponse:
+    raise errors.ApiError(426, "This is the WebSocket proxy: connect with ws:// or wss://.")
 
 
 def _count_faults(book: FaultRegistry) -> dict[str, int]:
