@@ -37,6 +37,7 @@ def ffmpeg(url: str, seconds: float, *options: str) -> list[str]:
         "-t",
         str(seconds),
         *VIDEO,
+        *BASELINE,
         *AUDIO,
         *output,
     ]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Protocol
 
 from smproxy.origin.client_transport import ClientTransport
 from smproxy.origin.effects import (
@@ -31,6 +30,7 @@ from smproxy.origin.play.subscriber_signaling import SubscriberSignaling
 from smproxy.origin.publisher import PublisherRole
 from smproxy.origin.publisher_signaling import PublisherSignaling
 from smproxy.origin.role import ClientRole, OriginServices
+from smproxy.origin.signaling_channel import ChannelWriter, SignalingChannel
 from smproxy.signaling import node
 from smproxy.signaling.node import Report, TrackStatistics
 from smproxy.signaling.payloads import ConnectError, Reason, Role
@@ -45,30 +45,8 @@ FLUSH = 0.25
 #: Seconds for a kicked client to leave by itself.
 KICK_FLUSH = 0.75
 _STATISTICS_INTERVAL = 1.0
-#: Messages that wait to be sent on a channel whose client does not read; more are dropped.
-MAX_UNSENT = 256
 #: Characters of a message on the data channel that are reported.
 MAX_REPORTED = 65_536
-
-
-class SignalingChannel(Protocol):
-    """What carries a client's signaling. Its end is told to the session by ``channel_closed``."""
-
-    async def send(self, text: str) -> None:
-        """Send a text; when the channel is closed it is dropped."""
-
-    async def close(self) -> None:
-        """Close the channel."""
-
-
-class NoChannel:
-    """The signaling channel of a client that is done with its first exchange."""
-
-    async def send(self, text: str) -> None:
-        """Drop the text."""
-
-    async def close(self) -> None:
-        """Do nothing."""
 
 
 class ClientSession:
@@ -97,11 +75,10 @@ class ClientSession:
         self.up = False
         self.ended = False
         self._services = services
-        self._channel = channel
+        self._channel = ChannelWriter(channel, services.tasks)
         self._changed = changed
         self.role: ClientRole = self._role_for(signaling)
-        self._channel_closed = self._peer_closing = self._silenced = self._warned = False
-        self._unsent = 0
+        self._peer_closing = self._silenced = self._warned = False
         self._liveness: Liveness | None = None
         self._next_statistics = 0.0
         self._timers = Timers()
@@ -121,7 +98,7 @@ class ClientSession:
     @property
     def gone(self) -> bool:
         """Whether attempt and channel have ended and the peer is being closed."""
-        return self.ended and self._channel_closed and (self.transport is None or self._peer_closing)
+        return self.ended and self._channel.closed and (self.transport is None or self._peer_closing)
 
     def report(self, report: Report) -> None:
         """Send a report to the manager, unless it has taken the attempt over."""
@@ -138,7 +115,7 @@ class ClientSession:
 
     def channel_closed(self, *, lost: bool) -> None:
         """End with the channel, unless the client has switched; ``lost``: without a close."""
-        self._channel_closed = True
+        self._channel.closed = True
         # What has ended already closes its peer in its own time.
         if not self.ended and not self.role.signaling.switched:
             self.end(Reason.USER_ACTION, self.role.error_if_client_leaves, lost=lost)
@@ -167,13 +144,8 @@ class ClientSession:
         """Perform what follows from an event outside the channel's task."""
         for effect in effects:
             if isinstance(effect, Send) and effect.via is Via.SOCKET:
-                if self._channel_closed:
-                    continue
-                if self._unsent >= MAX_UNSENT:
+                if not self._channel.send_soon(effect.text):
                     self._dropped("socket")
-                else:
-                    self._unsent += 1
-                    self._services.tasks.spawn(self._send_later(effect.text))
             else:
                 self._perform(effect)
 
@@ -181,12 +153,6 @@ class ClientSession:
         if not self._warned:
             self._warned = True
             _log.info("attempt %s: its client does not read: messages on the %s are dropped", self.attempt, channel)
-
-    async def _send_later(self, text: str) -> None:
-        try:
-            await self._channel.send(text)
-        finally:
-            self._unsent -= 1
 
     def _perform(self, effect: Effect) -> None:
         match effect:
@@ -393,8 +359,8 @@ class ClientSession:
         self._timers.cancel()
 
     def _close_channel_after(self, delay: float) -> None:
-        if not self._channel_closed:
-            self._timers.after(delay, lambda: self._services.tasks.spawn(self._channel.close()))
+        if not self._channel.closed:
+            self._timers.after(delay, self._channel.close_soon)
 
     def _forget_connecting(self) -> None:
         """Cancel the time-out of the handshake, which would keep an ended session in memory."""

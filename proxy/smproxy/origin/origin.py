@@ -16,7 +16,7 @@ from smproxy.origin.aiortc_adapter import UnfitLibraryError, self_test
 from smproxy.origin.aiortc_dtls import Identity
 from smproxy.origin.announcements import Announcements
 from smproxy.origin.candidates import HostAddresses
-from smproxy.origin.client_session import ClientSession, NoChannel, SignalingChannel
+from smproxy.origin.client_session import ClientSession
 from smproxy.origin.connection_request import ConnectionRequest, random_attempt
 from smproxy.origin.injected_faults import InjectedFaults
 from smproxy.origin.liveness import Sweeper
@@ -27,6 +27,7 @@ from smproxy.origin.recording.recorder import Recorder
 from smproxy.origin.role import OriginServices
 from smproxy.origin.server import Listener
 from smproxy.origin.settings import OriginSettings, WhepOffline
+from smproxy.origin.signaling_channel import NoChannel, SignalingChannel
 from smproxy.origin.streams import Streams
 from smproxy.origin.websocket import WebSocketChannel, serve_websocket
 from smproxy.origin.whip.door import HttpDoor
