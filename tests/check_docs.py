@@ -21,9 +21,9 @@ from smproxy.conformance.runner import ALL
 from smproxy.faults import FaultKind, Layer
 from smproxy.faults.admission_fault import AdmissionFault
 from smproxy.faults.catalog import KINDS
-from smproxy.faults.exchange_fault import ExchangeFault, HttpSession
+from smproxy.faults.exchange_fault import ExchangeFault, ExchangeSession
 from smproxy.faults.hook_fault import HookDelivery, HookFault
-from smproxy.faults.media_fault import MediaFault, MediaPeer
+from smproxy.faults.media_fault import FaultyPeer, MediaFault
 from smproxy.faults.origin_fault import FaultyOrigin, OriginFault
 from smproxy.faults.parameter import AnyParameter
 from smproxy.faults.signaling_fault import SignalingFault, SignalingSession
@@ -127,8 +127,8 @@ def fault_layers() -> str:
     layers = (
         (AdmissionFault, None, "refuses a connection"),
         (SignalingFault, ("session", SignalingSession), "one connection's messages"),
-        (ExchangeFault, ("http", HttpSession), "the HTTP requests of one WHIP or WHEP session"),
-        (MediaFault, ("peer", MediaPeer), "one client's media, at the origin"),
+        (ExchangeFault, ("http", ExchangeSession), "the HTTP requests of one WHIP or WHEP session"),
+        (MediaFault, ("peer", FaultyPeer), "one client's media, at the origin"),
         (OriginFault, ("origin", FaultyOrigin), "all sessions of an origin"),
         (HookFault, ("delivery", HookDelivery), "the delivery of hooks"),
     )

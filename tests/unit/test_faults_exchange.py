@@ -11,9 +11,9 @@ import pytest
 from smproxy.faults.catalog import find
 from smproxy.faults.exchange_fault import (
     Cut,
-    Exchange,
     ExchangeFault,
-    Outcome,
+    HttpExchange,
+    HttpOutcome,
     Unanswered,
     header,
 )
@@ -60,14 +60,14 @@ class Session:
         )
         self.pipeline = ExchangePipeline([(fault, self.noted.append) for fault in faults], actions)
 
-    async def ask(self, method: str = "POST", path: str = ENDPOINT, query: str = "", door: Any = "whip") -> Outcome:
+    async def ask(self, method: str = "POST", path: str = ENDPOINT, query: str = "", door: Any = "whip") -> HttpOutcome:
         """Send a request."""
 
         async def forward() -> HttpResponse:
             self.reached.append(method)
             return self.answer
 
-        exchange = Exchange(HttpRequest(method, path, query), door, SERVER)
+        exchange = HttpExchange(HttpRequest(method, path, query), door, SERVER)
         before = len(self.reached)
         outcome, reached = await self.pipeline.run(exchange, forward)
         assert reached is (len(self.reached) > before)
@@ -305,13 +305,13 @@ class Broken(ExchangeFault):
 
     name = "broken"
 
-    def on_request(self, exchange: Exchange) -> Outcome | None:
+    def on_request(self, exchange: HttpExchange) -> HttpOutcome | None:
         raise RuntimeError("request")
 
-    def on_response(self, exchange: Exchange, response: HttpResponse) -> Outcome:
+    def on_response(self, exchange: HttpExchange, response: HttpResponse) -> HttpOutcome:
         raise RuntimeError("response")
 
-    def hold(self, exchange: Exchange, sender: Any) -> float:
+    def hold(self, exchange: HttpExchange, sender: Any) -> float:
         raise RuntimeError("hold")
 
 

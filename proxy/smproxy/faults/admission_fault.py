@@ -16,7 +16,7 @@ class HttpError:
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
+class RejectedConnection:
     """The upgrade is accepted, then ``message`` is sent and the socket closed; no origin is chosen.
 
     A WHIP or WHEP client is answered with ``status`` and the reason.
@@ -29,8 +29,8 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
-    """As :class:`Rejected`, once an origin is chosen and the session has begun; the origin is not dialled."""
+class FailedConnection:
+    """As :class:`RejectedConnection`, once an origin is chosen and the session has begun; the origin is not dialled."""
 
     message: str
     code: int
@@ -39,14 +39,14 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
-class DialFails:
+class FailedDial:
     """The dial to the origin fails after so many seconds."""
 
     after: float
 
 
 #: How a connection is refused, what comes first in its life first.
-Refused: TypeAlias = HttpError | Rejected | Failed | DialFails
+Refused: TypeAlias = HttpError | RejectedConnection | FailedConnection | FailedDial
 
 
 class AdmissionFault(FaultKind):

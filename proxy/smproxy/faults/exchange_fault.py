@@ -21,7 +21,7 @@ METHODS = ("post", "patch", "delete", "options")
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class HttpExchange:
     """A request that waits for its answer. ``server`` is the start of the URL that the client used: scheme and authority."""
 
     request: HttpRequest
@@ -56,10 +56,10 @@ class Unanswered:
 
 
 #: What becomes of a request.
-Outcome: TypeAlias = HttpResponse | Cut | Unanswered
+HttpOutcome: TypeAlias = HttpResponse | Cut | Unanswered
 
 
-class HttpSession(Protocol):
+class ExchangeSession(Protocol):
     """The WHIP or WHEP session, as a fault acts on it beside answering. Nothing is done once the session is over."""
 
     def report_refusal(self, error: ConnectError) -> None:
@@ -80,22 +80,22 @@ class ExchangeFault(FaultKind):
 
     layer = Layer.HTTP
     whip = ""
-    http: HttpSession
+    http: ExchangeSession
 
     @classmethod
     def first_request(cls, values: Values) -> str:
         """Return the method of the request with which a use of the fault begins: OPTIONS, or the POST of an offer."""
         return "OPTIONS" if values.get("on") == "options" else "POST"
 
-    def on_request(self, exchange: Exchange) -> Outcome | None:
+    def on_request(self, exchange: HttpExchange) -> HttpOutcome | None:
         """Return what becomes of a request in place of the origin's answer; ``None``: it goes on to the origin."""
         return None
 
-    def on_response(self, exchange: Exchange, response: HttpResponse) -> Outcome:
+    def on_response(self, exchange: HttpExchange, response: HttpResponse) -> HttpOutcome:
         """Return what becomes of a request that was answered."""
         return response
 
-    def hold(self, exchange: Exchange, sender: Sender) -> float:
+    def hold(self, exchange: HttpExchange, sender: Sender) -> float:
         """Return for how many seconds a request, or the answer to it, is held."""
         return 0.0
 

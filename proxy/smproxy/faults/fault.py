@@ -11,7 +11,7 @@ from smproxy.faults.match import Match, Subject
 from smproxy.faults.parameter import Values
 
 
-class Registry(Protocol):
+class OwningRegistry(Protocol):
     """The registry that a fault is in."""
 
     def now(self) -> float:
@@ -29,7 +29,7 @@ class Fault:
 
     def __init__(
         self,
-        registry: Registry,
+        registry: OwningRegistry,
         id: str,
         kind: type[FaultKind],
         parameters: Values,

@@ -8,7 +8,7 @@ from typing import Protocol
 from smproxy.faults.kind import FaultKind, Layer
 
 
-class MediaPeer(Protocol):
+class FaultyPeer(Protocol):
     """The peer connection with one client, as a fault acts on it. Nothing is done once the fault or the peer has ended."""
 
     @property
@@ -32,7 +32,7 @@ class MediaFault(FaultKind):
     """What one fault does to one client's media. All that it did to the peer ends with it, except a peer that it has ended."""
 
     layer = Layer.MEDIA
-    peer: MediaPeer
+    peer: FaultyPeer
 
     def negotiating(self) -> None:
         """The peer connection is made, and the client about to get its description; or the fault came later."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from yarl import URL
 
-from smproxy.faults.admission_fault import DialFails, Failed, HttpError, Rejected
+from smproxy.faults.admission_fault import FailedConnection, FailedDial, HttpError, RejectedConnection
 from smproxy.manager.attempt import Attempt, Client
-from smproxy.manager.faults.connection import ConnectionFaults, Refusal
+from smproxy.manager.faults.connection import ConnectionFaults, FaultRefusal
 from smproxy.manager.faults.injection import FaultInjection
 from smproxy.manager.origin_registry import Node, OriginChoiceError, OriginRegistry
 from smproxy.manager.relay.relay import Relay
@@ -44,7 +44,7 @@ class Admission:
     """Checks an upgrade request, then has the relay dial, or refuses it with a signaling message.
 
     The SDK never rejects on a close code and sees no reason in an HTTP status, so a refusal is an accepted upgrade, a
-    code-only ``Rejected`` and a close whose reason names the parameter.
+    code-only ``RejectedConnection`` and a close whose reason names the parameter.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Admission:
             request.remote_ip,
             node.address,
         )
-        failed, dial_fails = faults.refusal(Failed), faults.refusal(DialFails)
+        failed, dial_fails = faults.refusal(FailedConnection), faults.refusal(FailedDial)
         self._faults.begin(faults, attempt, dialled=failed is None and dial_fails is None)
         if failed is not None:
             self._fail(request, failed, attempt)
@@ -170,7 +170,7 @@ class Admission:
             error.fault.acted(None, params)
             request.reject(error.how.status, f"Refused by the fault {error.fault.name}.")
             return True
-        if (rejected := faults.refusal(Rejected)) is not None:
+        if (rejected := faults.refusal(RejectedConnection)) is not None:
             logger.warning("refused %s: fault %s", request.remote_ip, rejected.fault.name)
             session = self._sessions.refuse(params.connection, request.remote_ip)
             rejected.fault.acted(session, params)
@@ -178,7 +178,7 @@ class Admission:
             return True
         return False
 
-    def _fail(self, request: UpgradeRequest, failed: Refusal[Failed], attempt: Attempt) -> None:
+    def _fail(self, request: UpgradeRequest, failed: FaultRefusal[FailedConnection], attempt: Attempt) -> None:
         """Refuse the connection in place of the dial, as a fault says."""
         failed.fault.acted(attempt.session, attempt.params)
         attempt.dial_failed(failed.how.reason)

@@ -98,7 +98,7 @@ class InjectedFaults:
 
 
 class _Injected:
-    """One fault of one attempt, and what it does to its peer; a :class:`smproxy.faults.media_fault.MediaPeer`."""
+    """One fault of one attempt, and what it does to its peer; a :class:`smproxy.faults.media_fault.FaultyPeer`."""
 
     def __init__(self, faults: dict[str, _Injected], behaviour: MediaFault) -> None:
         self.behaviour = behaviour

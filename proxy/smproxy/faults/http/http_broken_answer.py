@@ -1,6 +1,14 @@
 """``http-broken-answer``: an answer is damaged, or ends too early."""
 
-from smproxy.faults.exchange_fault import Cut, Exchange, ExchangeFault, Outcome, is_success, on_parameter, with_body
+from smproxy.faults.exchange_fault import (
+    Cut,
+    ExchangeFault,
+    HttpExchange,
+    HttpOutcome,
+    is_success,
+    on_parameter,
+    with_body,
+)
 from smproxy.faults.parameter import Parameter
 from smproxy.signaling.http_exchange import HttpResponse
 
@@ -17,7 +25,7 @@ class HttpBrokenAnswer(ExchangeFault):
     how = Parameter("half", "in what way", choices=("half", "garbage", "empty", "cut"))
     on = on_parameter("post", ("post", "patch"))
 
-    def on_response(self, exchange: Exchange, response: HttpResponse) -> Outcome:
+    def on_response(self, exchange: HttpExchange, response: HttpResponse) -> HttpOutcome:
         """Damage it."""
         if not exchange.has_method(self.on) or not is_success(response) or not response.body:
             return response

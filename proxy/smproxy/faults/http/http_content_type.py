@@ -1,6 +1,6 @@
 """``http-content-type``: an answer says that it is something else."""
 
-from smproxy.faults.exchange_fault import Exchange, ExchangeFault, is_success, on_parameter, with_header
+from smproxy.faults.exchange_fault import ExchangeFault, HttpExchange, is_success, on_parameter, with_header
 from smproxy.faults.parameter import Parameter
 from smproxy.signaling.http_exchange import HttpResponse
 
@@ -14,7 +14,7 @@ class HttpContentType(ExchangeFault):
     type = Parameter("text/plain", "the type")
     on = on_parameter("post", ("post", "patch"))
 
-    def on_response(self, exchange: Exchange, response: HttpResponse) -> HttpResponse:
+    def on_response(self, exchange: HttpExchange, response: HttpResponse) -> HttpResponse:
         """Change it."""
         if not exchange.has_method(self.on) or not is_success(response) or not response.body:
             return response

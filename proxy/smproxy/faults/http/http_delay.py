@@ -1,6 +1,6 @@
 """``http-delay``: an answer takes its time."""
 
-from smproxy.faults.exchange_fault import Exchange, ExchangeFault, Sender, on_parameter
+from smproxy.faults.exchange_fault import ExchangeFault, HttpExchange, Sender, on_parameter
 from smproxy.faults.parameter import Parameter
 
 
@@ -13,7 +13,7 @@ class HttpDelay(ExchangeFault):
     seconds = Parameter(5.0, "by how much", most=600)
     on = on_parameter("post")
 
-    def hold(self, exchange: Exchange, sender: Sender) -> float:
+    def hold(self, exchange: HttpExchange, sender: Sender) -> float:
         """Hold the answer."""
         if sender == "client" or not exchange.has_method(self.on):
             return 0.0

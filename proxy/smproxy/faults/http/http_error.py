@@ -1,6 +1,6 @@
 """``http-error``: a request is refused."""
 
-from smproxy.faults.exchange_fault import Exchange, ExchangeFault, on_parameter
+from smproxy.faults.exchange_fault import ExchangeFault, HttpExchange, on_parameter
 from smproxy.faults.parameter import Parameter
 from smproxy.signaling.http_exchange import SDP, SDP_FRAGMENT, HttpResponse, problem
 
@@ -28,7 +28,7 @@ class HttpRefusal(ExchangeFault):
     retry_after = Parameter(5, "seconds in `Retry-After`, which comes with 409, 429 and 503; 0: without", 0, 86_400)
     detail = Parameter("Refused by a fault.", "the reason")
 
-    def on_request(self, exchange: Exchange) -> HttpResponse | None:
+    def on_request(self, exchange: HttpExchange) -> HttpResponse | None:
         """Refuse it."""
         if not exchange.has_method(self.on):
             return None

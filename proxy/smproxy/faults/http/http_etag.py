@@ -1,6 +1,6 @@
 """``http-etag``: the entity tag of a session is not the one that the server knows."""
 
-from smproxy.faults.exchange_fault import Exchange, ExchangeFault, header, with_header
+from smproxy.faults.exchange_fault import ExchangeFault, HttpExchange, header, with_header
 from smproxy.faults.parameter import Parameter
 from smproxy.signaling.http_exchange import HttpResponse
 
@@ -16,7 +16,7 @@ class HttpEtag(ExchangeFault):
 
     how = Parameter("changed", "in what way", choices=("changed", "missing", "weak", "any"))
 
-    def on_response(self, exchange: Exchange, response: HttpResponse) -> HttpResponse:
+    def on_response(self, exchange: HttpExchange, response: HttpResponse) -> HttpResponse:
         """Change it."""
         tag = header(response, "ETag")
         if tag is None or not exchange.begins(response):

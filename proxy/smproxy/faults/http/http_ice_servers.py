@@ -1,6 +1,6 @@
 """``http-ice-servers``: the client is given ICE servers that do not answer."""
 
-from smproxy.faults.exchange_fault import Exchange, ExchangeFault, with_header
+from smproxy.faults.exchange_fault import ExchangeFault, HttpExchange, with_header
 from smproxy.faults.parameter import Parameter
 from smproxy.signaling.http_exchange import HttpResponse
 
@@ -19,7 +19,7 @@ class HttpIceServers(ExchangeFault):
 
     uris = Parameter(NOWHERE, "their URIs, separated by spaces")
 
-    def on_response(self, exchange: Exchange, response: HttpResponse) -> HttpResponse:
+    def on_response(self, exchange: HttpExchange, response: HttpResponse) -> HttpResponse:
         """Name them."""
         if not exchange.begins(response):
             return response

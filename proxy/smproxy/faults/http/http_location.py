@@ -3,7 +3,7 @@
 import posixpath
 from urllib.parse import urljoin, urlsplit
 
-from smproxy.faults.exchange_fault import Exchange, ExchangeFault, header, with_header
+from smproxy.faults.exchange_fault import ExchangeFault, HttpExchange, header, with_header
 from smproxy.faults.parameter import Parameter
 from smproxy.signaling.http_exchange import HttpResponse
 
@@ -19,7 +19,7 @@ class HttpLocation(ExchangeFault):
 
     form = Parameter("none", "which", choices=("none", "absolute", "relative"))
 
-    def on_response(self, exchange: Exchange, response: HttpResponse) -> HttpResponse:
+    def on_response(self, exchange: HttpExchange, response: HttpResponse) -> HttpResponse:
         """Write it in the form that was asked for."""
         location = header(response, "Location")
         if location is None or not exchange.begins(response):

@@ -1,6 +1,6 @@
 """``http-redirect``: a request is sent elsewhere."""
 
-from smproxy.faults.exchange_fault import Exchange, ExchangeFault, on_parameter
+from smproxy.faults.exchange_fault import ExchangeFault, HttpExchange, on_parameter
 from smproxy.faults.parameter import Parameter
 from smproxy.signaling.http_exchange import HttpResponse
 
@@ -22,7 +22,7 @@ class HttpRedirect(ExchangeFault):
     location = Parameter("", "URL or path to go to; empty: the same endpoint")
     on = on_parameter("post")
 
-    def on_request(self, exchange: Exchange) -> HttpResponse | None:
+    def on_request(self, exchange: HttpExchange) -> HttpResponse | None:
         """Redirect it, once."""
         request = exchange.request
         pairs = [pair for pair in request.query.split("&") if pair]

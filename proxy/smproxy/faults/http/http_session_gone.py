@@ -1,6 +1,6 @@
 """``http-session-gone``: a session is lost in the middle."""
 
-from smproxy.faults.exchange_fault import Exchange, ExchangeFault
+from smproxy.faults.exchange_fault import ExchangeFault, HttpExchange
 from smproxy.faults.parameter import Parameter
 from smproxy.signaling.http_exchange import HttpResponse
 
@@ -16,7 +16,7 @@ class HttpSessionGone(ExchangeFault):
 
     after = Parameter(1.0, "seconds from the answer that begins it")
 
-    def on_response(self, exchange: Exchange, response: HttpResponse) -> HttpResponse:
+    def on_response(self, exchange: HttpExchange, response: HttpResponse) -> HttpResponse:
         """Wait, then lose it."""
         if exchange.begins(response):
             self.http.later(self.after, self._end)

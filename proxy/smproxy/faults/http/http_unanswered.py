@@ -1,6 +1,6 @@
 """``http-unanswered``: a request is never answered."""
 
-from smproxy.faults.exchange_fault import Exchange, ExchangeFault, Outcome, Unanswered, on_parameter
+from smproxy.faults.exchange_fault import ExchangeFault, HttpExchange, HttpOutcome, Unanswered, on_parameter
 from smproxy.faults.parameter import Parameter
 from smproxy.signaling.http_exchange import HttpResponse
 
@@ -17,14 +17,14 @@ class HttpUnanswered(ExchangeFault):
     on = on_parameter("delete")
     lost = Parameter(False, "whether the request is lost before the origin")
 
-    def on_request(self, exchange: Exchange) -> Unanswered | None:
+    def on_request(self, exchange: HttpExchange) -> Unanswered | None:
         """Lose the request."""
         return self._none(exchange) if self.lost and exchange.has_method(self.on) else None
 
-    def on_response(self, exchange: Exchange, response: HttpResponse) -> Outcome:
+    def on_response(self, exchange: HttpExchange, response: HttpResponse) -> HttpOutcome:
         """Lose the answer."""
         return self._none(exchange) if exchange.has_method(self.on) else response
 
-    def _none(self, exchange: Exchange) -> Unanswered:
+    def _none(self, exchange: HttpExchange) -> Unanswered:
         self.http.acted(exchange.request.method)
         return Unanswered()

@@ -1,6 +1,6 @@
 """``origin-full``: no origin has room."""
 
-from smproxy.faults.admission_fault import AdmissionFault, Rejected
+from smproxy.faults.admission_fault import AdmissionFault, RejectedConnection
 from smproxy.faults.kind import Layer
 from smproxy.faults.parameter import Parameter
 from smproxy.signaling import messages
@@ -23,6 +23,6 @@ class OriginFull(AdmissionFault):
 
     reason = Parameter("no origin has capacity", "reason in the Close frame")
 
-    def refuse(self) -> Rejected:
+    def refuse(self) -> RejectedConnection:
         """Refuse it before it has an origin."""
-        return Rejected(messages.connect_status(messages.CONNECT_REJECTED), TRY_AGAIN_LATER, self.reason, 503)
+        return RejectedConnection(messages.connect_status(messages.CONNECT_REJECTED), TRY_AGAIN_LATER, self.reason, 503)

@@ -1,6 +1,6 @@
 """``origin-unreachable``: the origin cannot be dialled."""
 
-from smproxy.faults.admission_fault import AdmissionFault, DialFails
+from smproxy.faults.admission_fault import AdmissionFault, FailedDial
 from smproxy.faults.kind import Layer
 from smproxy.faults.parameter import Parameter
 
@@ -19,6 +19,6 @@ class OriginUnreachable(AdmissionFault):
 
     after = Parameter(0.0, "seconds that the dial takes to fail", most=60)
 
-    def refuse(self) -> DialFails:
+    def refuse(self) -> FailedDial:
         """Refuse it when the dial has failed."""
-        return DialFails(self.after)
+        return FailedDial(self.after)

@@ -7,7 +7,7 @@ from random import Random
 import msgspec
 from msgspec import UNSET
 
-from smproxy.faults.exchange_fault import Exchange, ExchangeFault, is_success
+from smproxy.faults.exchange_fault import ExchangeFault, HttpExchange, is_success
 from smproxy.faults.parameter import Parameter, Values
 from smproxy.faults.signaling_fault import Message, SignalingFault
 from smproxy.faults.stage import TRICKLE_CODES
@@ -68,7 +68,7 @@ class CandidatesReordered(SignalingFault, ExchangeFault):
             return (message, *self._mixed(self._of_origin))
         return (message,)
 
-    def on_response(self, exchange: Exchange, response: HttpResponse) -> HttpResponse:
+    def on_response(self, exchange: HttpExchange, response: HttpResponse) -> HttpResponse:
         """Mix the candidates of each section of an answer."""
         sections = [self._mixed_section(section) for section in _MEDIA.split(response.body.decode(errors="replace"))]
         body = "".join(sections).encode()

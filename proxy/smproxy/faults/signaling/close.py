@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from smproxy.faults.exchange_fault import Cut, Exchange, ExchangeFault, Outcome, Sender
+from smproxy.faults.exchange_fault import Cut, ExchangeFault, HttpExchange, HttpOutcome, Sender
 from smproxy.faults.parameter import Parameter, close_code
 from smproxy.faults.signaling_fault import Message, Side, SocketFault
 from smproxy.faults.stage import STAGES_AND_LIVE, stage_of, stage_parameter
@@ -59,22 +59,22 @@ class CloseAtStage(SocketFault, ExchangeFault):
         self.session.acted(f"at {self.stage} with {self.code}")
         self.session.close(self.code, self.reason)
 
-    def on_request(self, exchange: Exchange) -> Cut | None:
+    def on_request(self, exchange: HttpExchange) -> Cut | None:
         """Cut the connection before the origin has the request, if the stage is one of the client's."""
         return self._cut() if self._method(exchange) and self.stage in _OF_CLIENT else None
 
-    def on_response(self, exchange: Exchange, response: HttpResponse) -> Outcome:
+    def on_response(self, exchange: HttpExchange, response: HttpResponse) -> HttpOutcome:
         """Cut the connection in place of the answer, or lose the session once it lives."""
         if self.stage == "live" and exchange.begins(response):
             self.http.later(self.after, self._lose)
             return response
         return self._cut() if self._method(exchange) else response
 
-    def hold(self, exchange: Exchange, sender: Sender) -> float:
+    def hold(self, exchange: HttpExchange, sender: Sender) -> float:
         """Wait before the connection is cut."""
         return self.after if sender == "client" and self._method(exchange) else 0.0
 
-    def _method(self, exchange: Exchange) -> bool:
+    def _method(self, exchange: HttpExchange) -> bool:
         return self.stage != "live" and exchange.request.method == ("PATCH" if self.stage == "trickle" else "POST")
 
     def _cut(self) -> Cut:

@@ -1,6 +1,6 @@
 """``connect-failed``: no origin can be reached."""
 
-from smproxy.faults.admission_fault import AdmissionFault, Failed
+from smproxy.faults.admission_fault import AdmissionFault, FailedConnection
 from smproxy.faults.kind import Layer
 from smproxy.faults.parameter import Parameter, close_code
 from smproxy.signaling import messages
@@ -21,6 +21,6 @@ class ConnectFailed(AdmissionFault):
     code = close_code(1014)
     reason = Parameter("failed by a fault", "reason in the Close frame")
 
-    def refuse(self) -> Failed:
+    def refuse(self) -> FailedConnection:
         """Refuse it in place of the dial."""
-        return Failed(messages.connect_error(messages.CONNECT_FAILED), self.code, self.reason)
+        return FailedConnection(messages.connect_error(messages.CONNECT_FAILED), self.code, self.reason)

@@ -1,6 +1,6 @@
 """``connect-rejected``: the connection is refused by policy."""
 
-from smproxy.faults.admission_fault import AdmissionFault, Rejected
+from smproxy.faults.admission_fault import AdmissionFault, RejectedConnection
 from smproxy.faults.kind import Layer
 from smproxy.faults.parameter import Parameter, close_code
 from smproxy.signaling import messages
@@ -22,7 +22,7 @@ class ConnectRejected(AdmissionFault):
     code = close_code(1008)
     reason = Parameter("rejected by a fault", "reason in the Close frame")
 
-    def refuse(self) -> Rejected:
+    def refuse(self) -> RejectedConnection:
         """Refuse it in one of the two forms that servers have."""
         write = messages.connect_error if self.type == "error" else messages.connect_status
-        return Rejected(write(messages.CONNECT_REJECTED), self.code, self.reason)
+        return RejectedConnection(write(messages.CONNECT_REJECTED), self.code, self.reason)

@@ -1,6 +1,6 @@
 """``latency``: signaling takes its time."""
 
-from smproxy.faults.exchange_fault import Exchange, ExchangeFault, Sender
+from smproxy.faults.exchange_fault import ExchangeFault, HttpExchange, Sender
 from smproxy.faults.parameter import Parameter
 from smproxy.faults.signaling_fault import Side, SignalingFault
 
@@ -24,7 +24,7 @@ class Latency(SignalingFault, ExchangeFault):
         self.session.acted()
         return self._draw()
 
-    def hold(self, exchange: Exchange, sender: Sender) -> float:
+    def hold(self, exchange: HttpExchange, sender: Sender) -> float:
         """Draw how long a request or its answer takes."""
         if self.sender not in {"both", sender}:
             return 0.0

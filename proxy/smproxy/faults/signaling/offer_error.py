@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from msgspec import UNSET
 
-from smproxy.faults.exchange_fault import Exchange, ExchangeFault
+from smproxy.faults.exchange_fault import ExchangeFault, HttpExchange
 from smproxy.faults.parameter import Parameter
 from smproxy.faults.signaling_fault import Message, SignalingFault
 from smproxy.signaling import messages
@@ -32,7 +32,7 @@ class OfferError(SignalingFault, ExchangeFault):
         self.session.report_refusal(ConnectError.INVALID_SDP)
         return ()
 
-    def on_request(self, exchange: Exchange) -> HttpResponse | None:
+    def on_request(self, exchange: HttpExchange) -> HttpResponse | None:
         """Refuse the offer."""
         if not exchange.has_method("POST"):
             return None

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from msgspec import UNSET
 
-from smproxy.faults.exchange_fault import Exchange, ExchangeFault
+from smproxy.faults.exchange_fault import ExchangeFault, HttpExchange
 from smproxy.faults.parameter import Parameter
 from smproxy.faults.signaling_fault import Message, SignalingFault
 from smproxy.signaling import messages
@@ -35,7 +35,7 @@ class PublishDenied(SignalingFault, ExchangeFault):
         self.session.report_refusal(ConnectError.REJECTED)
         return ()
 
-    def on_request(self, exchange: Exchange) -> HttpResponse | None:
+    def on_request(self, exchange: HttpExchange) -> HttpResponse | None:
         """Refuse a publisher's offer."""
         if not exchange.has_method("POST") or exchange.door != "whip":
             return None

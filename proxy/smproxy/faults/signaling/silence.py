@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from smproxy.faults.exchange_fault import Exchange, ExchangeFault, Outcome, Unanswered
+from smproxy.faults.exchange_fault import ExchangeFault, HttpExchange, HttpOutcome, Unanswered
 from smproxy.faults.signaling_fault import Message, Side, SignalingFault
 from smproxy.faults.stage import STAGES, stage_of, stage_parameter
 from smproxy.signaling.http_exchange import HttpResponse
@@ -30,7 +30,7 @@ class Silence(SignalingFault, ExchangeFault):
         self._watch(message, "origin")
         return () if self._silent else (message,)
 
-    def on_response(self, exchange: Exchange, response: HttpResponse) -> Outcome:
+    def on_response(self, exchange: HttpExchange, response: HttpResponse) -> HttpOutcome:
         """Withhold the answer once the stage has come."""
         method = "PATCH" if self.stage == "trickle" else "POST"
         if not self._silent and exchange.request.method != method:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from smproxy.faults.exchange_fault import Exchange, ExchangeFault, Outcome, Unanswered
+from smproxy.faults.exchange_fault import ExchangeFault, HttpExchange, HttpOutcome, Unanswered
 from smproxy.faults.signaling_fault import Message, SocketFault
 from smproxy.signaling.http_exchange import HttpResponse
 
@@ -22,7 +22,7 @@ class UnpublishUnanswered(SocketFault, ExchangeFault):
             return ()
         return super().from_origin(message)
 
-    def on_response(self, exchange: Exchange, response: HttpResponse) -> Outcome:
+    def on_response(self, exchange: HttpExchange, response: HttpResponse) -> HttpOutcome:
         """Withhold the answer to DELETE."""
         if not exchange.has_method("DELETE"):
             return response

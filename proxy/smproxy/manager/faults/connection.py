@@ -8,7 +8,7 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from smproxy.faults import Fault, FaultKind
-from smproxy.faults.admission_fault import AdmissionFault, DialFails, Failed, HttpError, Rejected
+from smproxy.faults.admission_fault import AdmissionFault, FailedConnection, FailedDial, HttpError, RejectedConnection
 from smproxy.faults.catalog import Simulated
 from smproxy.faults.exchange_fault import ExchangeFault
 from smproxy.faults.signaling_fault import SignalingFault
@@ -18,7 +18,7 @@ from smproxy.manager.relay.origin_filter import OriginFilter
 from smproxy.signaling.params import ConnectionParams
 from smproxy.signaling.payloads import ConnectError
 
-R = TypeVar("R", HttpError, Rejected, Failed, DialFails)
+R = TypeVar("R", HttpError, RejectedConnection, FailedConnection, FailedDial)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal(Generic[R]):
+class FaultRefusal(Generic[R]):
     """How a fault refuses a connection."""
 
     fault: Fault
@@ -45,11 +45,11 @@ class ConnectionFaults:
     uses: tuple[Use, ...] = ()
     hooks: tuple[Simulated, ...] = ()
 
-    def refusal(self, how: type[R]) -> Refusal[R] | None:
+    def refusal(self, how: type[R]) -> FaultRefusal[R] | None:
         """Return the first refusal of this form."""
         for use in self.uses:
             if isinstance(use.behaviour, AdmissionFault) and isinstance(refused := use.behaviour.refuse(), how):
-                return Refusal(use.fault, refused)
+                return FaultRefusal(use.fault, refused)
         return None
 
     def pipeline(

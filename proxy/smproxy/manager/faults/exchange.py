@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
-from smproxy.faults.exchange_fault import Exchange, ExchangeFault, Outcome, Sender
+from smproxy.faults.exchange_fault import ExchangeFault, HttpExchange, HttpOutcome, Sender
 from smproxy.signaling.http_exchange import HttpResponse
 from smproxy.signaling.payloads import ConnectError
 
@@ -28,7 +28,7 @@ class SessionActions:
 
 
 class _PipelineHttp:
-    """What one fault can do; a :class:`smproxy.faults.exchange_fault.HttpSession`."""
+    """What one fault can do; a :class:`smproxy.faults.exchange_fault.ExchangeSession`."""
 
     def __init__(self, actions: SessionActions, acted: Callable[[str], None]) -> None:
         self.report_refusal = actions.report_refusal
@@ -58,7 +58,9 @@ class ExchangePipeline:
         for fault, session in zip(self._faults, self._sessions, strict=True):
             fault.http = session
 
-    async def run(self, exchange: Exchange, forward: Callable[[], Awaitable[HttpResponse]]) -> tuple[Outcome, bool]:
+    async def run(
+        self, exchange: HttpExchange, forward: Callable[[], Awaitable[HttpResponse]]
+    ) -> tuple[HttpOutcome, bool]:
         """Return what becomes of a request, and whether it reached the origin; ``forward`` has the origin answer it.
 
         Raises:
@@ -67,7 +69,7 @@ class ExchangePipeline:
         for session in self._sessions:
             session.noted = False
         await self._hold(exchange, "client")
-        outcome: Outcome | None = None
+        outcome: HttpOutcome | None = None
         for fault in self._faults:
             outcome = _guarded(None, fault.on_request, exchange)
             if outcome is not None:
@@ -81,7 +83,7 @@ class ExchangePipeline:
             response = outcome
         return response, True
 
-    async def _hold(self, exchange: Exchange, sender: Sender) -> None:
+    async def _hold(self, exchange: HttpExchange, sender: Sender) -> None:
         seconds = sum(_guarded(0.0, fault.hold, exchange, sender) for fault in self._faults)
         if seconds > 0:
             await asyncio.sleep(seconds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from smproxy.faults.exchange_fault import Outcome
+from smproxy.faults.exchange_fault import HttpOutcome
 from smproxy.signaling.http_exchange import HttpResponse
 
 #: Characters of a body that are kept; of a longer one ``cut`` says that it is the beginning.
@@ -27,7 +27,7 @@ def request_note(method: str, target: str, headers: Mapping[str, str], body: byt
     return {"request": f"{method} {target}"} | _kept(headers, body)
 
 
-def response_note(outcome: Outcome) -> dict[str, Any]:
+def response_note(outcome: HttpOutcome) -> dict[str, Any]:
     """Return what is kept of a response; ``status`` 0: a fault has left the request without one."""
     if not isinstance(outcome, HttpResponse):
         return {"status": 0}

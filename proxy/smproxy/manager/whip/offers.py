@@ -10,8 +10,8 @@ from urllib.parse import urljoin
 from aiohttp import web
 from yarl import URL
 
-from smproxy.faults.admission_fault import DialFails, Failed, HttpError, Rejected
-from smproxy.faults.exchange_fault import Exchange, Outcome
+from smproxy.faults.admission_fault import FailedConnection, FailedDial, HttpError, RejectedConnection
+from smproxy.faults.exchange_fault import HttpExchange, HttpOutcome
 from smproxy.manager.admission import AdmissionRules
 from smproxy.manager.attempt import Attempt, Client
 from smproxy.manager.faults.connection import ConnectionFaults
@@ -66,7 +66,7 @@ class Offers:
         self._clock = clock
         self._new_identity = new_identity
 
-    async def take(self, request: web.Request, endpoint: Endpoint, body: bytes) -> Outcome:
+    async def take(self, request: web.Request, endpoint: Endpoint, body: bytes) -> HttpOutcome:
         """Answer a POST on an endpoint.
 
         Raises:
@@ -138,7 +138,7 @@ class Offers:
             logger.warning("refused %s: fault %s", request.remote, error.fault.name)
             error.fault.acted(None, faults.params)
             raise Problem(error.how.status, f"Refused by the fault {error.fault.name}.")
-        if (rejected := faults.refusal(Rejected)) is not None:
+        if (rejected := faults.refusal(RejectedConnection)) is not None:
             logger.warning("refused %s: fault %s", request.remote, rejected.fault.name)
             session = self._sessions.refuse(faults.params.connection, request.remote or "")
             rejected.fault.acted(session, faults.params)
@@ -172,9 +172,9 @@ class Offers:
         attempt: Attempt,
         body: bytes,
         faults: ConnectionFaults,
-    ) -> tuple[Outcome, Side]:
+    ) -> tuple[HttpOutcome, Side]:
         """Return what becomes of an offer, and who answered it."""
-        failed, dial_fails = faults.refusal(Failed), faults.refusal(DialFails)
+        failed, dial_fails = faults.refusal(FailedConnection), faults.refusal(FailedDial)
         self._faults.begin(faults, attempt, dialled=failed is None and dial_fails is None)
         if failed is not None:
             failed.fault.acted(attempt.session, asked.params)
@@ -266,14 +266,14 @@ class Offers:
         self._sessions.report(attempt.node, AttemptFailed(attempt.token, error))
 
 
-def exchange_of(request: web.Request, door: Door, body: bytes) -> Exchange:
+def exchange_of(request: web.Request, door: Door, body: bytes) -> HttpExchange:
     """Return a client's request as its faults see it."""
     headers = {name.lower(): value for name, value in request.headers.items()}
     asked = HttpRequest(request.method, request.rel_url.raw_path, request.rel_url.raw_query_string, headers, body)
-    return Exchange(asked, door, str(request.url.origin()))
+    return HttpExchange(asked, door, str(request.url.origin()))
 
 
-def _problem(how: Rejected | Failed) -> Problem:
+def _problem(how: RejectedConnection | FailedConnection) -> Problem:
     """Return a refusal by a fault as a problem."""
     reason = how.reason[:1].upper() + how.reason[1:].rstrip(".") + "."
     return Problem(how.status, reason, {"Retry-After": "5"} if how.status == 503 else None)

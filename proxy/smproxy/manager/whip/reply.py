@@ -10,7 +10,7 @@ from aiohttp import ClientResponse, web
 from multidict import CIMultiDict
 from yarl import URL
 
-from smproxy.faults.exchange_fault import Cut, Outcome, Unanswered
+from smproxy.faults.exchange_fault import Cut, HttpOutcome, Unanswered
 from smproxy.manager.aiohttp_protocol import until_client_leaves
 from smproxy.manager.whip.links import rewrite_links
 from smproxy.signaling.http_exchange import HttpResponse
@@ -39,7 +39,7 @@ def sent_on(headers: Mapping[str, str], remote_ip: str, secure: bool) -> dict[st
 _SENT_ON = ("Content-Type", "If-Match", "If-None-Match", "Accept", "Authorization", "User-Agent", "Last-Event-ID")
 
 
-async def send(request: web.Request, outcome: Outcome) -> web.StreamResponse:
+async def send(request: web.Request, outcome: HttpOutcome) -> web.StreamResponse:
     """Answer a request, or leave it without an answer, as a fault says."""
     match outcome:
         case HttpResponse():

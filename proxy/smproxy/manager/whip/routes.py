@@ -16,7 +16,7 @@ from aiohttp import ClientError, ClientResponse, web
 from multidict import CIMultiDict
 from yarl import URL
 
-from smproxy.faults.exchange_fault import Outcome
+from smproxy.faults.exchange_fault import HttpOutcome
 from smproxy.manager.admission import AdmissionRules
 from smproxy.manager.faults.injection import FaultInjection
 from smproxy.manager.origin_registry import OriginChoiceError, OriginRegistry
@@ -99,7 +99,7 @@ class WhipRoutes:
         except Problem as problem:
             return await send(request, problem.response())
 
-    async def _on_endpoint(self, request: web.Request, endpoint: Endpoint) -> Outcome:
+    async def _on_endpoint(self, request: web.Request, endpoint: Endpoint) -> HttpOutcome:
         match request.method:
             case "POST":
                 return await self._offers.take(request, endpoint, await _body_of(request))
