@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from smproxy.signaling.params import NAME_LIMIT
 from smproxy.signaling.whip import IceServer
 from smproxy.urls import host_name
 
@@ -113,6 +114,12 @@ def _choice(*choices: str) -> Callable[[str], str]:
         return text.lower()
 
     return parse
+
+
+def _customer_scope(text: str) -> str:
+    if not text.strip() or not text.isprintable() or len(text) > NAME_LIMIT:
+        raise ValueError("it takes a name of at most 255 characters, required, or optional")
+    return text.lower() if text.lower() in ("required", "optional") else text
 
 
 def _app(text: str) -> str:
@@ -277,9 +284,9 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "--customer-scope",
         "customer_scope",
-        _choice("required", "optional"),
-        "whether a page must send `customerScope`",
-        "required|optional",
+        _customer_scope,
+        "the customer scope of a page that sends none; `required`: it is refused; `optional`: its hooks have none",
+        "NAME|required|optional",
     ),
     Option("--media-gap", "media_gap", _positive_seconds, "seconds of silence until a session is `reconnect`", "S"),
     Option("--media-timeout", "media_timeout", _positive_seconds, "seconds of silence until a peer is gone", "S"),

@@ -59,7 +59,7 @@ class Settings:
     allow_host: tuple[str, ...] = ()
     any_host: bool = False
     admin_token: str | None = field(default=None, repr=False)
-    customer_scope: str = "required"
+    customer_scope: str = "default"
     media_gap: float = 2.0
     media_timeout: float = 5.0
     reconnect_window: float = 0.0

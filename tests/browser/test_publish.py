@@ -291,7 +291,7 @@ async def test_name_in_use(simulator: Simulator, open_page: OpenPage) -> None:
 @pytest.mark.parametrize(
     ("params", "code"),
     [
-        pytest.param({"customerScope": None}, "NetConnection.Connect.Rejected", id="customerScope-missing"),
+        pytest.param({"customerScope": "x" * 256}, "NetConnection.Connect.Rejected", id="customerScope-too-long"),
         pytest.param({"recording": "maybe"}, "NetConnection.Connect.Rejected", id="recording-maybe"),
         pytest.param({"meta": "[1,2]"}, "NetConnection.Connect.Rejected", id="meta-not-an-object"),
         pytest.param({"host": "undefined", "app": "undefined"}, "NetConnection.Connect.Rejected", id="host-undefined"),

@@ -13,13 +13,12 @@ from tests.helpers import eventually
 async def test_publish_and_watch(
     simulator: Simulator, open_page: OpenPage, open_subscribe_page: OpenSubscribePage, version: str
 ) -> None:
-    """SDK 11 and SDK 7.2.2 publish to ``/live`` and watch it there; lists have the stream."""
+    """SDK 11 and 7.2.2 publish to ``/live`` and watch it there, as ordinary pages without a ``customerScope``."""
     config = {
         "host": "localhost",
         "port": simulator.port,
         "app": "live",
         "streamName": "camera-1",
-        "connectionParams": {"customerScope": "acme"},
     }
     page = await open_page(f"publish{version}.html")
     published = await page.publish(config)

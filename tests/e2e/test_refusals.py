@@ -49,7 +49,6 @@ def assert_no_password(caplog: pytest.LogCaptureFixture) -> None:
     ("query", "parameter"),
     [
         ("customerScope=acme&password=hunter2", "id"),
-        ("id=s&password=hunter2", "customerScope"),
         (GOOD + "&recording=maybe", "recording"),
         (GOOD + "&meta=%5B1%5D", "meta"),
         (GOOD + "&meta=" + quote('{"k":"' + "x" * 4096 + '"}'), "meta"),
@@ -85,12 +84,38 @@ async def test_scope_may_be_optional(publisher: MakePublisher, hooks: Hooks) -> 
         await hooks.expect("peer_joined", id="s1", customerScope=None, timeout=T)
 
 
-async def test_refusal_log_names_the_switch(
-    stream_manager: EmbeddedSimulator, caplog: pytest.LogCaptureFixture
+@pytest.mark.stream_manager(customer_scope="required")
+async def test_scope_may_be_required(
+    stream_manager: EmbeddedSimulator, hooks: Hooks, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The log line of a missing scope names the switch that makes it optional."""
-    await refused(stream_manager.url, "id=s")
-    assert "--customer-scope optional" in caplog.text
+    """Started with ``--customer-scope required``, a page without a scope is refused, and the log names the switch."""
+    message, code, reason = await refused(stream_manager.url, "id=s&password=hunter2")
+    await hooks.expect("connect_error", error=3, seq=1, customerScope=None, timeout=T)
+    assert (message, code, reason) == (REJECTED, 1008, "customerScope is missing")
+    assert "--customer-scope required" in caplog.text
+    assert_no_password(caplog)
+
+
+@pytest.mark.parametrize("transport", ["websocket", "whip"])
+async def test_a_page_without_a_scope(
+    publisher: MakePublisher, hooks: Hooks, caplog: pytest.LogCaptureFixture, transport: str
+) -> None:
+    """An ordinary page sends no scope: its hooks have the default one, and the log says so once for all."""
+    with caplog.at_level(logging.INFO):
+        async with publisher("s1", customerScope="", transport=transport):
+            await hooks.expect("peer_joined", id="s1", customerScope="default", timeout=T)
+        async with publisher("s2", customerScope="undefined", transport=transport):
+            await hooks.expect("peer_joined", id="s2", customerScope="default", timeout=T)
+        async with publisher("s3", customerScope="acme", transport=transport):
+            await hooks.expect("peer_joined", id="s3", customerScope="acme", timeout=T)
+    assert sum("sends no customerScope" in record.getMessage() for record in caplog.records) == 1
+
+
+@pytest.mark.stream_manager(customer_scope="Studio 1")
+async def test_the_default_scope_has_a_name(publisher: MakePublisher, hooks: Hooks) -> None:
+    """``--customer-scope NAME`` is the scope of who sends none."""
+    async with publisher("s1", customerScope=""):
+        await hooks.expect("peer_joined", id="s1", customerScope="Studio 1", timeout=T)
 
 
 @pytest.mark.stream_manager(any_host=True)

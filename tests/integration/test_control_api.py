@@ -128,7 +128,7 @@ async def test_streams_and_origins(control: Running, publisher: MakePublisher) -
 async def test_a_refused_connection_is_a_failed_session(control: Running) -> None:
     """A connection that is refused for its parameters is shown with the error, and its frames say what it was told."""
     simulator, api = control
-    async with connect(f"{simulator.url}?id=cam-1") as socket:
+    async with connect(f"{simulator.url}?id=cam-1&recording=maybe") as socket:
         assert "Rejected" in str(await socket.recv())
         with pytest.raises(ConnectionClosed):
             await socket.recv()
@@ -138,7 +138,7 @@ async def test_a_refused_connection_is_a_failed_session(control: Running) -> Non
     said, closed = map(json.loads, text.splitlines())
     assert said["from"] == "proxy"
     assert said["message"]["data"]["code"] == "NetConnection.Connect.Rejected"
-    assert closed["close"] == {"code": 1008, "reason": "customerScope is missing"}
+    assert closed["close"] == {"code": 1008, "reason": "recording is neither true nor false"}
 
 
 async def test_filters(control: Running, publisher: MakePublisher) -> None:

@@ -313,7 +313,7 @@ async def test_no_such_stream(start_simulator: StartSimulator, subscriber: MakeS
 
 async def test_refused_parameters(start_simulator: StartSimulator, subscriber: MakeSubscriber) -> None:
     """Parameters that the stream manager does not accept refuse a subscriber with the code and the reason."""
-    simulator = await start_simulator()
+    simulator = await start_simulator(customer_scope="required")
     with pytest.raises(SubscribeRejected) as refusal:
         await subscriber(simulator, params={}).subscribe()
     assert refusal.value.code == messages.CONNECT_REJECTED

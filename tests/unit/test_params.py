@@ -120,3 +120,21 @@ def _encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+@pytest.mark.parametrize(
+    ("query", "scope", "given"),
+    [("", "studio", False), ("&customerScope=undefined", "studio", False), ("&customerscope=acme", "acme", True)],
+)
+def test_default_scope(query: str, scope: str, given: bool) -> None:
+    """Who sends no scope has the default one, where none is required, and it is known not to be the client's own."""
+    params = read(f"ws://h/s?id=s{query}", scope_required=False, default_scope="studio")
+    assert (params.customer_scope, params.scope_given) == (scope, given)
+    assert params.connection.customer_scope == scope
+
+
+def test_an_unusable_scope_is_not_the_default_one() -> None:
+    """A scope that cannot be taken is refused, and the hook of the refusal is not told to the default one."""
+    with pytest.raises(ParamError) as refusal:
+        read("ws://h/s?id=s&customerScope=a%0Ab", scope_required=False, default_scope="studio")
+    assert refusal.value.connection.customer_scope is None

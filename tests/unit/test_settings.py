@@ -77,7 +77,7 @@ def test_malformed_value_in_file(tmp_path: Path) -> None:
         ({"origin": ["host:0"]}, "--origin: 'host:0'"),
         ({"origin": ["http://x"]}, "--origin"),
         ({"hook_uri": ["ftp://x"]}, "--hook-uri: hook URI 'ftp://x'"),
-        ({"customer_scope": "maybe"}, "choose one of required, optional"),
+        ({"customer_scope": " "}, "it takes a name of at most 255 characters, required, or optional"),
         ({"media_gap": "-1"}, "--media-gap"),
         ({"admin_token": ""}, "--admin-token"),
         ({"allow_host": ["localhost:9000"]}, "without a port"),

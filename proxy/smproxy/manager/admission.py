@@ -32,11 +32,16 @@ BAD_GATEWAY = 1014  # registered with IANA
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdmissionRules:
-    """``disabled_by`` names the setting that has switched the proxy off, where one has."""
+    """What holds for every client.
+
+    ``disabled_by`` names the setting that has switched the proxy off, where one has; ``default_scope`` is the customer scope
+    of who sends none, where none is required.
+    """
 
     disabled_by: str | None = None
     default_app: str = "live"
     scope_required: bool = True
+    default_scope: str | None = None
     pass_switch: bool = False
 
 
@@ -132,6 +137,7 @@ class Admission:
             url if endpoint is None else endpoint.apply(url),
             default_app=self._rules.default_app,
             scope_required=self._rules.scope_required,
+            default_scope=self._rules.default_scope,
         )
         if endpoint is None or endpoint.role is None:
             return params

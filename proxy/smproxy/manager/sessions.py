@@ -79,6 +79,7 @@ class Sessions:
         self._lingering: dict[Attempt, asyncio.TimerHandle] = {}
         self._recording: dict[str, Session] = {}
         self._watchers: tuple[Callable[[Session], None], ...] = ()
+        self._default_scope_logged = False
         #: Is given what was sent on a data channel: the session, whether by its client, and the text.
         self.overheard: Callable[[int, bool, str], None] = lambda session, by_client, text: None
 
@@ -133,6 +134,12 @@ class Sessions:
 
     def open(self, params: ConnectionParams, node: Node, client: Client) -> Attempt:
         """Begin an attempt: of a new session, or of one that waits for its publisher to come back."""
+        if not params.scope_given and params.customer_scope is not None and not self._default_scope_logged:
+            self._default_scope_logged = True
+            logger.info(
+                "%r sends no customerScope: its hooks have %r, as those of all such clients do (--customer-scope)",
+                params.id, params.customer_scope,
+            )  # fmt: skip
         session = self._waiting_for(params)
         if session is None:
             peer = params.id if params.role is Role.PUBLISHER else params.username or params.id

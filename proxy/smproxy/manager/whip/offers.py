@@ -129,6 +129,7 @@ class Offers:
             read_bearer(request.headers.get("Authorization", "")),
             default_app=self._rules.default_app,
             scope_required=self._rules.scope_required,
+            default_scope=self._rules.default_scope,
             make_id=lambda: f"subscriber-{self._new_identity()[:8]}",
         )
 

@@ -32,6 +32,7 @@ def read_request(
     *,
     default_app: str,
     scope_required: bool,
+    default_scope: str | None = None,
     make_id: Callable[[], str],
 ) -> Request:
     """Return the parameters of a request for a new session.
@@ -63,7 +64,10 @@ def read_request(
     if "requestid" in values:
         kept.append(f"requestId={quote(values['requestid'], safe='')}")
     params = ConnectionParams.from_url(
-        URL(f"/?{'&'.join(kept)}", encoded=True), default_app=default_app, scope_required=scope_required
+        URL(f"/?{'&'.join(kept)}", encoded=True),
+        default_app=default_app,
+        scope_required=scope_required,
+        default_scope=default_scope,
     )
     role = Role.PUBLISHER if publishes else Role.SUBSCRIBER
     return Request(dataclasses.replace(params, role=role, transport=endpoint.door), name)
