@@ -13,7 +13,7 @@ from tests.integration.conftest import StartSimulator
 OPEN = {
     "/{socket}",
     "/", "/publish", "/subscribe", "/sdk/{name}", "/web/{path}", "/healthz", "/streammanager", "/streammanager/", "/{whip}",
-    "/streammanager/api/{version}/event/{path}",
+    "/streammanager/api/{version}/event/{path}", "/streammanager/api/{version}/media/{path}",
 }  # fmt: skip
 
 EVIL = "Origin: https://evil.example"

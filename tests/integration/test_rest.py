@@ -45,7 +45,8 @@ async def test_broadcast(
     status, body, response = await rest.call(f"/{version}/event/{scope}/mystream?action=broadcast&region=eu")
     assert status == 200
     assert response.content_type == "application/json"
-    assert body == {"name": "mystream", "scope": shown, "serverAddress": "127.0.0.1", "region": "local"}
+    place = {"name": "mystream", "scope": shown, "app": scope, "serverAddress": "127.0.0.1", "region": "local"}
+    assert body == place
 
 
 async def test_cross_origin(start_simulator: StartSimulator, http: aiohttp.ClientSession) -> None:

@@ -29,6 +29,7 @@ from smproxy.manager.history import History
 from smproxy.manager.listener import Connection as ListenerConnection
 from smproxy.manager.listener import Listener
 from smproxy.manager.origin_registry import OriginRegistry
+from smproxy.manager.provisions import Provisions
 from smproxy.manager.relay.limits import RelayLimits
 from smproxy.manager.relay.relay import Relay
 from smproxy.manager.rest import control, cors, errors, event, health, hooks, metrics, proxy_clients
@@ -37,7 +38,9 @@ from smproxy.manager.rest.feed import FeedRoutes
 from smproxy.manager.rest.origins import OriginRoutes
 from smproxy.manager.rest.pages import PageRoutes
 from smproxy.manager.rest.places import Places
+from smproxy.manager.rest.provisions import ProvisionRoutes
 from smproxy.manager.rest.recordings import RecordingRoutes
+from smproxy.manager.rest.server_lists import ServerListRoutes
 from smproxy.manager.rest.upgrades import UpgradeResource
 from smproxy.manager.rest.webhook_socket import webhook_socket
 from smproxy.manager.sessions import Sessions
@@ -120,7 +123,10 @@ class Manager:
         application.on_response_prepare.append(cors.add_headers)
         application.add_routes(access.open(health.routes()))
         application.add_routes(proxy_clients.ProxyClientRoutes(self.sessions, clock=clock).routes())
-        events_api = event.EventRoutes(self.registry, self.sessions)
+        provisions = Provisions(clock)
+        application.add_routes(ProvisionRoutes(provisions).routes())
+        application.add_routes(ServerListRoutes(self.sessions).routes())
+        events_api = event.EventRoutes(self.registry, self.sessions, provisions)
         application.add_routes(events_api.overviews())
         application.add_routes(access.open(events_api.places()))
         application.add_routes(access.open(web.get(path, _no_upgrade) for path in sorted(MANAGER_PATHS)))

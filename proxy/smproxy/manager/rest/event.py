@@ -10,9 +10,12 @@ from typing import Any
 from aiohttp import web
 
 from smproxy.manager.origin_registry import Node, OriginChoiceError, OriginRegistry
+from smproxy.manager.provisions import Provisions
 from smproxy.manager.rest.errors import ApiError, json_response
+from smproxy.manager.rest.stream_path import read_stream_path
 from smproxy.manager.session import Session
 from smproxy.manager.sessions import Sessions
+from smproxy.signaling.params import NOT_SUPPLIED
 
 API = "/streammanager/api/{version:1\\.0|2\\.0|3\\.0|3\\.1|4\\.0}"
 
@@ -20,9 +23,10 @@ API = "/streammanager/api/{version:1\\.0|2\\.0|3\\.0|3\\.1|4\\.0}"
 class EventRoutes:
     """The event routes of the stream manager API."""
 
-    def __init__(self, registry: OriginRegistry, sessions: Sessions) -> None:
+    def __init__(self, registry: OriginRegistry, sessions: Sessions, provisions: Provisions) -> None:
         self._registry = registry
         self._sessions = sessions
+        self._provisions = provisions
 
     def overviews(self) -> list[web.RouteDef]:
         """Return the routes that tell of everybody's streams; they go before those of :meth:`places`."""
@@ -33,12 +37,12 @@ class EventRoutes:
         ]
 
     def places(self) -> list[web.RouteDef]:
-        """Return the route that every publisher and subscriber asks where to go."""
-        return [web.get(API + "/event/{path:.+}", self.where)]
+        """Return the routes that every publisher and subscriber asks where to go."""
+        return [web.get(API + "/event/{path:.+}", self.where), web.get(API + "/media/{path:.+}", self.media)]
 
     async def where(self, request: web.Request) -> web.StreamResponse:
         """Name the origin to publish to, or the one that a stream can be watched at."""
-        scope, name = self._stream(request)
+        scope, name = read_stream_path(request)
         action = request.query.get("action", "")
         region = request.query.get("region")
         if action == "broadcast":
@@ -47,9 +51,9 @@ class EventRoutes:
             except OriginChoiceError:
                 raise ApiError(404, f"No suitable origin found for {scope}/{name}") from None
         elif action == "subscribe":
-            session = self._live(scope, name)
+            session = self._live(scope, name, *self._provisions.nearest(scope, name))
             assert session.attempt is not None
-            node = session.attempt.node
+            node, name = session.attempt.node, session.life.peer
         else:
             raise ApiError(400, f"action={action!r} is neither broadcast nor subscribe.")
         count = _count(request.query.get("endpoints"))
@@ -58,6 +62,14 @@ class EventRoutes:
             return json_response(answer)
         others = [other for other in self._registry.nodes if other is not node] if action == "broadcast" else []
         return json_response([answer, *(_place(name, scope, other) for other in others)][:count])
+
+    async def media(self, request: web.Request) -> web.StreamResponse:
+        """Name the origin that has the recordings of a stream."""
+        scope, name = read_stream_path(request)
+        try:
+            return json_response(_place(name, scope, self._registry.choose(None)))
+        except OriginChoiceError:
+            raise ApiError(404, f"No suitable origin found for {scope}/{name}") from None
 
     async def list(self, request: web.Request) -> web.StreamResponse:
         """List the live streams."""
@@ -69,28 +81,24 @@ class EventRoutes:
 
     async def stats(self, request: web.Request) -> web.StreamResponse:
         """Tell the numbers of one live stream."""
-        session = self._live(*self._stream(request))
+        session = self._live(*read_stream_path(request))
         return json_response(self._listed_with_numbers(session))
 
     def _listed_with_numbers(self, session: Session) -> dict[str, Any]:
         subscribers = self._sessions.watching(session.life.room, session.life.peer)
         return _listed(session) | _numbers(session, len(subscribers))
 
-    def _stream(self, request: web.Request) -> tuple[str, str]:
-        scope, _, name = request.match_info["path"].strip("/").rpartition("/")
-        if not scope or not name:
-            raise ApiError(400, "The path takes a scope and a stream name: /event/live/mystream.")
-        return scope, name
-
-    def _live(self, scope: str, name: str) -> Session:
-        for session in self._sessions.publishing():
-            if (session.life.room, session.life.peer) == (scope, name):
-                return session
+    def _live(self, scope: str, name: str, *others: str) -> Session:
+        """Return the first of these streams that is live."""
+        live = {each.life.peer: each for each in self._sessions.publishing() if each.life.room == scope}
+        for wanted in (name, *others):
+            if wanted in live:
+                return live[wanted]
         raise ApiError(404, f"No stream found for {scope}/{name}")
 
 
 def _count(text: str | None) -> int:
-    if text is None:
+    if text is None or text in NOT_SUPPLIED:
         return 1
     if not (text.isascii() and text.isdigit() and len(text) <= 4 and 0 < int(text) <= 1000):
         raise ApiError(400, f"endpoints={text[:100]!r} is not a whole number from 1 to 1000.")
@@ -98,7 +106,7 @@ def _count(text: str | None) -> int:
 
 
 def _place(name: str, scope: str, node: Node) -> dict[str, Any]:
-    return {"name": name, "scope": f"/{scope}", "serverAddress": node.address, "region": node.region}
+    return {"name": name, "scope": f"/{scope}", "app": scope, "serverAddress": node.address, "region": node.region}
 
 
 def _listed(session: Session) -> dict[str, Any]:

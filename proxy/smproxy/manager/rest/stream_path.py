@@ -1,0 +1,23 @@
+"""A scope and a stream's name in one part of a path, such as ``live/room1/cam``."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from smproxy.manager.rest.errors import ApiError
+from smproxy.signaling.params import NAME_LIMIT, is_scope
+
+
+def read_stream_path(request: web.Request, part: str = "path") -> tuple[str, str]:
+    """Return scope and name of the stream in a part of a request's path.
+
+    Raises:
+        ApiError: 400, it has not both, or is too long.
+    """
+    path = request.match_info[part].strip("/")
+    scope, _, name = path.rpartition("/")
+    if not scope or not name or not is_scope(scope):
+        raise ApiError(400, "The path takes a scope and a stream name: /event/live/mystream.")
+    if len(scope) > NAME_LIMIT or len(name) > NAME_LIMIT or not path.isprintable():
+        raise ApiError(400, f"A scope and a stream name have at most {NAME_LIMIT} characters, none of them a control.")
+    return scope, name
