@@ -53,7 +53,7 @@ def get(url: str, method: str = "GET", token: str | None = None) -> Any:
 
 def has_left_its_socket(stream: SyncPublisher, stream_manager: EmbeddedSimulator) -> None:
     """Wait until the signaling of the only client is on the data channel, and both ends know it."""
-    until(lambda: stream.switched and "smproxy_relays 0.0" in get(f"{stream_manager.rest_url}/metrics"))
+    until(lambda: stream.switched and "smproxy_relays 0.0" in get(f"{stream_manager.rest_url}/metrics", token="t0ken"))
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -85,6 +85,7 @@ def test_publish_and_unpublish(
             "meta": {"k": 1},
             "app": "live",
             "role": "publisher",
+            "transport": "websocket",
         }
         assert b"hunter2" not in hook.body
     assert [hook.body for hook in webhook_receiver.hooks] == [hook.body for hook in hooks.all()]

@@ -183,6 +183,8 @@ async def test_noise_hurts_nobody(stream_manager: EmbeddedSimulator, publisher: 
                 await socket.send(noise)
             await socket.send('{"isAvailable":"s","bundle":true}')
             async with asyncio.timeout(T):
+                # What looks like a message and cannot be one is answered; all else is passed over.
+                assert json.loads(await socket.recv())["data"]["code"] == "NetStream.Publish.Failed"
                 assert json.loads(await socket.recv()) == {"isAvailable": False}
         assert not stream.closed.is_set()
     await hooks.expect("disconnected", id="other", reason=0, timeout=T)

@@ -79,7 +79,7 @@ def nothing_left(fresh: Path) -> Iterator[None]:
 def test_every_page_is_run() -> None:
     """A page that gets shell commands needs a test here; those of the Makefile must exist."""
     here = {"README.md", "CONTRIBUTING.md", "docs/control-api.md", "docs/hook-tools.md", "docs/pages.md"}
-    here |= {"docs/conformance.md", "docs/hook-formats.md", "docs/testing.md"}
+    here |= {"docs/conformance.md", "docs/whip.md", "docs/hook-formats.md", "docs/testing.md"}
     assert {page for page in PAGES if commands(page)} <= here
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for page in PAGES:
@@ -202,6 +202,16 @@ async def test_conformance(terminals: Terminals) -> None:
         report = await terminals.ends(command, timeout=120)
         assert "Traceback" not in report
         assert re.search(r"MUST: \d+ passed, 0 failed", report), report[-800:]
+    page.check()
+
+
+async def test_whip(terminals: Terminals) -> None:
+    """The commands of docs/whip.md: what an endpoint takes, a publisher and a subscriber over HTTP."""
+    page = Page("docs/whip.md")
+    await terminals.stays("smproxy serve", "Hooks go to")
+    assert "Accept-Post: application/sdp" in await terminals.ends(page.take("curl -i"))
+    await terminals.stays(page.take(".venv/bin/smproxy publish"), "live after")
+    await terminals.ends(page.take(".venv/bin/smproxy subscribe"))
     page.check()
 
 
