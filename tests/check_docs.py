@@ -2,11 +2,13 @@
 
 Checked: the README's option table holds every option of ``smproxy serve --help`` with its default and its words, the diagram
 of a session's life is that of the transition table, the table of faults is that of their kinds, what is shown of their code
-is the code, and every relative link of README and docs leads to a file.
+is the code, every relative link of README and docs leads to a file, and the first line of a docstring has at most 90
+characters.
 """
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import sys
@@ -33,6 +35,9 @@ from smproxy.settings import default_of
 from smproxy.signaling.session import TABLE, Phase, Step
 
 ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "proxy" / "smproxy"
+FIRST_LINE = 90
+"""The most characters that the first line of a docstring may have."""
 
 
 @dataclass(frozen=True)
@@ -144,11 +149,11 @@ def fault_layers() -> str:
 
 
 def _members(owner: type) -> list[tuple[str, str]]:
-    """Return the public methods and properties of a class, each with the first sentence about it."""
+    """Return the public methods and properties of a class, each with its docstring."""
     found = []
     for name, value in vars(owner).items():
         if not name.startswith("_") and (inspect.isfunction(value) or isinstance(value, property | classmethod)):
-            text = (value.__doc__ or "").partition("\n")[0]
+            text = " ".join((value.__doc__ or "").partition("Raises:")[0].split())
             found.append((name, text.rstrip(".").replace("``", "`")))
     return found
 
@@ -168,7 +173,8 @@ def conformance_table() -> str:
     """Write a row for each check, in the order in which they run."""
     lines = ["| row | level | requirement | how it is checked | where it stands |", "| --- | --- | --- | --- | --- |"]
     for check in (*ALL, *BEFORE_PUBLISHING):
-        lines.append(f"| {check.row} | {check.level} | {check.title} | {check.run.__doc__} | {_references(check)} |")
+        how = " ".join((check.run.__doc__ or "").split())
+        lines.append(f"| {check.row} | {check.level} | {check.title} | {how} | {_references(check)} |")
     return "\n".join(lines)
 
 
@@ -215,6 +221,20 @@ def link_problems() -> list[str]:
     return problems
 
 
+def docstring_problems() -> list[str]:
+    """Look for docstrings whose first line is too long to be read at a glance, in a list or an editor's hint."""
+    problems = []
+    documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            text = ast.get_docstring(node) if isinstance(node, documented) else None
+            if text is not None and len(text.partition("\n")[0]) > FIRST_LINE:
+                line = node.body[0].lineno if isinstance(node, documented) else 0
+                where = f"{path.relative_to(ROOT)}:{line}"
+                problems.append(f"{where}: the docstring's first line is longer than {FIRST_LINE} characters")
+    return problems
+
+
 def main() -> int:
     """Run the checks, or write what is generated."""
     problems = help_problems()
@@ -225,6 +245,7 @@ def main() -> int:
         elif text != wanted:
             problems.append(f"{part.page}: {part.name} is not that of the code: run tests/check_docs.py --write")
     problems += link_problems()
+    problems += docstring_problems()
     print("\n".join(problems) or "The documentation agrees with the code.")
     return 1 if problems else 0
 

@@ -12,7 +12,9 @@ MODE = 0o600
 
 
 def open_private(path: Path, flags: int = os.O_RDWR | os.O_CREAT) -> int:
-    """Open a file, made if ``flags`` say so, and return its descriptor; others lose what rights they had on it.
+    """Open a file, made if ``flags`` ask for it, and return its descriptor.
+
+    Others lose what rights they had on it.
 
     Raises ``OSError``, also for a symbolic link and for what is not a regular file.
     """

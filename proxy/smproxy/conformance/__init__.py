@@ -1,1 +1,4 @@
-"""A conformance check of WHIP (RFC 9725) and WHEP servers, ours or not: one row for each requirement."""
+"""Check WHIP (RFC 9725) and WHEP servers for conformance: one row for each requirement.
+
+The server may be ours or another.
+"""

@@ -1,4 +1,7 @@
-"""W21 to W27 and W30: redirections, overload, tokens, ICE servers, extensions, URLs (RFC 9725, 4.5 to 4.9 and 5)."""
+"""Rows W21 to W27 and W30: access (RFC 9725, 4.5 to 4.9 and 5).
+
+Redirections, overload, tokens, ICE servers, extensions, URLs.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,10 @@ async def redirections(server: Server) -> str:
 
 
 async def overload(_server: Server) -> None:
-    """Not to be judged without overloading the server; the row is here so that the list is whole."""
+    """Not decided, since that would need an overloaded server.
+
+    The row is here so that the list is whole.
+    """
     raise NotJudged("a check does not overload a server")
 
 
@@ -82,7 +88,10 @@ async def preflight_needs_no_token(server: Server) -> None:
 
 
 async def ice_servers(server: Server) -> str | None:
-    """Look at each Link with rel="ice-server": a stun or turn URI, for turn with username and credential."""
+    """Look at each Link with rel="ice-server".
+
+    Want a stun or turn URI, for turn with username and credential.
+    """
     found = [
         (target, each) for target, each in links((await server.sample()).answer) if each.get("rel") == "ice-server"
     ]
@@ -119,7 +128,10 @@ async def extensions(server: Server) -> str | None:
 
 
 async def unguessable(server: Server) -> None:
-    """Make two sessions, and want URLs that differ in a part of 16 characters or more, in most of them."""
+    """Make two sessions and compare their URLs.
+
+    Want them to differ in a part of 16 characters or more, in most of them.
+    """
     urls = []
     for _ in range(2):
         session = await server.open()
@@ -141,7 +153,10 @@ def _differ(one: str, other: str) -> bool:
 
 
 async def problem_details(server: Server) -> str | None:
-    """Look at a refusal: if it is application/problem+json, a JSON object with the status of the answer."""
+    """Look at a refusal of type application/problem+json.
+
+    Want a JSON object with the status of the answer.
+    """
     await server.accepts()
     answer = await server.post("this is no SDP\r\n")
     if not answer.refused:

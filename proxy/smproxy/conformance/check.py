@@ -17,7 +17,10 @@ WHEP: frozenset[Protocol] = frozenset({"whep"})
 
 
 class Level(StrEnum):
-    """How strongly a requirement is made (RFC 2119): SHALL counts as MUST, RECOMMENDED as SHOULD."""
+    """The strength of a requirement (RFC 2119).
+
+    SHALL counts as MUST, RECOMMENDED as SHOULD.
+    """
 
     MUST = "MUST"
     SHOULD = "SHOULD"
@@ -43,7 +46,10 @@ class NotJudged(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One HTTP request and its answer; ``status`` is 0 and ``problem`` is set when none came. Tokens are left out."""
+    """One HTTP request and its answer, without tokens.
+
+    ``status`` is 0 and ``problem`` is set when no answer came.
+    """
 
     method: str
     url: str

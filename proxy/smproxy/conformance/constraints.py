@@ -22,7 +22,10 @@ async def two_tracks_of_a_kind(server: Server) -> str | None:
 
 
 async def no_partial_answer(server: Server) -> None:
-    """POST audio with a codec that all know and video with one that nobody knows; want 4xx, not half a stream."""
+    """POST audio with a codec that all know and video with one that nobody knows.
+
+    Want 4xx, not half a stream.
+    """
     audio, video = Media("audio", [OPUS], server.direction), Media("video", [UNKNOWN], server.direction)
     answer = await server.try_offer(server.offer(audio, video))
     if answer.refused:
@@ -89,7 +92,10 @@ async def ice_mode(server: Server) -> str:
 
 
 async def simulcast(server: Server) -> str | None:
-    """POST an offer with simulcast; want 4xx, an answer without it, or one with a=simulcast:recv and its a=rid lines."""
+    """POST an offer with simulcast.
+
+    Want 4xx, an answer without it, or one with a=simulcast:recv and its a=rid lines.
+    """
     extra = ("rid:h send", "rid:l send", "simulcast:send h;l")
     video = Media("video", [VP8, H264], server.direction, extra)
     answer = await server.try_offer(server.offer(Media("audio", [OPUS], server.direction), video))

@@ -1,4 +1,7 @@
-"""HTTP requests to a server that may be broken: bounded in time and size, and kept for the report."""
+"""HTTP requests to a server that may be broken.
+
+They are bounded in time and size, and kept for the report.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,10 @@ class NoAnswer(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer. Header names are looked up without regard to case; ``all`` gives every value of one."""
+    """An HTTP answer.
+
+    Header names are looked up without regard to case; ``all`` gives every value of one.
+    """
 
     status: int
     reason: str

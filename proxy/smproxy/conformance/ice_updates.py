@@ -100,7 +100,10 @@ async def strange_candidates(server: Server) -> None:
 
 
 async def tag_is_strong(server: Server) -> str | None:
-    """Want a strong entity tag in quotes in the 201, if the server restarts ICE or gives a tag at all."""
+    """Look at the entity tag of the 201.
+
+    Want a strong one in quotes, if the server restarts ICE or gives a tag at all.
+    """
     session = await server.open()
     tag = session.tag
     if not tag:
@@ -148,7 +151,10 @@ async def _tagged(server: Server) -> Session:
 
 
 async def restart(server: Server) -> None:
-    """PATCH new credentials with If-Match: *; want 200 and a fragment with new credentials of the server."""
+    """PATCH new credentials with If-Match: *.
+
+    Want 200 and a fragment with new credentials of the server.
+    """
     session = await server.open()
     answer = await _restart(server, session)
     if answer.status != 200:
@@ -219,7 +225,10 @@ async def only_one_of_both(server: Server) -> str | None:
 
 
 async def failed_restart(server: Server) -> None:
-    """Ask for a restart without a password; want an error, and the session and its ICE session as before."""
+    """Ask for a restart without a password.
+
+    Want an error, and the session and its ICE session as before.
+    """
     before = await server.open()
     await _restart(server, before)
     await before.delete()

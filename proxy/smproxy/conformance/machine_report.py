@@ -41,7 +41,10 @@ def as_json(report: Report) -> str:
 
 
 def as_junit(report: Report) -> str:
-    """Write one test case for each row: a MUST that failed is a failure, what is not judged and a failed SHOULD skipped."""
+    """Write one JUnit test case for each row.
+
+    A MUST that failed is a failure; what is not judged and a failed SHOULD are skipped.
+    """
     suite = Xml.Element("testsuite", name=f"{report.protocol} conformance of {printable(report.url)}")
     failures = skipped = 0
     for each in report.results:

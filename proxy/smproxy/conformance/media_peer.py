@@ -1,4 +1,7 @@
-"""A client with media for the rows that need a connection; a publisher or a player on :mod:`smproxy.testing`."""
+"""A client with media for the rows that need a connection.
+
+It is a publisher or a player of :mod:`smproxy.testing`.
+"""
 
 from __future__ import annotations
 

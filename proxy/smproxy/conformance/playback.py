@@ -14,7 +14,10 @@ _EVENTS = "urn:ietf:params:whep:ext:core:server-sent-events"
 
 
 async def nobody_live(server: Server) -> str | None:
-    """Before anybody publishes: POST, and want 409 with Retry-After in seconds, if the server refuses."""
+    """POST before anybody publishes.
+
+    Want 409 with Retry-After in seconds, if the server refuses.
+    """
     answer = await server.post(server.offer())
     if answer.successful:
         raise NotJudged("the server takes players while nobody publishes, or somebody does")
@@ -33,7 +36,10 @@ async def head(server: Server) -> None:
 
 
 async def counter_offer(server: Server) -> str | None:
-    """POST an offer of a codec that nobody knows; a 406 with an offer must have Location, and refuse a malformed answer."""
+    """POST an offer of a codec that nobody knows.
+
+    A 406 with an offer must have Location, and refuse a malformed answer.
+    """
     answer = await server.try_offer(server.offer(Media("video", [UNKNOWN], "recvonly")))
     if answer.status != 406:
         raise NotJudged(f"the server makes no counter-offer: an offer that it cannot take got {answer}")
@@ -59,7 +65,10 @@ async def media_flows(server: Server) -> None:
 
 
 async def events(server: Server) -> str | None:
-    """If the 201 announces server-sent events: POST the names of events, and want 201 with Location."""
+    """POST the names of events if the 201 announces server-sent events.
+
+    Want 201 with Location.
+    """
     session = await server.open()
     target = next((target for target, each in links(session.answer) if each.get("rel") == _EVENTS), None)
     if target is None:

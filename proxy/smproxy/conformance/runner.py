@@ -47,7 +47,9 @@ class Report:
 def checks_of(
     protocol: Protocol, *, only: Collection[str] = (), before_publishing: bool = False, media: bool = True
 ) -> list[Check]:
-    """Choose the checks of a protocol; ``only`` names rows, ``W8`` for all of W8.1, W8.2 and so on.
+    """Choose the checks of a protocol.
+
+    ``only`` names rows, ``W8`` for all of W8.1, W8.2 and so on.
 
     Raises:
         ValueError: there is no such row.
@@ -71,7 +73,10 @@ def _is(name: str, row: str) -> bool:
 
 
 async def run(server: Server, checks: Sequence[Check], done: Callable[[Result], None]) -> list[Result]:
-    """Run the checks; ``done`` gets each result as it comes. Raises nothing for what a server does."""
+    """Run the checks; ``done`` gets each result as it comes.
+
+    Raises nothing for what a server does.
+    """
     results = []
     for check in checks:
         result = await _run(server, check)

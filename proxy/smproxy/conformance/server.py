@@ -133,7 +133,9 @@ class Server:
         return answer
 
     async def sample(self, *, described: bool = True) -> Session:
-        """Return the first session that was made, for rows that look at an answer only; it may be over.
+        """Return the first session that was made, for rows that look at an answer only.
+
+        It may be over.
 
         Raises:
             NotJudged: none can be made, or its answer has no description although one is needed.

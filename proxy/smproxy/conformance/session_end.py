@@ -73,7 +73,10 @@ async def a_closing_client_ends_it(server: Server) -> None:
 
 
 async def a_vanished_client_is_noticed(server: Server) -> None:
-    """Connect, fall silent, and want the session to be gone within --consent-timeout, as GET shows."""
+    """Connect, then send nothing more.
+
+    Want the session to be gone within --consent-timeout, as GET shows.
+    """
     peer, session = await server.connect()
     await server.visible(session)
     peer.vanish()

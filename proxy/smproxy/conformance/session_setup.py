@@ -33,7 +33,10 @@ async def the_answer_is_sdp(server: Server) -> None:
 
 
 async def location_names_the_session(server: Server) -> None:
-    """Want a Location, absolute or relative, that leads to an http or https URL other than the endpoint."""
+    """Look for Location in the 201.
+
+    Want one, absolute or relative, that leads to an http or https URL other than the endpoint.
+    """
     session = await server.sample(described=False)
     location = session.answer.header("location")
     if not location:
@@ -46,7 +49,10 @@ async def location_names_the_session(server: Server) -> None:
 
 
 async def media_connects(server: Server) -> None:
-    """POST a complete offer of a real peer connection, apply the answer, and want ICE and DTLS to come up."""
+    """POST a complete offer of a real peer connection and apply the answer.
+
+    Want ICE and DTLS to come up.
+    """
     peer = server.peer()
     session = await server.open(await peer.offer())
     try:
@@ -90,7 +96,10 @@ def _empty_success(answer: Answer) -> None:
 
 
 async def preflight(server: Server) -> None:
-    """Send the preflight of a page that POSTs with Authorization; want 2xx, its origin and both headers allowed."""
+    """Send the preflight of a page that POSTs with Authorization.
+
+    Want 2xx, its origin and both headers allowed.
+    """
     answer = await preflight_answer(server)
     if not answer.successful:
         raise Violated(f"the preflight got {answer}; browsers want a 2xx")
@@ -124,7 +133,10 @@ async def accept_post(server: Server) -> None:
 
 
 async def pages_may_read(server: Server) -> None:
-    """POST with an Origin, and want Access-Control-Allow-Origin, and Location among the exposed headers."""
+    """POST with an Origin.
+
+    Want Access-Control-Allow-Origin, and Location among the exposed headers.
+    """
     await server.accepts()
     answer = await server.retried(lambda: server.post(server.offer(), headers={"Origin": PAGE}))
     if not answer.successful:

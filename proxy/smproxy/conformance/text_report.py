@@ -1,4 +1,7 @@
-"""The report for a terminal. What a server sent is shown, never obeyed: control characters are written out."""
+"""The report for a terminal.
+
+Control characters that a server sent are written out, so that they have no effect.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,10 @@ _HEADERS = ("content-type", "location", "etag", "if-match", "link", "retry-after
 
 
 def row_lines(result: Result, protocol: Protocol, *, verbose: bool) -> Iterator[str]:
-    """Write the lines of one row; of a row that failed also what was sent, what came, and what demands otherwise."""
+    """Write the lines of one row.
+
+    Those of a failed row have also what was sent, what came, and the text of the standard.
+    """
     check = result.check
     mark = "warn" if result.outcome is Outcome.FAILED and check.level is not Level.MUST else _MARKS[result.outcome]
     yield f"{check.row:<6} {check.level:<6} {mark:<5} {check.title}" + (

@@ -1,4 +1,4 @@
-"""What goes wrong on purpose: one small module for each fault, and the registry of those that are switched on.
+"""Things that go wrong on purpose: a module for each fault, and the registry of active ones.
 
 A fault is switched on by REST (``POST /api/v1/faults``), by the connection parameter ``simulate``, or in Python::
 

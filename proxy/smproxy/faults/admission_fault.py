@@ -10,7 +10,10 @@ from smproxy.faults.kind import FaultKind
 
 @dataclass(frozen=True, slots=True)
 class HttpError:
-    """The upgrade, or the POST of a WHIP or WHEP client, is answered with an HTTP error; there is no session."""
+    """The upgrade, or the POST of a WHIP or WHEP client, is answered with an HTTP error.
+
+    There is no session.
+    """
 
     status: int
 

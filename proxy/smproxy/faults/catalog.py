@@ -21,7 +21,7 @@ _SEED = Parameter(0, "", most=2**53, name="seed")
 
 
 def _kinds(package: ModuleType) -> Iterator[type[FaultKind]]:
-    """Yield the kinds of a package: those that its modules define, in the order of the modules' names."""
+    """Yield the fault kinds that a package's modules define, in the order of the modules' names."""
     for found in pkgutil.iter_modules(package.__path__):
         module = importlib.import_module(f"{package.__name__}.{found.name}")
         for value in vars(module).values():
@@ -60,7 +60,9 @@ class Simulated:
 
 
 def read_simulate(text: str) -> list[Simulated]:
-    """Read ``NAME[:KEY=VALUE…][,NAME…]``, as in ``publish-denied`` or ``latency:ms=200:jitter=50,close:stage=publish``.
+    """Read the value of ``simulate``: ``NAME[:KEY=VALUE…][,NAME…]``.
+
+    Examples: ``publish-denied``, ``latency:ms=200:jitter=50,close:stage=publish``.
 
     Beside a fault's own parameters there are ``probability`` and ``seed``.
 

@@ -84,7 +84,10 @@ class ExchangeFault(FaultKind):
 
     @classmethod
     def first_request(cls, values: Values) -> str:
-        """Return the method of the request with which a use of the fault begins: OPTIONS, or the POST of an offer."""
+        """Return the method of the request with which a use begins.
+
+        OPTIONS, or the POST of an offer.
+        """
         return "OPTIONS" if values.get("on") == "options" else "POST"
 
     def on_request(self, exchange: HttpExchange) -> HttpOutcome | None:

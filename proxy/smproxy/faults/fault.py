@@ -1,4 +1,4 @@
-"""One fault that is switched on: which connections it is for, how often it is used, and what it has done."""
+"""One fault that is switched on: which connections it matches, and how often it was used."""
 
 from __future__ import annotations
 
@@ -77,7 +77,10 @@ class Fault:
 
     @property
     def over(self) -> bool:
-        """Whether it was removed, or its time is over: what it does to those that it is used on ends then, too."""
+        """Whether it was removed or has expired.
+
+        Then its effects on connections that it was used on end, too.
+        """
         return self._removed or self._registry.now() >= self._ends
 
     def remove(self) -> None:
@@ -86,7 +89,7 @@ class Fault:
         self._removed = True
 
     def wants(self, subject: Subject, session: int | None) -> bool:
-        """Decide whether it is used on a connection, by match, count and probability, and count that use."""
+        """Decide by match, count and probability whether it is used on a connection; count that use."""
         if not self.active or not self.is_for(subject, session):
             return False
         return self.draw()

@@ -41,7 +41,10 @@ class Injection:
 
 
 class FaultRegistry:
-    """The faults of one simulator. Belongs to the event loop; does no I/O. See :mod:`smproxy.faults` for its use."""
+    """The faults of one simulator.
+
+    Belongs to the event loop; does no I/O. See :mod:`smproxy.faults` for its use.
+    """
 
     def __init__(self, *, clock: Clock | None = None, rng: random.Random | None = None) -> None:
         self._clock = clock or Clock()
@@ -157,7 +160,10 @@ class FaultRegistry:
         return len(faults)
 
     def active(self) -> list[Fault]:
-        """Return the faults that are on, the oldest first, those of a count that is used up among them."""
+        """Return the faults that are switched on, the oldest first.
+
+        Those whose count is used up are among them.
+        """
         self._purge()
         return list(self._faults.values())
 
@@ -171,11 +177,14 @@ class FaultRegistry:
         self._names.clear()
 
     def names_for(self, session: int) -> list[str]:
-        """Return the names of the faults that have acted on a session, in the order of their first acts."""
+        """Return the names of the faults that acted on a session, in the order of their first acts."""
         return list(self._names.get(session, ()))
 
     def watch(self, watcher: Callable[[Fault, bool], None]) -> Callable[[], None]:
-        """Have ``watcher`` called with each fault that is switched on (``True``) or off; returns what ends that."""
+        """Have ``watcher`` called with each fault that is switched on (``True``) or off.
+
+        Returns a function that ends that.
+        """
         self._watchers.append(watcher)
         return lambda: self._watchers.remove(watcher)
 

@@ -23,7 +23,10 @@ UNPUBLISHED = frozenset({"peer_leaved", "disconnected"})
 
 @dataclass(frozen=True, slots=True)
 class HookEventView:
-    """An event that is to be delivered, and the connection that it belongs to. ``stream`` is the name with its scope."""
+    """An event before its delivery, and the connection that it belongs to.
+
+    ``stream`` is the name with its scope.
+    """
 
     uuid: str
     session: int
@@ -66,7 +69,10 @@ class HookFault(FaultKind):
     delivery: HookDelivery
 
     def take(self, event: HookEventView) -> int:
-        """Take an event of such a session; return how often it is delivered now, 0 if it is kept or lost."""
+        """Take an event of such a session.
+
+        Returns how often it is delivered now, 0 if it is kept or lost.
+        """
         return 1
 
     def observe(self, event: HookEventView) -> None:
@@ -108,5 +114,8 @@ def event_parameter() -> Parameter[str]:
 
 
 def is_meant(event: HookEventView, wanted: str) -> bool:
-    """Return whether an event is meant; one that only other formats send must be asked for by name."""
+    """Return whether an event is meant.
+
+    One that only other formats send must be named explicitly.
+    """
     return wanted in {event.event, event.state} if wanted else not event.internal

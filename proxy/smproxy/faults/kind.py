@@ -1,4 +1,4 @@
-"""What a fault is: its name, the layer on which it acts, its parameters, and what they do, in one class."""
+"""What a fault is, in one class: name, layer, parameters and effect."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ class Layer(StrEnum):
 
 
 class FaultKind:
-    """One kind of fault. Its instances are what it does: one for each connection, origin or attempt that it is used on.
+    """One kind of fault.
+
+    Its instances are what it does: one for each connection, origin or attempt that it is used on.
 
     A kind is a subclass of what acts on its layer: ``AdmissionFault``, ``SignalingFault``, ``ExchangeFault``, ``MediaFault``,
     ``OriginFault`` or ``HookFault``. ``effect`` says what it does, ``publish`` what ``publish()`` of SDK 11 makes of it, and

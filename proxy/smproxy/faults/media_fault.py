@@ -1,4 +1,4 @@
-"""Faults of one client's media: the origin carries them out on its peer connection with that client."""
+"""Faults of one client's media, carried out by the origin on its peer connection."""
 
 from __future__ import annotations
 
@@ -29,13 +29,19 @@ class FaultyPeer(Protocol):
 
 
 class MediaFault(FaultKind):
-    """What one fault does to one client's media. All that it did to the peer ends with it, except a peer that it has ended."""
+    """The effect of one fault on one client's media.
+
+    Everything that it did to the peer ends with it, except a peer that it has ended.
+    """
 
     layer = Layer.MEDIA
     peer: FaultyPeer
 
     def negotiating(self) -> None:
-        """The peer connection is made, and the client about to get its description; or the fault came later."""
+        """The peer connection is made, and the description not sent yet.
+
+        Also called when the fault came later.
+        """
 
     def connected(self) -> None:
         """The transport is up; or the fault came later."""

@@ -1,4 +1,4 @@
-"""Faults of a whole origin: the manager carries them out on the sessions that the origin has."""
+"""Faults of a whole origin, carried out by the manager on the origin's sessions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ class FaultyOrigin(Protocol):
     """An origin with the sessions that a fault is for, as the fault acts on it."""
 
     def lose_sessions(self) -> None:
-        """Lose sockets and media of these sessions at once; the next session begins another use of the fault."""
+        """Lose sockets and media of these sessions at once.
+
+        The next session begins another use of the fault.
+        """
 
     def later(self, seconds: float, work: Callable[[], None]) -> None:
         """Do something later, unless the simulator has stopped by then."""
@@ -26,4 +29,4 @@ class OriginFault(FaultKind):
     origin: FaultyOrigin
 
     def first_session(self) -> None:
-        """The first session that the fault is for has begun, or was there when the fault was switched on."""
+        """The first session that matches has begun, or was there when the fault was switched on."""

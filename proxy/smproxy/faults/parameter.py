@@ -1,4 +1,7 @@
-"""The parameters of a fault: declared as class attributes, read from text or JSON, typed on instances."""
+"""The parameters of a fault.
+
+They are declared as class attributes, read from text or JSON, and typed on instances.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ class FaultError(ValueError):
 
 
 class Parameter(Generic[T]):
-    """One parameter of a fault, declared as ``after = Parameter(1.0, "seconds until …")`` in its class.
+    """One parameter of a fault: ``after = Parameter(1.0, "seconds until …")`` in its class.
 
     The default gives the type. ``least`` and ``most`` hold for numbers, ``choices`` for words. Of a number with ``spans`` only
     what is in one of them is allowed, both ends included. On an instance of the fault the attribute is the value.
@@ -112,7 +115,10 @@ AnyParameter: TypeAlias = Parameter[Any]
 
 
 def close_code(default: int, *, cut: bool = False) -> Parameter[int]:
-    """Make the parameter for the code of a Close frame (RFC 6455, 7.4); ``cut`` allows 1006, which stands for none."""
+    """Make the parameter for the code of a Close frame (RFC 6455, 7.4).
+
+    ``cut`` allows 1006, which stands for none.
+    """
     spans = ((1000, 1003), (1006, 1014), (3000, 4999)) if cut else ((1000, 1003), (1007, 1014), (3000, 4999))
     help_text = "close code; 1006 cuts the connection without a Close frame" if cut else "close code"
     return Parameter(default, help_text, 1000, 4999, spans=spans)

@@ -1,4 +1,4 @@
-"""Faults of one connection's signaling: the messages that pass, in both directions, and what may be done to them."""
+"""Faults of one connection's signaling: the messages in both directions and their changes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ _NO_SERVER_MESSAGE = ServerMessage()
 
 
 class Message:
-    """One message. ``text`` is ``None`` for a binary one; ``frames`` are its frames as they came, if they came."""
+    """One message.
+
+    ``text`` is ``None`` for a binary one; ``frames`` are its frames as they came, if they came.
+    """
 
     def __init__(self, text: bytes | str | None, frames: bytes = b"") -> None:
         self.raw = text
@@ -65,7 +68,10 @@ class Message:
 
 
 class SignalingSession(Protocol):
-    """The session, as a fault acts on it beside letting messages pass. Nothing is done once the session is over."""
+    """The session, as a fault acts on it beside letting messages pass.
+
+    Nothing is done once the session is over.
+    """
 
     def send(self, to: Side, text: str) -> None:
         """Send a message to one side now."""
@@ -87,7 +93,10 @@ class SignalingSession(Protocol):
 
 
 class SignalingFault(FaultKind):
-    """What one fault does to one session. The methods get each message, and return what goes on in its place."""
+    """The effect of one fault on one session.
+
+    The methods get each message, and return what goes on in its place.
+    """
 
     layer = Layer.SIGNALING
     whip = "not touched"
@@ -110,7 +119,10 @@ class SignalingFault(FaultKind):
 
 
 class SocketFault(SignalingFault):
-    """A fault that needs the client on its socket: the notice on which an SDK leaves it is withheld."""
+    """A fault that keeps the client on its socket.
+
+    The notice on which an SDK leaves the socket is withheld.
+    """
 
     def from_origin(self, message: Message) -> Sequence[Message]:
         """Withhold the notice."""

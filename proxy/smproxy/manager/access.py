@@ -27,7 +27,10 @@ _FOREIGN_HOST = (
 
 
 class AccessError(Exception):
-    """A request that is refused: 401, the token is missing or wrong; 403, it comes from a page of another site."""
+    """A request that is refused.
+
+    401: the token is missing or wrong; 403: it comes from a page of another site.
+    """
 
     def __init__(self, status: int, message: str) -> None:
         self.status = status
@@ -35,7 +38,9 @@ class AccessError(Exception):
 
 
 class AccessRule:
-    """The rule, and the routes that are exempt from it. ``hosts`` are names that the server is known by.
+    """The access rule, and the routes that are exempt from it.
+
+    ``hosts`` are names that the server is known by.
 
     A route needs it unless it was passed through :meth:`open` or :meth:`scoped`.
     """
@@ -58,7 +63,10 @@ class AccessRule:
         return routes
 
     def scoped(self, routes: Iterable[web.RouteDef]) -> list[web.RouteDef]:
-        """Let pages of other sites use these routes too if they name the ``customerScope`` that they ask about; return them."""
+        """Exempt routes from the rule for pages of other sites that name their ``customerScope``.
+
+        Returns them.
+        """
         routes = list(routes)
         self._scoped.update(route.handler for route in routes if not isinstance(route.handler, type))
         return routes
@@ -75,7 +83,9 @@ class AccessRule:
         self.require(request, pages=handler in self._scoped and bool(parameter(request, "customerScope")))
 
     def require(self, request: web.BaseRequest, *, pages: bool = False) -> None:
-        """Apply the rule to a request; with ``pages`` those of other sites are let in where no token is set.
+        """Apply the rule to a request.
+
+        With ``pages`` those of other sites are let in where no token is set.
 
         Raises:
             AccessError: it is refused.
@@ -94,7 +104,10 @@ class AccessRule:
             raise AccessError(403, _FOREIGN_PAGE)
 
     def ticket(self, subject: str) -> str | None:
-        """Return what may stand for the token in a URL that shows ``subject``, and only there; ``None`` without a token."""
+        """Return the ticket that replaces the token in a URL for ``subject`` only.
+
+        ``None`` without a token.
+        """
         if self._token is None:
             return None
         return hmac.digest(_bytes(self._token), _bytes(subject), "sha256").hex()[:32]
@@ -117,7 +130,10 @@ def parameter(request: web.BaseRequest, name: str) -> str | None:
 
 
 def _address(request: web.BaseRequest) -> URL | None:
-    """Return what the client addressed: an absolute target (RFC 9112, 3.2.2), else ``Host``; ``None`` for nonsense."""
+    """Return the authority that the client addressed; ``None`` for nonsense.
+
+    That is the one of an absolute target (RFC 9112, 3.2.2), else ``Host``.
+    """
     target = request.rel_url
     try:
         url = URL(f"{request.scheme}://{target.authority if target.absolute else request.host}")

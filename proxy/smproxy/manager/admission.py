@@ -169,7 +169,10 @@ class Admission:
         self._relay.refuse(request, text, code, reason)
 
     def _refused_by_fault(self, request: UpgradeRequest, faults: ConnectionFaults) -> bool:
-        """Refuse the connection before it has an origin, if a fault says so; return whether it was refused."""
+        """Refuse the connection before it has an origin, if a fault says so.
+
+        Return whether it was refused.
+        """
         params = faults.params
         if (error := faults.refusal(HttpError)) is not None:
             logger.warning("refused %s: fault %s", request.remote_ip, error.fault.name)

@@ -1,4 +1,4 @@
-"""aiohttp's server protocol as the port uses it: its errors in our form, and each connection's phases reported."""
+"""aiohttp's server protocol with our form of errors and a report of connection phases."""
 
 from __future__ import annotations
 
@@ -37,7 +37,10 @@ class HttpPhases(Protocol):
 
 
 class HttpProtocol(RequestHandler):
-    """Serves one connection. What is no HTTP at all gets its error in JSON, like everything else."""
+    """Serve one connection.
+
+    What is no HTTP at all gets its error in JSON, like everything else.
+    """
 
     __slots__ = ("_clock", "phases")
 
@@ -95,7 +98,7 @@ def begun(request: web.BaseRequest) -> None:
 
 @contextmanager
 def timed_body(request: web.BaseRequest) -> Iterator[None]:
-    """Have whoever reads the body inside get a :class:`BodyTooSlowError` when that takes too long."""
+    """Limit the time for reading the body inside; raises :class:`BodyTooSlowError` there."""
     protocol = request.protocol
     if not isinstance(protocol, HttpProtocol):
         yield
@@ -107,7 +110,10 @@ def timed_body(request: web.BaseRequest) -> Iterator[None]:
 
 @contextmanager
 def until_client_leaves(request: web.BaseRequest) -> Iterator[None]:
-    """Cancel what is done inside when the client's connection is gone; raises ``ConnectionResetError`` then."""
+    """Cancel what is done inside when the client's connection is gone.
+
+    Raises ``ConnectionResetError`` then.
+    """
     task = asyncio.current_task()
     protocol = request.protocol
     if not isinstance(protocol, HttpProtocol) or task is None:

@@ -36,7 +36,7 @@ class Client:
 
 
 class Attempt:
-    """Observes one relay and reports what it concludes, as an origin reports over its node channel.
+    """Observe one relay and report its session's steps, as an origin does on its node channel.
 
     What the origin itself reports is believed; what is said on the relay counts where the origin has no node channel, and for
     what only the relay can see: which role the client takes, and that its socket is gone without ``switchChannel``. The origin

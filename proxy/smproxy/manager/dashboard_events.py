@@ -78,7 +78,10 @@ class DashboardEvents:
 
     @contextmanager
     def listen(self, on_dropped: Callable[[], None] = lambda: None) -> Iterator[BroadcastListener[bytes]]:
-        """Listen as long as the context lasts. ``on_dropped`` is called when the listener is too far behind."""
+        """Listen as long as the context lasts.
+
+        ``on_dropped`` is called when the listener is too far behind.
+        """
         if not self._frames.listeners:
             self._begin()
         listener = self._frames.listen(on_dropped=on_dropped)
@@ -138,7 +141,10 @@ class DashboardEvents:
         self._frames.send(frame("delivery", update))
 
     def seen(self, session: Session) -> None:
-        """Take note that the numbers of a session have changed; its hooks come through :meth:`offer`."""
+        """Mark a session whose numbers have changed.
+
+        Its hooks come through :meth:`offer`.
+        """
         self._counted[session.number] = None
 
     def _touch(self, number: int) -> None:

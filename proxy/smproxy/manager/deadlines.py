@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpTimes:
-    """Seconds. ``head``: from the first to the last byte of a request head; before the first request also for that byte.
+    """Time-outs of HTTP connections, in seconds.
+
+    ``head``: from the first to the last byte of a request head; before the first request also for that byte.
 
     ``body``: for a whole request body. ``idle``: between two requests. ``stalled``: for a client to go on reading an answer.
     ``linger``: for a refused client to take its answer and go; closing at once could destroy it (RFC 9112, 9.6).
@@ -47,7 +49,10 @@ class Deadlines:
             self._timer = loop.call_later(self.seconds, self._expire, loop)
 
     def stop(self, key: Hashable) -> bool:
-        """Forget ``key``; say whether it was running. The timer stays: it finds out by itself that nothing is due."""
+        """Forget ``key``; return whether it was running.
+
+        The timer stays: when it fires it finds that nothing is due.
+        """
         return self._due.pop(key, None) is not None
 
     def oldest(self) -> tuple[float, Hashable] | None:
@@ -93,7 +98,10 @@ class HttpDeadlines:
             deadlines.stop(key)
 
     def slowest(self) -> Hashable | None:
-        """Return the connection that has kept the server waiting longest; one that is being answered does not."""
+        """Return the connection that has kept the server waiting longest.
+
+        One that is being answered does not.
+        """
         waiting = [oldest for deadlines in self._all if (oldest := deadlines.oldest()) is not None]
         return min(waiting, key=lambda each: each[0])[1] if waiting else None
 

@@ -69,7 +69,9 @@ class _Entry:
 
 
 class History:
-    """Told of every hook and every session, it answers what became of each. Only the last ``kept`` ended ones are remembered.
+    """Keep the hooks and outcomes of each session.
+
+    Only the last ``kept`` ended sessions are remembered.
 
     ``faults_of`` names the faults of a session.
     """
@@ -89,7 +91,7 @@ class History:
         self._forgotten = (*self._forgotten, callback)
 
     def hook_published(self, event: HookEvent, context: Context) -> None:
-        """Take a hook: of a session that lives, or of a connection that was refused and never became one."""
+        """Take a hook of a live session, or of a connection that was refused and never became one."""
         payload, connection = event.payload, event.connection
         if context.synthetic:
             return

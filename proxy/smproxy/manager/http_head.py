@@ -1,4 +1,4 @@
-"""The head of an HTTP request, as far as a WebSocket proxy must read it itself (RFC 9112, RFC 6455 section 4.2.1).
+"""The head of an HTTP request, as a WebSocket proxy reads it (RFC 9112; RFC 6455, 4.2.1).
 
 No I/O. ``websockets`` has the same checks as a generator that reads line by line; here the head is at hand as a whole, and one
 regular expression over all of its header lines costs a tenth of that.
@@ -31,7 +31,9 @@ _SINGLE = frozenset(("host", "origin", "sec-websocket-key", "sec-websocket-versi
 
 
 class Headers(dict[str, str]):
-    """The first value of each header field, by its name in lower case; ``repeated`` has the others.
+    """The first value of each header field, by its name in lower case.
+
+    ``repeated`` has the others.
 
     ``websockets`` has a class for that with more comfort; filling it was a fiftieth of a short session.
     """
@@ -53,7 +55,10 @@ class Headers(dict[str, str]):
 
 
 class BadRequest(Exception):
-    """A request that gets an HTTP error: ``status``, the text for ``errorMessage``, and headers for the response."""
+    """A request that gets an HTTP error.
+
+    It has ``status``, the text for ``errorMessage``, and headers for the response.
+    """
 
     def __init__(self, status: int, text: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
         super().__init__(text)
@@ -76,7 +81,9 @@ def parse_request_line(line: bytes) -> tuple[str, str, str]:
 
 
 def origin_form(target: str) -> tuple[str, str | None]:
-    """Return a request target without scheme and authority, and the authority where it had one (RFC 9112, 3.2.2).
+    """Return a request target without scheme and authority, and its authority, if any.
+
+    An absolute target has them (RFC 9112, 3.2.2).
 
     Raises:
         BadRequest: 400, it is absolute, but no http or https URL.
@@ -91,7 +98,10 @@ def origin_form(target: str) -> tuple[str, str | None]:
 
 
 def with_target(head: bytes, method: str, target: str, version: str, authority: str) -> bytes:
-    """Rewrite a head for a target in origin form. The authority of the absolute one replaces ``Host`` (RFC 9112, 3.2.2)."""
+    """Rewrite a head for a target in origin form.
+
+    The authority of the absolute one replaces ``Host`` (RFC 9112, 3.2.2).
+    """
     _, *lines = head[:-4].split(b"\r\n")
     kept = [line for line in lines if line[:5].lower() != b"host:"]
     first = f"{method} {target} {version}".encode()
@@ -122,7 +132,10 @@ def parse_fields(lines: bytes) -> list[tuple[str, str]]:
 
 
 def is_websocket(headers: Headers) -> bool:
-    """Tell whether the request asks for the WebSocket protocol; another upgrade, such as ``h2c``, may be ignored."""
+    """Return whether the request asks for the WebSocket protocol.
+
+    Another upgrade, such as ``h2c``, may be ignored.
+    """
     if headers.get("upgrade", "").lower() == "websocket":
         return True
     try:

@@ -59,7 +59,10 @@ CLOSE_TIMEOUT = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManagerSettings:
-    """What the manager needs to know. Times are seconds. ``names``: others than ``host`` that the server is known by."""
+    """The manager's settings; times are in seconds.
+
+    ``names``: others than ``host`` that the server is known by.
+    """
 
     host: str = "127.0.0.1"
     names: tuple[str, ...] = ()
@@ -78,7 +81,10 @@ class ManagerSettings:
 
 
 class Manager:
-    """Listens, admits, relays and answers. ``stop`` undoes ``start``, and may be called without it."""
+    """Listen, admit, relay and answer.
+
+    ``stop`` undoes ``start``, and may be called without it.
+    """
 
     def __init__(
         self,

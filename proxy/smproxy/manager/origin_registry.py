@@ -1,4 +1,4 @@
-"""The origin registry: which origins there are, how much each carries, and which of them a connection goes to."""
+"""The origin registry: the origins, their load, and the choice of one for a connection."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ class OriginChoiceError(LookupError):
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """An origin. ``command`` is its node channel; without one the session lives on what the relay sees."""
+    """An origin.
+
+    ``command`` is its node channel; without one only the relay's observations make the session.
+    """
 
     address: str
     host: str
@@ -105,7 +108,10 @@ class OriginRegistry:
 
 
 def _allows(pattern: str, host: str) -> bool:
-    """Match a host; a pattern of digits and dots is for addresses, so that 10.1.* does not let 10.1.evil.example in."""
+    """Match a host against a pattern.
+
+    A pattern of digits and dots is for addresses, so that 10.1.* does not let 10.1.evil.example in.
+    """
     if not re.search("[a-z]", pattern) and re.search("[0-9]", pattern):
         try:
             ipaddress.ip_address(host)

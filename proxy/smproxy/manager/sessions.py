@@ -301,7 +301,7 @@ class Sessions:
         return SessionLife(number, peer=peer, room=room, remote_ip=remote_ip, clock=self._clock)
 
     def _waiting_for(self, params: ConnectionParams) -> Session | None:
-        """Find the silent session of the same stream, customer and user, whose publisher this may be."""
+        """Find the waiting session of the same stream, customer and user that this may continue."""
         if not self._reconnect_window or params.role is not Role.PUBLISHER:
             return None
         for session in self._sessions.values():

@@ -51,7 +51,10 @@ class _Frames:
         return (len(self.client) + len(self.origin)) // 2 + len(self.others)
 
     def move(self) -> _Frames:
-        """Return the frames and remove them; the lists stay the same objects, since the relay holds them."""
+        """Return the frames and remove them.
+
+        The lists stay the same objects, since the relay holds them.
+        """
         moved = _Frames()
         for name in self.__slots__:
             own = getattr(self, name)
@@ -79,7 +82,9 @@ class Pool(Protocol):
 
 
 class Transcript:
-    """The messages of one session, whose client dialed ``url``. ``now`` returns Unix time in seconds.
+    """The messages of one session, whose client dialed ``url``.
+
+    ``now`` returns Unix time in seconds.
 
     The relay calls ``from_client`` and ``from_origin`` twice for each frame, with the time and with the text: they are the bare
     ``append`` of a list, since anything more adds to the latency of a message. Now and then it calls ``trim``.
@@ -121,7 +126,10 @@ class Transcript:
         self._add(Entry(self.now(), side, msgspec.json.encode(message), "http"))
 
     def add_close(self, side: Side, code: int | None, reason: str) -> None:
-        """Add the socket's end, which ``side`` began; ``code`` is that of the Close frame, ``None`` without one."""
+        """Add the socket's end, which ``side`` began.
+
+        ``code`` is that of the Close frame, ``None`` without one.
+        """
         self._add(Entry(self.now(), side, None, "socket", (code, reason)))
 
     def entries(self) -> list[Entry]:
@@ -129,7 +137,10 @@ class Transcript:
         return [entry for frames in (self._first, self._previous, self._latest) if frames for entry in frames.entries()]
 
     def lines(self) -> Iterator[bytes]:
-        """Yield each entry as a JSON object, without secrets. Where frames are missing an object says how many."""
+        """Yield each entry as a JSON object, without secrets.
+
+        Where frames are missing an object says how many.
+        """
         if self._first is not None:
             for entry in self._first.entries():
                 yield _encode(self._shown(entry))
@@ -143,7 +154,10 @@ class Transcript:
             yield _encode(self._shown(entry))
 
     def trim(self, came: int) -> int:
-        """Keep within bounds, now that so many bytes came; return how many may come before the next call."""
+        """Keep within bounds, after so many bytes.
+
+        Returns how many may come before the next call.
+        """
         if came > FRAME:
             _cut_all(self._client)
             _cut_all(self._origin)

@@ -38,7 +38,10 @@ class Transcripts:
         return self._held
 
     def open(self, session: int, url: str) -> Transcript:
-        """Return the transcript of a session, a new one when there is none. ``url`` is what its client dialed."""
+        """Return the transcript of a session, a new one when there is none.
+
+        ``url`` is what its client dialed.
+        """
         known = self._transcripts.get(session)
         if known is not None:
             return known
@@ -108,7 +111,7 @@ class Transcripts:
         )
 
     def _free(self, size: int, spared: int | None) -> bool:
-        """Make room for ``size`` bytes, at the cost of other transcripts than that of the session ``spared``."""
+        """Make room for ``size`` bytes by removing transcripts, but not that of session ``spared``."""
         while self._held + size > self._budget:
             victim = next((each for each in chain(self._ended, self._transcripts) if each != spared), None)
             if victim is None:

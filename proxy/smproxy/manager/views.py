@@ -18,7 +18,9 @@ class _View(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class TrackView(_View, frozen=True):
-    """One track. ``direction`` is ``remote`` for what the client sends, ``local`` for what it is sent.
+    """One track.
+
+    ``direction`` is ``remote`` for what the client sends, ``local`` for what it is sent.
 
     Counters since the start, as the origin reported them last; ``bitrate`` in bits per second, between its last two reports.
     """
@@ -38,7 +40,9 @@ class TrackView(_View, frozen=True):
 
 
 class SessionView(_View, frozen=True):
-    """One session, alive or ended. Times are Unix milliseconds, or ``null`` for what has not happened.
+    """One session, alive or ended.
+
+    Times are Unix milliseconds, or ``null`` for what has not happened.
 
     ``reason`` says why a connected session ended, ``error`` why an attempt never became one. ``hooks`` counts the events
     so far, ``faults`` names those that have acted on it. A connection that was refused for its parameters may have no ``id``
@@ -86,7 +90,9 @@ class Kicked(_View, frozen=True):
 
 
 class StreamView(_View, frozen=True):
-    """A stream that is live. ``subscribers`` counts the sessions that watch it, ``recording``: a file is being written.
+    """A stream that is live.
+
+    ``subscribers`` counts the sessions that watch it, ``recording``: a file is being written.
 
     ``startedAt`` in Unix milliseconds.
     """
@@ -108,7 +114,10 @@ class StreamList(_View, frozen=True):
 
 
 class OriginView(_View, frozen=True):
-    """A registered origin. ``address`` is what clients are told; ``host`` and ``port`` are what the relay dials."""
+    """A registered origin.
+
+    ``address`` is what REST gives to clients; ``host`` and ``port`` are what the relay dials.
+    """
 
     address: str
     host: str

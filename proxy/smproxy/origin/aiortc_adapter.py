@@ -1,4 +1,6 @@
-"""The module that knows aiortc, private names included. Written against aiortc 1.16; each trick says why.
+"""The module that knows aiortc, private names included.
+
+Written against aiortc 1.16; each trick says why.
 
 aiortc gives DTLS (see :mod:`aiortc_dtls`), the SRTP keys and SCTP. Its ICE, its peer connection and its receivers are not
 used: they decode every frame and build what an origin never needs. When :func:`self_test` finds that a private name is not
@@ -47,7 +49,10 @@ class UnfitLibraryError(RuntimeError):
 
 
 def self_test() -> str | None:
-    """Say what of aiortc is not as this module needs it; ``None`` when all is. Starts no thread and no socket."""
+    """Check that aiortc is as this module needs it; return what is not, or ``None``.
+
+    Starts no thread and no socket.
+    """
     installed = version("aiortc")
     if tuple(installed.split(".")[:2]) != ("1", "16"):
         return f"aiortc {installed} is not 1.16"
@@ -82,7 +87,10 @@ def self_test() -> str | None:
 
 
 class _Sctp(RTCSctpTransport):
-    """SCTP that ends a peer which sends nonsense or more than it may, where aiortc would log a traceback or keep it all."""
+    """SCTP that ends a peer which sends nonsense or too much.
+
+    aiortc would log a traceback or keep it all.
+    """
 
     async def _handle_data(self, data: bytes) -> None:
         try:
@@ -124,7 +132,10 @@ class Link:
     # media without decoding -------------------------------------------------------------------------------------------
 
     def unprotect(self) -> tuple[Callable[[bytes], bytes], Callable[[bytes], bytes]]:
-        """Return what opens SRTP and SRTCP; both raise ``NotAuthentic``. The session is private in aiortc."""
+        """Return what opens SRTP and SRTCP; both raise ``NotAuthentic``.
+
+        The session is private in aiortc.
+        """
         return self._dtls._rx_srtp.unprotect, self._dtls._rx_srtp.unprotect_rtcp
 
     def protect(self) -> Callable[[bytes], bytes]:
@@ -139,7 +150,10 @@ class Link:
 
     @property
     def flushed(self) -> bool:
-        """Whether the client has acknowledged all that was said on its data channels; the queues are private in aiortc."""
+        """Whether the client has acknowledged all that was sent on its data channels.
+
+        The queues are private in aiortc.
+        """
         queues = ("_data_channel_queue", "_outbound_queue", "_sent_queue")
         return self._sctp is None or not any(getattr(self._sctp, name, ()) for name in queues)
 

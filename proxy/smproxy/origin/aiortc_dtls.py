@@ -1,4 +1,6 @@
-"""DTLS on aiortc's transport: RSA peers, a quick retransmission, and failures told with their alert (RFC 6347, RFC 8827).
+"""DTLS on aiortc's transport (RFC 6347, RFC 8827).
+
+It adds RSA peers, a quick retransmission, and failures with their alert.
 
 Beside :mod:`aiortc_adapter` the only module that uses private names of aiortc. Its own handshake knows no RSA suite, waits a
 second for a lost first flight, checks the peer's fingerprint when the peer believes itself connected, and keeps every reason
@@ -62,7 +64,10 @@ _ALERTS = {
 
 
 class Identity(RTCCertificate):
-    """One certificate and TLS context for all peers: a context costs 414 µs and a certificate 157 µs of each handshake."""
+    """One certificate and TLS context for all peers.
+
+    A context costs 414 µs and a certificate 157 µs of each handshake.
+    """
 
     _context: SSL.Context | None = None
 
@@ -89,7 +94,10 @@ def _verify(connection: SSL.Connection, certificate: crypto.X509, _error: int, d
 
 
 class DtlsTransport(RTCDtlsTransport):
-    """aiortc's DTLS transport with a handshake of its own; ``failure`` says why it failed, in words for the client."""
+    """aiortc's DTLS transport with a handshake of its own.
+
+    ``failure`` is the reason why it failed, as a text for the client.
+    """
 
     def __init__(self, transport: Any, certificates: list[RTCCertificate]) -> None:
         super().__init__(transport, certificates)
@@ -192,7 +200,10 @@ class DtlsTransport(RTCDtlsTransport):
 
 
 def read_alert(datagram: bytes) -> str | None:
-    """Return the alert in a datagram, as ``name (number)``; ``None`` when there is none that can be read."""
+    """Return the alert in a datagram, as ``name (number)``.
+
+    ``None`` when there is none that can be read.
+    """
     at = 0
     while at + _RECORD_HEADER <= len(datagram):
         length = int.from_bytes(datagram[at + 11 : at + 13], "big")

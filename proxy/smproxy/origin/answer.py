@@ -26,7 +26,10 @@ _FEEDBACK = ("goog-remb", "nack", "nack pli")
 
 @dataclass(frozen=True, slots=True)
 class AcceptedTrack:
-    """A section that will bring media; ``simulcast`` are its sources when several of one picture are sent, the best last."""
+    """A section that will bring media.
+
+    ``simulcast`` are its sources when several of one picture are sent, the best last.
+    """
 
     name: str
     kind: Kind
@@ -54,7 +57,9 @@ class Plan:
 
 
 def plan_answer(offer: Offer, *, video_encoding: str | None = None, audio_encoding: str | None = None) -> Plan:
-    """Choose what to accept: the first audio and the first video section that send, and the first data channel.
+    """Choose what to accept of an offer.
+
+    That is the first audio and the first video section that send, and the first data channel.
 
     ``video_encoding`` and ``audio_encoding`` are the client's wishes; one that is not offered or not known is not followed.
 
@@ -202,7 +207,10 @@ def _receiving(section: Section, picked: PayloadFormat) -> list[str]:
 
 
 def _unused(section: Section) -> list[str]:
-    """Write a section in which nothing is sent, in the first of the client's formats, whether we know it or not."""
+    """Write a section in which nothing is sent, in the first of the client's formats.
+
+    The format need not be one of ours.
+    """
     lines = ["a=inactive", "a=rtcp-mux"]
     payload_type = read_number(section.fmt[0])
     if payload_type is not None and (known := section.formats.get(payload_type)):

@@ -1,4 +1,4 @@
-"""Where a publisher can send to: the host candidates of this machine (RFC 8445, 5.1.1), the loopback among them.
+"""The host candidates of this machine (RFC 8445, 5.1.1), the loopback among them.
 
 There is no STUN or TURN server and no name is ever resolved, so nothing here can hang. An ICE lite agent never sends the
 first packet, so the candidates of the client are not needed at all: whatever it trickles can do no harm.
@@ -36,7 +36,9 @@ class HostCandidate:
 
 
 def choose_addresses(found: Iterable[str]) -> tuple[str, ...]:
-    """Return the addresses to listen on, most useful first: IPv4, then IPv6, and the loopback always, at the end.
+    """Return the addresses to listen on: IPv4, then IPv6, and the loopback always, at the end.
+
+    The most useful ones come first.
 
     Link-local and multicast addresses are left out: they need a scope that a candidate cannot name.
     """

@@ -135,7 +135,10 @@ class TakeAnswer:
 
 @dataclass(frozen=True, slots=True)
 class TakeViewerOffer:
-    """Answer the offer of a client that wants to watch, then call ``answered`` or ``refused`` of the signaling."""
+    """Answer the offer of a client that wants to watch.
+
+    Then ``answered`` or ``refused`` of the signaling is called.
+    """
 
     stream: str
     sdp: str

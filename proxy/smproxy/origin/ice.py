@@ -1,4 +1,4 @@
-"""An ICE lite agent for one peer (RFC 8445, 2.5): it answers checks on host candidates and lets the client do the rest.
+"""An ICE lite agent for one peer (RFC 8445, 2.5): it only answers checks on host candidates.
 
 Anybody can send to an open port, so only addresses that passed a check signed with our password are listened to: what comes
 from elsewhere is dropped and is no sign of life. No media and no DTLS comes from the client before such a check.
@@ -55,7 +55,7 @@ class Credentials:
 
 
 class _Datagrams(Protocol):
-    """A datagram transport of asyncio or uvloop, with what the standard library's type does not name."""
+    """A datagram transport of asyncio or uvloop, with attributes missing in the standard type."""
 
     def sendto(self, data: bytes, addr: Any) -> None: ...
 
@@ -97,7 +97,10 @@ _Waiting = tuple[bytes, _Socket, Address]
 
 
 class IceLite:
-    """ICE lite agent and datagram pipe. ``datagrams`` counts what came from the peer; the watchdog compares it."""
+    """ICE lite agent and datagram pipe.
+
+    ``datagrams`` counts what came from the peer; the watchdog compares it.
+    """
 
     def __init__(self, remote: Credentials | None, rng: random.Random, monotonic: Callable[[], float]) -> None:
         self.local = Credentials.draw(rng)
@@ -165,7 +168,10 @@ class IceLite:
         self.candidates = tuple(candidates)
 
     def handle(self, arrived_at: _Socket, data: bytes, addr: Address) -> None:
-        """Take a datagram from an address of the client: DTLS waits to be read, STUN is checked. The rest does not count."""
+        """Take a datagram from an address of the client.
+
+        DTLS is queued for its reader, STUN is checked, the rest is dropped.
+        """
         if not data:
             return
         if 19 < data[0] < 64:
@@ -183,7 +189,10 @@ class IceLite:
             self._count(addr)
 
     def check(self, arrived_at: _Socket, data: bytes, addr: Address) -> None:
-        """Answer a connectivity check and remember where it came from; drop what is none, or not signed, or a copy."""
+        """Answer a connectivity check and remember where it came from.
+
+        What is no check, not signed, or a copy is dropped.
+        """
         if self._drops_inbound:
             return
         request = self._read_check(data)
@@ -295,7 +304,10 @@ class IceLite:
     # the other direction ----------------------------------------------------------------------------------------------
 
     def probe(self) -> None:
-        """Ask a silent peer for a sign of life; the answer to it counts, and no answer that was not asked for."""
+        """Ask a silent peer for a sign of life.
+
+        The answer to it counts, and no answer that was not asked for.
+        """
         if self.remote is not None and (way := self._way) is not None:
             transaction = self._rng.randbytes(12)
             username = f"{self.remote.ufrag}:{self.local.ufrag}"

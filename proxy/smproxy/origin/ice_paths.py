@@ -1,4 +1,6 @@
-"""Which of the client's addresses are listened to, and which one is sent to (RFC 8445, 8.1.1; RFC 7675). Sans-I/O.
+"""The client's addresses: which count, and which is sent to (RFC 8445, 8.1.1; RFC 7675).
+
+Sans-I/O.
 
 The client nominates an address. When a NAT gives it another port in mid-session it does not know, and nominates nothing: its
 signed checks and its media come from a new address, and the old one is silent. Then the new one is sent to.
@@ -23,7 +25,9 @@ _MAX_TRANSACTIONS = 128
 
 
 class Sign(Enum):
-    """What came from another address of the client; the value is how long the nominated one must be silent, in seconds.
+    """The kind of a datagram from another address of the client.
+
+    The value is how long the nominated one must be silent, in seconds.
 
     A browser checks its spare pairs now and then, so checks alone need longer than its own keep-alive takes. What was
     decrypted from the data channel is waited for, and never comes by the spare pair.
@@ -35,7 +39,10 @@ class Sign(Enum):
 
 
 class Paths(Generic[LocalSocket]):
-    """The addresses of one client. ``selected`` is the local socket and the address that is sent to."""
+    """The addresses of one client.
+
+    ``selected`` is the local socket and the address that is sent to.
+    """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         #: Where fresh checks signed with our password came from, the latest check last.
@@ -68,7 +75,9 @@ class Paths(Generic[LocalSocket]):
         self._silence.clear()
 
     def sign(self, sign: Sign, local: LocalSocket, address: Address, datagrams: int) -> bool:
-        """Take a sign of the client from an address that is not selected; return whether that one is selected now.
+        """Take a sign of the client from an address that is not selected.
+
+        Returns whether that one is selected now.
 
         ``datagrams`` is how many came from all addresses, so that nothing has to be counted for each of them.
         """

@@ -77,7 +77,10 @@ class InjectedFaults:
                 _apply(faults, session.transport)
 
     def negotiating(self, session: FaultySession) -> None:
-        """Begin the faults of a session: it has its peer connection, and its client is about to get the description."""
+        """Begin the faults of a session that has its peer connection.
+
+        The client has not got the description yet.
+        """
         for injected in self._attempts.get(session.attempt, {}).values():
             injected.begin(session)
 

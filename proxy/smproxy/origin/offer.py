@@ -21,7 +21,10 @@ class UnsupportedOffer(InvalidOffer):
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """An offer that can be answered as far as the transport goes; ``bundle`` holds the mids that share it."""
+    """An offer that can be answered as far as the transport goes.
+
+    ``bundle`` holds the mids that share it.
+    """
 
     sections: list[Section]
     bundle: tuple[str, ...]

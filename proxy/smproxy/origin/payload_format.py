@@ -1,4 +1,7 @@
-"""RTP payload formats as SDP describes them (RFC 8866, 6.6), and which of them carry the same media. Sans-I/O."""
+"""RTP payload formats as SDP describes them (RFC 8866, 6.6).
+
+Also: which of them carry the same media. Sans-I/O.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,10 @@ from types import MappingProxyType
 
 @dataclass(slots=True)
 class PayloadFormat:
-    """One payload type of a section; ``codec`` in upper case, ``rtpmap`` and ``fmtp`` as they were written."""
+    """One payload type of a section.
+
+    ``codec`` in upper case, ``rtpmap`` and ``fmtp`` as they were written.
+    """
 
     payload_type: int
     codec: str
@@ -37,7 +43,10 @@ def read_fmtp(fmtp: str) -> dict[str, str]:
 
 
 def packetization_mode(picked: PayloadFormat) -> str:
-    """Return how H.264 is cut into packets: ``"0"`` (the default), ``"1"`` or ``"2"`` (RFC 6184, 6)."""
+    """Return how H.264 is cut into packets: ``"0"`` (the default), ``"1"`` or ``"2"``.
+
+    See RFC 6184, section 6.
+    """
     return read_fmtp(picked.fmtp).get("packetization-mode", "0")
 
 

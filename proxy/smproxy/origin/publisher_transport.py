@@ -102,7 +102,10 @@ class PublisherTransport(ClientTransport):
     # media ------------------------------------------------------------------------------------------------------------
 
     def _receive_media(self, data: bytes) -> bool:
-        """Take an SRTP or SRTCP datagram; return whether it is authentic. The hot path, one call for each packet, no task."""
+        """Take an SRTP or SRTCP datagram; return whether it is authentic.
+
+        The hot path: one call for each packet, no task.
+        """
         if len(data) < 12:
             return False
         second = data[1]

@@ -120,7 +120,10 @@ class _Orientation(msgspec.Struct, rename="camel"):
 
 
 def read_publisher_message(raw: Raw) -> list[PublisherMessage | SetOrientation]:
-    """Read the value of a ``send``, which may be a device's orientation; too long ones are ignored."""
+    """Read the value of a ``send``, which may be a device's orientation.
+
+    Too long ones are ignored.
+    """
     if len(bytes(raw)) > MAX_MESSAGE:
         return []
     with contextlib.suppress(msgspec.DecodeError, RecursionError):

@@ -1,4 +1,6 @@
-"""Reading an SDP session description (RFC 8866, RFC 8829). Sans-I/O, and as tolerant as real pages need.
+"""Read an SDP session description (RFC 8866, RFC 8829).
+
+Sans-I/O, and as tolerant as real pages need.
 
 SDKs move lines (``b=`` stands before ``c=``), Firefox sorts attributes and browsers add what nobody knows yet, so lines are
 looked up, not parsed by a grammar: attributes of a section have no order, and its formats are put together at its end.
@@ -30,7 +32,10 @@ class Transport:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """A session description that was read; ``bundle`` holds the mids that share a transport, as they were written."""
+    """A session description that was read.
+
+    ``bundle`` holds the mids that share a transport, as they were written.
+    """
 
     sections: list[Section]
     bundle: tuple[str, ...]

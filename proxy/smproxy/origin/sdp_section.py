@@ -1,4 +1,7 @@
-"""One media section of an SDP (RFC 8866, 5.14 and 6) and how its attributes are read. Sans-I/O."""
+"""One media section of an SDP (RFC 8866, 5.14 and 6) and how its attributes are read.
+
+Sans-I/O.
+"""
 
 from __future__ import annotations
 
@@ -98,7 +101,7 @@ def read_media_line(value: str) -> Section:
 
 
 class SectionReader:
-    """Reads the attributes of one section, which have no order, and puts them together at its end."""
+    """Read the attributes of one section, which have no order, and put them together at its end."""
 
     def __init__(self, section: Section) -> None:
         self.section = section
@@ -174,7 +177,10 @@ class SectionReader:
             kept.append(rest)
 
     def finish(self, direction: str) -> None:
-        """Put the formats together; ``direction`` is the one of the whole session, for a section that names none."""
+        """Put the formats together.
+
+        ``direction`` is the one of the whole session, for a section that names none.
+        """
         section = self.section
         section.direction = section.direction or direction or "sendrecv"
         section.ssrcs = [each for each in section.ssrcs if each not in self.repairs] or section.ssrcs

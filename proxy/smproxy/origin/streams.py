@@ -41,7 +41,10 @@ class Streams:
         return len(self._claims)
 
     def claim(self, scope: str, name: str, owner: NameOwner) -> bool:
-        """Take a name; False when another owner has it and keeps it. It may be taken again by its owner."""
+        """Take a name for an owner; False when another owner has it and keeps it.
+
+        Its owner may take it again.
+        """
         claim = self._claims.get((scope, name))
         if claim is not None and claim.owner is not owner:
             if self.takeover_in(scope, name) != 0:

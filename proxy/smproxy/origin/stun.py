@@ -1,4 +1,6 @@
-"""STUN binding messages, as far as an ICE lite agent needs them (RFC 8489, RFC 8445). Sans-I/O.
+"""STUN binding messages, as far as an ICE lite agent needs them (RFC 8489, RFC 8445).
+
+Sans-I/O.
 
 Only what is used is read: a message that is cut short, not for us or not signed with the right password is ``None``.
 """
@@ -53,7 +55,9 @@ def kind_of(datagram: bytes) -> int | None:
 
 
 def read_request(datagram: bytes, ufrag: str, remote_ufrag: str | None, password: str) -> BindingRequest | None:
-    """Read a binding request; ``None`` unless it is addressed to ``ufrag`` and signed with ``password`` (RFC 8445, 7.3).
+    """Read a binding request.
+
+    ``None`` unless it is addressed to ``ufrag`` and signed with ``password`` (RFC 8445, 7.3).
 
     With ``remote_ufrag`` ``None`` the sender may be anyone who knows the password.
     """
@@ -113,7 +117,10 @@ def write_role_conflict(transaction: bytes, password: str) -> bytes:
 
 
 def write_request(transaction: bytes, username: str, password: str, tie_breaker: int) -> bytes:
-    """Write a check of our own; it keeps consent fresh and makes a silent but living peer answer (RFC 7675)."""
+    """Write a check of our own.
+
+    It keeps consent fresh and makes a silent but living peer answer (RFC 7675).
+    """
     body = (
         _attribute(_USERNAME, username.encode())
         + _attribute(_PRIORITY, struct.pack("!I", (110 << 24) | (65535 << 8) | 255))

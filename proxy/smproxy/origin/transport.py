@@ -45,7 +45,9 @@ class TransportEvents(Protocol):
 
 
 class Transport:
-    """A transport. Made, then ``connect`` as soon as the client's side is known; ended by ``close``.
+    """The media transport of one client.
+
+    Made, then ``connect`` as soon as the client's side is known; ended by ``close``.
 
     ``ready`` is called when the keys are there, and is to say ``transport_up`` and let media flow.
     """
@@ -81,7 +83,10 @@ class Transport:
     def connect(
         self, remote: Credentials, fingerprints: list[tuple[str, str]], dtls_role: str, data: Section | None
     ) -> None:
-        """Take the client's side; ``dtls_role`` is ours, ``data`` the client's section for data channels."""
+        """Take the client's side.
+
+        ``dtls_role`` is ours, ``data`` the client's section for data channels.
+        """
         self.ice.remote = remote
         self._fingerprints = fingerprints
         self._data = data
@@ -113,7 +118,10 @@ class Transport:
             self._events.peer_left()
 
     def settle(self, now: float) -> None:
-        """Close the sockets that the client did not choose, once it has had the time to choose; seconds, monotonic."""
+        """Close the sockets that the client did not choose, once it has had the time to choose.
+
+        In seconds, monotonic.
+        """
         if self._up_at is not None and now - self._up_at > _SETTLED:
             self._up_at = None
             self.ice.close_unused()
@@ -148,7 +156,10 @@ class Transport:
         return True
 
     async def flush(self, seconds: float) -> None:
-        """Wait until what was said on the data channel has arrived, at most so long: the client may be gone."""
+        """Wait until what was sent on the data channel has arrived.
+
+        At most so long: the client may be gone.
+        """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await asyncio.sleep(_FLUSH_LOOK)  # aiortc takes a turn of the loop to queue it

@@ -1,1 +1,1 @@
-"""What is said: connection parameters, messages, the node channel and the life of a session. Does no I/O."""
+"""Connection parameters, signaling messages, node channel and session life. Does no I/O."""

@@ -23,7 +23,10 @@ class SessionDescription(msgspec.Struct, frozen=True):
 
 
 class Candidate(msgspec.Struct, frozen=True, rename={"sdp_mid": "sdpMid", "sdp_mline_index": "sdpMLineIndex"}):
-    """An ICE candidate in the browser's JSON form; an empty ``candidate`` means the end of candidates."""
+    """An ICE candidate in the browser's JSON form.
+
+    An empty ``candidate`` means the end of candidates.
+    """
 
     candidate: str = ""
     sdp_mid: str | None = None
@@ -38,7 +41,10 @@ class ClientData(msgspec.Struct, frozen=True):
 
 
 class ClientMessage(msgspec.Struct, frozen=True, rename="camel"):
-    """Every message a publisher or subscriber of SDK 5.0.0 to 14.3.0 may send; the key that is set names the message."""
+    """Every message a publisher or subscriber of SDK 5.0.0 to 14.3.0 may send.
+
+    The key that is set names the message.
+    """
 
     is_available: str | UnsetType = UNSET
     bundle: bool | UnsetType = UNSET
@@ -69,7 +75,9 @@ class ClientMessage(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class UnusableMessage(ClientMessage, frozen=True, kw_only=True):
-    """A message with a value of a type that cannot be taken: that of ``key``, in the message that ``verb`` names.
+    """A message with a value whose type cannot be used.
+
+    It is that of ``key``, in the message that ``verb`` names.
 
     ``reason`` is a sentence.
     """
@@ -97,7 +105,10 @@ def read_client(frame: bytes | str) -> ClientMessage | None:
 
 
 def _read_leniently(frame: bytes | str) -> ClientMessage | None:
-    """Read each value by itself: the slow path, of messages whose types are not as they should be."""
+    """Read each value by itself.
+
+    The slow path, for messages whose types are not as they should be.
+    """
     try:
         values = _raw_decoder.decode(frame)
     except _UNREADABLE:
@@ -167,7 +178,10 @@ def _number(raw: bytes) -> float | None:
 
 
 def _data(raw: bytes) -> ClientData:
-    """Read the parts of ``data``, each by itself: a candidate that cannot be read is none that is needed."""
+    """Read each part of ``data`` by itself.
+
+    A candidate that cannot be read is none that is needed.
+    """
     try:
         parts = _raw_decoder.decode(raw)
     except _UNREADABLE:

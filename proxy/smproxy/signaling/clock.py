@@ -1,4 +1,4 @@
-"""The clock and the random source that everything is handed, so that tests decide what time it is."""
+"""The clock and the random source, passed in everywhere so that tests control them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ def monotonic() -> float:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Two readings of time, both in seconds: ``wall`` since the Unix epoch, ``monotonic`` for intervals."""
+    """Two readings of time, both in seconds.
+
+    ``wall`` since the Unix epoch, ``monotonic`` for intervals.
+    """
 
     wall: Callable[[], float] = wall_time
     monotonic: Callable[[], float] = monotonic

@@ -17,7 +17,10 @@ PROBLEM = "application/problem+json"
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A request. ``path`` is as it came, ``headers`` by name in lower case, ``query`` without the question mark."""
+    """A request.
+
+    ``path`` is as it came, ``headers`` by name in lower case, ``query`` without the question mark.
+    """
 
     method: str
     path: str
@@ -32,7 +35,10 @@ class HttpRequest:
 
     @property
     def parameters(self) -> dict[str, str]:
-        """The query by key in lower case; of a repeated key the last counts. A plus is a plus, as the vendor's SDK means it."""
+        """The query by key in lower case; of a repeated key the last counts.
+
+        A plus is a plus, as in the vendor's SDK.
+        """
         try:
             pairs = parse_qsl(self.query.replace("+", "%2B"), keep_blank_values=True, max_num_fields=200)
         except ValueError:

@@ -1,4 +1,6 @@
-"""What origins send on the signaling channel, one JSON object per text frame; :mod:`client_messages` has what clients send.
+"""The origins' messages of the signaling channel, one JSON object per text frame.
+
+:mod:`client_messages` has the clients'.
 
 Reading is tolerant: a message that cannot be parsed, or that nobody knows, is ``None`` or an empty message, never an
 exception; real pages send both. Writing is strict, because the vendor SDK waits without a time-out for most replies and a
@@ -30,7 +32,7 @@ class ServerData(msgspec.Struct, frozen=True):
 
 
 class ServerMessage(msgspec.Struct, frozen=True, rename="camel"):
-    """Every message an origin may send, as far as the proxy or a client of ours needs to know it."""
+    """Every message an origin may send, with the fields that the proxy or a test client reads."""
 
     is_available: bool | str | UnsetType = UNSET
     data: ServerData | UnsetType = UNSET
@@ -83,7 +85,10 @@ def _text(message: object) -> str:
 
 
 def connect_status(code: str) -> str:
-    """Write a connection status. It has no ``message``: with one the SDK would not look at the code."""
+    """Write a connection status.
+
+    It has no ``message``: with one the SDK would not look at the code.
+    """
     return _text({"data": {"type": "status", "code": code}})
 
 
@@ -98,7 +103,10 @@ def data_channel_available(label: str = "red5pro") -> str:
 
 
 def availability(exists: bool) -> str:
-    """Write the reply to ``isAvailable``: whether the stream exists. Top level and a boolean, or the SDK waits for ever."""
+    """Write the reply to ``isAvailable``: whether the stream exists.
+
+    Top level and a boolean, or the SDK waits for ever.
+    """
     return _text({"isAvailable": exists})
 
 
@@ -128,7 +136,10 @@ def publish_available(stream: str) -> str:
 
 
 def unpublish_stopping(stream: str) -> str:
-    """Write the status on which ``unpublish()`` resolves. Never unsolicited: the SDK would throw."""
+    """Write the status on which ``unpublish()`` resolves.
+
+    Never unsolicited: the SDK would throw.
+    """
     return stream_status(UNPUBLISH_SUCCESS, f"{stream} stopping")
 
 
@@ -138,14 +149,20 @@ def play_starting(stream: str) -> str:
 
 
 def unpublish_notify(*, channel: bool) -> str:
-    """Write the notice to a subscriber that its stream ended, in the form each transport has. Never to a publisher."""
+    """Write the notice to a subscriber that its stream ended, in the form each transport has.
+
+    Never to a publisher.
+    """
     if channel:
         return _text({"data": {"status": PLAY_UNPUBLISH_NOTIFY}})
     return _text({"data": {"type": "status", "code": PLAY_UNPUBLISH_NOTIFY}})
 
 
 def metadata(values: dict[str, str | int | float] | Raw) -> str:
-    """Write what is to be known of a stream: ``streamingMode``, ``resolution``, ``orientation``, or what a publisher said."""
+    """Write the metadata of a stream.
+
+    These are ``streamingMode``, ``resolution``, ``orientation``, or what a publisher sent.
+    """
     return _text({"type": "metadata", "data": values})
 
 
@@ -169,7 +186,10 @@ def stream_switched() -> str:
 
 
 def stream_error(code: str, message: str) -> str:
-    """Write an error with a reason; fatal for a pending ``publish()`` of SDK 8 and later, so only for real failures."""
+    """Write an error with a reason.
+
+    Fatal for a pending ``publish()`` of SDK 8 and later, so only for real failures.
+    """
     return _text({"data": {"type": "error", "code": code, "message": message}})
 
 
@@ -179,5 +199,8 @@ def adapter_error(ticket: str, message: str) -> str:
 
 
 def adapter_reply(ticket: str, data: object) -> str:
-    """Write the reply to a ``callAdapter`` request; JavaScript must hold ``data`` for true, or the page waits for ever."""
+    """Write the reply to a ``callAdapter`` request.
+
+    JavaScript must hold ``data`` for true, or the page waits for ever.
+    """
     return _text({"async": True, "id": ticket, "data": data})

@@ -55,7 +55,10 @@ class TrackEnded(_Message, frozen=True, tag="track_ended"):
 
 
 class PlayStarted(_Message, frozen=True, tag="play_started"):
-    """The origin lets a subscriber watch and says so to the client. ``stream`` is the name of what is watched."""
+    """The origin lets a subscriber watch and has sent that to the client.
+
+    ``stream`` is the name of what is watched.
+    """
 
     attempt: str
     stream: str
@@ -87,7 +90,10 @@ class LocalTrackDetached(_Message, frozen=True, tag="local_track_detached"):
 
 
 class ChannelFrame(_Message, frozen=True, tag="channel_frame"):
-    """A signaling message passed on the data channel, which the relay does not see. For the record of the session only."""
+    """A signaling message on the data channel, which the relay does not see.
+
+    It is for the transcript of the session only.
+    """
 
     attempt: str
     by_client: bool
@@ -102,7 +108,9 @@ class RecordingStarted(_Message, frozen=True, tag="recording_started"):
 
 
 class RecordingEnded(_Message, frozen=True, tag="recording_ended"):
-    """A file is complete, or failed with ``error``; follows the peer's end, since the last bytes take their time.
+    """A file is complete, or failed with ``error``.
+
+    Follows the peer's end, since the last bytes take their time.
 
     ``duration`` in ms of this file, ``size`` in bytes.
     """
@@ -142,7 +150,10 @@ class PeerEnded(_Message, frozen=True, tag="peer_ended"):
 
 
 class TrackStatistics(_Message, frozen=True, tag="track_statistics"):
-    """What came of one track so far. Counters since the start; ``lost`` as in receiver reports (RFC 3550, 6.4.1)."""
+    """The counters of one track since the start.
+
+    ``lost`` as in receiver reports (RFC 3550, 6.4.1).
+    """
 
     attempt: str
     track: str
@@ -186,13 +197,19 @@ Report: TypeAlias = (
 
 
 class Announce(_Message, frozen=True, tag="announce"):
-    """Let the client of this attempt connect; the origin refuses clients that were not announced."""
+    """Let the client of this attempt connect.
+
+    The origin refuses clients that were not announced.
+    """
 
     attempt: str
 
 
 class Kick(_Message, frozen=True, tag="kick"):
-    """End this attempt's peer so that its client notices; answered by ``PeerEnded`` with the same reason."""
+    """End this attempt's peer so that its client notices.
+
+    Answered by ``PeerEnded`` with the same reason.
+    """
 
     attempt: str
     reason: Reason = Reason.KICKED
@@ -211,7 +228,9 @@ class Drain(_Message, frozen=True, tag="drain"):
 
 
 class Inject(_Message, frozen=True, tag="inject"):
-    """Carry out a media fault (:mod:`smproxy.faults.media`) on this attempt, which the origin may not know yet.
+    """Carry out a media fault (:mod:`smproxy.faults.media`) on this attempt.
+
+    The origin may not know the attempt yet.
 
     ``id`` tells it from the other faults of the attempt, ``fault`` is the name of its kind.
     """
@@ -234,7 +253,10 @@ Command: TypeAlias = Announce | Kick | Evict | Drain | Inject | Lift
 
 
 class Hello(_Message, frozen=True, tag="hello"):
-    """An origin's registration. ``address`` is what REST gives to clients; ``host`` and ``port`` are what the relay dials."""
+    """An origin's registration.
+
+    ``address`` is what REST gives to clients; ``host`` and ``port`` are what the relay dials.
+    """
 
     address: str
     host: str

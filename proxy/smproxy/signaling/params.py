@@ -1,4 +1,4 @@
-"""Connection parameters: what a publishing page puts into the URL of its signaling WebSocket.
+"""Connection parameters: what a publishing page puts into the URL of its WebSocket.
 
 Source: Red5, "Publishing over Stream Manager with Webhook Integration". The vendor SDK escapes the values but neither the
 keys nor ``id``, and stringifies whatever a page gave it, so ``undefined``, ``null`` and ``[object Object]`` arrive for real.
@@ -142,7 +142,10 @@ class ConnectionParams:
 
     @property
     def origin_target(self) -> str:
-        """The request target on the origin: the scope as path, and every parameter that was not meant for the proxy."""
+        """The request target on the origin.
+
+        The scope as path, and every parameter that was not meant for the proxy.
+        """
         return f"/{quote(self.room, safe='/')}/?{self.origin_query}"
 
 
@@ -162,7 +165,7 @@ class _Reader:
         return None if value is None else unquote(value)
 
     def get(self, key: str) -> str | None:
-        """Return the value, or ``None`` when it was not supplied or is what JavaScript prints for nothing."""
+        """Return the value, or ``None`` when it is missing or is what JavaScript prints for nothing."""
         value = self.raw(key)
         return None if value is None or value in NOT_SUPPLIED else value
 
@@ -194,7 +197,10 @@ class _Reader:
         return None
 
     def host(self, key: str) -> str | None:
-        """Read a host. A literal ``undefined`` is refused: it comes from a page whose REST call failed."""
+        """Read a host.
+
+        A literal ``undefined`` is refused: it comes from a page whose REST call failed.
+        """
         if self.raw(key) and self.get(key) is None:
             self.refuse(key, self.raw(key), "names no host", "the page's REST call for an origin has probably failed")
         host = self.name(key)
@@ -210,7 +216,10 @@ class _Reader:
         return value is not None and value.lower() == "true"
 
     def scope(self, key: str) -> str | None:
-        """Read a scope path without its outer slashes; pages send ``live``, ``/live`` and ``live/room1``."""
+        """Read a scope path without its outer slashes.
+
+        Pages send ``live``, ``/live`` and ``live/room1``.
+        """
         path = (self.name(key) or "").strip("/")
         if path and not is_scope(path):
             self.refuse(key, path, "is not a scope path")

@@ -53,7 +53,10 @@ class ConnectError(IntEnum):
 
 
 class Connection(msgspec.Struct, frozen=True, kw_only=True, rename={"customer_scope": "customerScope"}):
-    """The part of the connection parameters that travels with every hook. It has no password by design."""
+    """The part of the connection parameters that travels with every hook.
+
+    It has no password by design.
+    """
 
     id: str | None
     username: str | None
@@ -122,7 +125,7 @@ class RecordingPayload(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WebSocketPayload(msgspec.Struct, frozen=True, kw_only=True):
-    """Payload of the internal event ``websocket``: the client's signaling socket opened or closed.
+    """Payload of the internal event ``websocket``: the client's socket opened or closed.
 
     It is journalled for the formats that tell of sockets and is not part of the hooks of this project's own schema.
     """

@@ -89,7 +89,10 @@ def _plain(name: str) -> str:
 
 
 class Redactor:
-    """Removes secrets from the texts of one connection, whose client dialed ``url``. What it holds is not in its ``repr``."""
+    """Remove secrets from the texts of one connection, whose client dialed ``url``.
+
+    They are not in its ``repr``.
+    """
 
     def __init__(self, url: str = "") -> None:
         self._dialed = url
@@ -114,7 +117,10 @@ class Redactor:
         return re.compile("|".join(map(_alone, forms))) if forms else None
 
     def text(self, text: str, *, cut: bool = False) -> str:
-        """Return a text without secrets; with ``cut`` it is the beginning of one, and may end within a secret."""
+        """Return a text without secrets.
+
+        With ``cut`` it is the beginning of one, and may end within a secret.
+        """
         if cut:
             text = self._without_beginning(text.rstrip("\N{REPLACEMENT CHARACTER}"))
             text = _CUT_USERINFO.sub(REMOVED, text)
@@ -151,7 +157,10 @@ def redact_value(value: Any) -> Any:
 
 
 def redact_json(data: bytes) -> bytes:
-    """Return JSON without what stands under secret names; the same bytes when there is nothing to remove."""
+    """Return JSON without what stands under secret names.
+
+    The same bytes when there is nothing to remove.
+    """
     value = msgspec.json.decode(data)
     redacted = redact_value(value)
     return data if redacted == value else _encode(redacted).encode()
@@ -163,7 +172,10 @@ def redact_text(text: str) -> str:
 
 
 class _Structure:
-    """Removes what stands under secret names, and notes it in ``found``; ``known`` removes what is known already."""
+    """Remove values under secret names, and note them in ``found``.
+
+    ``known`` removes what is known already.
+    """
 
     def __init__(self, known: Callable[[str], str] = str) -> None:
         self.found: set[str] = set()
@@ -273,7 +285,10 @@ class _Structure:
 
 
 def _end_of_value(text: str, start: int) -> int:
-    """Return where a value ends that may be broken: a quoted one with its quote, a list or object with its bracket."""
+    """Return where a value ends that may be broken.
+
+    A quoted one ends with its quote, a list or object with its bracket.
+    """
     if opening := _OPENING_QUOTE.match(text, start):
         return _end_of_quoted(text, opening.end(), opening[0][-1], len(opening[0]) - 1)
     if text[start : start + 1] in ("{", "["):
@@ -285,7 +300,10 @@ def _end_of_value(text: str, start: int) -> int:
 
 
 def _end_of_quoted(text: str, start: int, quote: str, escapes: int) -> int:
-    """Return the end of what was opened with so many backslashes before the quote, as JSON in a JSON string is."""
+    """Return the end of what was opened with so many backslashes before the quote.
+
+    JSON in a JSON string is written so.
+    """
     position = start
     while (found := text.find(quote, position)) >= 0:
         # Each layer of JSON doubles the backslashes and adds one for a quote of its own.
@@ -316,7 +334,10 @@ def _end_of_brackets(text: str, start: int) -> int:
 
 
 def _forms(value: str) -> Iterable[str]:
-    """Return the ways in which a text may write a value: as it is, in JSON, in a URL, in a line of a log."""
+    """Return the forms that a value may have in a text.
+
+    As it is, in JSON, in a URL, in a line of a log.
+    """
     ascii_only, any_character = json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]
     escaped = tuple(write(value, safe=safe, errors="surrogatepass") for write, safe in _ESCAPES)
     lower = (_URL_ESCAPE.sub(lambda escape: escape[0].lower(), form) for form in escaped)

@@ -1,4 +1,7 @@
-"""SDP fragments of trickle ICE and ICE restarts: ``application/trickle-ice-sdpfrag`` (RFC 8840). Sans-I/O."""
+"""SDP fragments of trickle ICE and ICE restarts (RFC 8840). Sans-I/O.
+
+Their type is ``application/trickle-ice-sdpfrag``.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +86,9 @@ def _ice_value(pattern: re.Pattern[str], name: str, value: str) -> str:
 def write_fragment(
     *, kind: str, mid: str, ufrag: str, password: str, candidates: Sequence[object], lite: bool = True
 ) -> bytes:
-    """Write the server's ICE information for the first media section of the bundle, with all its candidates.
+    """Write the server's ICE information for the first media section of the bundle.
+
+    It has all candidates.
 
     ``lite`` must be as in the answer (RFC 9725, 4.3.3).
     """

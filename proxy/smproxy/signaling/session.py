@@ -112,7 +112,10 @@ ERROR_OF_END: Mapping[Reason, ConnectError] = MappingProxyType(
 
 
 class SessionLife:
-    """One session: inputs in, hook payloads out. Does no I/O and never raises for an input that comes out of turn."""
+    """One session: inputs in, hook payloads out.
+
+    Does no I/O and never raises for an input that comes out of turn.
+    """
 
     def __init__(self, number: int, *, peer: str, room: str, remote_ip: str, clock: Clock) -> None:
         self.number = number
@@ -165,7 +168,10 @@ class SessionLife:
         return self._feed(Input.END, reason=reason)
 
     def track_start(self, track: str, kind: Kind) -> list[Payload]:
-        """The first packet of a track came. Told once the stream is live, for packets may outrun the signaling."""
+        """The first packet of a track came.
+
+        Emitted once the stream is live, for packets may outrun the signaling.
+        """
         return self._when_live(lambda: self._track_start(track, kind))
 
     def track_end(self, track: str) -> list[Payload]:
@@ -196,7 +202,10 @@ class SessionLife:
         return self._when_live(lambda: self._recording_started(file))
 
     def recording_end(self, file: str, duration: int, size: int, error: str | None) -> list[Payload]:
-        """The file is complete, or could not be written. Also told of a session that is over, if its start was told."""
+        """The file is complete, or could not be written.
+
+        Emitted after the session's end too, if its start was emitted.
+        """
         event = "recording_saved" if error is None else "recording_failed"
         ended = RecordingPayload(session=self.number, event=event, file=file, duration=duration, size=size, error=error)
         if self._recording is None:

@@ -1,4 +1,7 @@
-"""WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep): URLs, and what each request may ask for. Sans-I/O."""
+"""WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep): URLs, and what each request may ask for.
+
+Sans-I/O.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,10 @@ class HttpProtocol(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WhipTarget:
-    """What a URL names: an endpoint, a session (``session``), or something below a session (``below``)."""
+    """The target of a URL.
+
+    An endpoint, a session (``session``), or something below a session (``below``).
+    """
 
     protocol: HttpProtocol
     scope: str
@@ -46,7 +52,10 @@ class WhipTarget:
 
 
 def read_whip_target(path: str) -> WhipTarget | None:
-    """Read ``/{scope}/{whip|whep}/{endpoint/{name}|resource/{name}/{session}[/…]}``; ``None`` when it is none."""
+    """Read the path of a WHIP or WHEP URL; ``None`` when it is none.
+
+    The form is ``/{scope}/{whip|whep}/{endpoint/{name}|resource/{name}/{session}[/…]}``.
+    """
     segments = [unquote(each) for each in path.split("/") if each]
     for index in range(1, len(segments) - 2):
         protocol, place = segments[index : index + 2]
@@ -90,7 +99,10 @@ class Delete:
 
 
 def server_offers(request: HttpRequest) -> bool:
-    """Return whether the client expects the server's offer instead of an answer: the vendor's WHEP, by ``requestId``."""
+    """Return whether the client expects the server's offer instead of an answer.
+
+    It is the vendor's WHEP, known by ``requestId``.
+    """
     return "requestid" in request.parameters
 
 
@@ -166,7 +178,9 @@ def _shown(request: HttpRequest) -> str:
 
 
 def check_if_match(request: HttpRequest, etag: str, *, required: bool = True) -> HttpResponse | None:
-    """Compare the ICE session that a PATCH is meant for (RFC 9725, 4.3.1); ``None`` when it is this one.
+    """Compare the ICE session that a PATCH is meant for (RFC 9725, 4.3.1).
+
+    ``None`` when it is this one.
 
     ``required``: not for sessions of the vendor's SDK, which sends no If-Match.
     """

@@ -52,7 +52,10 @@ class Endpoint:
 
 
 def read_endpoint(raw_path: str) -> Endpoint | None:
-    """Read the percent-encoded path of an endpoint; ``None`` when it has none of the known shapes."""
+    """Read the percent-encoded path of an endpoint.
+
+    ``None`` when it has none of the known shapes.
+    """
     path = raw_path.rstrip("/")
     if _RESOURCE.fullmatch(path):
         return None
@@ -72,7 +75,10 @@ def read_endpoint(raw_path: str) -> Endpoint | None:
 
 
 def read_session(raw_path: str) -> tuple[str, str] | None:
-    """Read the path of a session: its identity, and what follows it (``/events``); ``None`` when it is no such path."""
+    """Read the path of a session: its identity, and what follows it (``/events``).
+
+    ``None`` when it is no such path.
+    """
     found = _RESOURCE.fullmatch(raw_path)
     return None if found is None else (found["id"], found["tail"] or "")
 

@@ -1,1 +1,4 @@
-"""Faults in the delivery of hooks, and scenarios made of them that are met in production; one module for each."""
+"""Faults in the delivery of hooks, one module for each.
+
+Some are scenarios, made of others, that are met in production.
+"""

@@ -1,1 +1,1 @@
-"""Carry out faults: what the manager does to connections, origins and hooks, and asks origins to do to media."""
+"""Carry out faults on connections, origins and hooks; media faults are sent to origins."""

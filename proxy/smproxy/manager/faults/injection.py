@@ -1,4 +1,4 @@
-"""Choose the faults of each connection, and act on live sessions when a fault is switched on or off."""
+"""Choose each connection's faults; apply those switched on or off later to live sessions."""
 
 from __future__ import annotations
 
@@ -152,7 +152,10 @@ class FaultInjection:
 
 
 def _begins_with(fault: Fault, method: str) -> bool:
-    """Return whether a use of a fault begins with such a request: faults of one protocol are not for the other."""
+    """Return whether a use of a fault begins with such a request.
+
+    Faults of one protocol do not act on the other.
+    """
     kind = fault.kind
     if method == "GET":
         return not issubclass(kind, ExchangeFault) or issubclass(kind, SignalingFault)

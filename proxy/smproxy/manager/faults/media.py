@@ -15,7 +15,10 @@ logger = logging.getLogger(__name__)
 
 
 class MediaFaults:
-    """The media faults that origins carry out. The attempts of a fault are known until it is lifted, the latest 10,000."""
+    """The media faults that origins carry out.
+
+    The attempts of a fault are known until it is lifted, the latest 10,000.
+    """
 
     def __init__(self, registry: FaultRegistry, sessions: Sessions) -> None:
         self._registry = registry

@@ -17,7 +17,10 @@ logger = logging.getLogger(__name__)
 
 
 class OriginFaults:
-    """The faults of all origins. A use of one begins with a session and ends when the sessions since then are lost."""
+    """The faults of all origins.
+
+    A use of one begins with a session and ends when the sessions since then are lost.
+    """
 
     def __init__(self, sessions: Sessions) -> None:
         self.sessions = sessions

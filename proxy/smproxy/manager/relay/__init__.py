@@ -1,4 +1,4 @@
-"""The relay: splices both legs of a proxied WebSocket and parses what passes, without changing it."""
+"""The relay: splices both legs of a proxied WebSocket and parses the frames unchanged."""
 
 from smproxy.manager.relay.connection import RelayedConnection
 from smproxy.manager.relay.limits import RelayLimits

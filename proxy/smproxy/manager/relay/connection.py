@@ -112,7 +112,9 @@ class RelayedConnection:
     def start(
         self, host: str, port: int, target: str, headers: Mapping[str, str], unreachable: float | None = None
     ) -> None:
-        """Answer the client if that needs no answer of the origin, and dial; ``unreachable``: fail after so many seconds.
+        """Answer the client if that needs no answer of the origin, and dial.
+
+        ``unreachable``: fail after so many seconds.
 
         Raises:
             ValueError: ``target`` or ``headers`` have characters that do not belong there; nothing has been done.
@@ -142,7 +144,9 @@ class RelayedConnection:
         self._notify_turned_away(RelayEnd("proxy", None, False, error))
 
     def close(self, code: int, reason: str) -> None:
-        """End both legs with a Close frame; the frame under way is let through first. Does nothing once over.
+        """End both legs with a Close frame; the frame under way is let through first.
+
+        Does nothing once over.
 
         Raises:
             ProtocolError: ``code`` may not appear in a Close frame.
@@ -213,7 +217,10 @@ class RelayedConnection:
     # called by the legs
 
     def on_data_unspliced(self, leg: Leg, data: bytes) -> None:
-        """Hold data back while the origin is dialed; while closing, look only for the Close frame in it."""
+        """Hold data back while the origin is dialed.
+
+        While closing, look only for the Close frame in it.
+        """
         if self._phase is RelayPhase.DIALING:
             self._held += data
             if len(self._held) > self._context.limits.held:
@@ -316,7 +323,10 @@ class RelayedConnection:
         self._close_finished_legs()
 
     def _close_finished_legs(self) -> None:
-        """Close each leg on which Close frames went both ways; one that cannot be understood any more gets a FIN."""
+        """Close each leg on which Close frames went both ways.
+
+        One that cannot be understood any more gets a FIN.
+        """
         for leg in (self._client, self._origin):
             if not leg.close_sent and not leg.peer.lost:
                 continue
@@ -363,5 +373,8 @@ class RelayedConnection:
         asyncio.get_running_loop().call_soon(self._dispatcher.turned_away, end)
 
     def _mask(self, leg: Leg) -> bytes | None:
-        """Return a masking key for a frame to ``leg``; it need not be unpredictable, the payload is the relay's own."""
+        """Return a masking key for a frame to ``leg``.
+
+        It need not be unpredictable, the payload is the relay's own.
+        """
         return self._context.rng.randbytes(4) if leg is self._origin else None

@@ -15,7 +15,10 @@ MAX_WAITING = 256 * 1024
 
 
 class DelayedLeg(Leg):
-    """Keeps what it receives for ``delay()`` seconds, the end of the connection too, and always in order."""
+    """Keep what is received for ``delay()`` seconds, always in order.
+
+    That holds for the end of the connection, too.
+    """
 
     __slots__ = ("_aborted", "_delay", "_loss", "_timer", "_waiting", "_waiting_bytes")
 

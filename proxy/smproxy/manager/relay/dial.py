@@ -23,7 +23,9 @@ class DialOwner(Protocol):
 
 
 class Dial(asyncio.Protocol):
-    """One dial: connects, sends the request, checks the answer. Reports one outcome, unless it was cancelled before.
+    """One dial: connects, sends the request, checks the answer.
+
+    Reports one outcome, unless it was cancelled before.
 
     ``done`` is called when nothing is left of it: the connection was handed over, or is gone.
     """
@@ -38,7 +40,10 @@ class Dial(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
 
     def start(self, host: str, port: int, unreachable: float | None = None) -> None:
-        """Start to connect; ``unreachable``: nothing is connected, and that fails after so many seconds."""
+        """Start to connect.
+
+        ``unreachable``: nothing is connected, and the dial fails after so many seconds.
+        """
         self._task = asyncio.get_running_loop().create_task(self._connect(host, port, unreachable))
         self._task.add_done_callback(self._connected)
 

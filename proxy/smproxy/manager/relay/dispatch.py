@@ -15,7 +15,10 @@ P = ParamSpec("P")
 
 
 class MessageDispatcher:
-    """Calls an observer and, if there is one, a transcript. What they raise is logged and counted, and hurts no traffic."""
+    """Call an observer and, if there is one, a transcript.
+
+    What they raise is logged and counted, and hurts no traffic.
+    """
 
     __slots__ = (
         "_came",
@@ -89,7 +92,10 @@ class MessageDispatcher:
         self._report(self._observer.ended, end)
 
     def turned_away(self, end: RelayEnd) -> None:
-        """The client was refused before or while the origin was dialed; the transcript has that already."""
+        """The client was refused before or while the origin was dialed.
+
+        The transcript has that already.
+        """
         self._report(self._observer.ended, end)
 
     def _note(self, transcript: TranscriptWriter, note: Callable[[object], None], text: bytes | None) -> None:

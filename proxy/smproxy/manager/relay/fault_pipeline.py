@@ -99,7 +99,10 @@ class FaultPipeline:
     def attach(
         self, connection: Closable, client: Leg, origin: Leg, rng: random.Random, transcript: TranscriptWriter | None
     ) -> None:
-        """Belong to a connection from now on; ``transcript`` gets what the faults themselves send to the client."""
+        """Attach to a connection.
+
+        ``transcript`` gets what the faults themselves send to the client.
+        """
         self._attached = _Attached(connection, {"client": client, "origin": origin}, rng, transcript)
 
     def opened(self) -> None:
@@ -128,7 +131,7 @@ class FaultPipeline:
         return sum(fault.delay(sender) for fault in self._faults)
 
     def frames(self, to: Side, messages: Sequence[Message]) -> bytes:
-        """Return the frames of messages: as they came, or one new frame for each that a fault has made."""
+        """Return the frames of messages: as they came, or one new frame for each made by a fault."""
         attached = self._attached
         if attached is None:
             return b""

@@ -1,4 +1,4 @@
-"""Write the frames of the relay's own: a refusal's text, pings, and Close (RFC 6455, section 5)."""
+"""Write the relay's own frames: a refusal's text, pings, and Close (RFC 6455, section 5)."""
 
 from __future__ import annotations
 

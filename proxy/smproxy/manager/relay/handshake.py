@@ -1,4 +1,7 @@
-"""The opening handshakes of the relay: the answer to the client, and the request to the origin and its answer. No I/O."""
+"""The opening handshakes of the relay, with the client and with the origin. No I/O.
+
+The answer to the client, the request to the origin and its answer.
+"""
 
 from __future__ import annotations
 
@@ -77,7 +80,9 @@ def origin_request(request: UpgradeRequest, host: str, port: int, target: str, e
 
 
 def check_response(head: bytes, request: UpgradeRequest) -> str | None:
-    """Check an origin's response head, with the empty line at its end; return the subprotocol that it chose.
+    """Check an origin's response head, with the empty line at its end.
+
+    Return the subprotocol that it chose.
 
     Raises:
         HandshakeFailed: it is no acceptance of what was asked (RFC 6455, section 4.1).

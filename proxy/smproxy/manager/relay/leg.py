@@ -140,7 +140,10 @@ class Leg(asyncio.Protocol):
         transport.set_write_buffer_limits(high=high_water)
 
     def detach(self) -> None:
-        """Drop everything that refers back to this leg: connections end too fast for the cycle collector."""
+        """Drop all references back to this leg.
+
+        Connections end too fast for the cycle collector.
+        """
         self.lost = True
         del self.owner, self.peer, self.on_message, self.write
 
@@ -152,14 +155,20 @@ class Leg(asyncio.Protocol):
                 self.transport.resume_reading()
 
     def send_frame(self, frame: bytes) -> bool:
-        """Write a frame of the proxy's own if the leg is open and at a frame boundary; return whether it was."""
+        """Write a frame of the proxy's own if the leg is open and at a frame boundary.
+
+        Return whether it was.
+        """
         if self.lost or self.close_sent or self.eof_sent or self.peer.reader.to_boundary or self.transport.is_closing():
             return False
         self.transport.write(frame)
         return True
 
     def send_close(self, frame: bytes, boundaries: Deadlines) -> None:
-        """Send a Close frame, at once or at the end of the frame under way; abort when that does not come in time."""
+        """Send a Close frame, at once or at the end of the frame under way.
+
+        Abort when that does not come in time.
+        """
         if self.lost or self.close_sent or self.eof_sent or self.pending_close:
             return
         if self.peer.reader.to_boundary:

@@ -22,7 +22,10 @@ def make_legs(
     origin_filter: OriginFilter | None,
     faults: FaultPipeline | None,
 ) -> tuple[Leg, Leg]:
-    """Make the client's and the origin's leg; only what may be changed is filtered. ``on_message`` gets their messages."""
+    """Make the client's and the origin's leg.
+
+    Only what may be changed is filtered. ``on_message`` gets their messages.
+    """
     from_client, from_origin = on_message
     client_scanner, origin_scanner = (FrameScanner(masked=masked, max_message=max_message) for masked in (True, False))
     client: Leg

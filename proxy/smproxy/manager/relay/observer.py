@@ -45,7 +45,10 @@ class TranscriptWriter(Protocol):
         """Notes time and text of the origin."""
 
     def trim(self, came: int) -> int:
-        """Make room, now that so many bytes came on both legs; return after how many this is to be called again."""
+        """Make room, after so many bytes on both legs.
+
+        Returns after how many bytes this is to be called again.
+        """
 
     def add_proxy_message(self, text: str) -> None:
         """Note a message of the relay's own to the client."""
@@ -55,7 +58,9 @@ class TranscriptWriter(Protocol):
 
 
 class Observer(Protocol):
-    """Gets the messages and the end of a connection. Must not block; what it raises is logged and hurts no traffic.
+    """Gets the messages and the end of a connection.
+
+    Must not block; what it raises is logged and hurts no traffic.
 
     The order is ``dialed``, messages, ``ended``; or ``dial_failed`` alone; or ``ended`` alone when the client left, or the
     proxy ended the connection, before the origin had answered. Nothing is called from within ``Relay.open``.

@@ -1,4 +1,7 @@
-"""Refuse a client in signaling messages: accept the upgrade, send one text that says why, close."""
+"""Refuse a client in signaling messages.
+
+Accept the upgrade, send one text with the reason, close.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,10 @@ from smproxy.manager.upgrade import UpgradeRequest
 
 
 class Refusal(asyncio.Protocol):
-    """One refused client: waits for its Close frame, then closes; aborts when none comes in time."""
+    """One refused client: waits for its Close frame, then closes.
+
+    Aborts when none comes in time.
+    """
 
     def __init__(
         self, request: UpgradeRequest, deadlines: Deadlines, *, max_message: int, done: Callable[[Refusal], None]
@@ -24,7 +30,10 @@ class Refusal(asyncio.Protocol):
         self._done = done
 
     def start(self, head: bytes, text: str | None, code: int, reason: str, sent: bytes) -> None:
-        """Send ``head`` (a 101, or nothing if it went before), ``text``, a Close frame; ``sent`` came from the client."""
+        """Send ``head`` (a 101, or nothing if it went before), ``text``, a Close frame.
+
+        ``sent`` came from the client.
+        """
         message = b"" if text is None else text_frame(text)
         self._deadlines.start(self, self._transport.abort)
         self._transport.write(head + message + close_frame(code, reason))

@@ -1,4 +1,4 @@
-"""Start and stop relayed connections and refusals, and keep what they share: time-outs and the sweep."""
+"""Start and stop relayed connections and refusals; share their time-outs and the sweep."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ from smproxy.signaling.clock import Clock
 
 
 class Relay:
-    """Splices clients to origins. Owns every connection, dial and refusal until it is over; ``stop`` leaves nothing."""
+    """Splice clients to origins.
+
+    Owns every connection, dial and refusal until it is over; ``stop`` leaves nothing.
+    """
 
     def __init__(self, *, limits: RelayLimits | None = None, clock: Clock, rng: random.Random) -> None:
         self.limits = limits = limits or RelayLimits()
@@ -61,7 +64,9 @@ class Relay:
         faults: FaultPipeline | None = None,
         unreachable: float | None = None,
     ) -> RelayedConnection:
-        """Accept the client and dial the origin; what happens then goes to ``observer``, never before this returns.
+        """Accept the client and dial the origin.
+
+        What happens then goes to ``observer``, never before this returns.
 
         A client that offers subprotocols is accepted once the origin has chosen. ``headers`` are added to the origin's
         request. With ``origin_filter`` a message of the origin goes on only if the filter says so. ``transcript`` gets every
@@ -85,7 +90,9 @@ class Relay:
         return connection
 
     def refuse(self, request: UpgradeRequest, text: str, code: int, reason: str) -> None:
-        """Accept the upgrade, send ``text``, then Close with ``code`` and as much of ``reason`` as fits.
+        """Accept the upgrade, send ``text``, then Close with ``code`` and a shortened ``reason``.
+
+        As much of ``reason`` is sent as fits.
 
         Raises:
             ProtocolError: ``code`` may not appear in a Close frame.
@@ -101,7 +108,10 @@ class Relay:
             refusal.start(switching(request, first), text, code, reason, sent)
 
     async def stop(self, code: int = 1001, reason: str = "shutting down", timeout: float = 5.0) -> None:
-        """Close every connection with ``code``; abort what is left after ``timeout`` seconds, and wait until it is gone."""
+        """Close every connection with ``code``.
+
+        Abort what is left after ``timeout`` seconds, and wait until it is gone.
+        """
         self._stopping = True
         for connection in list(self.connections):
             connection.close(code, reason)

@@ -1,4 +1,6 @@
-"""Follow the frames in one direction of a WebSocket and report whole messages (RFC 6455, 5). No I/O, no byte is changed.
+"""Follow the frames in one direction of a WebSocket and report whole messages (RFC 6455, 5).
+
+No I/O, no byte is changed.
 
 The scanner decides how far a direction may be forwarded. It holds back an incomplete frame header, at most 13 bytes, so that
 what it finds wrong with a frame it finds before the other side has seen any of it. Payload goes on as it comes.
@@ -48,7 +50,10 @@ class FrameReader(Protocol):
         """Bytes to feed until what was let through ends at a frame boundary; 0: it does."""
 
     def whole_text(self, data: bytes) -> bytes | None:
-        """Return the text if ``data`` is exactly one text message, which may go on; else take nothing."""
+        """Return the text if ``data`` is exactly one text message, which may go on.
+
+        Else take nothing.
+        """
 
     def feed(self, data: bytes) -> bytes:
         """Take what came; return what may go on."""
@@ -105,7 +110,9 @@ class FrameScanner:
         self._size = 0  # of the earlier fragments of any message
 
     def whole_text(self, data: bytes) -> bytes | None:
-        """Return the text if ``data`` is exactly one text message in one frame, which may go on; else take nothing.
+        """Return the text if ``data`` is exactly one text message in one frame, which may go on.
+
+        Else take nothing.
 
         That is what nearly every chunk is, so it is worth a path of its own.
         """
@@ -132,7 +139,10 @@ class FrameScanner:
         return text if text.isascii() or is_utf8(text) else None
 
     def feed(self, data: bytes) -> bytes:
-        """Take what came; return what may go on: ``data`` itself, unless it ends within a header or something is wrong."""
+        """Take what came.
+
+        Return what may go on: ``data`` itself, unless it ends within a header or something is wrong.
+        """
         text = self.whole_text(data)
         if text is None:
             return self._scan(data)
@@ -158,7 +168,10 @@ class FrameScanner:
         return data if position == size else data[:position]
 
     def step(self, data: bytes, position: int) -> int:
-        """Go from ``position`` to the end of the frame or of the data; stay there when the header is incomplete or wrong."""
+        """Go from ``position`` to the end of the frame or of the data.
+
+        Stay there when the header is incomplete or wrong.
+        """
         start = position
         if not self.to_boundary:
             start = self._open(data, position)
@@ -190,7 +203,10 @@ class FrameScanner:
         self._idle = False
 
     def _open(self, data: bytes, position: int) -> int:
-        """Read a header; return where its payload starts, or ``position`` when it is incomplete or wrong."""
+        """Read a header.
+
+        Return where its payload starts, or ``position`` when it is incomplete or wrong.
+        """
         size = len(data) - position
         if size < 2:
             return position

@@ -1,4 +1,6 @@
-"""CORS: pages of any origin may call, with and without credentials; what they may do is the access rule's business.
+"""CORS: pages of any origin may call, with and without credentials.
+
+The access rule decides what they may do.
 
 Source: Fetch standard, section 3.2. A request with credentials is answered only where its origin is named and not ``*``.
 """
@@ -20,7 +22,10 @@ def is_preflight(request: web.BaseRequest) -> bool:
 
 
 async def add_headers(request: web.BaseRequest, response: web.StreamResponse) -> None:
-    """Add what a browser needs to hand a response to its page; a signal handler of aiohttp's ``on_response_prepare``."""
+    """Add the headers with which a browser hands a response to its page.
+
+    A signal handler of aiohttp's ``on_response_prepare``.
+    """
     if response.status == 101:
         return
     origin = request.headers.get("Origin")

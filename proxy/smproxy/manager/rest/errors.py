@@ -1,4 +1,4 @@
-"""What every route shares: who may ask, the body within its time and size, and errors in the form that clients parse."""
+"""Shared by all routes: access, limits of the body, and errors in one form."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def error_response(status: int, message: str, clock: Clock) -> web.Response:
 
 
 def make_middleware(clock: Clock, access: AccessRule) -> Middleware:
-    """Make the one middleware: answers preflights, applies the access rule, reads the body, and words every error.
+    """Make the middleware: preflights, access rule, reading of bodies, and all error answers.
 
     A handler finds the whole body read: whatever can go wrong with it on the way is answered here.
     """

@@ -29,7 +29,10 @@ class EventRoutes:
         self._provisions = provisions
 
     def overviews(self) -> list[web.RouteDef]:
-        """Return the routes that tell of everybody's streams; they go before those of :meth:`places`."""
+        """Return the routes about everybody's streams.
+
+        They go before those of :meth:`places`.
+        """
         return [
             web.get(API + "/event/list", self.list),
             web.get(API + "/event/list/stats", self.list_stats),

@@ -1,4 +1,4 @@
-"""``/api/v1/hooks``: what the journal holds, how the sinks are doing, and events to be sent again or made up."""
+"""``/api/v1/hooks``: the journal, the state of the sinks, replays and invented events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""``/api/v1/openapi.json``: the control API as an OpenAPI 3.1 document, made from the table of calls and the views."""
+"""``/api/v1/openapi.json``: the control API as an OpenAPI 3.1 document.
+
+It is made from the table of calls and the views.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Every call of ``/api/v1``, as data: what it takes and what it answers. The OpenAPI document is made of it.
+"""Every call of ``/api/v1``, as data: its parameters and its answers.
+
+The OpenAPI document is made of it.
 
 A test walks the router and compares: a route that is not here, or an entry without a route, fails.
 """
@@ -43,7 +45,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One call. ``errors`` are statuses whose answer is the usual error; 401 and 403 every call may have."""
+    """One call.
+
+    ``errors`` are statuses whose answer is the usual error; 401 and 403 every call may have.
+    """
 
     method: str
     path: str

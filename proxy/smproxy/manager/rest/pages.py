@@ -1,4 +1,7 @@
-"""The pages: ``/`` to watch what goes on, ``/publish`` and ``/subscribe`` to try it. Files of the package, no build step."""
+"""The pages: ``/`` to watch what goes on, ``/publish`` and ``/subscribe`` to try it.
+
+Files of the package, no build step.
+"""
 
 from __future__ import annotations
 

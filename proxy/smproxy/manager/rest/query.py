@@ -1,4 +1,7 @@
-"""Reading the parameters of a request: what is unknown, empty or cannot be read is refused with what is allowed."""
+"""Read the parameters of a request.
+
+What is unknown, empty or cannot be read is refused with what is allowed.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,9 @@ _seconds = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+", re.ASCII).fullmatch
 
 
 class Parameters:
-    """The query of one request; ``known`` are the names that its route has. The case of names does not count.
+    """The query of one request; ``known`` are the names that its route has.
+
+    The case of names does not count.
 
     Raises:
         ApiError: 400, there is a parameter that is not known, or without a value, or one is given twice.

@@ -1,4 +1,4 @@
-"""``/api/v1/recordings``: the recorded files, to list, play and delete; and the thumbnails of live streams.
+"""``/api/v1/recordings``: list, play and delete recorded files; thumbnails of live streams.
 
 Whoever may list recordings may play them: where there is an admin token, the URLs of a listing carry a ticket for their file,
 since a ``<video>`` can send no header and the token itself should be in no URL of a page.
@@ -55,7 +55,10 @@ class RecordingRoutes:
         return json_response({"recordings": listed, "total": len(found)})
 
     async def play(self, request: web.Request) -> web.StreamResponse:
-        """Send a recording, or the part of it that ``Range`` asks for; also one that is being written, as long as it is."""
+        """Send a recording, or the part of it that ``Range`` asks for.
+
+        One that is still being written is sent until it is complete.
+        """
         if not self._access.admits(request.query.get("ticket"), _subject(request.match_info["file"])):
             self._access.require(request)
         Parameters(request.query, ("ticket",))
@@ -107,7 +110,10 @@ def _subject(file: str) -> str:
 
 
 def _resolve(root: Path, file: str) -> Path | None:
-    """Return the path of a recording; ``None`` for whatever is none, and for all that is not in the directory."""
+    """Return the path of a recording.
+
+    ``None`` for what is no recording, and for all that is not in the directory.
+    """
     parts = file.split("/")
     if "\0" in file or any(part in {"", ".", ".."} or part.startswith(".") for part in parts):
         return None

@@ -92,7 +92,10 @@ class ResetRoutes:
                 raise ApiError(503, f"The sessions are ended, but the hooks are not forgotten: {error}") from None
 
     async def _end_all(self, polite: float) -> None:
-        """End every session and wait until its connections are gone; also those of clients that come back meanwhile."""
+        """End every session and wait until its connections are gone.
+
+        That includes sessions of clients that come back meanwhile.
+        """
         ended: dict[Attempt, float] = {}
         while attempts := self._sessions.attempts:
             now = self._clock.monotonic()

@@ -1,4 +1,4 @@
-"""``/api/v1/sessions``: who is or was connected, what was said, what became of it; and ending one."""
+"""``/api/v1/sessions``: live and ended sessions, their messages and hooks; and ending one."""
 
 from __future__ import annotations
 

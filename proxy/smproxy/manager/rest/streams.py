@@ -22,7 +22,10 @@ class StreamRoutes:
         self._history = history
 
     def routes(self) -> list[web.RouteDef]:
-        """Return the routes. ``app`` is a stream's room, which may have a slash; its thumbnail is another route."""
+        """Return the routes.
+
+        ``app`` is a stream's scope, which may have a slash; its thumbnail is another route.
+        """
         return [web.get(STREAMS, self.list), web.get(STREAMS + r"/{app:.+}/{name:(?!thumbnail\.png$)[^/]+}", self.show)]
 
     async def list(self, request: web.Request) -> web.StreamResponse:

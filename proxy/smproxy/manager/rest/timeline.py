@@ -1,4 +1,4 @@
-"""One session in the order of time: signaling messages, hooks and their deliveries, and faults."""
+"""One session in the order of time: messages, hooks and their deliveries, and faults."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ Kind = Literal["signaling", "hook", "delivery", "fault"]
 
 
 class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True, rename={"by": "from"}):
-    """One thing that happened, at ``at`` (Unix milliseconds). ``from`` and ``to`` are sender and receiver."""
+    """One thing that happened, at ``at`` (Unix milliseconds).
+
+    ``from`` and ``to`` are sender and receiver.
+    """
 
     at: int
     kind: Kind

@@ -1,4 +1,4 @@
-"""``GET /api/v1/hooks/wait``: answers when an event comes that is as asked for, or at once when it came already.
+"""``GET /api/v1/hooks/wait``: answers once an event has come, at once if it has.
 
 So a test in any language can wait for a hook with one request: no receiver, no polling. What came since the instance started,
 or since its latest reset, counts too, so that a test may ask after it has done what it tests.
@@ -58,7 +58,10 @@ class NotYet(msgspec.Struct, frozen=True, rename="camel"):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What an event is asked to be: its fields, by the names of the parameters. A value is any of several."""
+    """The conditions on an event: its fields, by the names of the parameters.
+
+    A value is any of several.
+    """
 
     fields: Mapping[str, frozenset[str]]
 
@@ -158,7 +161,10 @@ class WaitRoutes:
     async def _found(
         self, wanted: Wanted, start: Query, listener: HookListener, seen: dict[str, Nearest]
     ) -> bytes | None:
-        """Look into the past, then wait for what comes. Nothing falls between: the listener holds it back meanwhile."""
+        """Look into the past, then wait for what comes.
+
+        Nothing is lost in between: the listener keeps it meanwhile.
+        """
         while True:
             body = await self._in_journal(wanted, start, seen)
             if body is not None:

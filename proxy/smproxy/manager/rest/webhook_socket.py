@@ -1,4 +1,6 @@
-"""The webhook socket ``/{app}/webhook``: lifecycle events as text frames, for a page or a command that wants to watch.
+"""The webhook socket ``/{app}/webhook``: lifecycle events as text frames.
+
+It is for pages and commands that watch.
 
 ``?customerScope=S`` and ``?event=session,peer_joined`` narrow, ``?since=UUID`` or ``?since=MILLISECONDS`` replays first.
 """
@@ -57,7 +59,9 @@ def webhook_socket(
     places: Places | None = None,
     heartbeat: float = 20.0,
 ) -> Handler:
-    """Make the request handler. ``heartbeat``: seconds between pings; a peer that misses one is gone.
+    """Make the request handler.
+
+    ``heartbeat``: seconds between pings; a peer that misses one is gone.
 
     A listener that cannot keep up is closed with 1013, one whose parameters make no sense with 1008. During a replay the
     listener sets the pace. ``await broadcast.close()`` lets every listener have what is queued for it, closes it with 1001,

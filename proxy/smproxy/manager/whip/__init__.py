@@ -1,1 +1,1 @@
-"""WHIP and WHEP at the manager: endpoints, the exchange with an origin, and the sessions it relays."""
+"""WHIP and WHEP at the manager: endpoints, exchanges with origins, relayed sessions."""

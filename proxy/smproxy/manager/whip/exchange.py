@@ -18,7 +18,10 @@ ANSWER_TIMEOUT = 15.0
 
 
 class ExchangeFailed(Exception):
-    """The origin cannot be reached, or gives no usable answer; the message says why in a few words."""
+    """The origin cannot be reached, or gives no usable answer.
+
+    The message has the reason in a few words.
+    """
 
 
 class Origins:

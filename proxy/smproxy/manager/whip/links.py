@@ -11,7 +11,10 @@ _TARGET = re.compile(r"<([^<>]*)>")
 
 
 def rewrite_links(values: Iterable[str], to_client: Callable[[URL], str | None] | None) -> list[str]:
-    """Return the values with the targets that are below a session's resource led here; all others as they came."""
+    """Return the values, with targets below a session's resource replaced by URLs of ours.
+
+    All others are unchanged.
+    """
 
     def target(found: re.Match[str]) -> str:
         try:

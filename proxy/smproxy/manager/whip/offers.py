@@ -255,7 +255,9 @@ class Offers:
         self._sessions.report(attempt.node, TransportUp(attempt.token))
 
     def _refused(self, attempt: Attempt, status: int | None) -> None:
-        """Note that the client was refused; an origin with a node channel has reported why, and the first report counts.
+        """Note that the client was refused.
+
+        An origin with a node channel has reported why, and the first report counts.
 
         ``status`` ``None``: it got no answer.
         """

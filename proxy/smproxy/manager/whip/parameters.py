@@ -1,4 +1,4 @@
-"""Connection parameters of a WHIP or WHEP request: from its path, its query and its bearer token."""
+"""Connection parameters of a WHIP or WHEP request, from its path, query and bearer token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Headers of WHIP and WHEP exchanges: which are passed on, and answers as aiohttp sends them."""
+"""Headers of WHIP and WHEP exchanges: which ones are passed on; answers for aiohttp."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ Headers = tuple[tuple[str, str], ...]
 
 
 def passed_on(response: ClientResponse, to_client: Callable[[URL], str | None] | None) -> Headers:
-    """Return the headers of an origin's response for its client; ``to_client`` leads the origin's URLs here."""
+    """Return the headers of an origin's response for its client.
+
+    ``to_client`` replaces the origin's URLs by ours.
+    """
     headers = tuple((name, response.headers[name]) for name in PASSED_ON if name in response.headers)
     links = rewrite_links(response.headers.getall("Link", []), to_client)
     return headers + tuple(("Link", link) for link in links)

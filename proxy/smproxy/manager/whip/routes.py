@@ -155,7 +155,10 @@ class WhipRoutes:
     async def _forward(
         self, request: web.Request, session: WhipSession, tail: str, body: bytes
     ) -> HttpResponse | web.StreamResponse:
-        """Have the origin answer a request about a session; an event stream is passed on until it ends."""
+        """Have the origin answer a request about a session.
+
+        An event stream is passed on until it ends.
+        """
         node = session.attempt.node
         url = session.to_origin(tail, _origin_query(request))
         headers = sent_on(request.headers, request.remote or "", request.secure)

@@ -1,4 +1,4 @@
-"""The WHIP and WHEP sessions that are relayed: which URL of ours stands for which resource of an origin."""
+"""The relayed WHIP and WHEP sessions: which URL of ours is which resource of an origin."""
 
 from __future__ import annotations
 
@@ -38,7 +38,10 @@ class WhipSession:
         return url.with_query(query) if query else url.with_query(self.resource.query)
 
     def to_client(self, url: URL) -> str | None:
-        """Return our path for a URL of the origin; ``None`` for one that is not below the session's resource."""
+        """Return our path for a URL of the origin.
+
+        ``None`` for one that is not below the session's resource.
+        """
         base = self.resource.raw_path
         if not url.raw_path.startswith(base) or (url.is_absolute() and url.origin() != self.resource.origin()):
             return None
@@ -77,7 +80,10 @@ class WhipTable:
         return None if identity is None else self._sessions[identity]
 
     def end(self, session: WhipSession) -> None:
-        """Forget a session that its client has not deleted yet: one that closes its transport first does so afterwards."""
+        """Forget a session that its client has not deleted yet.
+
+        A client that closes its transport first deletes it afterwards.
+        """
         self.remove(session)
         self._ended[session.identity] = None
         while len(self._ended) > MAX_ENDED:

@@ -18,7 +18,10 @@ class InvalidAnswer(ValueError):
 
 
 class CodecRefused(ValueError):
-    """The client cannot take a codec of the stream; the text says which and is shown to the client."""
+    """The client cannot take a codec of the stream.
+
+    The text names the codec and is shown to the client.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,10 @@ class AcceptedSlot:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a client takes of an offer. ``dtls_role`` is ours; ``data`` is its section for data channels if it takes one."""
+    """What a client accepts of an offer.
+
+    ``dtls_role`` is ours; ``data`` is its section for data channels if it takes one.
+    """
 
     slots: tuple[AcceptedSlot, ...]
     data: Section | None

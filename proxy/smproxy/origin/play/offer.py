@@ -22,7 +22,10 @@ _PROFILE = "profile-level-id="
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Slot:
-    """One track to a subscriber. ``number`` is 0 for audio and 1 for video; the index of its section may differ."""
+    """One track to a subscriber.
+
+    ``number`` is 0 for audio and 1 for video; the index of its section may differ.
+    """
 
     number: int
     kind: Kind
@@ -38,7 +41,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class OfferPlan:
-    """What is offered: the slots, in the order of their sections, then the data channel if there is one."""
+    """The offered slots in the order of their sections, then the data channel if there is one."""
 
     slots: tuple[Slot, ...]
     data: bool
@@ -75,7 +78,9 @@ def write_offer(
     candidates: Sequence[HostCandidate],
     session_id: int,
 ) -> str:
-    """Write the offer; ``fingerprint`` is that of our certificate, SHA-256, ``session_id`` any number below 2^63.
+    """Write the offer.
+
+    ``fingerprint`` is that of our certificate, SHA-256, ``session_id`` any number below 2^63.
 
     The mids are 0, 1, 2 in the order of the sections: some builds of the SDK assume it.
     """
@@ -136,7 +141,10 @@ def _media(plan: OfferPlan, slot: Slot, mid: int, port: int, connection: str) ->
 
 
 def _profile_last(fmtp: str) -> str:
-    """Put ``profile-level-id`` last: an SDK rewrites everything from there to the end of the line."""
+    """Put ``profile-level-id`` last.
+
+    An SDK rewrites everything from there to the end of the line.
+    """
     parameters = [each.strip() for each in fmtp.split(";") if each.strip()]
     parameters.sort(key=lambda each: each.lower().startswith(_PROFILE))
     return ";".join(parameters)

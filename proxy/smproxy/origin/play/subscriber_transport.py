@@ -23,7 +23,10 @@ MAX_UNSENT = 256 << 10
 
 
 class SubscriberTransport(ClientTransport):
-    """A subscriber's connection. Made, then ``open`` and ``accept``, or ``open_to_viewer``; ended by ``close``."""
+    """A subscriber's connection.
+
+    Made, then ``open`` and ``accept``, or ``open_to_viewer``; ended by ``close``.
+    """
 
     MAX_SOURCES = 16
 

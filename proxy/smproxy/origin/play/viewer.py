@@ -33,7 +33,9 @@ class ViewerPlan:
 
 
 def plan_viewer_answer(offer: Offer, formats: Mapping[Kind, PayloadFormat] | None, *, rng: random.Random) -> ViewerPlan:
-    """Choose what to send of a stream; ``formats`` is ``None`` when it is not live yet and any codec may come.
+    """Choose what to send of a stream.
+
+    ``formats`` is ``None`` when it is not live yet and any codec may come.
 
     Raises:
         UnsupportedOffer: the offer has two sections of a kind, or none that can be served.

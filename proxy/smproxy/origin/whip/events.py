@@ -1,4 +1,7 @@
-"""Server-sent events of a WHEP session: whether the stream is live, and how many watch it. Sans-I/O, but for its queues."""
+"""Server-sent events of a WHEP session: whether the stream is live, and its viewers.
+
+Sans-I/O, but for its queues. Viewers are a number.
+"""
 
 from __future__ import annotations
 
@@ -51,11 +54,17 @@ class ViewerEvents:
         self._viewers = 0
 
     def begin(self, *, live: bool) -> None:
-        """Take note of whether the stream is live as the session begins; only a live one makes an event."""
+        """Set whether the stream is live as the session begins.
+
+        Only a live one makes an event.
+        """
         self._active = live
 
     def open(self, key: str, types: Iterable[str] | None) -> bool:
-        """Open a stream of these types of event, beginning with what holds now; False when there are too many."""
+        """Open a stream of these types of event, beginning with what holds now.
+
+        False when there are too many.
+        """
         if len(self._streams) >= MAX_STREAMS:
             return False
         stream = self._streams[key] = EventStream(EVENT_TYPES if types is None else types)

@@ -56,7 +56,10 @@ class HttpExchange:
         self._remote = None if transport is None else transport.ice.remote
 
     def created(self, ice_servers: tuple[IceServer, ...]) -> HttpResponse:
-        """Respond to the POST: 201 with the description, or 406 with an offer to a client that wanted an answer."""
+        """Respond to the POST: 201 with the description, or 406 with an offer.
+
+        The 406 is for a client that wanted an answer.
+        """
         signaling = self._signaling
         counter_offer = isinstance(signaling, WhepSignaling) and signaling.awaits_answer and not signaling.server_offers
         headers = [

@@ -67,7 +67,10 @@ class HttpExchanges:
         return await exchange.handle(target, request)
 
     def _delete_ended(self, target: WhipTarget) -> bool:
-        """Take the DELETE of a session that has ended otherwise; False when there is none, or it had its DELETE."""
+        """Take the DELETE of a session that has ended otherwise.
+
+        False when there is none, or it had its DELETE.
+        """
         ending = self._exchanges.get(target.session or "")
         if ending is not None and ending.target.path == target.path and not ending.deleted:
             ending.deleted = True

@@ -20,7 +20,9 @@ _STATUS = {
 
 
 class HttpSignaling(RoleSignaling):
-    """Signaling whose first exchange is one request and its response; later there is the data channel only.
+    """Signaling whose first exchange is one request and its response.
+
+    Later there is the data channel only.
 
     ``description`` is the SDP to respond with, ``refusal`` the response instead of one.
     """
@@ -56,7 +58,9 @@ class HttpSignaling(RoleSignaling):
 
 
 def check_directions(offer: Offer, *, sends: bool) -> None:
-    """Check that every media section has the client's direction: it publishes (``sends``) or it watches.
+    """Check that every media section has the client's direction.
+
+    A client publishes (``sends``) or watches.
 
     Raises:
         UnsupportedOffer: one has not.

@@ -51,7 +51,9 @@ class WhipSignaling(HttpSignaling, PublisherSignaling):
         return self.refuse_with(ConnectError.NAME_IN_USE, problem(409, in_use(self._name), *retry))
 
     def check_offer(self, offer: Offer) -> None:
-        """Refuse what would be served in part only (RFC 9725, 4.4): the client would not notice what is missing.
+        """Refuse what would be served in part only (RFC 9725, 4.4).
+
+        The client would not notice what is missing.
 
         Raises:
             UnsupportedOffer: it asks for more than one track of a kind, or media stream, or for simulcast.

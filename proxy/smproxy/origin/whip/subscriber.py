@@ -18,7 +18,9 @@ from smproxy.signaling.whip import is_vendor_sdk
 
 
 class WhepSignaling(HttpSignaling, SubscriberSignaling):
-    """The signaling of a client that watches with one POST; after a server's offer also a PATCH with the answer.
+    """The signaling of a client that watches with one POST.
+
+    After a server's offer also a PATCH with the answer.
 
     ``events`` has what is sent to the client's event streams.
     """
@@ -77,7 +79,10 @@ class WhepSignaling(HttpSignaling, SubscriberSignaling):
             check_directions(offer, sends=False)
 
     def offered(self, sdp: str) -> list[Effect]:
-        """Respond with an offer: the client expects it, or cannot take the stream's codec as it offered."""
+        """Respond with an offer.
+
+        The client expects it, or cannot take the stream's codec as it offered.
+        """
         self.description = sdp
         self._offered = self.awaits_answer = True
         return []
