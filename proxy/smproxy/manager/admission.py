@@ -46,7 +46,7 @@ class AdmissionRules:
 
 
 class Admission:
-    """Checks an upgrade request, then has the relay dial, or refuses it with a signaling message.
+    """Check an upgrade request; have the relay dial, or refuse it with a signaling message.
 
     The SDK never rejects on a close code and sees no reason in an HTTP status, so a refusal is an accepted upgrade, a
     code-only ``RejectedConnection`` and a close whose reason names the parameter.
@@ -195,7 +195,10 @@ class Admission:
 
 
 def keeps_the_socket(message: ServerMessage | None) -> bool:
-    """Withhold the message on which an SDK leaves the socket, where a session's end is seen only there."""
+    """Withhold the message on which an SDK leaves the socket.
+
+    Without a node channel a session's end is seen only there.
+    """
     return not (message and message.data and message.data.code == messages.DATA_CHANNEL_AVAILABLE)
 
 

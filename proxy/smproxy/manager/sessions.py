@@ -160,7 +160,10 @@ class Sessions:
         return attempt
 
     def report(self, node: Node, report: Report) -> None:
-        """Take a report of an origin or of the relay; one about an attempt that is not current is ignored."""
+        """Take a report of an origin, or of the relay in its place.
+
+        One about an attempt that is not current is ignored.
+        """
         if isinstance(report, Load):
             node.load = report
             return
