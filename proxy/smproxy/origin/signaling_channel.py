@@ -31,7 +31,10 @@ class NoChannel:
 
 
 class ChannelWriter:
-    """Sends on a signaling channel, also from outside of the channel's own task. ``closed`` is set by its user."""
+    """Sends on a signaling channel, also from outside of the channel's own task.
+
+    ``closed`` is set by its user.
+    """
 
     def __init__(self, channel: SignalingChannel, tasks: Tasks) -> None:
         self.closed = False

@@ -1,4 +1,6 @@
-"""Paths on which a client may open its signaling WebSocket: a stream manager's proxy, or the application of a server.
+"""Paths on which a client may open its signaling WebSocket.
+
+They name a stream manager's proxy, or the application of a server.
 
 Sources: Red5, "WebSocket Proxy" of Stream Manager 1.x (``/streammanager``) and 2.0 (``/as/v1/proxy/ws/publish/SCOPE/NAME``);
 a standalone server is addressed as ``/SCOPE``, with one scope or several, and knows neither ``app`` nor ``host``.
@@ -39,7 +41,7 @@ class SocketEndpoint:
     standalone: bool = False
 
     def apply(self, url: URL) -> URL:
-        """Return the URL with all that the path says in its query, as the proxy of Stream Manager 1.x takes it."""
+        """Return the URL with the parameters of its path in the query, as Stream Manager 1.x has it."""
         if self.scope is None:
             return url
         said = (

@@ -10,7 +10,10 @@ from smproxy.signaling.socket_endpoints import is_socket_path
 
 
 class UpgradeResource(DynamicResource):
-    """Matches WebSocket upgrades on every path for signaling, and nothing else: no other route is hidden by it."""
+    """Match WebSocket upgrades on every path for signaling, and nothing else.
+
+    No other route is hidden by it.
+    """
 
     def __init__(self, route: web.RouteDef) -> None:
         super().__init__(route.path)
