@@ -20,7 +20,9 @@ class HttpError:
 
 @dataclass(frozen=True, slots=True)
 class RejectedConnection:
-    """The upgrade is accepted, then ``message`` is sent and the socket closed; no origin is chosen.
+    """The upgrade is accepted, then ``message`` is sent and the socket closed.
+
+    No origin is chosen.
 
     A WHIP or WHEP client is answered with ``status`` and the reason.
     """
@@ -33,7 +35,10 @@ class RejectedConnection:
 
 @dataclass(frozen=True, slots=True)
 class FailedConnection:
-    """As :class:`RejectedConnection`, once an origin is chosen and the session has begun; the origin is not dialled."""
+    """As :class:`RejectedConnection`, once an origin is chosen and the session has begun.
+
+    The origin is not dialled.
+    """
 
     message: str
     code: int

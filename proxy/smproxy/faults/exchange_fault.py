@@ -22,7 +22,10 @@ METHODS = ("post", "patch", "delete", "options")
 
 @dataclass(frozen=True, slots=True)
 class HttpExchange:
-    """A request that waits for its answer. ``server`` is the start of the URL that the client used: scheme and authority."""
+    """A request that has not been answered yet.
+
+    ``server`` is the start of the URL that the client used: scheme and authority.
+    """
 
     request: HttpRequest
     door: Door
@@ -60,7 +63,10 @@ HttpOutcome: TypeAlias = HttpResponse | Cut | Unanswered
 
 
 class ExchangeSession(Protocol):
-    """The WHIP or WHEP session, as a fault acts on it beside answering. Nothing is done once the session is over."""
+    """The WHIP or WHEP session, as a fault acts on it beside answering.
+
+    Nothing is done once the session is over.
+    """
 
     def report_refusal(self, error: ConnectError) -> None:
         """Emit the hooks of a refusal, as if the origin had refused the client."""
@@ -91,7 +97,10 @@ class ExchangeFault(FaultKind):
         return "OPTIONS" if values.get("on") == "options" else "POST"
 
     def on_request(self, exchange: HttpExchange) -> HttpOutcome | None:
-        """Return what becomes of a request in place of the origin's answer; ``None``: it goes on to the origin."""
+        """Return what a request gets in place of the origin's answer.
+
+        With ``None`` it goes on to the origin.
+        """
         return None
 
     def on_response(self, exchange: HttpExchange, response: HttpResponse) -> HttpOutcome:

@@ -9,7 +9,10 @@ from smproxy.faults.kind import FaultKind, Layer
 
 
 class FaultyPeer(Protocol):
-    """The peer connection with one client, as a fault acts on it. Nothing is done once the fault or the peer has ended."""
+    """The peer connection with one client, as a fault acts on it.
+
+    Nothing is done once the fault or the peer has ended.
+    """
 
     @property
     def up(self) -> bool:

@@ -1,4 +1,6 @@
-"""Provisions: streams of several levels that were announced before they are published, for adaptive bitrate.
+"""Provisions: streams of several levels for adaptive bitrate.
+
+They were announced before they are published.
 
 Nothing is transcoded here: a page publishes its levels itself, each under its own name, and a viewer of the provision is sent
 to the nearest level that is live.
@@ -81,7 +83,10 @@ class Provisions:
         return self._known.pop((scope, name), None)
 
     def nearest(self, scope: str, name: str) -> list[str]:
-        """Return the names of the levels to show in place of a provision, or of one of its levels, the nearest first."""
+        """Return the levels to show in place of a provision or of one of its levels, nearest first.
+
+        They are names.
+        """
         whole = self.find(scope, name)
         if whole is not None:
             return [level.name for level in sorted(whole.levels, key=lambda level: level.number)]

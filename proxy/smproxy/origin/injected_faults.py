@@ -101,7 +101,10 @@ class InjectedFaults:
 
 
 class _Injected:
-    """One fault of one attempt, and what it does to its peer; a :class:`smproxy.faults.media_fault.FaultyPeer`."""
+    """One fault of one attempt, and its effect on the peer.
+
+    A :class:`smproxy.faults.media_fault.FaultyPeer`.
+    """
 
     def __init__(self, faults: dict[str, _Injected], behaviour: MediaFault) -> None:
         self.behaviour = behaviour

@@ -72,7 +72,9 @@ class ConnectionParams:
     def from_url(
         cls, url: URL, *, default_app: str = "live", scope_required: bool = True, default_scope: str | None = None
     ) -> ConnectionParams:
-        """Read the parameters of ``url``. Without a ``customerScope`` it has ``default_scope``, unless one is required.
+        """Read the parameters of ``url``.
+
+        Without a ``customerScope`` it has ``default_scope``, unless one is required.
 
         Raises:
             ParamError: a parameter is missing or unusable; the first such in the order of this method.

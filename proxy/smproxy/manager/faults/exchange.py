@@ -61,7 +61,9 @@ class ExchangePipeline:
     async def run(
         self, exchange: HttpExchange, forward: Callable[[], Awaitable[HttpResponse]]
     ) -> tuple[HttpOutcome, bool]:
-        """Return what becomes of a request, and whether it reached the origin; ``forward`` has the origin answer it.
+        """Return what a request gets, and whether it reached the origin.
+
+        ``forward`` has the origin answer it.
 
         Raises:
             Exception: what ``forward`` raises.

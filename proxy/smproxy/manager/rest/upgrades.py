@@ -1,4 +1,7 @@
-"""WebSocket upgrades that come on a connection which has served HTTP before, as browsers keep theirs alive."""
+"""WebSocket upgrades on a connection that has served HTTP before.
+
+Browsers keep their connections alive.
+"""
 
 from __future__ import annotations
 
