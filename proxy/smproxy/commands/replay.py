@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import os
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 from smproxy.commands.arguments import seconds
 from smproxy.commands.output import FAILED, OK, USAGE, CommandError, ReaderGone, note, write
@@ -60,17 +61,18 @@ def run(arguments: argparse.Namespace) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     # Imported here because aiortc takes a third of a second, which --help need not pay.
     from smproxy.testing.errors import StreamError
+    from smproxy.testing.http_replay import HttpReplay
     from smproxy.testing.replay import Replay
     from smproxy.testing.session_transcript import SessionTranscript, TranscriptError
 
     given = _parameters(arguments)
     try:
-        read_url(arguments.url, "ws", "wss")
+        read_url(arguments.url, "ws", "wss", "http", "https")
     except ValueError as error:
         raise CommandError(f"the URL cannot be used: {error}: write for instance {DEFAULT_URL}", USAGE) from None
     try:
         transcript = SessionTranscript.read(arguments.file)
-        url = transcript.url(arguments.url, given)
+        url = transcript.url(_place(arguments.url, http=transcript.over_http), given)
     except TranscriptError as error:
         raise CommandError(str(error), USAGE) from None
     media = {"auto": None, "recorded": False, "live": True}[arguments.sdp]
@@ -78,7 +80,11 @@ def _run(arguments: argparse.Namespace) -> int:
         context = trust(arguments.insecure, arguments.url)
     except UsageError as error:
         raise CommandError(str(error), USAGE) from None
-    replay = Replay(transcript, url, media=media, timeout=arguments.timeout, ssl=context)
+    replay = (
+        HttpReplay(transcript, url, timeout=arguments.timeout, ssl=context)
+        if transcript.over_http
+        else Replay(transcript, url, media=media, timeout=arguments.timeout, ssl=context)
+    )
     try:
         outcome = asyncio.run(replay.run())
     except (StreamError, TranscriptError) as error:
@@ -89,6 +95,20 @@ def _run(arguments: argparse.Namespace) -> int:
     played = f"{outcome.sent} frames sent, {outcome.compared} of the server compared"
     write(f"same: {played}" + (f"; not played {outcome.skipped}" if outcome.skipped else ""))
     return OK
+
+
+def _place(url: str, *, http: bool) -> str:
+    """Return the server to play against, with the scheme that the transcript needs.
+
+    Raises:
+        CommandError: a transcript of a WebSocket is to be played over HTTP.
+    """
+    parts = urlsplit(url)
+    if http and parts.scheme in ("ws", "wss"):  # the stream manager, whose endpoint the transcript names
+        return urlunsplit(({"ws": "http", "wss": "https"}[parts.scheme], parts.netloc, "", parts.query, ""))
+    if not http and parts.scheme in ("http", "https"):
+        raise CommandError(f"this transcript is of a WebSocket: write for instance {DEFAULT_URL}", USAGE)
+    return url
 
 
 def _parameters(arguments: argparse.Namespace) -> dict[str, str]:

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
 from smproxy.signaling import messages
 
 Sender: TypeAlias = Literal["client", "server"]
-Via: TypeAlias = Literal["socket", "channel"]
+Via: TypeAlias = Literal["socket", "channel", "http"]
 
 #: Stands in a transcript for a password or token that was removed.
 REMOVED = "***"
@@ -102,6 +102,11 @@ class SessionTranscript:
         if not frames:
             raise TranscriptError(f"{name} has no frames: it takes what `smproxy sessions export` writes")
         return cls(dialed, tuple(frames))
+
+    @property
+    def over_http(self) -> bool:
+        """Whether the client spoke WHIP or WHEP."""
+        return any(frame.via == "http" for frame in self.frames)
 
     @property
     def had_media(self) -> bool:
@@ -199,7 +204,8 @@ def _frame(number: int, entry: dict[str, Any]) -> RecordedFrame | None:
     if entry.get("from") not in ("client", "origin", "proxy", "server"):
         return None
     sender: Sender = "client" if entry["from"] == "client" else "server"
-    via: Via = "channel" if entry.get("via") == "channel" else "socket"
+    known: dict[object, Via] = {"channel": "channel", "http": "http"}
+    via = known.get(str(entry.get("via")), "socket")
     if isinstance(entry.get("message"), dict):
         return RecordedFrame(
             number, sender, via, json.dumps(entry["message"], separators=(",", ":"), ensure_ascii=False)
