@@ -1,4 +1,4 @@
-"""Playing a recorded WHIP or WHEP client again: its requests, and the statuses of the server.
+"""Replay of a recorded WHIP or WHEP client: its requests, and the server's statuses.
 
 Descriptions and fragments are sent as they were recorded, so no media flows; the URL of the session and its entity tags are
 those of the new session.
@@ -25,7 +25,10 @@ _MAX_BODY = 1 << 20
 
 
 class HttpReplay:
-    """Plays one transcript once. ``url`` is the endpoint; ``timeout``: seconds for each response."""
+    """Plays one transcript once.
+
+    ``url`` is the endpoint; ``timeout``: seconds for each response.
+    """
 
     def __init__(
         self, transcript: SessionTranscript, url: str, *, timeout: float = 10.0, ssl: tls.SSLContext | None = None
