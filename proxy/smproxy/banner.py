@@ -17,6 +17,7 @@ def banner(simulator: Simulator) -> str:
         ("Test pages", f"http://{plain}/publish and /subscribe"),
         ("Stream manager", f"http://{plain}/streammanager/api/4.0/event/{app}/NAME?action=broadcast"),
         ("Proxy", simulator.url if settings.proxy_enabled else f"disabled by proxy.enabled in {settings.config}"),
+        ("WHIP and WHEP", f"http://{plain}/{app}/whip/endpoint/NAME and …/{app}/whep/endpoint/NAME"),
         ("Webhook socket", f"ws://{plain}/{app}/webhook?customerScope=SCOPE"),
     ]
     if simulator.tls_port is not None:
