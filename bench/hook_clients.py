@@ -24,7 +24,7 @@ import aiohttp
 import uvloop
 from hooks import BACKLOG, Counting, durable, lives, receive
 from results import Figure
-from smproxy.hooks.sinks.http import Answer
+from smproxy.hooks.sinks.http import ReceiverAnswer
 from yarl import URL
 
 #: Seconds that an attempt may take.
@@ -43,10 +43,10 @@ class Aiohttp:
             auto_decompress=False,
         )
 
-    async def post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+    async def post(self, body: bytes, headers: Mapping[str, str]) -> ReceiverAnswer:
         async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as answer:
             await answer.read()
-            return Answer(answer.status, answer.headers.get("Retry-After"))
+            return ReceiverAnswer(answer.status, answer.headers.get("Retry-After"))
 
     def close(self) -> None:
         self._closing = asyncio.ensure_future(self._session.close())
@@ -62,10 +62,10 @@ class Pyreqwest:
         self._client = builder.follow_redirects(False).build()
         self._url = str(url)
 
-    async def post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+    async def post(self, body: bytes, headers: Mapping[str, str]) -> ReceiverAnswer:
         request = self._client.post(self._url).headers(dict(headers)).body_bytes(body).build()
         answer = await request.send()
-        return Answer(answer.status, answer.get_header("retry-after"))
+        return ReceiverAnswer(answer.status, answer.get_header("retry-after"))
 
     def close(self) -> None:
         self._closing = asyncio.ensure_future(self._client.close())
@@ -74,11 +74,11 @@ class Pyreqwest:
 class BoundedPyreqwest(Pyreqwest):
     """pyreqwest that reads 64 KiB of an answer at most, as the product must."""
 
-    async def post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+    async def post(self, body: bytes, headers: Mapping[str, str]) -> ReceiverAnswer:
         request = self._client.post(self._url).headers(dict(headers)).body_bytes(body).build_streamed()
         async with request as answer:
             await answer.body_reader.read(64 * 1024)
-            return Answer(answer.status, answer.get_header("retry-after"))
+            return ReceiverAnswer(answer.status, answer.get_header("retry-after"))
 
 
 class Aiosonic:
@@ -90,10 +90,10 @@ class Aiosonic:
         self._client = aiosonic.HTTPClient(aiosonic.TCPConnector(pool_configs={":default": {"size": 64}}))
         self._url, self._headers = str(url), dict(headers)
 
-    async def post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+    async def post(self, body: bytes, headers: Mapping[str, str]) -> ReceiverAnswer:
         answer = await self._client.post(self._url, data=body, headers=self._headers | dict(headers))
         await answer.content()
-        return Answer(answer.status_code, answer.headers.get("retry-after"))
+        return ReceiverAnswer(answer.status_code, answer.headers.get("retry-after"))
 
     def close(self) -> None:
         self._closing = asyncio.ensure_future(self._client.connector.cleanup())
@@ -108,9 +108,9 @@ class Httpx2:
         self._client = httpx2.AsyncClient(headers=dict(headers), timeout=TIMEOUT, trust_env=False)
         self._url = str(url)
 
-    async def post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+    async def post(self, body: bytes, headers: Mapping[str, str]) -> ReceiverAnswer:
         answer = await self._client.post(self._url, content=body, headers=dict(headers))
-        return Answer(answer.status_code, answer.headers.get("retry-after"))
+        return ReceiverAnswer(answer.status_code, answer.headers.get("retry-after"))
 
     def close(self) -> None:
         self._closing = asyncio.ensure_future(self._client.aclose())

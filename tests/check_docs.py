@@ -3,7 +3,7 @@
 Checked: the README's option table holds every option of ``smproxy serve --help`` with its default and its words, the diagram
 of a session's life is that of the transition table, the table of faults is that of their kinds, what is shown of their code
 is the code, every relative link of README and docs leads to a file, and the first line of a docstring has at most 90
-characters.
+characters, and the name of a class stands for one class.
 """
 
 from __future__ import annotations
@@ -38,6 +38,10 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "proxy" / "smproxy"
 FIRST_LINE = 90
 """The most characters that the first line of a docstring may have."""
+SHARED_NAMES = {
+    "Connection": "part of every hook, and so of the public schema; in the listener a connection that was accepted",
+}
+"""Class names that rightly stand for more than one class, with the reason."""
 
 
 @dataclass(frozen=True)
@@ -235,6 +239,23 @@ def docstring_problems() -> list[str]:
     return problems
 
 
+def class_name_problems() -> list[str]:
+    """Look for names that stand for more than one class, so that a reader has to ask which one is meant."""
+    classes: dict[str, list[str]] = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                classes.setdefault(node.name, []).append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    shared = {name: places for name, places in classes.items() if len(places) > 1}
+    problems = [
+        f"{name} is shared no longer: take it out of SHARED_NAMES" for name in SHARED_NAMES if name not in shared
+    ]
+    for name, places in shared.items():
+        if name not in SHARED_NAMES:
+            problems.append(f"{', '.join(places)}: {name} names more than one class: rename the less public one")
+    return problems
+
+
 def main() -> int:
     """Run the checks, or write what is generated."""
     problems = help_problems()
@@ -246,6 +267,7 @@ def main() -> int:
             problems.append(f"{part.page}: {part.name} is not that of the code: run tests/check_docs.py --write")
     problems += link_problems()
     problems += docstring_problems()
+    problems += class_name_problems()
     print("\n".join(problems) or "The documentation agrees with the code.")
     return 1 if problems else 0
 

@@ -12,11 +12,11 @@ from xml.etree import ElementTree as Xml
 
 import pytest
 from aiohttp import web
-from smproxy.conformance.check import Level, Outcome
+from smproxy.conformance.check import Outcome, RequirementLevel
 from smproxy.conformance.http import Http
 from smproxy.conformance.machine_report import as_json, as_junit
 from smproxy.conformance.runner import Report, checks_of, run
-from smproxy.conformance.server import Server
+from smproxy.conformance.server import ServerUnderCheck
 from smproxy.conformance.text_report import row_lines
 
 from tests.conformance.model_server import ModelServer
@@ -44,7 +44,7 @@ async def checked(
     """Run the rows against a model."""
     protocol: Any = model.protocol
     async with serving(model) as url, Http(token=model.token, timeout=scaled(5), tls=None) as http:
-        server = Server(protocol, url, http, rng=random.Random(1), timeout=scaled(5), consent=scaled(consent))
+        server = ServerUnderCheck(protocol, url, http, rng=random.Random(1), timeout=scaled(5), consent=scaled(consent))
         checks = checks_of(protocol, only=only, before_publishing=before, media=media)
         results = await run(server, checks, lambda _: None)
         return Report(protocol, url, tuple(results))
@@ -141,7 +141,7 @@ async def test_a_flaw_fails_its_row(flaw: str, rows: set[str]) -> None:
     report = await checked(ModelServer("whip", [flaw]))
     assert set(failed(report)) == rows, failed(report)
     assert report.conforms == all(
-        each.check.level is not Level.MUST for each in report.results if each.outcome is Outcome.FAILED
+        each.check.level is not RequirementLevel.MUST for each in report.results if each.outcome is Outcome.FAILED
     )
 
 
@@ -300,7 +300,7 @@ async def test_a_broken_server_breaks_no_check(reply: bytes, protocol: Any) -> N
     listener = await asyncio.start_server(serve, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/endpoint"
     async with listener, Http(token=None, timeout=scaled(2), tls=None) as http:
-        server = Server(protocol, url, http, rng=random.Random(1), timeout=scaled(2), consent=1)
+        server = ServerUnderCheck(protocol, url, http, rng=random.Random(1), timeout=scaled(2), consent=1)
         results = await run(server, checks_of(protocol), lambda _: None)
     report = Report(protocol, url, tuple(results))
     assert not report.conforms

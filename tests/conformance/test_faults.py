@@ -9,7 +9,7 @@ import pytest
 from smproxy.conformance.check import Outcome
 from smproxy.conformance.http import Http
 from smproxy.conformance.runner import checks_of, run
-from smproxy.conformance.server import Server
+from smproxy.conformance.server import ServerUnderCheck
 from smproxy.simulator import Simulator
 
 from tests.helpers import scaled
@@ -47,7 +47,7 @@ async def test_a_fault_fails_its_row(simulator: Simulator, fault: str, row: str)
         outcomes = []
         for name, asked in (("right", ""), ("wrong", f"&simulate={fault}")):
             url = f"{simulator.rest_url}/live/whip/endpoint/{name}?customerScope=acme{asked}"
-            server = Server("whip", url, http, rng=random.Random(1), timeout=scaled(1), consent=scaled(5))
+            server = ServerUnderCheck("whip", url, http, rng=random.Random(1), timeout=scaled(1), consent=scaled(5))
             (result,) = await run(server, checks_of("whip", only=(row,)), lambda _: None)
             outcomes.append(result.outcome)
     assert outcomes[1] is Outcome.FAILED, result.detail

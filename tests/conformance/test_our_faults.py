@@ -10,7 +10,7 @@ import pytest
 from smproxy.conformance.check import Outcome
 from smproxy.conformance.http import Http
 from smproxy.conformance.runner import checks_of, run
-from smproxy.conformance.server import Server
+from smproxy.conformance.server import ServerUnderCheck
 from smproxy.settings import Settings
 from smproxy.simulator import Simulator
 
@@ -63,7 +63,7 @@ async def test_a_fault_fails_its_row(
     ):
         base = simulator.url.replace("ws:", "http:").removesuffix("/streammanager")
         url = f"{base}/live/whip/endpoint/s1?customerScope=acme&simulate={quote(fault)}"
-        server = Server("whip", url, http, rng=random.Random(1), timeout=scaled(1), consent=1)
+        server = ServerUnderCheck("whip", url, http, rng=random.Random(1), timeout=scaled(1), consent=1)
         results = await run(server, checks_of("whip", media=False), lambda _: None)
     failed = {each.check.row: each.detail for each in results if each.outcome is Outcome.FAILED}
     assert set(failed) == rows, failed

@@ -6,7 +6,7 @@ import json
 
 import aiohttp
 import pytest
-from smproxy.hooks.journal import Query
+from smproxy.hooks.journal import JournalQuery
 from smproxy.simulator import Simulator
 from smproxy.testing import Publisher, WebhookReceiver
 
@@ -42,7 +42,7 @@ async def live_and_die(simulator: Simulator, receiver: WebhookReceiver, stream: 
 async def journalled(simulator: Simulator) -> list[str]:
     """Spell what the journal holds."""
     assert simulator.dispatcher.journal is not None
-    return [spell(json.loads(stored.event.body)) for stored in await simulator.dispatcher.journal.find(Query())]
+    return [spell(json.loads(stored.event.body)) for stored in await simulator.dispatcher.journal.find(JournalQuery())]
 
 
 SCENARIOS = [

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from smproxy.hooks.journal import JournalReader, Query
+from smproxy.hooks.journal import JournalQuery, JournalReader
 from smproxy.testing import Publisher, PublishError
 
 from tests import hooks_crash_driver
@@ -132,7 +132,7 @@ async def test_a_hundred_kills(tmp_path: Path) -> None:
         assert process.exitcode == 0
 
     reader = JournalReader.open(tmp_path / "hooks.db")
-    journalled = {stored.event.uuid: stored.event.body for stored in reader.find(Query(limit=10_000_000))}
+    journalled = {stored.event.uuid: stored.event.body for stored in reader.find(JournalQuery(limit=10_000_000))}
     reader.close()
     told = set((tmp_path / "told").read_text().split())
     assert told <= set(journalled), "somebody was told of what is not in the journal"
@@ -181,8 +181,8 @@ async def test_a_server_with_real_publishers_is_killed(tmp_path: Path) -> None:
     assert count("peer_leaved") == 6
     assert count("remote_track_ended") == 12
     reader = JournalReader.open(tmp_path / "data" / "hooks.db")
-    journalled = {stored.event.uuid: stored.event.body for stored in reader.find(Query(limit=10_000))}
-    sockets = reader.find(Query(event="websocket", internal=True, limit=10_000))
+    journalled = {stored.event.uuid: stored.event.body for stored in reader.find(JournalQuery(limit=10_000))}
+    sockets = reader.find(JournalQuery(event="websocket", internal=True, limit=10_000))
     reader.close()
     assert journalled == seen.bodies
     assert not sockets, "no sink has a format with these"

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from smproxy.hooks.sinks.http import Answer, BrokenError, HttpPoster
+from smproxy.hooks.sinks.http import BrokenError, HttpPoster, ReceiverAnswer
 from yarl import URL
 
 from tests.helpers import eventually, scaled
@@ -67,7 +67,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 async def test_request() -> None:
     """A request has the URL's path and query as written, its host with the port, both kinds of headers, and the body."""
     async with serving(OK) as server, posting(server.url) as poster:
-        assert await poster.post(b"{}", {"webhook-id": "x"}) == Answer(200, None)
+        assert await poster.post(b"{}", {"webhook-id": "x"}) == ReceiverAnswer(200, None)
         head, body = server.requests[0].split(b"\r\n\r\n")
         lines = head.decode().split("\r\n")
         assert lines[0] == "POST /a%20b?c=x HTTP/1.1"
@@ -119,7 +119,7 @@ async def test_retry_after() -> None:
         b"HTTP/1.1 100 Continue\r\nRetry-After: 1\r\n\r\nHTTP/1.1 429 No\r\nRETRY-AFTER: 9\r\nContent-Length: 0\r\n\r\n"
     )
     async with serving(answer) as server, posting(server.url) as poster:
-        assert await poster.post(b"x", {}) == Answer(429, "9")
+        assert await poster.post(b"x", {}) == ReceiverAnswer(429, "9")
 
 
 async def test_kept_connection_that_was_closed() -> None:

@@ -16,7 +16,7 @@ from aiohttp import web
 from smproxy.hooks.delivery import Limits
 from smproxy.hooks.dispatcher import HookDispatcher
 from smproxy.hooks.event import EncodedEvent
-from smproxy.hooks.journal import Journal, JournalError, JournalReader, Query
+from smproxy.hooks.journal import Journal, JournalError, JournalQuery, JournalReader
 from smproxy.hooks.sinks.webhook import WebhookSink
 from smproxy.signaling.clock import Clock
 from yarl import URL
@@ -120,7 +120,7 @@ async def test_dead_letters_can_be_sent_again(tmp_path: Path) -> None:
         for session in range(1, 4):
             dispatcher.publish(hook_event(session, 1))
         await eventually(lambda: dispatcher.status()[0].dead == 3 and dispatcher.status()[1].delivered == 3)
-        assert len(await dispatcher.journal.find(Query(dead=True))) == 3
+        assert len(await dispatcher.journal.find(JournalQuery(dead=True))) == 3
         assert await dispatcher.resend(hook_event(1, 1).uuid, bad.url) == 1
         await eventually(lambda: dispatcher.status()[0].delivered == 1)
         assert await dispatcher.resend_dead() == 2
@@ -129,7 +129,7 @@ async def test_dead_letters_can_be_sent_again(tmp_path: Path) -> None:
         assert await dispatcher.resend(hook_event(2, 1).uuid) == 2
         await eventually(lambda: dispatcher.status()[0].delivered == 4 and dispatcher.status()[1].delivered == 4)
         assert await dispatcher.resend("unknown") == 0
-        assert await dispatcher.journal.find(Query(dead=True)) == []
+        assert await dispatcher.journal.find(JournalQuery(dead=True)) == []
         found = await dispatcher.journal.get(hook_event(2, 1).uuid)
         assert found is not None
         assert [attempt.outcome for attempt in found[1][0].attempts] == ["dead", "delivered", "delivered"]
@@ -206,7 +206,7 @@ async def test_hooks_go_on_while_the_journal_cannot_be_written(
         assert len([record for record in caplog.records if record.levelno >= logging.ERROR]) == 1
         other.close()
         await eventually(lambda: dispatcher.journal is not None and dispatcher.journal.healthy)
-        found = await dispatcher.journal.find(Query())
+        found = await dispatcher.journal.find(JournalQuery())
         assert [stored.event.seq for stored in found] == list(range(1, 101))
         assert await dispatcher.journal.count_pending(got.url) == 0
         assert len(got.requests) == 100

@@ -100,10 +100,10 @@ async def test_receiver_that_comes_back_after_a_restart(
 
 async def journal_events(simulator: Simulator) -> list:
     """Return what the simulator's journal lists."""
-    from smproxy.hooks.journal import Query
+    from smproxy.hooks.journal import JournalQuery
 
     assert simulator.dispatcher.journal is not None
-    return await simulator.dispatcher.journal.find(Query())
+    return await simulator.dispatcher.journal.find(JournalQuery())
 
 
 async def test_one_journal_one_instance(start_simulator: StartSimulator, tmp_path: Path) -> None:

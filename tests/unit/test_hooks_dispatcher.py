@@ -12,7 +12,7 @@ import pytest
 from smproxy.hooks.broadcast import HookBroadcast
 from smproxy.hooks.dispatcher import HookDispatcher
 from smproxy.hooks.event import EncodedEvent, Stored
-from smproxy.hooks.journal import Journal, Query
+from smproxy.hooks.journal import Journal, JournalQuery
 from smproxy.hooks.sink import DELIVERED, Dead, Outcome
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.payloads import SessionPayload, WebSocketPayload
@@ -114,7 +114,7 @@ async def published(dispatcher: HookDispatcher, journal: Journal) -> list[str]:
     socket = WebSocketPayload(session=3, event="websocket_connected")
     dispatcher.emit(socket, 1, connection())
     dispatcher.emit(SessionPayload(session=3, state="connecting"), 1, connection())
-    return [stored.event.state for stored in await journal.find(Query(internal=True))]
+    return [stored.event.state for stored in await journal.find(JournalQuery(internal=True))]
 
 
 async def test_internal_events_cost_nothing_without_a_sink_that_takes_them(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from smproxy.hooks.dispatcher import HookDispatcher
 from smproxy.hooks.event import EncodedEvent
-from smproxy.hooks.journal import FILE_NAME, Journal, Query
+from smproxy.hooks.journal import FILE_NAME, Journal, JournalQuery
 from smproxy.hooks.sink import Dead, Delivered, Outcome, Retry
 from smproxy.signaling.clock import Clock
 
@@ -61,14 +61,14 @@ async def test_what_waits_is_not_sent_any_more(tmp_path: Path) -> None:
     assert not await dispatcher.drained(0.01)
     events, undelivered = await dispatcher.forget()
     assert (events, undelivered) == (3, 3)
-    assert await journal.find(Query()) == []
+    assert await journal.find(JournalQuery()) == []
     receiver.gate.set()
     receiver.answer = Delivered()
     assert await dispatcher.drained(5)
     before = len(receiver.taken)
     dispatcher.publish(hook_event(4))
     assert await dispatcher.drained(5)
-    (kept,) = await journal.find(Query())
+    (kept,) = await journal.find(JournalQuery())
     assert receiver.taken[before:] == [kept.event.uuid]
     await dispatcher.stop(0)
     await journal.stop()
@@ -102,7 +102,7 @@ async def test_a_restart_after_forgetting(tmp_path: Path) -> None:
     dispatcher, journal = await start(receiver, tmp_path / FILE_NAME)
     dispatcher.publish(hook_event(4))
     assert await dispatcher.drained(5)
-    (stored,) = await journal.find(Query())
+    (stored,) = await journal.find(JournalQuery())
     assert stored.id > 3
     assert receiver.taken == [stored.event.uuid]
     await dispatcher.stop(0)

@@ -16,7 +16,7 @@ from smproxy.hooks.event import Context, EncodedEvent, EventFactory, encode
 from smproxy.hooks.formats.cloudevents import rfc3339
 from smproxy.hooks.formats.red5 import Red5, connection_guid
 from smproxy.hooks.formats.registry import ENVELOPE, FORMATS, format_named
-from smproxy.hooks.journal import Journal, JournalReader, Query
+from smproxy.hooks.journal import Journal, JournalQuery, JournalReader
 from smproxy.hooks.sinks.nats import subject_of
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.payloads import (
@@ -284,7 +284,7 @@ async def test_an_event_from_the_journal_is_told_like_a_new_one(tmp_path: Path) 
     await journal.stop()
     reader = JournalReader.open(path)
     try:
-        stored = [found.event for found in reader.find(Query(internal=True))]
+        stored = [found.event for found in reader.find(JournalQuery(internal=True))]
     finally:
         reader.close()
     assert len(stored) == len(events)

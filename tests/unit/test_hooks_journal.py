@@ -21,8 +21,8 @@ from smproxy.hooks.journal import (
     AttemptRecord,
     Journal,
     JournalError,
+    JournalQuery,
     JournalReader,
-    Query,
     Retention,
     State,
 )
@@ -80,7 +80,7 @@ async def test_what_is_journalled_comes_back_whole(path: Path | None) -> None:
         for one in events:
             journal.append(one)
         assert not told
-        found = await journal.find(Query(internal=True))
+        found = await journal.find(JournalQuery(internal=True))
         assert [stored.event for stored in found] == events
         assert told == found
         assert [stored.id for stored in found] == [1, 2, 3]
@@ -91,7 +91,7 @@ async def test_half_a_surrogate_pair_is_no_trouble(path: Path | None) -> None:
     """Text that a client sent and that no file can hold is journalled with a question mark in its place."""
     async with journal_at(path) as journal:
         journal.append(event(customer_scope="a\ud800", context=Context(user_agent="b\udcff")))
-        (stored,) = await journal.find(Query())
+        (stored,) = await journal.find(JournalQuery())
         assert (stored.event.customer_scope, stored.event.context.user_agent) == ("a?", "b?")
         assert journal.healthy
 
@@ -99,26 +99,26 @@ async def test_half_a_surrogate_pair_is_no_trouble(path: Path | None) -> None:
 @pytest.mark.parametrize(
     ("query", "ids"),
     [
-        (Query(), [1, 2, 4, 5, 6]),
-        (Query(internal=True), [1, 2, 3, 4, 5, 6]),
-        (Query(limit=2), [1, 2]),
-        (Query(limit=2, newest_first=True), [6, 5]),
-        (Query(after_id=2, before_id=6), [4, 5]),
-        (Query(session=2), [2, 5]),
-        (Query(customer_scope="acme"), [1, 4, 5, 6]),
-        (Query(customer_scope="other"), [2]),
-        (Query(connection_id="cam-1", session=1), [1, 4]),
-        (Query(event="session", state="disconnected"), [4]),
-        (Query(since_ms=5000), [5, 6]),
-        (Query(until_ms=5000), [5]),
-        (Query(dead=True), [2, 4]),
-        (Query(dead=True, sink="b"), [4]),
-        (Query(dead=True, sink="b", customer_scope="other"), []),
-        (Query(sink="nobody"), []),
-        (Query(sink="b", session=1), [1, 4]),
+        (JournalQuery(), [1, 2, 4, 5, 6]),
+        (JournalQuery(internal=True), [1, 2, 3, 4, 5, 6]),
+        (JournalQuery(limit=2), [1, 2]),
+        (JournalQuery(limit=2, newest_first=True), [6, 5]),
+        (JournalQuery(after_id=2, before_id=6), [4, 5]),
+        (JournalQuery(session=2), [2, 5]),
+        (JournalQuery(customer_scope="acme"), [1, 4, 5, 6]),
+        (JournalQuery(customer_scope="other"), [2]),
+        (JournalQuery(connection_id="cam-1", session=1), [1, 4]),
+        (JournalQuery(event="session", state="disconnected"), [4]),
+        (JournalQuery(since_ms=5000), [5, 6]),
+        (JournalQuery(until_ms=5000), [5]),
+        (JournalQuery(dead=True), [2, 4]),
+        (JournalQuery(dead=True, sink="b"), [4]),
+        (JournalQuery(dead=True, sink="b", customer_scope="other"), []),
+        (JournalQuery(sink="nobody"), []),
+        (JournalQuery(sink="b", session=1), [1, 4]),
     ],
 )
-async def test_find(path: Path | None, query: Query, ids: list[int]) -> None:
+async def test_find(path: Path | None, query: JournalQuery, ids: list[int]) -> None:
     """Each filter narrows, filters together narrow further, and the order is that of the ids."""
     async with journal_at(path, "a", "b") as journal:
         stored = [
@@ -133,7 +133,7 @@ async def test_find(path: Path | None, query: Query, ids: list[int]) -> None:
             )
         ]
         if query.since_ms is not None:
-            query = Query(since_ms=5000, after_id=4)
+            query = JournalQuery(since_ms=5000, after_id=4)
         journal.mark(mark(stored[0], State.DELIVERED, "delivered", "a"))
         journal.mark(mark(stored[1], State.DEAD, "dead", "a"))
         journal.mark(mark(stored[3], State.DEAD, "dead", "b"))
@@ -224,7 +224,7 @@ async def test_two_instances_never_share_a_journal(tmp_path: Path) -> None:
             await Journal.start(path, clock=CLOCK)
         assert "\n" not in str(error.value)
     async with journal_at(path) as journal:
-        assert len(await journal.find(Query())) == 1
+        assert len(await journal.find(JournalQuery())) == 1
         assert journal.append(event(1, 2)).id == 2
 
 
@@ -338,7 +338,7 @@ async def through_trouble(
     await eventually(lambda: journal.healthy)
     expected.append(journal.append(event(1, 20)))
     await eventually(lambda: told == expected)
-    assert await journal.find(Query()) == expected
+    assert await journal.find(JournalQuery()) == expected
     assert (await journal.pending(SINK, 0, 1)).events[0].id == 2
     assert (journal.status().committed, journal.status().waiting, journal.status().lost) == (20, 0, 0)
 
@@ -401,7 +401,7 @@ async def test_what_is_kept_for_a_file_that_stays_unwritable_is_bounded(
         assert "50 hook events could not be journalled at all" in caplog.text
         other.close()
         await eventually(lambda: journal.healthy)
-        assert [stored.event.seq for stored in await journal.find(Query())] == list(range(50, 150))
+        assert [stored.event.seq for stored in await journal.find(JournalQuery())] == list(range(50, 150))
 
 
 async def test_a_disk_that_hangs_costs_bounded_memory(
@@ -417,7 +417,7 @@ async def test_a_disk_that_hangs_costs_bounded_memory(
         assert (journal.status().waiting, journal.status().lost) == (10, 20)
         assert "does not keep up" in caplog.text
         other.close()
-        assert [stored.event.seq for stored in await journal.find(Query())] == list(range(1, 11))
+        assert [stored.event.seq for stored in await journal.find(JournalQuery())] == list(range(1, 11))
 
 
 async def compacted(journal: Journal) -> list[int]:
@@ -428,7 +428,7 @@ async def compacted(journal: Journal) -> list[int]:
             store.compact(CLOCK.wall_ms())
 
     await journal._call(work)
-    return [stored.id for stored in await journal.find(Query(internal=True, limit=100_000))]
+    return [stored.id for stored in await journal.find(JournalQuery(internal=True, limit=100_000))]
 
 
 async def test_old_events_are_deleted(path: Path | None) -> None:
@@ -502,7 +502,7 @@ async def test_the_bytes_limit_goes_first(tmp_path: Path, caplog: pytest.LogCapt
             await journal.flush()
         await eventually(lambda: journal.status().forced > STEP and journal.status().bytes <= limit, timeout=15)
         assert "the hook journal is too big: deleted" in caplog.text
-        left = await journal.find(Query(limit=100_000))
+        left = await journal.find(JournalQuery(limit=100_000))
         assert left[-1].id == 4000
         assert 100 < len(left) < 1000
         await eventually(lambda: (tmp_path / "hooks.db").stat().st_size < 2 * limit, timeout=15)
@@ -517,14 +517,14 @@ async def test_a_reader_sees_a_running_instance_and_a_stopped_one(tmp_path: Path
         stored = journal.append(event())
         await journal.flush()
         reader = JournalReader.open(path)
-        assert reader.find(Query()) == [stored]
+        assert reader.find(JournalQuery()) == [stored]
         second = journal.append(event(1, 2))
         await journal.flush()
-        assert reader.find(Query()) == [stored, second]
+        assert reader.find(JournalQuery()) == [stored, second]
         reader.close()
     before = path.read_bytes()
     reader = JournalReader.open(path)
-    assert reader.find(Query(newest_first=True)) == [second, stored]
+    assert reader.find(JournalQuery(newest_first=True)) == [second, stored]
     found = reader.get(stored.event.uuid)
     assert found is not None
     assert (found[0], found[1][0].state) == (stored, "pending")
@@ -552,7 +552,7 @@ async def test_a_stopped_journal_takes_nothing_and_does_not_raise(path: Path | N
     journal.append(event())
     journal.mark(Mark(1, SINK, State.DEAD))
     with pytest.raises(JournalError, match="the journal is closed"):
-        await journal.find(Query())
+        await journal.find(JournalQuery())
     await asyncio.gather(journal.stop(), journal.stop())
 
 
@@ -568,7 +568,7 @@ async def test_a_journal_of_version_1_is_upgraded(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match=rf"^the journal {re.escape(str(path))} was written by an older version"):
         JournalReader.open(path)
     async with journal_at(path) as journal:
-        assert await journal.find(Query()) == [known]
+        assert await journal.find(JournalQuery()) == [known]
     assert (known.event.app, known.event.role) == ("live", "publisher")
 
 
@@ -583,6 +583,6 @@ async def test_a_row_that_cannot_be_read_is_told_with_its_file(tmp_path: Path, c
     expected = rf"^the journal {re.escape(str(path))} is damaged \(event 1 cannot be read\): move it away [^\n]*$"
     async with journal_at(path) as journal:
         with pytest.raises(JournalError, match=expected):
-            await journal.find(Query())
+            await journal.find(JournalQuery())
     with pytest.raises(JournalError, match=expected):
-        JournalReader.open(path).find(Query())
+        JournalReader.open(path).find(JournalQuery())

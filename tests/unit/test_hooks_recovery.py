@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from smproxy.hooks.dispatcher import HookDispatcher
 from smproxy.hooks.event import Context, EncodedEvent, EventFactory
-from smproxy.hooks.journal import Journal, Query
+from smproxy.hooks.journal import Journal, JournalQuery
 from smproxy.hooks.journal.recovery import end_unfinished
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.payloads import (
@@ -88,7 +88,7 @@ def test_model(lives: list[list[str]], cut: int) -> None:
         assert await end_unfinished(journal, dispatcher.emit) == len(told) - len(finished)
         assert await end_unfinished(journal, dispatcher.emit) == 0
         for number, payloads in enumerate(told, 1):
-            found = await journal.find(Query(session=number, limit=1000))
+            found = await journal.find(JournalQuery(session=number, limit=1000))
             assert [stored.event.seq for stored in found] == list(range(1, len(found) + 1))
             ends = [msgspec.to_builtins(payload) for payload in expected.get(number, [])]
             if number in expected:
@@ -129,7 +129,7 @@ async def test_what_other_formats_need_is_told_too() -> None:
     made_up = SessionPayload(session=9, state="connected")
     dispatcher.emit(made_up, 1, connection(), Context(synthetic=True))
     assert await end_unfinished(journal, dispatcher.emit) == 1
-    found = await journal.find(Query(session=5, internal=True))
+    found = await journal.find(JournalQuery(session=5, internal=True))
     ends = [stored.event for stored in found][len(payloads) + 1 :]
     assert [(one.state, one.seq, one.internal) for one in ends] == [
         ("websocket_disconnected", 6, True),

@@ -11,12 +11,12 @@ from smproxy.signaling.http_exchange import PROBLEM, SDP, SDP_FRAGMENT, HttpRequ
 from smproxy.signaling.sdp_fragment import SdpFragment
 from smproxy.signaling.whip import (
     MAX_SDP,
-    Answer,
+    AnswerRequest,
     Delete,
-    HttpProtocol,
     IceServer,
-    Offer,
+    OfferRequest,
     Trickle,
+    WhipProtocol,
     WhipTarget,
     check_if_match,
     events_link,
@@ -28,10 +28,10 @@ from smproxy.signaling.whip import (
     server_offers,
 )
 
-WHIP = WhipTarget(HttpProtocol.WHIP, "live", "s1")
-WHEP = WhipTarget(HttpProtocol.WHEP, "live", "s1")
-WHIP_SESSION = WhipTarget(HttpProtocol.WHIP, "live", "s1", "k")
-WHEP_SESSION = WhipTarget(HttpProtocol.WHEP, "live", "s1", "k")
+WHIP = WhipTarget(WhipProtocol.WHIP, "live", "s1")
+WHEP = WhipTarget(WhipProtocol.WHEP, "live", "s1")
+WHIP_SESSION = WhipTarget(WhipProtocol.WHIP, "live", "s1", "k")
+WHEP_SESSION = WhipTarget(WhipProtocol.WHEP, "live", "s1", "k")
 OFFER = b"v=0\r\n"
 FRAGMENT = b"a=end-of-candidates\r\n"
 
@@ -63,10 +63,10 @@ def status(response: object) -> int:
     ("path", "expected"),
     [
         ("/live/whip/endpoint/s1", WHIP),
-        ("/live/room1/whep/endpoint/s%2F1", WhipTarget(HttpProtocol.WHEP, "live/room1", "s/1")),
+        ("/live/room1/whep/endpoint/s%2F1", WhipTarget(WhipProtocol.WHEP, "live/room1", "s/1")),
         ("/live/whip/resource/s1/k", WHIP_SESSION),
-        ("/live/whep/resource/s1/k/events/e", WhipTarget(HttpProtocol.WHEP, "live", "s1", "k", "events/e")),
-        ("/whip/whip/endpoint/whip", WhipTarget(HttpProtocol.WHIP, "whip", "whip")),
+        ("/live/whep/resource/s1/k/events/e", WhipTarget(WhipProtocol.WHEP, "live", "s1", "k", "events/e")),
+        ("/whip/whip/endpoint/whip", WhipTarget(WhipProtocol.WHIP, "whip", "whip")),
         ("/whip/endpoint/s1", None),
         ("/live/whip/endpoint", None),
         ("/live/whip/endpoint/a/b", None),
@@ -104,8 +104,10 @@ def test_endpoint_without_a_session() -> None:
 
 def test_offer() -> None:
     """W1, W2: SDP is taken with or without parameters of its type; another type is 415, what is no text 400."""
-    assert read_endpoint_request(WHIP, request("POST", SDP, OFFER)) == Offer("v=0\r\n")
-    assert read_endpoint_request(WHIP, request("POST", "Application/SDP; charset=utf-8", OFFER)) == Offer("v=0\r\n")
+    assert read_endpoint_request(WHIP, request("POST", SDP, OFFER)) == OfferRequest("v=0\r\n")
+    assert read_endpoint_request(WHIP, request("POST", "Application/SDP; charset=utf-8", OFFER)) == OfferRequest(
+        "v=0\r\n"
+    )
     for kind in (None, "text/plain", SDP_FRAGMENT):
         refusal = read_endpoint_request(WHIP, request("POST", kind, OFFER))
         assert status(refusal) == 415
@@ -118,9 +120,9 @@ def test_offer() -> None:
 def test_the_vendors_inversion() -> None:
     """With ``requestId`` a WHEP server makes the offer, whether the client sent one to be thrown away or none."""
     query = "requestId=subscriber-1&signal=true"
-    assert read_endpoint_request(WHEP, request("POST", None, b"", query)) == Offer(None)
-    assert read_endpoint_request(WHEP, request("POST", SDP, OFFER, query)) == Offer(None)
-    assert read_endpoint_request(WHIP, request("POST", SDP, OFFER, query)) == Offer("v=0\r\n")
+    assert read_endpoint_request(WHEP, request("POST", None, b"", query)) == OfferRequest(None)
+    assert read_endpoint_request(WHEP, request("POST", SDP, OFFER, query)) == OfferRequest(None)
+    assert read_endpoint_request(WHIP, request("POST", SDP, OFFER, query)) == OfferRequest("v=0\r\n")
     assert server_offers(request("POST", query="REQUESTID=1"))
     assert is_vendor_sdk(request("POST", query="signal=true"))
     assert not is_vendor_sdk(request("POST", query="token=a&id=b"))
@@ -132,7 +134,7 @@ def test_session_requests() -> None:
     assert read_session_request(WHIP_SESSION, request("DELETE", if_match='"x"')) == Delete()
     assert read_session_request(WHIP_SESSION, request("GET")) == HttpResponse(204)
     assert headers(read_session_request(WHIP_SESSION, request("OPTIONS")))["Accept-Patch"] == SDP_FRAGMENT
-    assert read_session_request(WHEP_SESSION, request("PATCH", SDP, OFFER)) == Answer("v=0\r\n")
+    assert read_session_request(WHEP_SESSION, request("PATCH", SDP, OFFER)) == AnswerRequest("v=0\r\n")
     for kind in (None, SDP, "application/json"):
         refusal = read_session_request(WHIP_SESSION, request("PATCH", kind, FRAGMENT))
         assert status(refusal) == 415

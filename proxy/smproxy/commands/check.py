@@ -95,12 +95,12 @@ async def _check(args: argparse.Namespace) -> int:
     from smproxy.conformance.check import NotJudged
     from smproxy.conformance.http import Http, NoAnswer
     from smproxy.conformance.runner import Report, checks_of, published, run
-    from smproxy.conformance.server import Server
+    from smproxy.conformance.server import ServerUnderCheck
     from smproxy.conformance.session_setup import reach
 
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(Http(token=args.token, timeout=args.timeout, tls=_trust(args.insecure)))
-        server = Server(
+        server = ServerUnderCheck(
             args.protocol, args.url, http, rng=SystemRandom(), timeout=args.timeout, consent=args.consent_timeout
         )
         try:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from smproxy.commands.output import CommandError
-from smproxy.hooks.journal import FILE_NAME, JournalError, JournalReader, Query, Stored
+from smproxy.hooks.journal import FILE_NAME, JournalError, JournalQuery, JournalReader, Stored
 from smproxy.hooks.views import detailed, listed
 
 Event = dict[str, Any]
@@ -21,16 +21,16 @@ _PAGE = 1_000
 
 
 def found(data_dir: Path, filters: dict[str, Any]) -> Iterator[Event]:
-    """Yield the latest events that the filters (fields of a ``Query``) let through, in order."""
+    """Yield the latest events that the filters (fields of a ``JournalQuery``) let through, in order."""
     with _journal(data_dir) as reader:
-        for stored in _latest(reader, Query(**filters)):
+        for stored in _latest(reader, JournalQuery(**filters)):
             yield json.loads(listed(stored))
 
 
 def found_dead(data_dir: Path, filters: dict[str, Any]) -> Iterator[Event]:
     """Yield the latest events that a sink gave up, with their deliveries, the oldest first."""
     with _journal(data_dir) as reader:
-        for stored in _latest(reader, Query(**filters, dead=True)):
+        for stored in _latest(reader, JournalQuery(**filters, dead=True)):
             known = reader.get(stored.event.uuid)
             if known is not None:
                 yield json.loads(detailed(*known))
@@ -65,7 +65,7 @@ def _journal(data_dir: Path) -> Iterator[JournalReader]:
         raise CommandError(str(error)) from None
 
 
-def _latest(reader: JournalReader, query: Query) -> Iterator[Stored]:
+def _latest(reader: JournalReader, query: JournalQuery) -> Iterator[Stored]:
     """Yield the latest ``query.limit`` events in the order of the journal."""
     boundary, left = None, query.limit
     while left > 0:

@@ -9,9 +9,9 @@ import json
 import re
 from urllib.parse import urlsplit
 
-from smproxy.conformance.check import Check, Level, NotJudged, Violated
-from smproxy.conformance.http import Answer
-from smproxy.conformance.server import Server
+from smproxy.conformance.check import Check, NotJudged, RequirementLevel, Violated
+from smproxy.conformance.http import HttpAnswer
+from smproxy.conformance.server import ServerUnderCheck
 from smproxy.conformance.session_setup import preflight_answer
 
 _LINK = re.compile(r'<([^>]*)>((?:[^,"]|"(?:[^"\\]|\\.)*")*)')
@@ -20,7 +20,7 @@ _ICE_URI = re.compile(r"(stuns?:|turns?:)[^\s]+")
 _RANDOM_CHARACTERS = 16
 
 
-def links(answer: Answer) -> list[tuple[str, dict[str, str]]]:
+def links(answer: HttpAnswer) -> list[tuple[str, dict[str, str]]]:
     """Read the Link headers (RFC 8288): target and parameters of each."""
     found = []
     for target, rest in _LINK.findall(answer.header("link")):
@@ -29,7 +29,7 @@ def links(answer: Answer) -> list[tuple[str, dict[str, str]]]:
     return found
 
 
-async def redirections(server: Server) -> str:
+async def redirections(server: ServerUnderCheck) -> str:
     """Look at the redirections that POST got; 301, 302 and 303 would make it a GET."""
     await server.sample()
     wrong = [status for status in server.redirections if status not in (307, 308)]
@@ -38,7 +38,7 @@ async def redirections(server: Server) -> str:
     return f"redirected with {server.redirections[0]}" if server.redirections else "not redirected"
 
 
-async def overload(_server: Server) -> None:
+async def overload(_server: ServerUnderCheck) -> None:
     """Not decided, since that would need an overloaded server.
 
     The row is here so that the list is whole.
@@ -46,7 +46,7 @@ async def overload(_server: Server) -> None:
     raise NotJudged("a check does not overload a server")
 
 
-async def token_is_asked_for(server: Server) -> str | None:
+async def token_is_asked_for(server: ServerUnderCheck) -> str | None:
     """With --token: POST without it and with another; want 401 with WWW-Authenticate."""
     if server.http.token is None:
         raise NotJudged("no --token was given")
@@ -61,7 +61,7 @@ async def token_is_asked_for(server: Server) -> str | None:
     return None
 
 
-async def token_is_taken(server: Server) -> None:
+async def token_is_taken(server: ServerUnderCheck) -> None:
     """With --token: POST with it, and want neither 401 nor 403."""
     if server.http.token is None:
         raise NotJudged("no --token was given")
@@ -70,7 +70,7 @@ async def token_is_taken(server: Server) -> None:
         raise Violated(f"a POST with the token got {answer}")
 
 
-async def token_on_the_session(server: Server) -> None:
+async def token_on_the_session(server: ServerUnderCheck) -> None:
     """With --token: DELETE with it, and want neither 401 nor 403."""
     if server.http.token is None:
         raise NotJudged("no --token was given")
@@ -80,14 +80,14 @@ async def token_on_the_session(server: Server) -> None:
         raise Violated(f"a DELETE with the token got {answer}")
 
 
-async def preflight_needs_no_token(server: Server) -> None:
+async def preflight_needs_no_token(server: ServerUnderCheck) -> None:
     """Send a preflight without a token, and want neither 401 nor 403."""
     answer = await preflight_answer(server)
     if answer.status in (401, 403):
         raise Violated(f"a preflight, which has no token, got {answer}")
 
 
-async def ice_servers(server: Server) -> str | None:
+async def ice_servers(server: ServerUnderCheck) -> str | None:
     """Look at each Link with rel="ice-server".
 
     Want a stun or turn URI, for turn with username and credential.
@@ -105,14 +105,14 @@ async def ice_servers(server: Server) -> str | None:
     return f"{len(found)} ICE servers"
 
 
-async def no_ice_servers_in_preflight(server: Server) -> None:
+async def no_ice_servers_in_preflight(server: ServerUnderCheck) -> None:
     """Want no Link with rel="ice-server" in the answer to a preflight."""
     answer = await preflight_answer(server)
     if any(each.get("rel") == "ice-server" for _, each in links(answer)):
         raise Violated("the answer to a preflight has ICE servers")
 
 
-async def extensions(server: Server) -> str | None:
+async def extensions(server: ServerUnderCheck) -> str | None:
     """Look at each Link to an extension: the right prefix, and one Link for each."""
     prefix = f"urn:ietf:params:{server.protocol}:ext:"
     found = [each.get("rel", "") for _, each in links((await server.sample()).answer)]
@@ -127,7 +127,7 @@ async def extensions(server: Server) -> str | None:
     return ", ".join(announced)
 
 
-async def unguessable(server: Server) -> None:
+async def unguessable(server: ServerUnderCheck) -> None:
     """Make two sessions and compare their URLs.
 
     Want them to differ in a part of 16 characters or more, in most of them.
@@ -152,7 +152,7 @@ def _differ(one: str, other: str) -> bool:
     return sum(a != b for a, b in zip(one, other, strict=False)) >= _RANDOM_CHARACTERS // 2
 
 
-async def problem_details(server: Server) -> str | None:
+async def problem_details(server: ServerUnderCheck) -> str | None:
     """Look at a refusal of type application/problem+json.
 
     Want a JSON object with the status of the answer.
@@ -174,7 +174,7 @@ async def problem_details(server: Server) -> str | None:
     return None
 
 
-async def https(server: Server) -> None:
+async def https(server: ServerUnderCheck) -> None:
     """Look at the URL. Plain http within this machine or a private network is not judged."""
     if urlsplit(server.url).scheme == "https":
         return
@@ -190,16 +190,36 @@ _BALANCE, _ICE, _AUTH = (
 )
 _EXTENSIONS, _SECURITY = "4.9 Protocol Extensions", "5 Security Considerations"
 CHECKS = (
-    Check("W21", Level.MUST, "POST is redirected with 307 or 308, never with 301 or 302", _BALANCE, redirections),
-    Check("W22", Level.MAY, "overload is 503, with Retry-After", _BALANCE, overload),
-    Check("W23.1", Level.MUST, "a missing or wrong token gets 401 with WWW-Authenticate", _AUTH, token_is_asked_for),
-    Check("W23.2", Level.MUST, "the token is taken as Bearer on the endpoint", _AUTH, token_is_taken),
-    Check("W23.3", Level.MUST, "the token is taken as Bearer on the session", _AUTH, token_on_the_session),
-    Check("W23.4", Level.MUST, "a preflight needs no token", _AUTH, preflight_needs_no_token),
-    Check("W24.1", Level.MUST, "ICE servers are Links with stun or turn URIs", _ICE, ice_servers),
-    Check("W24.2", Level.SHOULD, "the answer to a preflight has no ICE servers", _ICE, no_ice_servers_in_preflight),
-    Check("W25", Level.MUST, "extensions are Links with rel urn:ietf:params:…:ext:…", _EXTENSIONS, extensions),
-    Check("W26", Level.SHOULD, "the URLs of sessions cannot be guessed", _SECURITY, unguessable),
-    Check("W27", Level.MAY, "refusals are problem details (RFC 9457)", "4.1 HTTP Usage", problem_details),
-    Check("W30", Level.MUST, "the endpoint is https", _SECURITY, https),
+    Check(
+        "W21",
+        RequirementLevel.MUST,
+        "POST is redirected with 307 or 308, never with 301 or 302",
+        _BALANCE,
+        redirections,
+    ),
+    Check("W22", RequirementLevel.MAY, "overload is 503, with Retry-After", _BALANCE, overload),
+    Check(
+        "W23.1",
+        RequirementLevel.MUST,
+        "a missing or wrong token gets 401 with WWW-Authenticate",
+        _AUTH,
+        token_is_asked_for,
+    ),
+    Check("W23.2", RequirementLevel.MUST, "the token is taken as Bearer on the endpoint", _AUTH, token_is_taken),
+    Check("W23.3", RequirementLevel.MUST, "the token is taken as Bearer on the session", _AUTH, token_on_the_session),
+    Check("W23.4", RequirementLevel.MUST, "a preflight needs no token", _AUTH, preflight_needs_no_token),
+    Check("W24.1", RequirementLevel.MUST, "ICE servers are Links with stun or turn URIs", _ICE, ice_servers),
+    Check(
+        "W24.2",
+        RequirementLevel.SHOULD,
+        "the answer to a preflight has no ICE servers",
+        _ICE,
+        no_ice_servers_in_preflight,
+    ),
+    Check(
+        "W25", RequirementLevel.MUST, "extensions are Links with rel urn:ietf:params:…:ext:…", _EXTENSIONS, extensions
+    ),
+    Check("W26", RequirementLevel.SHOULD, "the URLs of sessions cannot be guessed", _SECURITY, unguessable),
+    Check("W27", RequirementLevel.MAY, "refusals are problem details (RFC 9457)", "4.1 HTTP Usage", problem_details),
+    Check("W30", RequirementLevel.MUST, "the endpoint is https", _SECURITY, https),
 )

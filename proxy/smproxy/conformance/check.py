@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from smproxy.conformance.server import Server
+    from smproxy.conformance.server import ServerUnderCheck
 
 Protocol: TypeAlias = Literal["whip", "whep"]
 BOTH: frozenset[Protocol] = frozenset({"whip", "whep"})
@@ -16,7 +16,7 @@ WHIP: frozenset[Protocol] = frozenset({"whip"})
 WHEP: frozenset[Protocol] = frozenset({"whep"})
 
 
-class Level(StrEnum):
+class RequirementLevel(StrEnum):
     """The strength of a requirement (RFC 2119).
 
     SHALL counts as MUST, RECOMMENDED as SHOULD.
@@ -62,7 +62,7 @@ class Exchange:
     problem: str = ""
 
 
-Body: TypeAlias = Callable[["Server"], Awaitable[str | None]]
+Body: TypeAlias = Callable[["ServerUnderCheck"], Awaitable[str | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Check:
     """
 
     row: str
-    level: Level
+    level: RequirementLevel
     title: str
     section: str
     run: Body

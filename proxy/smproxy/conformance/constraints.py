@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from smproxy.conformance.check import WHIP, Check, Level, NotJudged, Violated
+from smproxy.conformance.check import WHIP, Check, NotJudged, RequirementLevel, Violated
 from smproxy.conformance.description import H264, OPUS, UNKNOWN, VP8, Media, read
-from smproxy.conformance.server import Server
+from smproxy.conformance.server import ServerUnderCheck
 
 
-async def two_tracks_of_a_kind(server: Server) -> str | None:
+async def two_tracks_of_a_kind(server: ServerUnderCheck) -> str | None:
     """POST an offer with two video tracks; want both accepted, or 4xx for the whole."""
     video = Media("video", [VP8, H264], server.direction)
     answer = await server.try_offer(server.offer(Media("audio", [OPUS], server.direction), video, video))
@@ -21,7 +21,7 @@ async def two_tracks_of_a_kind(server: Server) -> str | None:
     return "the server takes two video tracks"
 
 
-async def no_partial_answer(server: Server) -> None:
+async def no_partial_answer(server: ServerUnderCheck) -> None:
     """POST audio with a codec that all know and video with one that nobody knows.
 
     Want 4xx, not half a stream.
@@ -38,7 +38,7 @@ async def no_partial_answer(server: Server) -> None:
     raise Violated("a video codec that nobody knows was accepted")
 
 
-async def bundle(server: Server) -> None:
+async def bundle(server: ServerUnderCheck) -> None:
     """Want a BUNDLE group with all sections of the offer, and a=rtcp-mux in each."""
     session = await server.sample()
     offered = [each.value("mid") for each in session.offer.sections]
@@ -51,7 +51,7 @@ async def bundle(server: Server) -> None:
             raise Violated(f"the {section.kind} section has no a=rtcp-mux")
 
 
-async def rtcp_mux_only(server: Server) -> None:
+async def rtcp_mux_only(server: ServerUnderCheck) -> None:
     """Want a=rtcp-mux-only in each section of the answer (RFC 8858)."""
     session = await server.sample()
     for section in session.description.media:
@@ -59,14 +59,14 @@ async def rtcp_mux_only(server: Server) -> None:
             raise Violated(f"the {section.kind} section has no a=rtcp-mux-only")
 
 
-async def setup_of_the_answer(server: Server) -> None:
+async def setup_of_the_answer(server: ServerUnderCheck) -> None:
     """Want a=setup:active or passive in the answer."""
     setup = (await server.sample()).description.value("setup")
     if setup not in ("active", "passive"):
         raise Violated(f"the answer to a=setup:actpass is a=setup:{setup}" if setup else "the answer has no a=setup")
 
 
-async def active_clients(server: Server) -> str | None:
+async def active_clients(server: ServerUnderCheck) -> str | None:
     """POST an offer with a=setup:active; want a=setup:passive, or 400 or 422."""
     answer = await server.try_offer(server.offer(setup="active"))
     if answer.refused:
@@ -79,19 +79,19 @@ async def active_clients(server: Server) -> str | None:
     return None
 
 
-async def one_stream(server: Server) -> None:
+async def one_stream(server: ServerUnderCheck) -> None:
     """Want one media stream id in all sections of the answer."""
     streams = {each.value("msid").partition(" ")[0] for each in (await server.sample()).description.media}
     if len(streams) > 1:
         raise Violated(f"the sections belong to {len(streams)} media streams")
 
 
-async def ice_mode(server: Server) -> str:
+async def ice_mode(server: ServerUnderCheck) -> str:
     """Look whether the answer has a=ice-lite; both are allowed."""
     return "ICE lite" if (await server.sample()).description.has("ice-lite") else "full ICE"
 
 
-async def simulcast(server: Server) -> str | None:
+async def simulcast(server: ServerUnderCheck) -> str | None:
     """POST an offer with simulcast.
 
     Want 4xx, an answer without it, or one with a=simulcast:recv and its a=rid lines.
@@ -115,7 +115,7 @@ async def simulcast(server: Server) -> str | None:
     return "simulcast was accepted"
 
 
-async def certificate(server: Server) -> None:
+async def certificate(server: ServerUnderCheck) -> None:
     """Want a fingerprint of a SHA-2 hash in the answer."""
     description = (await server.sample()).description
     if not description.value("fingerprint").lower().startswith("sha-"):
@@ -127,14 +127,52 @@ async def certificate(server: Server) -> None:
 _BUNDLE, _STREAM, _PARTIAL = "4.4.1 SDP Bundle", "4.4.2 Single MediaStream", "4.4.3 No Partially Successful Answers"
 _DTLS, _ICE, _SIMULCAST = "4.4.4 DTLS Setup Role", "4.4.5 Trickle ICE and ICE Restarts", "4.8 Simulcast"
 CHECKS = (
-    Check("W17.1", Level.MUST, "two video tracks are both taken, or the offer refused", _STREAM, two_tracks_of_a_kind),
-    Check("W17.2", Level.MUST, "what is sent belongs to one media stream", _STREAM, one_stream, frozenset({"whep"})),
-    Check("W18", Level.SHOULD, "an offer that can be served in part only is refused", _PARTIAL, no_partial_answer),
-    Check("W19.1", Level.MUST, "all is bundled, RTCP multiplexed", _BUNDLE, bundle),
-    Check("W19.2", Level.MUST, "each bundled section has a=rtcp-mux-only", _BUNDLE, rtcp_mux_only),
-    Check("W20.1", Level.MUST, "the answer to a=setup:actpass chooses a role", "RFC 8842, 5.3", setup_of_the_answer),
-    Check("W20.2", Level.SHOULD, "a=setup:active is answered passive, or refused with 422", _DTLS, active_clients),
-    Check("W20.3", Level.MUST, "the answer has a fingerprint", "RFC 8842, 5.3", certificate),
-    Check("W28", Level.MAY, "the server's ICE is full, or lite where it can be reached", _ICE, ice_mode),
-    Check("W29", Level.MUST, "simulcast that is accepted is answered as RFC 8853 says", _SIMULCAST, simulcast, WHIP),
+    Check(
+        "W17.1",
+        RequirementLevel.MUST,
+        "two video tracks are both taken, or the offer refused",
+        _STREAM,
+        two_tracks_of_a_kind,
+    ),
+    Check(
+        "W17.2",
+        RequirementLevel.MUST,
+        "what is sent belongs to one media stream",
+        _STREAM,
+        one_stream,
+        frozenset({"whep"}),
+    ),
+    Check(
+        "W18",
+        RequirementLevel.SHOULD,
+        "an offer that can be served in part only is refused",
+        _PARTIAL,
+        no_partial_answer,
+    ),
+    Check("W19.1", RequirementLevel.MUST, "all is bundled, RTCP multiplexed", _BUNDLE, bundle),
+    Check("W19.2", RequirementLevel.MUST, "each bundled section has a=rtcp-mux-only", _BUNDLE, rtcp_mux_only),
+    Check(
+        "W20.1",
+        RequirementLevel.MUST,
+        "the answer to a=setup:actpass chooses a role",
+        "RFC 8842, 5.3",
+        setup_of_the_answer,
+    ),
+    Check(
+        "W20.2",
+        RequirementLevel.SHOULD,
+        "a=setup:active is answered passive, or refused with 422",
+        _DTLS,
+        active_clients,
+    ),
+    Check("W20.3", RequirementLevel.MUST, "the answer has a fingerprint", "RFC 8842, 5.3", certificate),
+    Check("W28", RequirementLevel.MAY, "the server's ICE is full, or lite where it can be reached", _ICE, ice_mode),
+    Check(
+        "W29",
+        RequirementLevel.MUST,
+        "simulcast that is accepted is answered as RFC 8853 says",
+        _SIMULCAST,
+        simulcast,
+        WHIP,
+    ),
 )

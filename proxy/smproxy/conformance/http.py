@@ -34,7 +34,7 @@ class NoAnswer(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpAnswer:
     """An HTTP answer.
 
     Header names are looked up without regard to case; ``all`` gives every value of one.
@@ -109,7 +109,7 @@ class Http:
         body: str | None = None,
         headers: Mapping[str, str] | None = None,
         token: str | None = "",
-    ) -> Answer:
+    ) -> HttpAnswer:
         """Send a request and return its answer, whatever it is; redirections are not followed.
 
         ``token`` is the bearer token: by default that of the user, ``None`` for none.
@@ -140,7 +140,7 @@ class Http:
                 while len(content) < MAX_BODY and (more := await response.content.read(MAX_BODY - len(content))):
                     content += more
                 raw = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in response.raw_headers)
-                answer = Answer(response.status, response.reason or "", url, content, raw)
+                answer = HttpAnswer(response.status, response.reason or "", url, content, raw)
         except TimeoutError:
             raise self._none(method, url, shown, body, f"no answer within {self._timeout:g} s") from None
         except _FAILURES as exc:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from smproxy.conformance.check import Check, Level, NotJudged, Violated
+from smproxy.conformance.check import Check, NotJudged, RequirementLevel, Violated
 from smproxy.conformance.description import new_credentials, read, write_fragment
-from smproxy.conformance.http import Answer
-from smproxy.conformance.server import FRAGMENT, Server, Session
+from smproxy.conformance.http import HttpAnswer
+from smproxy.conformance.server import FRAGMENT, CheckedSession, ServerUnderCheck
 
 HOST = "candidate:1387637174 1 udp 2122260223 127.0.0.1 61764 typ host"
 #: Candidates that a server cannot use: another transport, a name that nobody resolves, an address that is none.
@@ -20,7 +20,7 @@ _UNSUPPORTED = frozenset({405, 422, 501})
 _TAG = re.compile(r'"[\x21\x23-\x7e\x80-\xff]*"')
 
 
-async def _trickles(server: Server, session: Session) -> Answer:
+async def _trickles(server: ServerUnderCheck, session: CheckedSession) -> HttpAnswer:
     """Trickle a candidate.
 
     Raises:
@@ -35,7 +35,7 @@ async def _trickles(server: Server, session: Session) -> Answer:
     return answer
 
 
-async def _takes_candidates(server: Server, session: Session) -> None:
+async def _takes_candidates(server: ServerUnderCheck, session: CheckedSession) -> None:
     """Make sure that the server takes a good candidate.
 
     Raises:
@@ -46,7 +46,7 @@ async def _takes_candidates(server: Server, session: Session) -> None:
         raise NotJudged(f"the server takes no candidate at all: a PATCH got {answer}")
 
 
-async def _restart(server: Server, session: Session) -> Answer:
+async def _restart(server: ServerUnderCheck, session: CheckedSession) -> HttpAnswer:
     """Ask for an ICE restart.
 
     Raises:
@@ -60,7 +60,7 @@ async def _restart(server: Server, session: Session) -> Answer:
     return answer
 
 
-async def trickle(server: Server) -> None:
+async def trickle(server: ServerUnderCheck) -> None:
     """PATCH a candidate with the entity tag; want 204, no body and no ETag."""
     answer = await _trickles(server, await server.open())
     if answer.status != 204:
@@ -71,7 +71,7 @@ async def trickle(server: Server) -> None:
         raise Violated("the answer to trickled candidates has an ETag")
 
 
-async def other_content(server: Server) -> None:
+async def other_content(server: ServerUnderCheck) -> None:
     """PATCH as text/plain, and want 4xx."""
     session = await server.open()
     answer = await session.patch(session.trickle(HOST), tag=session.tag, content_type="text/plain")
@@ -81,7 +81,7 @@ async def other_content(server: Server) -> None:
         raise Violated(f"a PATCH of text/plain got {answer}")
 
 
-async def malformed(server: Server) -> None:
+async def malformed(server: ServerUnderCheck) -> None:
     """PATCH text that is no fragment, and want 4xx."""
     session = await server.open()
     await _takes_candidates(server, session)
@@ -90,7 +90,7 @@ async def malformed(server: Server) -> None:
         raise Violated(f"a fragment that is none got {answer}")
 
 
-async def strange_candidates(server: Server) -> None:
+async def strange_candidates(server: ServerUnderCheck) -> None:
     """PATCH a TCP, an mDNS and an unheard-of candidate beside a good one; want success."""
     session = await server.open()
     await _takes_candidates(server, session)
@@ -99,7 +99,7 @@ async def strange_candidates(server: Server) -> None:
         raise Violated(f"candidates that cannot be used, with one that can, got {answer}")
 
 
-async def tag_is_strong(server: Server) -> str | None:
+async def tag_is_strong(server: ServerUnderCheck) -> str | None:
     """Look at the entity tag of the 201.
 
     Want a strong one in quotes, if the server restarts ICE or gives a tag at all.
@@ -115,7 +115,7 @@ async def tag_is_strong(server: Server) -> str | None:
     return None
 
 
-async def tag_is_unique(server: Server) -> None:
+async def tag_is_unique(server: ServerUnderCheck) -> None:
     """Make two sessions, and want two entity tags."""
     first = await server.open()
     if not first.tag:
@@ -126,7 +126,7 @@ async def tag_is_unique(server: Server) -> None:
         raise Violated(f"two sessions have the same ETag {first.tag}")
 
 
-async def without_if_match(server: Server) -> None:
+async def without_if_match(server: ServerUnderCheck) -> None:
     """PATCH a candidate without If-Match, and want 428, if the 201 had a tag."""
     session = await _tagged(server)
     answer = await session.patch(session.trickle(HOST), tag=None)
@@ -134,7 +134,7 @@ async def without_if_match(server: Server) -> None:
         raise Violated(f"a PATCH without If-Match got {answer}")
 
 
-async def outdated_tag(server: Server) -> None:
+async def outdated_tag(server: ServerUnderCheck) -> None:
     """PATCH a candidate with another tag, and want 412, if the 201 had a tag."""
     session = await _tagged(server)
     answer = await session.patch(session.trickle(HOST), tag='"outdated-by-the-check"')
@@ -142,7 +142,7 @@ async def outdated_tag(server: Server) -> None:
         raise Violated(f"a PATCH with an outdated If-Match got {answer}")
 
 
-async def _tagged(server: Server) -> Session:
+async def _tagged(server: ServerUnderCheck) -> CheckedSession:
     session = await server.open()
     if not session.tag:
         raise NotJudged("the 201 has no ETag: a server that does not restart ICE needs none")
@@ -150,7 +150,7 @@ async def _tagged(server: Server) -> Session:
     return session
 
 
-async def restart(server: Server) -> None:
+async def restart(server: ServerUnderCheck) -> None:
     """PATCH new credentials with If-Match: *.
 
     Want 200 and a fragment with new credentials of the server.
@@ -169,7 +169,7 @@ async def restart(server: Server) -> None:
         raise Violated("the restart's answer has the credentials of before")
 
 
-async def restart_changes_the_tag(server: Server) -> None:
+async def restart_changes_the_tag(server: ServerUnderCheck) -> None:
     """Want an ETag in the answer to a restart that is not the one of before."""
     session = await server.open()
     tag = (await _restart(server, session)).header("etag")
@@ -179,7 +179,7 @@ async def restart_changes_the_tag(server: Server) -> None:
         raise Violated(f"the ETag is still {tag} after the restart")
 
 
-async def restart_keeps_the_options(server: Server) -> None:
+async def restart_keeps_the_options(server: ServerUnderCheck) -> None:
     """Want the same a=ice-lite and a=ice-options in answer and fragment."""
     session = await server.open()
     fragment = read((await _restart(server, session)).text)
@@ -190,7 +190,7 @@ async def restart_keeps_the_options(server: Server) -> None:
         raise Violated(f"a=ice-options was {' '.join(sorted(before)) or 'missing'}, and is another now")
 
 
-async def restart_has_candidates(server: Server) -> None:
+async def restart_has_candidates(server: ServerUnderCheck) -> None:
     """Want candidates in the fragment that answers a restart."""
     fragment = read((await _restart(server, await server.open())).text)
     found = [line for part in (fragment.lines, *(each.lines for each in fragment.sections)) for line in part]
@@ -198,7 +198,7 @@ async def restart_has_candidates(server: Server) -> None:
         raise Violated("the restart's answer has no candidates")
 
 
-async def only_one_of_both(server: Server) -> str | None:
+async def only_one_of_both(server: ServerUnderCheck) -> str | None:
     """If the server trickles or restarts but not both, want 422 for the other."""
     session = await server.open()
     for probe in (_trickles, _restart):
@@ -224,7 +224,7 @@ async def only_one_of_both(server: Server) -> str | None:
     return None
 
 
-async def failed_restart(server: Server) -> None:
+async def failed_restart(server: ServerUnderCheck) -> None:
     """Ask for a restart without a password.
 
     Want an error, and the session and its ICE session as before.
@@ -245,32 +245,58 @@ async def failed_restart(server: Server) -> None:
         raise Violated(f"after a restart that failed the ICE session is another: a candidate got {trickled}")
 
 
-async def restart_replaces_candidates(_server: Server) -> None:
+async def restart_replaces_candidates(_server: ServerUnderCheck) -> None:
     """Not to be seen from outside; the row is here so that the list is whole."""
     raise NotJudged("which candidates a server still uses does not show from outside")
 
 
 _PATCH, _TRICKLE, _RESTART = "4.3.1 HTTP PATCH Request Usage", "4.3.2 Trickle ICE", "4.3.3 ICE Restarts"
 CHECKS = (
-    Check("W7", Level.MUST, "trickled candidates get 204 without body and ETag", _TRICKLE, trickle),
-    Check("W8.1", Level.MUST, "PATCH of another content type is refused with 4xx", _PATCH, other_content),
-    Check("W8.2", Level.MUST, "a malformed fragment is refused with 4xx", _PATCH, malformed),
-    Check("W8.3", Level.MUST, "candidates that cannot be used are dropped in silence", _TRICKLE, strange_candidates),
-    Check("W9.1", Level.MUST, "a server that restarts ICE gives a strong ETag", _PATCH, tag_is_strong),
-    Check("W9.2", Level.MUST, "the ETag is unique to the ICE session", _PATCH, tag_is_unique),
-    Check("W10.1", Level.MUST, "PATCH without If-Match is refused with 428", "RFC 6585, 3", without_if_match),
-    Check("W10.2", Level.MUST, "PATCH with an outdated If-Match is refused with 412", "RFC 9110, 13.1.1", outdated_tag),
-    Check("W11.1", Level.MUST, "a restart gets 200 with new credentials", _RESTART, restart),
-    Check("W11.2", Level.MUST, "a restart's answer has a new ETag", _RESTART, restart_changes_the_tag),
+    Check("W7", RequirementLevel.MUST, "trickled candidates get 204 without body and ETag", _TRICKLE, trickle),
+    Check("W8.1", RequirementLevel.MUST, "PATCH of another content type is refused with 4xx", _PATCH, other_content),
+    Check("W8.2", RequirementLevel.MUST, "a malformed fragment is refused with 4xx", _PATCH, malformed),
+    Check(
+        "W8.3",
+        RequirementLevel.MUST,
+        "candidates that cannot be used are dropped in silence",
+        _TRICKLE,
+        strange_candidates,
+    ),
+    Check("W9.1", RequirementLevel.MUST, "a server that restarts ICE gives a strong ETag", _PATCH, tag_is_strong),
+    Check("W9.2", RequirementLevel.MUST, "the ETag is unique to the ICE session", _PATCH, tag_is_unique),
+    Check(
+        "W10.1", RequirementLevel.MUST, "PATCH without If-Match is refused with 428", "RFC 6585, 3", without_if_match
+    ),
+    Check(
+        "W10.2",
+        RequirementLevel.MUST,
+        "PATCH with an outdated If-Match is refused with 412",
+        "RFC 9110, 13.1.1",
+        outdated_tag,
+    ),
+    Check("W11.1", RequirementLevel.MUST, "a restart gets 200 with new credentials", _RESTART, restart),
+    Check("W11.2", RequirementLevel.MUST, "a restart's answer has a new ETag", _RESTART, restart_changes_the_tag),
     Check(
         "W11.3",
-        Level.MUST,
+        RequirementLevel.MUST,
         "a restart's answer has the ice-lite and ice-options of before",
         _RESTART,
         restart_keeps_the_options,
     ),
-    Check("W11.4", Level.MUST, "a restart's answer has candidates", _RESTART, restart_has_candidates),
-    Check("W12", Level.MUST, "of trickling and restarting, what is not supported gets 422", _PATCH, only_one_of_both),
-    Check("W13", Level.MUST, "a restart that fails leaves the session as it was", _RESTART, failed_restart),
-    Check("W14", Level.MUST, "a restart replaces the client's candidates", _RESTART, restart_replaces_candidates),
+    Check("W11.4", RequirementLevel.MUST, "a restart's answer has candidates", _RESTART, restart_has_candidates),
+    Check(
+        "W12",
+        RequirementLevel.MUST,
+        "of trickling and restarting, what is not supported gets 422",
+        _PATCH,
+        only_one_of_both,
+    ),
+    Check("W13", RequirementLevel.MUST, "a restart that fails leaves the session as it was", _RESTART, failed_restart),
+    Check(
+        "W14",
+        RequirementLevel.MUST,
+        "a restart replaces the client's candidates",
+        _RESTART,
+        restart_replaces_candidates,
+    ),
 )

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from xml.etree import ElementTree as Xml
 
-from smproxy.conformance.check import Level, Outcome
+from smproxy.conformance.check import Outcome, RequirementLevel
 from smproxy.conformance.runner import Report
 from smproxy.conformance.text_report import row_lines
 from smproxy.printable import printable
@@ -28,7 +28,8 @@ def as_json(report: Report) -> str:
         for each in report.results
     ]
     counts = {
-        level: {outcome.replace(" ", "_"): report.count(level, outcome) for outcome in Outcome} for level in Level
+        level: {outcome.replace(" ", "_"): report.count(level, outcome) for outcome in Outcome}
+        for level in RequirementLevel
     }
     document = {
         "protocol": report.protocol,
@@ -55,7 +56,7 @@ def as_junit(report: Report) -> str:
             name=f"{each.check.row} {each.check.title}",
             time=f"{each.seconds:.3f}",
         )
-        if each.outcome is Outcome.FAILED and each.check.level is Level.MUST:
+        if each.outcome is Outcome.FAILED and each.check.level is RequirementLevel.MUST:
             failures += 1
             failure = Xml.SubElement(case, "failure", message=printable(each.detail), type="MUST")
             failure.text = "\n".join(row_lines(each, report.protocol, verbose=False))

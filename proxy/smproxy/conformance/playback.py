@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 
 from smproxy.conformance.access import links
-from smproxy.conformance.check import WHEP, Check, Level, NotJudged, Violated
+from smproxy.conformance.check import WHEP, Check, NotJudged, RequirementLevel, Violated
 from smproxy.conformance.description import UNKNOWN, Media, read
 from smproxy.conformance.http import resolve
-from smproxy.conformance.server import SDP, Server
+from smproxy.conformance.server import SDP, ServerUnderCheck
 
 _EVENTS = "urn:ietf:params:whep:ext:core:server-sent-events"
 
 
-async def nobody_live(server: Server) -> str | None:
+async def nobody_live(server: ServerUnderCheck) -> str | None:
     """POST before anybody publishes.
 
     Want 409 with Retry-After in seconds, if the server refuses.
@@ -28,14 +28,14 @@ async def nobody_live(server: Server) -> str | None:
     return f"409, Retry-After {answer.header('retry-after')}"
 
 
-async def head(server: Server) -> None:
+async def head(server: ServerUnderCheck) -> None:
     """HEAD the endpoint, and want 200 and application/sdp."""
     answer = await server.http.request("HEAD", server.url)
     if answer.status != 200 or answer.media_type != SDP:
         raise Violated(f"HEAD got {answer} of {answer.media_type or 'no content type'}")
 
 
-async def counter_offer(server: Server) -> str | None:
+async def counter_offer(server: ServerUnderCheck) -> str | None:
     """POST an offer of a codec that nobody knows.
 
     A 406 with an offer must have Location, and refuse a malformed answer.
@@ -57,14 +57,14 @@ async def counter_offer(server: Server) -> str | None:
     return None
 
 
-async def media_flows(server: Server) -> None:
+async def media_flows(server: ServerUnderCheck) -> None:
     """Connect, and want packets."""
     peer, _ = await server.connect()
     if not await peer.received(server.timeout):
         raise Violated(f"no media came within {server.timeout:g} s")
 
 
-async def events(server: Server) -> str | None:
+async def events(server: ServerUnderCheck) -> str | None:
     """POST the names of events if the 201 announces server-sent events.
 
     Want 201 with Location.
@@ -84,18 +84,25 @@ async def events(server: Server) -> str | None:
 
 
 BEFORE_PUBLISHING = (
-    Check("E1", Level.MUST, "nobody publishes: 409 with Retry-After", "Playback session set up", nobody_live, WHEP),
+    Check(
+        "E1",
+        RequirementLevel.MUST,
+        "nobody publishes: 409 with Retry-After",
+        "Playback session set up",
+        nobody_live,
+        WHEP,
+    ),
 )
 CHECKS = (
-    Check("E2", Level.SHOULD, "HEAD on the endpoint gets 200 and application/sdp", "HTTP usage", head, WHEP),
+    Check("E2", RequirementLevel.SHOULD, "HEAD on the endpoint gets 200 and application/sdp", "HTTP usage", head, WHEP),
     Check(
         "E3",
-        Level.MUST,
+        RequirementLevel.MUST,
         "a counter-offer has a session, and its answer is checked",
         "Playback session set up",
         counter_offer,
         WHEP,
     ),
-    Check("E4", Level.MUST, "media flows", "Overview", media_flows, WHEP, media=True),
-    Check("E5", Level.MUST, "events can be subscribed to", "WHEP events", events, WHEP),
+    Check("E4", RequirementLevel.MUST, "media flows", "Overview", media_flows, WHEP, media=True),
+    Check("E5", RequirementLevel.MUST, "events can be subscribed to", "WHEP events", events, WHEP),
 )

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from random import SystemRandom
 
 from smproxy.conformance import access, constraints, ice_updates, playback, session_end, session_setup
-from smproxy.conformance.check import Check, Level, NotJudged, Outcome, Protocol, Result, Violated
+from smproxy.conformance.check import Check, NotJudged, Outcome, Protocol, RequirementLevel, Result, Violated
 from smproxy.conformance.http import Http, NoAnswer
-from smproxy.conformance.server import Server
+from smproxy.conformance.server import ServerUnderCheck
 
 ALL = (
     *session_setup.CHECKS,
@@ -34,14 +34,17 @@ class Report:
     url: str
     results: tuple[Result, ...]
 
-    def count(self, level: Level, outcome: Outcome) -> int:
+    def count(self, level: RequirementLevel, outcome: Outcome) -> int:
         """Count the rows of a level that ended so."""
         return sum(each.check.level is level and each.outcome is outcome for each in self.results)
 
     @property
     def conforms(self) -> bool:
         """Whether no MUST is failed, and at least one was met."""
-        return not self.count(Level.MUST, Outcome.FAILED) and self.count(Level.MUST, Outcome.PASSED) > 0
+        return (
+            not self.count(RequirementLevel.MUST, Outcome.FAILED)
+            and self.count(RequirementLevel.MUST, Outcome.PASSED) > 0
+        )
 
 
 def checks_of(
@@ -72,7 +75,7 @@ def _is(name: str, row: str) -> bool:
     return row.lower() == name.lower() or row.lower().startswith(name.lower() + ".")
 
 
-async def run(server: Server, checks: Sequence[Check], done: Callable[[Result], None]) -> list[Result]:
+async def run(server: ServerUnderCheck, checks: Sequence[Check], done: Callable[[Result], None]) -> list[Result]:
     """Run the checks; ``done`` gets each result as it comes.
 
     Raises nothing for what a server does.
@@ -85,7 +88,7 @@ async def run(server: Server, checks: Sequence[Check], done: Callable[[Result], 
     return results
 
 
-async def _run(server: Server, check: Check) -> Result:
+async def _run(server: ServerUnderCheck, check: Check) -> Result:
     started = time.monotonic()
     server.http.exchanges.clear()
     limit = server.timeout * _ANSWERS_OF_A_ROW + (server.consent if check.media else 0)
@@ -115,7 +118,7 @@ async def published(url: str, http: Http, timeout: float) -> AsyncIterator[None]
     Raises:
         NotJudged: it cannot be published; the text says why.
     """
-    publishing = Server("whip", url, http, rng=SystemRandom(), timeout=timeout, consent=timeout)
+    publishing = ServerUnderCheck("whip", url, http, rng=SystemRandom(), timeout=timeout, consent=timeout)
     try:
         await publishing.connect()
         yield

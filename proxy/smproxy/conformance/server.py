@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from smproxy.conformance.check import Exchange, NotJudged, Protocol
 from smproxy.conformance.description import OPUS, VP8, Media, ReadDescription, read, write_fragment, write_offer
-from smproxy.conformance.http import Answer, Http, NoAnswer, resolve
+from smproxy.conformance.http import Http, HttpAnswer, NoAnswer, resolve
 from smproxy.conformance.media_peer import MediaPeer
 
 SDP = "application/sdp"
@@ -25,10 +25,10 @@ _MAX_REDIRECTIONS = 5
 _TRIES = 2
 
 
-class Session:
+class CheckedSession:
     """A session that the server made."""
 
-    def __init__(self, server: Server, answer: Answer, offer: str) -> None:
+    def __init__(self, server: ServerUnderCheck, answer: HttpAnswer, offer: str) -> None:
         self.answer = answer
         self.offer = read(offer)
         self.description: ReadDescription = read(answer.text)
@@ -43,7 +43,7 @@ class Session:
 
     async def request(
         self, method: str, *, body: str | None = None, headers: Mapping[str, str] | None = None
-    ) -> Answer:
+    ) -> HttpAnswer:
         """Send a request to the session's URL.
 
         Raises:
@@ -53,7 +53,7 @@ class Session:
             raise NotJudged("the server did not say where its session is (no Location that is a URL)")
         return await self._server.http.request(method, self.url, body=body, headers=headers)
 
-    async def patch(self, body: str, *, tag: str | None, content_type: str = FRAGMENT) -> Answer:
+    async def patch(self, body: str, *, tag: str | None, content_type: str = FRAGMENT) -> HttpAnswer:
         """Send a PATCH; ``tag`` goes into If-Match."""
         headers = {"Content-Type": content_type}
         if tag:
@@ -65,13 +65,13 @@ class Session:
         mid = self.offer.sections[0].value("mid") if self.offer.sections else "0"
         return write_fragment(self.offer.value("ice-ufrag"), self.offer.value("ice-pwd"), candidates, mid=mid)
 
-    async def delete(self, headers: Mapping[str, str] | None = None) -> Answer:
+    async def delete(self, headers: Mapping[str, str] | None = None) -> HttpAnswer:
         """Send a DELETE."""
         self.deleted = True
         return await self.request("DELETE", headers=headers)
 
 
-class Server:
+class ServerUnderCheck:
     """The server under check. One is made for a whole run; after each row it is cleaned up."""
 
     def __init__(
@@ -94,8 +94,8 @@ class Server:
         self._unanswered = 0
         #: What a DELETE got that did not end its session; such a session keeps its name.
         self.failed_delete = ""
-        self._sample: tuple[Session, Exchange] | None = None
-        self._open: list[Session] = []
+        self._sample: tuple[CheckedSession, Exchange] | None = None
+        self._open: list[CheckedSession] = []
         self._peers: list[MediaPeer] = []
 
     @property
@@ -115,7 +115,7 @@ class Server:
         content_type: str = SDP,
         headers: Mapping[str, str] | None = None,
         token: str | None = "",
-    ) -> Answer:
+    ) -> HttpAnswer:
         """POST to the endpoint; redirections are noted and followed, whatever their status."""
         url = self.url
         for _ in range(_MAX_REDIRECTIONS):
@@ -127,12 +127,12 @@ class Server:
                 break
             self.redirections.append(answer.status)
         if answer.successful:
-            self._open.append(Session(self, answer, body or ""))
+            self._open.append(CheckedSession(self, answer, body or ""))
             if self._sample is None:
                 self._sample = (self._open[-1], self.http.exchanges[-1])
         return answer
 
-    async def sample(self, *, described: bool = True) -> Session:
+    async def sample(self, *, described: bool = True) -> CheckedSession:
         """Return the first session that was made, for rows that look at an answer only.
 
         It may be over.
@@ -154,7 +154,7 @@ class Server:
             self.http.exchanges.append(exchange)
         return session
 
-    async def open(self, offer: str | None = None) -> Session:
+    async def open(self, offer: str | None = None) -> CheckedSession:
         """Make a session for a row that is about something else; any 2xx with a description will do.
 
         Raises:
@@ -178,7 +178,7 @@ class Server:
         self._failures.clear()
         return self._open[-1]
 
-    async def try_offer(self, offer: str) -> Answer:
+    async def try_offer(self, offer: str) -> HttpAnswer:
         """POST an offer that the server may refuse, when it takes a good one and the name is free.
 
         Raises:
@@ -204,7 +204,7 @@ class Server:
             self.known["accepts"] = True
             del self.http.exchanges[kept:]
 
-    async def retried(self, post: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def retried(self, post: Callable[[], Awaitable[HttpAnswer]]) -> HttpAnswer:
         """Post, and post again while the session of the row before still holds the name."""
         deadline = asyncio.get_running_loop().time() + _FREE_AGAIN
         while True:
@@ -219,7 +219,7 @@ class Server:
         self._peers.append(made)
         return made
 
-    async def connect(self) -> tuple[MediaPeer, Session]:
+    async def connect(self) -> tuple[MediaPeer, CheckedSession]:
         """Make a session and bring its media connection up.
 
         Raises:
@@ -233,7 +233,7 @@ class Server:
             raise NotJudged(f"no media connection came about: {exc or 'it took too long'}") from None
         return peer, session
 
-    async def visible(self, session: Session) -> None:
+    async def visible(self, session: CheckedSession) -> None:
         """Make sure that the session's URL shows whether it is there.
 
         Raises:
@@ -242,7 +242,7 @@ class Server:
         if not (await session.request("GET")).successful:
             raise NotJudged("the session's URL does not answer GET with success, so it does not show when it is gone")
 
-    async def gone(self, session: Session, seconds: float) -> bool:
+    async def gone(self, session: CheckedSession, seconds: float) -> bool:
         """Tell whether the session is gone within so many seconds, as its URL shows."""
         deadline = asyncio.get_running_loop().time() + seconds
         while (await session.request("GET")).successful:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from smproxy.conformance.check import Check, Level, NotJudged, Violated
+from smproxy.conformance.check import Check, NotJudged, RequirementLevel, Violated
 from smproxy.conformance.description import OPUS, VP8, Media, read
-from smproxy.conformance.http import Answer, NoAnswer
-from smproxy.conformance.server import SDP, Server
+from smproxy.conformance.http import HttpAnswer, NoAnswer
+from smproxy.conformance.server import SDP, ServerUnderCheck
 
 PAGE = "https://page.example"
 
 
-async def post_makes_a_session(server: Server) -> None:
+async def post_makes_a_session(server: ServerUnderCheck) -> None:
     """POST an offer of audio and video, and want 201."""
     answer = await server.retried(lambda: server.post(server.offer()))
     if answer.status != 201:
@@ -20,7 +20,7 @@ async def post_makes_a_session(server: Server) -> None:
         raise Violated(f"the answer is {answer}" + (f": {detail}" if detail else ""))
 
 
-async def the_answer_is_sdp(server: Server) -> None:
+async def the_answer_is_sdp(server: ServerUnderCheck) -> None:
     """Want application/sdp with as many sections, of the same kinds, as the offer has."""
     session = await server.sample(described=False)
     answer = session.answer
@@ -32,7 +32,7 @@ async def the_answer_is_sdp(server: Server) -> None:
         raise Violated(f"the answer has the sections {', '.join(kinds) or 'none'}, the offer {', '.join(wanted)}")
 
 
-async def location_names_the_session(server: Server) -> None:
+async def location_names_the_session(server: ServerUnderCheck) -> None:
     """Look for Location in the 201.
 
     Want one, absolute or relative, that leads to an http or https URL other than the endpoint.
@@ -48,7 +48,7 @@ async def location_names_the_session(server: Server) -> None:
         raise Violated("the Location is the endpoint itself")
 
 
-async def media_connects(server: Server) -> None:
+async def media_connects(server: ServerUnderCheck) -> None:
     """POST a complete offer of a real peer connection and apply the answer.
 
     Want ICE and DTLS to come up.
@@ -61,7 +61,7 @@ async def media_connects(server: Server) -> None:
         raise Violated(str(exc) or "ICE and DTLS did not come up") from None
 
 
-async def other_content_is_refused(server: Server) -> None:
+async def other_content_is_refused(server: ServerUnderCheck) -> None:
     """POST the offer as text/plain, and want 4xx."""
     await server.accepts()
     answer = await server.post(server.offer(), content_type="text/plain")
@@ -69,7 +69,7 @@ async def other_content_is_refused(server: Server) -> None:
         raise Violated(f"an offer as text/plain got {answer}")
 
 
-async def malformed_sdp_is_refused(server: Server) -> None:
+async def malformed_sdp_is_refused(server: ServerUnderCheck) -> None:
     """POST text that is no SDP, an empty body, and SDP without media; want 4xx for each."""
     await server.accepts()
     for body in ("this is no SDP\r\n", "", "v=0\r\n"):
@@ -78,24 +78,24 @@ async def malformed_sdp_is_refused(server: Server) -> None:
             raise Violated(f"the body {body!r} got {answer}")
 
 
-async def get_on_the_endpoint(server: Server) -> None:
+async def get_on_the_endpoint(server: ServerUnderCheck) -> None:
     """GET the endpoint, and want 2xx with an empty body."""
     _empty_success(await server.http.request("GET", server.url))
 
 
-async def get_on_the_session(server: Server) -> None:
+async def get_on_the_session(server: ServerUnderCheck) -> None:
     """GET the session, and want 2xx with an empty body."""
     _empty_success(await (await server.open()).request("GET"))
 
 
-def _empty_success(answer: Answer) -> None:
+def _empty_success(answer: HttpAnswer) -> None:
     if not answer.successful:
         raise Violated(f"GET got {answer}")
     if answer.body:
         raise Violated(f"GET got {answer} with a body of {len(answer.body)} bytes")
 
 
-async def preflight(server: Server) -> None:
+async def preflight(server: ServerUnderCheck) -> None:
     """Send the preflight of a page that POSTs with Authorization.
 
     Want 2xx, its origin and both headers allowed.
@@ -113,7 +113,7 @@ async def preflight(server: Server) -> None:
         raise Violated(f"Access-Control-Allow-Headers lacks {', '.join(missing)}")
 
 
-async def preflight_answer(server: Server) -> Answer:
+async def preflight_answer(server: ServerUnderCheck) -> HttpAnswer:
     """Send what a browser sends before the POST of a page."""
     asked = {
         "Origin": PAGE,
@@ -123,7 +123,7 @@ async def preflight_answer(server: Server) -> Answer:
     return await server.http.request("OPTIONS", server.url, headers=asked, token=None)
 
 
-async def accept_post(server: Server) -> None:
+async def accept_post(server: ServerUnderCheck) -> None:
     """Send OPTIONS, and want Accept-Post to name application/sdp."""
     answer = await server.http.request("OPTIONS", server.url)
     if not answer.successful:
@@ -132,7 +132,7 @@ async def accept_post(server: Server) -> None:
         raise Violated(f"Accept-Post is {answer.header('accept-post') or 'missing'}")
 
 
-async def pages_may_read(server: Server) -> None:
+async def pages_may_read(server: ServerUnderCheck) -> None:
     """POST with an Origin.
 
     Want Access-Control-Allow-Origin, and Location among the exposed headers.
@@ -148,7 +148,7 @@ async def pages_may_read(server: Server) -> None:
         raise Violated(f"Access-Control-Expose-Headers is {exposed or 'missing'}, so no page can read Location")
 
 
-async def direction_of_the_answer(server: Server) -> None:
+async def direction_of_the_answer(server: ServerUnderCheck) -> None:
     """Want a=recvonly (WHIP) or a=sendonly (WHEP) in each section of the answer."""
     wanted = "recvonly" if server.protocol == "whip" else "sendonly"
     for section in read((await server.sample()).answer.text).media:
@@ -156,7 +156,7 @@ async def direction_of_the_answer(server: Server) -> None:
             raise Violated(f"the {section.kind} section is not a={wanted}")
 
 
-async def wrong_directions_are_refused(server: Server) -> None:
+async def wrong_directions_are_refused(server: ServerUnderCheck) -> None:
     """POST offers that are inactive or of the opposite direction, and want 4xx."""
     wrong = ("inactive", "recvonly") if server.protocol == "whip" else ("inactive", "sendonly")
     for direction in wrong:
@@ -167,14 +167,14 @@ async def wrong_directions_are_refused(server: Server) -> None:
             raise Violated(f"an offer with a={direction} got {answer}")
 
 
-async def all_candidates_are_in_the_answer(server: Server) -> None:
+async def all_candidates_are_in_the_answer(server: ServerUnderCheck) -> None:
     """Want candidates in the answer: a server cannot trickle."""
     description = read((await server.sample()).answer.text)
     if not any(section.candidates for section in description.sections):
         raise Violated("the answer has no candidate, and the server cannot trickle")
 
 
-async def reach(server: Server) -> None:
+async def reach(server: ServerUnderCheck) -> None:
     """Get any answer of the server; not a row.
 
     Raises:
@@ -188,18 +188,46 @@ async def reach(server: Server) -> None:
 
 _HTTP, _SETUP, _TRICKLE = "4.1 HTTP Usage", "4.2 Ingest Session Setup", "4.3.2 Trickle ICE"
 CHECKS = (
-    Check("W1.1", Level.MUST, "POST of an offer is answered 201 Created", _SETUP, post_makes_a_session),
-    Check("W1.2", Level.MUST, "the body is an application/sdp answer to the offer", _SETUP, the_answer_is_sdp),
-    Check("W1.3", Level.MUST, "Location leads to the new session", _SETUP, location_names_the_session),
-    Check("W1.4", Level.MUST, "ICE and DTLS come up with the answer", _SETUP, media_connects, media=True),
-    Check("W2.1", Level.MUST, "another content type is refused with 4xx", _SETUP, other_content_is_refused),
-    Check("W2.2", Level.MUST, "malformed SDP is refused with 4xx", _SETUP, malformed_sdp_is_refused),
-    Check("W3.1", Level.MUST, "GET on the endpoint is a success without content", _HTTP, get_on_the_endpoint),
-    Check("W3.2", Level.MUST, "GET on the session is a success without content", _HTTP, get_on_the_session),
-    Check("W4.1", Level.MUST, "OPTIONS lets pages of other origins POST (CORS)", _SETUP, preflight),
-    Check("W4.2", Level.SHOULD, "OPTIONS tells Accept-Post: application/sdp", _SETUP, accept_post),
-    Check("W4.3", Level.SHOULD, "pages of other origins may read the answer and Location", _SETUP, pages_may_read),
-    Check("W5.1", Level.MUST, "the answer only receives (WHIP) or only sends (WHEP)", _SETUP, direction_of_the_answer),
-    Check("W5.2", Level.SHOULD, "offers of the wrong direction are refused", _SETUP, wrong_directions_are_refused),
-    Check("W6", Level.MUST, "the answer holds the server's candidates", _TRICKLE, all_candidates_are_in_the_answer),
+    Check("W1.1", RequirementLevel.MUST, "POST of an offer is answered 201 Created", _SETUP, post_makes_a_session),
+    Check(
+        "W1.2", RequirementLevel.MUST, "the body is an application/sdp answer to the offer", _SETUP, the_answer_is_sdp
+    ),
+    Check("W1.3", RequirementLevel.MUST, "Location leads to the new session", _SETUP, location_names_the_session),
+    Check("W1.4", RequirementLevel.MUST, "ICE and DTLS come up with the answer", _SETUP, media_connects, media=True),
+    Check("W2.1", RequirementLevel.MUST, "another content type is refused with 4xx", _SETUP, other_content_is_refused),
+    Check("W2.2", RequirementLevel.MUST, "malformed SDP is refused with 4xx", _SETUP, malformed_sdp_is_refused),
+    Check(
+        "W3.1", RequirementLevel.MUST, "GET on the endpoint is a success without content", _HTTP, get_on_the_endpoint
+    ),
+    Check("W3.2", RequirementLevel.MUST, "GET on the session is a success without content", _HTTP, get_on_the_session),
+    Check("W4.1", RequirementLevel.MUST, "OPTIONS lets pages of other origins POST (CORS)", _SETUP, preflight),
+    Check("W4.2", RequirementLevel.SHOULD, "OPTIONS tells Accept-Post: application/sdp", _SETUP, accept_post),
+    Check(
+        "W4.3",
+        RequirementLevel.SHOULD,
+        "pages of other origins may read the answer and Location",
+        _SETUP,
+        pages_may_read,
+    ),
+    Check(
+        "W5.1",
+        RequirementLevel.MUST,
+        "the answer only receives (WHIP) or only sends (WHEP)",
+        _SETUP,
+        direction_of_the_answer,
+    ),
+    Check(
+        "W5.2",
+        RequirementLevel.SHOULD,
+        "offers of the wrong direction are refused",
+        _SETUP,
+        wrong_directions_are_refused,
+    ),
+    Check(
+        "W6",
+        RequirementLevel.MUST,
+        "the answer holds the server's candidates",
+        _TRICKLE,
+        all_candidates_are_in_the_answer,
+    ),
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from smproxy.conformance.check import Exchange, Level, Outcome, Protocol, Result
+from smproxy.conformance.check import Exchange, Outcome, Protocol, RequirementLevel, Result
 from smproxy.conformance.runner import Report
 from smproxy.printable import printable
 
@@ -24,7 +24,11 @@ def row_lines(result: Result, protocol: Protocol, *, verbose: bool) -> Iterator[
     Those of a failed row have also what was sent, what came, and the text of the standard.
     """
     check = result.check
-    mark = "warn" if result.outcome is Outcome.FAILED and check.level is not Level.MUST else _MARKS[result.outcome]
+    mark = (
+        "warn"
+        if result.outcome is Outcome.FAILED and check.level is not RequirementLevel.MUST
+        else _MARKS[result.outcome]
+    )
     yield f"{check.row:<6} {check.level:<6} {mark:<5} {check.title}" + (
         f" ({printable(result.detail)})" if result.detail and result.outcome is not Outcome.FAILED else ""
     )
@@ -66,7 +70,7 @@ def _size(body: str, headers: dict[str, str]) -> str:
 def summary(report: Report) -> str:
     """Write the counts of each level in one line."""
     parts = []
-    for level in (Level.MUST, Level.SHOULD):
+    for level in (RequirementLevel.MUST, RequirementLevel.SHOULD):
         passed, failed, open_ = (report.count(level, outcome) for outcome in Outcome)
         parts.append(f"{level}: {passed} passed, {failed} failed, {open_} not judged")
     return "; ".join(parts)

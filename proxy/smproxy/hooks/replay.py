@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from smproxy.hooks.broadcast import Filter, HookListener
 from smproxy.hooks.event import EncodedEvent
-from smproxy.hooks.journal import Journal, Query
+from smproxy.hooks.journal import Journal, JournalQuery
 
 #: Events read at a time: what a listener that does not read keeps in memory.
 PAGE = 100
@@ -64,7 +64,9 @@ async def replayed(
 
     Raises :class:`smproxy.hooks.journal.JournalError` when the journal cannot be read.
     """
-    query = Query(customer_scope=wanted.customer_scope, after_id=start.after_id, since_ms=start.since_ms, limit=PAGE)
+    query = JournalQuery(
+        customer_scope=wanted.customer_scope, after_id=start.after_id, since_ms=start.since_ms, limit=PAGE
+    )
     sent = array("Q")
     while True:
         page = await journal.find(query)

@@ -10,7 +10,7 @@ from typing import ClassVar
 from smproxy.origin.aiortc_adapter import Link, NotAuthentic
 from smproxy.origin.aiortc_dtls import Identity
 from smproxy.origin.ice import IceLite
-from smproxy.origin.transport import Transport, TransportEvents
+from smproxy.origin.transport import MediaTransport, TransportEvents
 from smproxy.tasks import Tasks
 
 
@@ -37,7 +37,9 @@ class ClientTransport(ABC):
         self._rng = rng
         self._sources: set[bytes] = set()
         self._next_report = 0.0
-        self._transport = Transport(events, self._ready, identity=identity, monotonic=monotonic, rng=rng, tasks=tasks)
+        self._transport = MediaTransport(
+            events, self._ready, identity=identity, monotonic=monotonic, rng=rng, tasks=tasks
+        )
 
     @property
     def ice(self) -> IceLite:

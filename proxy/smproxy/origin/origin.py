@@ -25,7 +25,7 @@ from smproxy.origin.play.subscriber_signaling import SubscriberSignaling
 from smproxy.origin.publisher_signaling import PublisherSignaling
 from smproxy.origin.recording.recorder import Recorder
 from smproxy.origin.role import OriginServices
-from smproxy.origin.server import Listener
+from smproxy.origin.server import OriginListener
 from smproxy.origin.settings import OriginSettings, WhepOffline
 from smproxy.origin.signaling_channel import NoChannel, SignalingChannel
 from smproxy.origin.streams import Streams
@@ -86,7 +86,7 @@ class Origin:
         self._attempts: dict[str, ClientSession] = {}
         self._loaded: dict[Role, set[ClientSession]] = {role: set() for role in Role}
         self._load = Load(publishers=0)
-        self._listener: Listener | None = None
+        self._listener: OriginListener | None = None
         self._stop_sweeper: Callable[[], None] | None = None
 
     @classmethod
@@ -100,7 +100,7 @@ class Origin:
         if (unfit := self_test()) is not None:
             raise UnfitLibraryError(unfit)
         origin = cls(settings, report, clock, rng)
-        origin._listener = await Listener.start(
+        origin._listener = await OriginListener.start(
             settings, origin._admit_socket, origin._serve, HttpDoor(origin._exchanges)
         )
         dial = settings.host if settings.host not in _WILDCARDS else "127.0.0.1"

@@ -110,7 +110,7 @@ def read_standby(raw: Raw) -> list[Mute]:
     return []
 
 
-class _Message(msgspec.Struct):
+class _SentMessage(msgspec.Struct):
     method: str
     data: Raw = Raw(b"{}")
 
@@ -127,7 +127,7 @@ def read_publisher_message(raw: Raw) -> list[PublisherMessage | SetOrientation]:
     if len(bytes(raw)) > MAX_MESSAGE:
         return []
     with contextlib.suppress(msgspec.DecodeError, RecursionError):
-        message = msgspec.json.decode(raw, type=_Message)
+        message = msgspec.json.decode(raw, type=_SentMessage)
         if not 0 < len(message.method) <= MAX_METHOD:
             return []
         if message.method == "onMetaData":

@@ -21,7 +21,7 @@ _LINE_END = re.compile(r"\r\n|\n|\r")
 
 
 @dataclass(frozen=True, slots=True)
-class Transport:
+class TransportParameters:
     """What the other side says of its ICE agent and its DTLS endpoint."""
 
     ufrag: str
@@ -42,7 +42,7 @@ class Description:
     lite: bool
     session: Section
 
-    def transport(self) -> Transport:
+    def transport(self) -> TransportParameters:
         """Return the transport of the first section of the bundle, as RFC 9143 has it.
 
         Raises:
@@ -61,7 +61,7 @@ class Description:
         setup = tagged.setup or session.setup or "actpass"
         if setup not in ("actpass", "active", "passive"):
             raise InvalidSdp("has no usable DTLS role (a=setup)")
-        return Transport(ufrag, password, setup, fingerprints[:8])
+        return TransportParameters(ufrag, password, setup, fingerprints[:8])
 
 
 def read_description(sdp: str) -> Description:

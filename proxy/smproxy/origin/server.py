@@ -34,7 +34,7 @@ _UPGRADE = re.compile(rb"\r\nupgrade:[^\r\n]*websocket", re.IGNORECASE)
 HttpHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
-class Listener:
+class OriginListener:
     """A listening server. Made by :meth:`start`, ended by :meth:`stop`."""
 
     def __init__(self, server: Server, http_server: web.Server, transports: set[asyncio.BaseTransport]) -> None:
@@ -49,7 +49,7 @@ class Listener:
         admit: Callable[[ConnectionRequest], bool],
         serve_client: Callable[[ServerConnection, ConnectionRequest], Awaitable[None]],
         handle_http: HttpHandler,
-    ) -> Listener:
+    ) -> OriginListener:
         """Listen.
 
         ``admit`` decides on each upgrade request, ``serve_client`` serves one WebSocket until its end, ``handle_http`` answers
@@ -61,7 +61,7 @@ class Listener:
         transports: set[asyncio.BaseTransport] = set()
         http_server = web.Server(handle_http, access_log=None, logger=_quiet, keepalive_timeout=30.0)
 
-        class Connection(ServerConnection):
+        class OriginConnection(ServerConnection):
             """A connection whose first request head decides whether it is a WebSocket."""
 
             _buffer = b""
@@ -128,7 +128,7 @@ class Listener:
             settings.port,
             process_request=check,
             select_subprotocol=_subprotocol,
-            create_connection=Connection,
+            create_connection=OriginConnection,
             logger=_quiet,
             compression=None,
             server_header=None,

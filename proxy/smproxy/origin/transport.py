@@ -44,7 +44,7 @@ class TransportEvents(Protocol):
         """The client closed its peer connection."""
 
 
-class Transport:
+class MediaTransport:
     """The media transport of one client.
 
     Made, then ``connect`` as soon as the client's side is known; ended by ``close``.

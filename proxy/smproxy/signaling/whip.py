@@ -21,7 +21,7 @@ EVENTS_RELATION = "urn:ietf:params:whep:ext:core:server-sent-events"
 EVENT_TYPES = ("active", "inactive", "viewercount")
 
 
-class HttpProtocol(StrEnum):
+class WhipProtocol(StrEnum):
     """The two protocols: WHIP to publish, WHEP to watch."""
 
     WHIP = "whip"
@@ -35,7 +35,7 @@ class WhipTarget:
     An endpoint, a session (``session``), or something below a session (``below``).
     """
 
-    protocol: HttpProtocol
+    protocol: WhipProtocol
     scope: str
     name: str
     session: str | None = None
@@ -63,9 +63,9 @@ def read_whip_target(path: str) -> WhipTarget | None:
             continue
         scope, rest = "/".join(segments[:index]), segments[index + 2 :]
         if place == "endpoint" and len(rest) == 1:
-            return WhipTarget(HttpProtocol(protocol), scope, rest[0])
+            return WhipTarget(WhipProtocol(protocol), scope, rest[0])
         if place == "resource" and len(rest) >= 2:
-            return WhipTarget(HttpProtocol(protocol), scope, rest[0], rest[1], "/".join(rest[2:]))
+            return WhipTarget(WhipProtocol(protocol), scope, rest[0], rest[1], "/".join(rest[2:]))
     return None
 
 
@@ -73,14 +73,14 @@ def read_whip_target(path: str) -> WhipTarget | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class OfferRequest:
     """Begin a session. Without an SDP the server is to make the offer."""
 
     sdp: str | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AnswerRequest:
     """Answer the server's offer."""
 
     sdp: str = field(repr=False)
@@ -111,9 +111,9 @@ def is_vendor_sdk(request: HttpRequest) -> bool:
     return not request.parameters.keys().isdisjoint({"requestid", "signal", "mode"})
 
 
-def read_endpoint_request(target: WhipTarget, request: HttpRequest) -> Offer | HttpResponse:
+def read_endpoint_request(target: WhipTarget, request: HttpRequest) -> OfferRequest | HttpResponse:
     """Read a request to an endpoint; what asks for no session is answered here."""
-    whep = target.protocol is HttpProtocol.WHEP
+    whep = target.protocol is WhipProtocol.WHEP
     match request.method:
         case "OPTIONS":
             return HttpResponse(200, (("Accept-Post", SDP), ("Allow", _ENDPOINT_METHODS)))
@@ -126,16 +126,16 @@ def read_endpoint_request(target: WhipTarget, request: HttpRequest) -> Offer | H
         case method:
             return problem(405, f"{method} means nothing to an endpoint.", ("Allow", _ENDPOINT_METHODS))
     if whep and server_offers(request) and not request.body:
-        return Offer(None)
+        return OfferRequest(None)
     sdp = _read_sdp(request, ("Accept-Post", SDP))
     if isinstance(sdp, HttpResponse):
         return sdp
-    return Offer(None if whep and server_offers(request) else sdp)
+    return OfferRequest(None if whep and server_offers(request) else sdp)
 
 
-def read_session_request(target: WhipTarget, request: HttpRequest) -> Answer | Trickle | Delete | HttpResponse:
+def read_session_request(target: WhipTarget, request: HttpRequest) -> AnswerRequest | Trickle | Delete | HttpResponse:
     """Read a request to a session; what does not concern its state is answered here."""
-    accepted = ("Accept-Patch", f"{SDP_FRAGMENT}, {SDP}" if target.protocol is HttpProtocol.WHEP else SDP_FRAGMENT)
+    accepted = ("Accept-Patch", f"{SDP_FRAGMENT}, {SDP}" if target.protocol is WhipProtocol.WHEP else SDP_FRAGMENT)
     match request.method:
         case "OPTIONS":
             return HttpResponse(200, (accepted, ("Allow", _RESOURCE_METHODS)))
@@ -147,9 +147,9 @@ def read_session_request(target: WhipTarget, request: HttpRequest) -> Answer | T
             pass
         case method:
             return problem(405, f"{method} means nothing to a session.", ("Allow", _RESOURCE_METHODS))
-    if request.media_type == SDP and target.protocol is HttpProtocol.WHEP:
+    if request.media_type == SDP and target.protocol is WhipProtocol.WHEP:
         sdp = _read_sdp(request, accepted)
-        return sdp if isinstance(sdp, HttpResponse) else Answer(sdp)
+        return sdp if isinstance(sdp, HttpResponse) else AnswerRequest(sdp)
     if request.media_type != SDP_FRAGMENT:
         return problem(415, f"PATCH takes {accepted[1]}, not {_shown(request)}.", accepted)
     try:

@@ -30,12 +30,12 @@ class _Payload(msgspec.Struct):
     error: str | None = None
 
 
-class _Body(msgspec.Struct):
+class _HookBody(msgspec.Struct):
     payload: _Payload
     connection: _Connection
 
 
-_decoder = msgspec.json.Decoder(_Body)
+_decoder = msgspec.json.Decoder(_HookBody)
 
 
 class _Webhook(msgspec.Struct, rename="camel"):

@@ -8,8 +8,8 @@ from smproxy.hooks.journal.types import (
     AttemptRecord,
     DeliveryRecord,
     JournalError,
+    JournalQuery,
     JournalStatus,
-    Query,
     Retention,
     State,
 )
@@ -22,7 +22,7 @@ __all__ = [
     "JournalError",
     "JournalReader",
     "JournalStatus",
-    "Query",
+    "JournalQuery",
     "Retention",
     "State",
     "Stored",

@@ -20,10 +20,10 @@ from smproxy.hooks.journal.store import Store
 from smproxy.hooks.journal.types import (
     DeliveryRecord,
     JournalError,
+    JournalQuery,
     JournalStatus,
     Mark,
     Page,
-    Query,
     Retention,
 )
 from smproxy.hooks.journal.writer import Writer
@@ -102,7 +102,7 @@ class Journal:
         """Wait until all that was given is written and handed on, or cannot be written for now."""
         await self._call(lambda store: None)
 
-    async def find(self, query: Query) -> list[Stored]:
+    async def find(self, query: JournalQuery) -> list[Stored]:
         """Return the events that ``query`` asks for, among all that were published before.
 
         Raises ``JournalError``.
@@ -303,7 +303,7 @@ class JournalReader:
         """Open the file. Raises :class:`JournalError`."""
         return cls(path, connect_reader(path))
 
-    def find(self, query: Query) -> list[Stored]:
+    def find(self, query: JournalQuery) -> list[Stored]:
         """Return the events that ``query`` asks for. Raises :class:`JournalError`."""
         return self._asked(lambda: read.find(self._connection, query))
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from smproxy.hooks.event import Context, EncodedEvent, Stored
-from smproxy.hooks.journal.types import DeliveryRecord, Page, Query, State, decode_attempts
+from smproxy.hooks.journal.types import DeliveryRecord, JournalQuery, Page, State, decode_attempts
 
 #: Bits of the column ``flags``.
 INTERNAL, SYNTHETIC = 1, 2
@@ -67,7 +67,7 @@ def stored(row: Sequence[Any]) -> Stored:
     )
 
 
-def find(connection: sqlite3.Connection, query: Query) -> list[Stored]:
+def find(connection: sqlite3.Connection, query: JournalQuery) -> list[Stored]:
     """Return the events that ``query`` asks for, in the order of their ids."""
     conditions, values = _conditions(query)
     where = " AND ".join(conditions) or "1"
@@ -79,7 +79,7 @@ def find(connection: sqlite3.Connection, query: Query) -> list[Stored]:
     return [stored(row) for row in rows.fetchall()]
 
 
-def _conditions(query: Query) -> tuple[list[str], list[object]]:
+def _conditions(query: JournalQuery) -> tuple[list[str], list[object]]:
     simple: list[tuple[str, object]] = [
         ("e.scope = ?", query.customer_scope),
         ("e.connection = ?", query.connection_id),

@@ -64,7 +64,7 @@ class DeliveryRecord(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
+class JournalQuery:
     """Which events to find; what is ``None`` does not matter.
 
     Times are Unix time in milliseconds.
@@ -162,7 +162,7 @@ __all__ = [
     "JournalStatus",
     "Mark",
     "Page",
-    "Query",
+    "JournalQuery",
     "Retention",
     "State",
     "Stored",

@@ -38,21 +38,21 @@ class BrokenError(ConnectionError):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ReceiverAnswer:
     """What a sink needs to know of an answer; its body is read and forgotten."""
 
     status: int
     retry_after: str | None
 
 
-class _Connection(asyncio.Protocol):
+class _KeptConnection(asyncio.Protocol):
     """One connection: a request at a time. The methods ``on_…`` are called by the parser."""
 
     def __init__(self) -> None:
         self.idle_since = 0.0
         self.usable = False
         self._transport: asyncio.Transport | None = None
-        self._waiter: asyncio.Future[Answer] | None = None
+        self._waiter: asyncio.Future[ReceiverAnswer] | None = None
         self._new_answer()
 
     def _new_answer(self) -> None:
@@ -61,7 +61,7 @@ class _Connection(asyncio.Protocol):
         self._status = self._read = self._head = self._body = 0
         self._has_head = self._has_length = self._complete = self._keep = False
 
-    def send(self, request: bytes) -> asyncio.Future[Answer]:
+    def send(self, request: bytes) -> asyncio.Future[ReceiverAnswer]:
         """Send a request; the future gives its answer, or a ``BrokenError``."""
         assert self._transport is not None
         self.usable = False
@@ -152,7 +152,7 @@ class _Connection(asyncio.Protocol):
         if not keep and self._transport is not None:
             self._transport.abort()
         if waiter is not None and not waiter.done():
-            waiter.set_result(Answer(self._status, self._retry_after))
+            waiter.set_result(ReceiverAnswer(self._status, self._retry_after))
 
     def _break(self, why: str) -> None:
         self._fail(why)
@@ -181,11 +181,11 @@ class HttpPoster:
         lines = [f"POST {url.raw_path_qs} HTTP/1.1", f"Host: {url.host_port_subcomponent}", "Accept: */*"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         self._head = "\r\n".join(lines)
-        self._idle: list[_Connection] = []
-        self._busy: set[_Connection] = set()
+        self._idle: list[_KeptConnection] = []
+        self._busy: set[_KeptConnection] = set()
         self._sweeper: asyncio.TimerHandle | None = None
 
-    async def post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+    async def post(self, body: bytes, headers: Mapping[str, str]) -> ReceiverAnswer:
         """Post once.
 
         Raises:
@@ -209,14 +209,14 @@ class HttpPoster:
             connection.close()
         self._idle.clear()
 
-    def _take(self) -> _Connection | None:
+    def _take(self) -> _KeptConnection | None:
         while self._idle:
             connection = self._idle.pop()
             if connection.usable:
                 return connection
         return None
 
-    def _keep(self, connection: _Connection) -> None:
+    def _keep(self, connection: _KeptConnection) -> None:
         loop = asyncio.get_running_loop()
         connection.idle_since = loop.time()
         self._idle.append(connection)
@@ -232,12 +232,12 @@ class HttpPoster:
             connection.close()
         self._sweeper = loop.call_later(_KEEP_ALIVE / 2, self._sweep) if self._idle else None
 
-    async def _connect(self) -> _Connection:
+    async def _connect(self) -> _KeptConnection:
         loop = asyncio.get_running_loop()
-        _, connection = await loop.create_connection(_Connection, self._host, self._port, ssl=self._context)
+        _, connection = await loop.create_connection(_KeptConnection, self._host, self._port, ssl=self._context)
         return connection
 
-    async def _ask(self, connection: _Connection, request: bytes, *, kept: bool) -> Answer:
+    async def _ask(self, connection: _KeptConnection, request: bytes, *, kept: bool) -> ReceiverAnswer:
         self._busy.add(connection)
         try:
             answer = await connection.send(request)

@@ -58,7 +58,7 @@ class NoStreamError(JetStreamError):
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class JetStreamServer:
     """Where a server is and what it asks for.
 
     ``encrypted``: nothing is said to a server that does not ask for TLS. ``tls``: what decides about its certificate, for any
@@ -134,7 +134,7 @@ class JetStream:
         self._encrypted = False
 
     @classmethod
-    async def open(cls, server: Server, timeout: float) -> JetStream:
+    async def open(cls, server: JetStreamServer, timeout: float) -> JetStream:
         """Connect within ``timeout`` seconds. Raises :class:`JetStreamError`."""
         made = cls()
         try:
@@ -157,7 +157,7 @@ class JetStream:
         """Whether nothing can be published any more."""
         return self._ended or self._client.is_closed
 
-    async def _connect(self, server: Server, timeout: float) -> None:
+    async def _connect(self, server: JetStreamServer, timeout: float) -> None:
         self._encrypted = server.encrypted
         await self._client.connect(
             servers=[server.url],

@@ -17,9 +17,9 @@ from smproxy.hooks.sink import DELIVERED, SKIPPED, Dead, Outcome, Retry
 from smproxy.hooks.sinks.jetstream import (
     JetStream,
     JetStreamError,
+    JetStreamServer,
     MessageRefusedError,
     NoStreamError,
-    Server,
     missing_names,
 )
 from smproxy.hooks.sinks.webhook import DEFAULT_TIMEOUT, sink_name
@@ -177,7 +177,7 @@ class NatsSink:
             self._opening = None
 
 
-def _server(url: URL, verify_tls: bool) -> Server:
+def _server(url: URL, verify_tls: bool) -> JetStreamServer:
     if url.query_string or url.fragment:
         raise ValueError("it takes no query and no fragment")
     tls = None
@@ -187,7 +187,7 @@ def _server(url: URL, verify_tls: bool) -> Server:
         tls.verify_mode = ssl.CERT_NONE
     # As NATS has it, a user without a password is a token.
     token = url.user if url.password is None else None
-    return Server(
+    return JetStreamServer(
         host=url.host or "",
         port=url.port or DEFAULT_PORT,
         user=None if token else url.user,

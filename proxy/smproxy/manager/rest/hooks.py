@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from smproxy.hooks.dispatcher import HookDispatcher
-from smproxy.hooks.journal import DeliveryRecord, Journal, JournalError, Query, Stored
+from smproxy.hooks.journal import DeliveryRecord, Journal, JournalError, JournalQuery, Stored
 from smproxy.hooks.status import SinkStatus
 from smproxy.hooks.trigger import Trigger, TriggerError
 from smproxy.hooks.views import detailed, listed
@@ -145,14 +145,14 @@ class HookRoutes:
         return sink
 
 
-def read_query(parameters: Parameters) -> Query:
+def read_query(parameters: Parameters) -> JournalQuery:
     """Read the filters of a listing."""
     values: dict[str, Any] = {field: parameters.text(name) for name, field in _TEXTS.items()}
     for name, field in _NUMBERS.items():
         values[field] = parameters.optional_number(name, least=0, most=_MAX_NUMBER)
     for name, field in _SWITCHES.items():
         values[field] = parameters.switch(name)
-    return Query(**values, limit=parameters.number("limit", DEFAULT_LIMIT, least=1, most=MAX_LIMIT))
+    return JournalQuery(**values, limit=parameters.number("limit", DEFAULT_LIMIT, least=1, most=MAX_LIMIT))
 
 
 async def _detailed(journal: Journal, found: Iterable[Stored]) -> list[bytes]:

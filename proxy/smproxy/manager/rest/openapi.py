@@ -15,7 +15,7 @@ from aiohttp import web
 import smproxy
 from smproxy.manager.rest.errors import json_response
 from smproxy.manager.rest.hooks import SinkList
-from smproxy.manager.rest.operations import JSON, OPERATIONS, SESSION, TEXT, Answer, Operation, Schema
+from smproxy.manager.rest.operations import JSON, OPERATIONS, SESSION, TEXT, Operation, Response, Schema
 from smproxy.manager.rest.query import Parameters
 from smproxy.manager.rest.reset import ResetView
 from smproxy.manager.rest.timeline import TimelineView
@@ -157,7 +157,7 @@ def _described(operation: Operation) -> dict[str, Any]:
     ]
     responses = {str(status): _answer(answer) for status, answer in operation.answers.items()}
     for status in (*operation.errors, 401, 403):
-        responses[str(status)] = _answer(Answer(_ERRORS[status], "Error"))
+        responses[str(status)] = _answer(Response(_ERRORS[status], "Error"))
     described: dict[str, Any] = {
         "operationId": _identifier(operation),
         "tags": [operation.tag],
@@ -170,7 +170,7 @@ def _described(operation: Operation) -> dict[str, Any]:
     return described
 
 
-def _answer(answer: Answer) -> dict[str, Any]:
+def _answer(answer: Response) -> dict[str, Any]:
     described: dict[str, Any] = {"description": answer.what}
     if answer.schema is not None:
         described["content"] = {answer.media: {"schema": _schema(answer.schema)}}

@@ -35,7 +35,7 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """An answer: its schema, and its media type where that is not JSON."""
 
     what: str
@@ -54,7 +54,7 @@ class Operation:
     path: str
     tag: str
     summary: str
-    answers: Mapping[int, Answer]
+    answers: Mapping[int, Response]
     query: tuple[Query, ...] = ()
     body: Schema | None = None
     errors: tuple[int, ...] = ()
@@ -85,7 +85,7 @@ def wrapped(name: str, item: Schema) -> Schema:
     return {"type": "object", "required": [name], "properties": {name: array(item)}}
 
 
-def _get(path: str, tag: str, summary: str, answer: Answer, *query: Query, errors: tuple[int, ...] = ()) -> Operation:
+def _get(path: str, tag: str, summary: str, answer: Response, *query: Query, errors: tuple[int, ...] = ()) -> Operation:
     return Operation(
         method="GET", path=path, tag=tag, summary=summary, answers={200: answer}, query=query, errors=errors
     )
@@ -100,34 +100,34 @@ _STATES = tuple(state for states in STATES.values() for state in states)
 SESSIONS = (
     _get(
         "/sessions", "sessions", "Sessions, the newest first, also those that have ended",
-        Answer("The newest sessions that match, and how many match.", "SessionList"),
+        Response("The newest sessions that match, and how many match.", "SessionList"),
         Query("state", "Only in one of these states.", listed(session_routes.STATES)), _ROLE, _ID, _SCOPE, _APP,
         Query("limit", "How many at most.", number(1, session_routes.MAX_LIMIT, session_routes.DEFAULT_LIMIT)),
         errors=(400,),
     ),
-    _get("/sessions/{session}", "sessions", "One session", Answer("The session.", "SessionView"), errors=(400, 404)),
+    _get("/sessions/{session}", "sessions", "One session", Response("The session.", "SessionView"), errors=(400, 404)),
     Operation(
         method="DELETE", path="/sessions/{session}", tag="sessions", summary="End a session; its client is told",
-        answers={200: Answer("It is ended, with its hooks.", "Kicked")}, errors=(400, 404, 409),
+        answers={200: Response("It is ended, with its hooks.", "Kicked")}, errors=(400, 404, 409),
     ),
     _get(
         "/sessions/{session}/frames", "sessions", "What was said in a session, one JSON object a line",
-        Answer("Lines, the oldest first.", {"type": "string", "contentMediaType": "application/jsonl"}, "application/jsonl"),
+        Response("Lines, the oldest first.", {"type": "string", "contentMediaType": "application/jsonl"}, "application/jsonl"),
         Query("header", "Whether the first line says whose record it is, as in an export.", FLAG), errors=(400, 404),
     ),
     _get(
         "/sessions/{session}/timeline", "sessions", "Signaling, hooks, deliveries and faults of a session in the order of time",
-        Answer("The entries, the oldest first.", "TimelineView"), errors=(400, 404),
+        Response("The entries, the oldest first.", "TimelineView"), errors=(400, 404),
     ),
 )  # fmt: skip
 
 STREAMS = (
-    _get("/streams", "streams", "The live streams, with the numbers of their media", Answer("The streams.", "StreamList"),
+    _get("/streams", "streams", "The live streams, with the numbers of their media", Response("The streams.", "StreamList"),
          errors=(400,)),
-    _get("/streams/{app}/{name}", "streams", "One live stream", Answer("The stream.", "StreamView"), errors=(400, 404)),
+    _get("/streams/{app}/{name}", "streams", "One live stream", Response("The stream.", "StreamView"), errors=(400, 404)),
     _get("/streams/{room}/{name}/thumbnail.png", "streams", "The last key frame of a live stream",
-         Answer("The picture.", {"type": "string", "contentMediaType": "image/png"}, "image/png"), errors=(404, 503)),
-    _get("/origins", "streams", "The registered origins and what they carry", Answer("The origins.", "OriginList"),
+         Response("The picture.", {"type": "string", "contentMediaType": "image/png"}, "image/png"), errors=(404, 503)),
+    _get("/origins", "streams", "The registered origins and what they carry", Response("The origins.", "OriginList"),
          errors=(400,)),
 )  # fmt: skip
 
@@ -141,11 +141,11 @@ _HOOK_FILTERS = (
     Query("limit", "How many at most.", number(1, 1000, 100)),
 )  # fmt: skip
 _SINK = Query("sink", "To this sink only.")
-_RESENT = {200: Answer("How many deliveries will be made again.", "Resent")}
+_RESENT = {200: Response("How many deliveries will be made again.", "Resent")}
 
 HOOKS = (
     _get("/hooks", "hooks", "Events of the journal, the oldest first",
-         Answer("The events.", wrapped("hooks", "JournalledEvent")), *_HOOK_FILTERS,
+         Response("The events.", wrapped("hooks", "JournalledEvent")), *_HOOK_FILTERS,
          Query("deliveries", "With what became of each at every sink.", FLAG), errors=(400, 503)),
     Operation(
         method="GET", path="/hooks/wait", tag="hooks",
@@ -158,19 +158,19 @@ HOOKS = (
             Query("timeout", "Seconds to wait.",
                   number(0, wait_routes.MAX_TIMEOUT, wait_routes.DEFAULT_TIMEOUT, "number")),
         ),
-        answers={200: Answer("The first event that matches, as it is sent to receivers.", "HookEvent"),
-                 408: Answer("None came; the nearest and how they differ.", "NotYet")},
+        answers={200: Response("The first event that matches, as it is sent to receivers.", "HookEvent"),
+                 408: Response("None came; the nearest and how they differ.", "NotYet")},
         errors=(400, 503),
     ),
     _get("/hooks/dead", "hooks", "Events that a sink gave up",
-         Answer("The events.", wrapped("hooks", "DetailedEvent")), *_HOOK_FILTERS,
+         Response("The events.", wrapped("hooks", "DetailedEvent")), *_HOOK_FILTERS,
          errors=(400, 503)),
-    _get("/hooks/sinks", "hooks", "How each sink is doing", Answer("The sinks.", "SinkList")),
+    _get("/hooks/sinks", "hooks", "How each sink is doing", Response("The sinks.", "SinkList")),
     Operation(method="POST", path="/hooks/trigger", tag="hooks", summary="Send a synthetic event", body="Trigger",
-              answers={200: Answer("The event.", "HookEvent")}, errors=(400, 503)),
+              answers={200: Response("The event.", "HookEvent")}, errors=(400, 503)),
     Operation(method="POST", path="/hooks/dead/resend", tag="hooks", summary="Deliver every dead letter again",
               query=(_SINK,), answers=_RESENT, errors=(404, 503)),
-    _get("/hooks/{uuid}", "hooks", "One event, with every attempt to deliver it", Answer("The event.", "DetailedEvent"),
+    _get("/hooks/{uuid}", "hooks", "One event, with every attempt to deliver it", Response("The event.", "DetailedEvent"),
          errors=(404, 503)),
     Operation(method="POST", path="/hooks/{uuid}/resend", tag="hooks", summary="Deliver an event again",
               query=(_SINK,), answers=_RESENT, errors=(404, 503)),
@@ -231,20 +231,20 @@ _INJECTION: Schema = {
 _REMOVED: Schema = {"type": "object", "required": ["removed"], "properties": {"removed": COUNT}}
 
 FAULTS = (
-    _get("/faults", "faults", "The faults that are switched on", Answer("The faults.", wrapped("faults", _FAULT))),
+    _get("/faults", "faults", "The faults that are switched on", Response("The faults.", wrapped("faults", _FAULT))),
     Operation(method="POST", path="/faults", tag="faults", summary="Switch a fault on", body=_FAULT_ASKED,
-              answers={201: Answer("The fault.", _FAULT)}, errors=(400,)),
+              answers={201: Response("The fault.", _FAULT)}, errors=(400,)),
     Operation(method="DELETE", path="/faults", tag="faults", summary="Switch all faults off",
-              answers={200: Answer("How many there were.", _REMOVED)}),
+              answers={200: Response("How many there were.", _REMOVED)}),
     _get("/faults/kinds", "faults", "The faults that there are, and their parameters",
-         Answer("The kinds.", wrapped("kinds", _FAULT_KIND))),
+         Response("The kinds.", wrapped("kinds", _FAULT_KIND))),
     _get("/faults/log", "faults", "What faults have done, the latest last",
-         Answer("The log.", wrapped("log", _INJECTION))),
+         Response("The log.", wrapped("log", _INJECTION))),
     Operation(method="DELETE", path="/faults/{id}", tag="faults", summary="Switch a fault off",
-              answers={200: Answer("It is off.", _REMOVED)}, errors=(404,)),
+              answers={200: Response("It is off.", _REMOVED)}, errors=(404,)),
 )  # fmt: skip
 
-_MEDIA = Answer(
+_MEDIA = Response(
     "The file, or the part that Range asks for.", {"type": "string", "contentMediaType": "video/webm"}, "video/webm"
 )
 _FILE: Schema = {
@@ -255,11 +255,11 @@ _FILE: Schema = {
 
 RECORDINGS = (
     _get("/recordings", "recordings", "The recordings, the newest first",
-         Answer("The files.", wrapped("recordings", _FILE))),
+         Response("The files.", wrapped("recordings", _FILE))),
     Operation(method="GET", path="/recordings/{file}", tag="recordings", summary="A recorded file",
               answers={200: _MEDIA, 206: _MEDIA}, errors=(404,)),
     Operation(method="DELETE", path="/recordings/{file}", tag="recordings", summary="Delete a recording",
-              answers={200: Answer("It is deleted.", {"type": "object"})}, errors=(404, 500)),
+              answers={200: Response("It is deleted.", {"type": "object"})}, errors=(404, 500)),
 )  # fmt: skip
 
 CONTROL = (
@@ -270,12 +270,12 @@ CONTROL = (
             Query("hooks", "What becomes of the journal.", one_of(("forget", "keep"))),
             Query("faults", "What becomes of the faults.", one_of(("forget", "keep"))),
         ),
-        answers={200: Answer("What was ended and forgotten.", "ResetView")}, errors=(400, 503),
+        answers={200: Response("What was ended and forgotten.", "ResetView")}, errors=(400, 503),
     ),
     _get("/feed", "control", "What happens, as server-sent events",
-         Answer("Events without end.", {"type": "string", "contentMediaType": "text/event-stream"}, "text/event-stream"),
+         Response("Events without end.", {"type": "string", "contentMediaType": "text/event-stream"}, "text/event-stream"),
          errors=(503,)),
-    _get("/openapi.json", "control", "This document", Answer("OpenAPI 3.1.", {"type": "object"})),
+    _get("/openapi.json", "control", "This document", Response("OpenAPI 3.1.", {"type": "object"})),
 )  # fmt: skip
 
 OPERATIONS: tuple[Operation, ...] = (*SESSIONS, *STREAMS, *HOOKS, *FAULTS, *RECORDINGS, *CONTROL)

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET
 
 from smproxy.faults import FaultRegistry, Injection
-from smproxy.hooks.journal import DeliveryRecord, Journal, JournalError, Query, Stored
+from smproxy.hooks.journal import DeliveryRecord, Journal, JournalError, JournalQuery, Stored
 from smproxy.manager.transcript import Entry, Transcript, json_object
 from smproxy.manager.transcripts import Transcripts
 from smproxy.signaling.messages import ClientMessage, UnusableMessage, read_client, read_server
@@ -65,7 +65,7 @@ class Timeline:
             return []
         entries = []
         try:
-            query = Query(session=session, newest_first=True, limit=MAX_HOOKS)
+            query = JournalQuery(session=session, newest_first=True, limit=MAX_HOOKS)
             for stored in reversed(await self._journal.find(query)):
                 entries.append(_hook(stored))
                 if (known := await self._journal.get(stored.event.uuid)) is not None:

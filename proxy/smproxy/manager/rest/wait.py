@@ -16,7 +16,7 @@ import msgspec
 from aiohttp import web
 
 from smproxy.hooks.broadcast import HookBroadcast, HookListener
-from smproxy.hooks.journal import Journal, JournalError, Query
+from smproxy.hooks.journal import Journal, JournalError, JournalQuery
 from smproxy.hooks.names import NAMES, STATES
 from smproxy.hooks.replay import SinceError, find_start
 from smproxy.manager.aiohttp_protocol import until_client_leaves
@@ -88,13 +88,13 @@ class Wanted:
         return different
 
     @property
-    def only(self) -> Query:
+    def only(self) -> JournalQuery:
         """What of it the journal can look for itself."""
         single = {name: next(iter(values)) for name, values in self.fields.items() if len(values) == 1}
         event, state = single.get("event"), single.get("state")
         if event is not None and event not in STATES:
             event, state = None, state or event
-        return Query(
+        return JournalQuery(
             event=event,
             state=state,
             session=int(single["session"]) if "session" in single else None,
@@ -122,7 +122,7 @@ class WaitRoutes:
     async def begin(self) -> None:
         """From here on: what came before no longer counts."""
         if self._journal is not None:
-            newest = await self._journal.find(Query(newest_first=True, internal=True, limit=1))
+            newest = await self._journal.find(JournalQuery(newest_first=True, internal=True, limit=1))
             self._after_id = newest[0].id if newest else None
         self._since_ms = None
 
@@ -147,19 +147,19 @@ class WaitRoutes:
             return web.Response(body=body, content_type="application/json")
         return self._in_vain(wanted, timeout, seen)
 
-    async def _start(self, since: str | None) -> Query:
+    async def _start(self, since: str | None) -> JournalQuery:
         assert self._journal is not None
         if since is None:
             await self._journal.flush()  # listeners from now on are not sent what came before
-            return Query(after_id=self._after_id, since_ms=self._since_ms)
+            return JournalQuery(after_id=self._after_id, since_ms=self._since_ms)
         try:
             start = await find_start(self._journal, since)
         except SinceError as error:
             raise ApiError(400, f"{error}.") from None
-        return Query(after_id=start.after_id, since_ms=start.since_ms)
+        return JournalQuery(after_id=start.after_id, since_ms=start.since_ms)
 
     async def _found(
-        self, wanted: Wanted, start: Query, listener: HookListener, seen: dict[str, Nearest]
+        self, wanted: Wanted, start: JournalQuery, listener: HookListener, seen: dict[str, Nearest]
     ) -> bytes | None:
         """Look into the past, then wait for what comes.
 
@@ -179,7 +179,7 @@ class WaitRoutes:
             _note(seen, event, different)
         raise ApiError(503, "The stream manager stops, or the wait did not keep up with the events.")
 
-    async def _in_journal(self, wanted: Wanted, start: Query, seen: dict[str, Nearest]) -> bytes | None:
+    async def _in_journal(self, wanted: Wanted, start: JournalQuery, seen: dict[str, Nearest]) -> bytes | None:
         assert self._journal is not None
         query = replace(wanted.only, after_id=start.after_id, since_ms=start.since_ms)
         while page := await self._journal.find(query):

@@ -33,7 +33,7 @@ class AcceptedSlot:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SubscriberAnswer:
     """What a client accepts of an offer.
 
     ``dtls_role`` is ours; ``data`` is its section for data channels if it takes one.
@@ -46,7 +46,7 @@ class Answer:
     dtls_role: str
 
 
-def read_answer(sdp: str, plan: OfferPlan) -> Answer:
+def read_answer(sdp: str, plan: OfferPlan) -> SubscriberAnswer:
     """Read the answer to an offer.
 
     A track that the client merely does not want (``a=inactive``) is left out; one whose codec it rejects is refused as a
@@ -62,7 +62,7 @@ def read_answer(sdp: str, plan: OfferPlan) -> Answer:
         raise InvalidAnswer(f"The answer {exc}.") from None
 
 
-def _read(description: Description, plan: OfferPlan) -> Answer:
+def _read(description: Description, plan: OfferPlan) -> SubscriberAnswer:
     sections = description.sections
     kinds = [each.kind for each in sections]
     expected = ["video" if slot.kind is Kind.VIDEO else "audio" for slot in plan.slots]
@@ -92,7 +92,9 @@ def _read(description: Description, plan: OfferPlan) -> Answer:
     transport = description.transport()
     # What names no role is the DTLS client, as browsers are: RFC 8842, 5.3.
     role = "client" if transport.setup == "passive" else "server"
-    return Answer(tuple(accepted), data, Credentials(transport.ufrag, transport.password), transport.fingerprints, role)
+    return SubscriberAnswer(
+        tuple(accepted), data, Credentials(transport.ufrag, transport.password), transport.fingerprints, role
+    )
 
 
 def _payload_type(slot: Slot, section: Section) -> int | None:

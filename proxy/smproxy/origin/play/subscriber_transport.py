@@ -11,7 +11,7 @@ from smproxy.origin.answer import CODEC_NAMES
 from smproxy.origin.client_transport import ClientTransport
 from smproxy.origin.forward import DownTrack
 from smproxy.origin.forward.feedback import KeyFrameRequest, Nack, ReportBlock, read_feedback
-from smproxy.origin.play.answer import Answer
+from smproxy.origin.play.answer import SubscriberAnswer
 from smproxy.origin.play.offer import OfferPlan, Slot, write_offer
 from smproxy.origin.play.viewer import ViewerPlan, write_viewer_answer
 from smproxy.origin.transport import TransportEvents
@@ -90,7 +90,7 @@ class SubscriberTransport(ClientTransport):
             session_id=self._rng.getrandbits(62),
         )
 
-    def accept(self, answer: Answer) -> None:
+    def accept(self, answer: SubscriberAnswer) -> None:
         """Take the client's answer; the connection comes about from now on."""
         for accepted in answer.slots:
             slot = accepted.slot

@@ -12,7 +12,7 @@ from smproxy.origin.candidates import HostCandidate
 from smproxy.origin.ice import Credentials
 from smproxy.origin.offer import Offer, UnsupportedOffer
 from smproxy.origin.payload_format import PayloadFormat, carries, read_fmtp
-from smproxy.origin.play.answer import AcceptedSlot, Answer, CodecRefused
+from smproxy.origin.play.answer import AcceptedSlot, CodecRefused, SubscriberAnswer
 from smproxy.origin.play.offer import OfferPlan, Slot
 from smproxy.origin.sdp_section import Section
 from smproxy.signaling.payloads import Kind
@@ -29,7 +29,7 @@ class ViewerPlan:
 
     answer: Plan
     slots: OfferPlan
-    accepted: Answer
+    accepted: SubscriberAnswer
 
 
 def plan_viewer_answer(offer: Offer, formats: Mapping[Kind, PayloadFormat] | None, *, rng: random.Random) -> ViewerPlan:
@@ -66,7 +66,7 @@ def plan_viewer_answer(offer: Offer, formats: Mapping[Kind, PayloadFormat] | Non
     return ViewerPlan(
         Plan(offer, chosen, (), data, role),
         OfferPlan(tuple(each.slot for each in slots), data is not None, *identifiers),
-        Answer(tuple(slots), data, Credentials(offer.ufrag, offer.password), offer.fingerprints, role),
+        SubscriberAnswer(tuple(slots), data, Credentials(offer.ufrag, offer.password), offer.fingerprints, role),
     )
 
 

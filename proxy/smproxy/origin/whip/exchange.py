@@ -15,7 +15,7 @@ from smproxy.origin.whip.subscriber import WhepSignaling
 from smproxy.signaling.http_exchange import JSON, SDP, SDP_FRAGMENT, HttpRequest, HttpResponse, problem
 from smproxy.signaling.sdp_fragment import write_fragment
 from smproxy.signaling.whip import (
-    Answer,
+    AnswerRequest,
     Delete,
     IceServer,
     Trickle,
@@ -31,7 +31,7 @@ DELETED = HttpResponse(200, (("Content-Type", JSON),), b"{}")
 _EVENT_TYPES_LIMIT = 16
 
 
-class HttpExchange:
+class WhipExchange:
     """A session that was begun by a POST. ``target`` is its URL."""
 
     def __init__(
@@ -85,7 +85,7 @@ class HttpExchange:
                 self.deleted = True
                 self.session.peer_left()
                 return DELETED
-            case Answer(sdp):
+            case AnswerRequest(sdp):
                 return await self._take_answer(sdp)
             case Trickle():
                 return self._trickle(asked, request)

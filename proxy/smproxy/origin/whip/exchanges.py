@@ -9,13 +9,13 @@ from collections.abc import Callable
 from smproxy.origin.client_session import ClientSession
 from smproxy.origin.role import OriginServices
 from smproxy.origin.whip.events import EventStream
-from smproxy.origin.whip.exchange import DELETED, HttpExchange
+from smproxy.origin.whip.exchange import DELETED, WhipExchange
 from smproxy.origin.whip.publisher import WhipSignaling
 from smproxy.origin.whip.subscriber import WhepSignaling
 from smproxy.signaling.http_exchange import HttpRequest, HttpResponse, problem
 from smproxy.signaling.node import AttemptFailed
 from smproxy.signaling.payloads import ConnectError
-from smproxy.signaling.whip import HttpProtocol, WhipTarget, read_endpoint_request, server_offers
+from smproxy.signaling.whip import WhipProtocol, WhipTarget, read_endpoint_request, server_offers
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class HttpExchanges:
         self._services = services
         self._admit = admit
         self._open_session = open_session
-        self._exchanges: dict[str, HttpExchange] = {}
+        self._exchanges: dict[str, WhipExchange] = {}
         self._by_session: dict[ClientSession, str] = {}
         #: By their URL's path.
         self._undeleted: dict[str, None] = {}
@@ -82,7 +82,7 @@ class HttpExchanges:
         exchange, (place, _, key) = self._find(target), target.below.partition("/")
         return exchange.event_stream(key) if exchange is not None and place == "events" else None
 
-    def _find(self, target: WhipTarget) -> HttpExchange | None:
+    def _find(self, target: WhipTarget) -> WhipExchange | None:
         exchange = self._exchanges.get(target.session or "")
         if exchange is None or exchange.session.ended:
             return None
@@ -105,7 +105,7 @@ class HttpExchanges:
     ) -> HttpResponse:
         services, settings = self._services, self._services.settings
         signaling: WhipSignaling | WhepSignaling
-        if target.protocol is HttpProtocol.WHIP:
+        if target.protocol is WhipProtocol.WHIP:
             signaling = WhipSignaling(request, scope=target.scope, name=target.name, streams=services.streams)
         else:
             signaling = WhepSignaling(
@@ -137,6 +137,6 @@ class HttpExchanges:
             return problem(503, "This origin is stopping.", ("Retry-After", "5"))
         key = str(uuid.UUID(int=services.rng.getrandbits(128), version=4))
         named = WhipTarget(target.protocol, target.scope, target.name, key)
-        exchange = self._exchanges[key] = HttpExchange(named, session, signaling, services.rng)
+        exchange = self._exchanges[key] = WhipExchange(named, session, signaling, services.rng)
         self._by_session[session] = key
         return exchange.created(settings.ice_servers)
