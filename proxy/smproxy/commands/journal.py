@@ -21,7 +21,7 @@ _PAGE = 1_000
 
 
 def found(data_dir: Path, filters: dict[str, Any]) -> Iterator[Event]:
-    """Yield the latest events that the filters (fields of a ``JournalQuery``) let through, in order."""
+    """Yield the latest events that match the filters (fields of a ``JournalQuery``), in order."""
     with _journal(data_dir) as reader:
         for stored in _latest(reader, JournalQuery(**filters)):
             yield json.loads(listed(stored))
