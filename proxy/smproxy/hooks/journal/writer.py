@@ -229,13 +229,12 @@ class Writer(threading.Thread):
         self._pass_on()
 
     def _pass_on(self) -> None:
-        """Hand on what cannot be written for now, and keep as much of it as there may be for later."""
-        while self._events:
-            batch = list(islice(self._events, BATCH))
-            for stored in batch:
-                self._events.popleft()
-                self._unwritten.append(stored)
-            self._hand_on(batch)
+        """Keep what cannot be written for now, as much of it as there may be, and hand all of it on."""
+        passed: list[Stored] = []
+        for _ in range(len(self._events)):
+            stored = self._events.popleft()
+            self._unwritten.append(stored)
+            passed.append(stored)
         lost = 0
         while len(self._unwritten) > MAX_WAITING:
             self._unwritten.popleft()
@@ -247,6 +246,9 @@ class Writer(threading.Thread):
             self._losses.warning(
                 "%d hook events could not be journalled at all (%d so far)", lost, self.lost, level=logging.ERROR
             )
+        # Last: whoever is handed an event finds the counts right.
+        for start in range(0, len(passed), BATCH):
+            self._hand_on(passed[start : start + BATCH])
 
     def _recovered(self) -> None:
         if not self.healthy:
