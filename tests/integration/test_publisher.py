@@ -150,6 +150,18 @@ async def test_an_orderly_stop_tells_everybody(running: RunningOrigin) -> None:
         assert [publisher.ended_by for publisher in publishers] == ["server"] * 6
 
 
+async def test_what_breaks_after_the_announced_end_is_a_consequence(running: RunningOrigin) -> None:
+    """A transport that closes right after the server's close message does not hide that the server ended the stream."""
+    publisher = Publisher(running.url, stream="cam", switch_delay=0.02)
+    await publisher.publish()
+    await eventually(lambda: publisher.switched and running.switched())
+    publisher._received_on_channel(messages.connect_status(messages.CONNECT_CLOSED))
+    publisher._transport_state("closed")
+    assert publisher.closed.is_set()
+    assert (publisher.ended_by, publisher.close_reason) == ("server", messages.CONNECT_CLOSED)
+    await publisher.close()
+
+
 @pytest.mark.parametrize("tcp", ["abort", "silent"])
 async def test_vanishes_without_a_goodbye(running: RunningOrigin, tcp: Any) -> None:
     """A switched publisher whose network is gone is missed after the media gap, and lost after the media timeout."""

@@ -76,6 +76,8 @@ class SignalingClient(ABC):
         self._tasks = Tasks()
         self._timers = Timers()
         self._tearing_down: asyncio.Task[None] | None = None
+        #: The server has ended the live stream; what breaks after that is a consequence.
+        self._ended_by_server = False
 
     @property
     def state(self) -> str:
@@ -289,6 +291,7 @@ class SignalingClient(ABC):
                     self._timers.after(self._switch_delay, partial(self._switch, label))
                 case Ended(reason):
                     self.close_reason = reason
+                    self._ended_by_server = True
                     self._tasks.spawn(self._end_politely())
                 case other:
                     self._note(other)
@@ -329,7 +332,7 @@ class SignalingClient(ABC):
 
     def _end(self, by: EndedBy) -> None:
         if not self.closed.is_set():
-            self.ended_by = by
+            self.ended_by = "server" if by == "transport" and self._ended_by_server else by
             self.closed.set()
             self._connected.set()  # so that whoever waits for it looks again
             self._woken()
