@@ -19,6 +19,7 @@ import aiohttp
 import av
 import pytest
 from smproxy.origin.origin import Origin
+from smproxy.origin.recording.matroska import HEADER_SIZE, read_header
 from smproxy.signaling.node import RecordingEnded, RecordingStarted, Report
 from smproxy.testing import Publisher, WebhookReceiver
 from smproxy.testing.media import pattern_loop
@@ -35,6 +36,17 @@ async def passes(seconds: float) -> None:
     """Wait until so much has been published."""
     until = time.monotonic() + seconds
     await eventually(lambda: time.monotonic() >= until, seconds + 1)
+
+
+def sent(stream: Publisher) -> float:
+    """Return the seconds of media that a publisher has sent."""
+    return stream.statistics["audio"].packets / 50
+
+
+def written(path: Path) -> int:
+    """Return the milliseconds that a file holds which is still being written."""
+    header = read_header(path.read_bytes()[:HEADER_SIZE]) if path.exists() else None
+    return 0 if header is None else header.duration
 
 
 @asynccontextmanager
@@ -196,6 +208,7 @@ async def test_the_limit_ends_the_recording_not_the_stream(tmp_path: Path) -> No
 
 async def test_a_killed_process_leaves_a_whole_file(tmp_path: Path) -> None:
     """After ``kill -9`` the file plays, and can be searched, up to the last second; ``append`` continues it."""
+    path = tmp_path / ".smproxy/recordings/live/s.webm"
     process = await start("serve", "--port", "0", cwd=tmp_path)
     assert process.stdout is not None
     try:
@@ -210,9 +223,11 @@ async def test_a_killed_process_leaves_a_whole_file(tmp_path: Path) -> None:
             stream="s",
             params={"recording": True, "customerScope": "acme"},
         )
-        await stream.publish()
         began = time.monotonic()
-        await passes(2.5)
+        await stream.publish()
+        # Past the second key frame, which is what a player jumps to.
+        await eventually(lambda: written(path) > 2500 and sent(stream) > 2.5, 20)
+        published = sent(stream)
         process.send_signal(signal.SIGKILL)
         lasted = time.monotonic() - began
         await process.wait()
@@ -221,14 +236,13 @@ async def test_a_killed_process_leaves_a_whole_file(tmp_path: Path) -> None:
         if process.returncode is None:
             process.kill()
         await process.communicate()
-    path = tmp_path / ".smproxy/recordings/live/s.webm"
     found = watch(path)
-    assert lasted - scaled(1) < found.duration < lasted + 0.3
-    assert min(found.video[-1], found.audio[-1]) > lasted - scaled(1.2)
+    assert max(2.5, published - scaled(1)) < found.duration < lasted + 0.1
+    assert min(found.video[-1], found.audio[-1]) > published - scaled(1.2)
     assert seek(path, found.duration - 0.2) > 1
     async with running(open_to_all=True, recordings=tmp_path / ".smproxy/recordings") as (origin, reports):
-        async with publishing(origin, mode="append"):
-            await passes(0.5)
+        async with publishing(origin, mode="append") as stream:
+            await eventually(lambda: sent(stream) > 0.6)
         await ended(reports)
     assert watch(path).duration > found.duration + 0.4
 

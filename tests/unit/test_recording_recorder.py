@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import heapq
 import logging
-import time
 import weakref
 from collections import deque
 from pathlib import Path
@@ -20,6 +19,7 @@ from smproxy.origin.track import Track
 from smproxy.signaling.node import RecordingEnded, RecordingStarted, Report
 from smproxy.signaling.payloads import Kind
 
+from tests.fake_clock import FakeTime
 from tests.helpers import eventually
 from tests.unit.recording_media import Parser, audio_packets, video_packets, watch
 
@@ -28,8 +28,8 @@ class Stream:
     """A publisher's tracks and its recording, without a network."""
 
     def __init__(self, recorder: Recorder, *, wanted: bool = True) -> None:
-        self.video = Track("video", Kind.VIDEO, "VP8", 90000, time.monotonic)
-        self.audio = Track("audio", Kind.AUDIO, "opus", 48000, time.monotonic)
+        self.video = Track("video", Kind.VIDEO, "VP8", 90000, recorder._monotonic)
+        self.audio = Track("audio", Kind.AUDIO, "opus", 48000, recorder._monotonic)
         self.request: RecordingRequest = recorder.request("a1", "live", [self.audio, self.video], wanted=wanted)
 
     def send(self, seconds: float, after: float = 0.0) -> None:
@@ -41,8 +41,9 @@ class Stream:
 
 
 def make(root: Path | None) -> tuple[Recorder, list[Report]]:
+    """Make a recorder whose clock stands still: how long a test takes is not a delay of what it sends."""
     reports: list[Report] = []
-    return Recorder(root, 10**9, reports.append, time.monotonic), reports
+    return Recorder(root, 10**9, reports.append, FakeTime()), reports
 
 
 async def test_what_came_before_the_publish_message_is_recorded(tmp_path: Path) -> None:
