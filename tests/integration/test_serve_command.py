@@ -288,7 +288,7 @@ async def test_properties_and_environment(tmp_path: Path) -> None:
 
 async def test_publish_command(tmp_path: Path, receiver: WebhookReceiver) -> None:
     """``smproxy publish`` publishes for as long as it is told, sums up, and exits with 0; refused, it says why with 1."""
-    async with serving("--hook-uri", receiver.url, cwd=tmp_path) as serve:
+    async with serving("--customer-scope", "required", "--hook-uri", receiver.url, cwd=tmp_path) as serve:
 
         async def publish(*arguments: str) -> tuple[int | None, str]:
             process = await asyncio.create_subprocess_exec(
