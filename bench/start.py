@@ -36,6 +36,7 @@ FIXTURES = 6
 #: Seconds after which the vendor's SDK looks whether its socket is open; all of ``publish()`` waits for that.
 SDK_POLL = 0.5
 BROWSER = "`publish()` of Chromium with SDK 11, beyond the SDK's own 0.5 s"
+BROWSER_WHIP = "`publish()` of the SDK's WHIP client, beyond its own wait for candidates"
 
 
 def python(code: str) -> Callable[[], float]:
@@ -113,17 +114,17 @@ def collect(*more: str) -> Callable[[], float]:
     return run
 
 
-def browser(rounds: int) -> list[float]:
-    """Return the seconds beyond the SDK's own half that ``publish()`` of a real browser took each time.
+def browser(rounds: int, *more: str, own: float = SDK_POLL) -> list[float]:
+    """Return the seconds that ``publish()`` of a real browser took each time beyond ``own`` ones of the SDK.
 
     Raises:
         RuntimeError: there is no browser or no SDK; says what to do.
     """
-    command = [sys.executable, "-m", "bench.browser", "--rounds", str(rounds)]
+    command = [sys.executable, "-m", "bench.browser", "--rounds", str(rounds), *more]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     if done.returncode:
         raise RuntimeError(done.stderr.strip().splitlines()[-1])
-    return [each / 1000 - SDK_POLL for each in json.loads(done.stdout)]
+    return [each / 1000 - own for each in json.loads(done.stdout)]
 
 
 def run(rounds: int) -> Results:
@@ -158,6 +159,8 @@ def run(rounds: int) -> Results:
     try:
         took[BROWSER] = browser(rounds)
         targets[BROWSER] = "0.1"
+        took[BROWSER_WHIP] = browser(rounds, "--whip", own=0.0)
+        targets[BROWSER_WHIP] = "0.15"
     except RuntimeError as why:
         missing.append(f"Missing: {BROWSER}: {why}.")
     results = Results("start", ["what", "seconds", "of a bare Python's start", "target, seconds"])
