@@ -584,5 +584,5 @@ async def test_a_row_that_cannot_be_read_is_told_with_its_file(tmp_path: Path, c
     async with journal_at(path) as journal:
         with pytest.raises(JournalError, match=expected):
             await journal.find(JournalQuery())
-    with pytest.raises(JournalError, match=expected):
-        JournalReader.open(path).find(JournalQuery())
+    with contextlib.closing(JournalReader.open(path)) as reader, pytest.raises(JournalError, match=expected):
+        reader.find(JournalQuery())
