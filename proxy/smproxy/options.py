@@ -14,7 +14,7 @@ from typing import Any
 
 from smproxy.signaling.params import NAME_LIMIT
 from smproxy.signaling.whip import IceServer
-from smproxy.urls import host_name
+from smproxy.urls import host_name, read_url
 
 #: The port on which Red5 origins take signaling.
 ORIGIN_PORT = 5080
@@ -145,6 +145,22 @@ def _days(text: str) -> float:
     return days
 
 
+def _minutes(text: str) -> float:
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = 0.0
+    if not 0 < minutes <= 10**7:
+        raise ValueError("it takes minutes, above 0")
+    return minutes
+
+
+def _path(text: str) -> str | None:
+    if not text.isprintable() or " " in text:
+        raise ValueError("it takes a path such as /validateCredentials")
+    return text or None
+
+
 def _takeover(text: str) -> str:
     takeover_after(text)
     return text.lower()
@@ -198,6 +214,27 @@ def _hook_uri(text: str) -> str:
     from smproxy.hooks.sinks.uris import parse_hook_uri  # aiohttp is not needed to print --help
 
     parse_hook_uri(text)
+    return text
+
+
+def _auth(text: str) -> str:
+    kind, _, value = text.partition(":")
+    if kind.lower() not in ("jwt", "digest", "file") or not value:
+        raise ValueError("it takes jwt:SECRET, digest:SECRET or file:PATH")
+    if kind.lower() == "jwt" and len(value.encode()) < 32:
+        raise ValueError("a secret for JSON Web Tokens has 32 bytes at least")
+    return f"{kind.lower()}:{value}"
+
+
+def _back_end(text: str) -> str:
+    if read_url(text, "http", "https").query:
+        raise ValueError("it is a base without a query, such as http://localhost:3000")
+    return text
+
+
+def _protocol(text: str) -> str:
+    if text.removesuffix("://") not in ("http", "https"):
+        raise ValueError("it is http:// or https://")
     return text
 
 
@@ -313,6 +350,37 @@ OPTIONS: tuple[Option, ...] = (
         "URL",
         True,
     ),
+    Option(
+        "--auth-uri",
+        "auth_uri",
+        _back_end,
+        "ask a back end who may publish and subscribe: POST /validateCredentials and /invalidateCredentials below this",
+        "URL",
+    ),
+    Option(
+        "--auth",
+        "auth",
+        _auth,
+        "decide who may publish and subscribe by a JSON Web Token, a digest token, or a file of users and passwords",
+        "jwt:SECRET|digest:SECRET|file:PATH",
+    ),
+    Option("--auth-lazy", "auth_lazy", _flag, "let a client in at once, and end its session when the verdict is no"),
+    Option(
+        "--auth-format",
+        "auth_format",
+        _choice("vendor", "extended"),
+        "what the back end is sent: the vendor's five keys, or also action, transport, address, origin and parameters",
+        "vendor|extended",
+    ),
+    Option("--auth-issuer", "auth_issuer", str, "issuer that a JSON Web Token must have", "NAME", key="jwt.issuer"),
+    Option(
+        "--auth-ttl",
+        "auth_ttl",
+        _minutes,
+        "minutes that a JSON Web Token may still be valid for; one for longer is refused",
+        "MINUTES",
+        key="jwt.ttl.minutes",
+    ),
     Option("--simulate", "simulate", _on_off, "whether a connection may ask for faults with `simulate=`", "on|off"),
     Option(
         "--seed",
@@ -337,6 +405,11 @@ OPTIONS: tuple[Option, ...] = (
     Option("--sdk-file", "sdk_file", Path, "the vendor's red5pro-sdk.min.js, for /publish to use it", "FILE"),
     Option("--log-level", "log_level", _choice("debug", "info", "warning", "error"), "least level logged", "LEVEL"),
     Option("--log-format", "log_format", _choice("text", "json"), "form of the log lines on stderr", "text|json"),
+    Option(None, "auth_server_protocol", _protocol, "protocol of the back end", key="server.protocol"),
+    Option(None, "auth_server_host", host_name, "host of the back end", key="server.host"),
+    Option(None, "auth_server_port", _port, "port of the back end", key="server.port"),
+    Option(None, "auth_server_validate", _path, "path of the question", key="server.validateCredentialsEndPoint"),
+    Option(None, "auth_server_invalidate", _path, "path of the end", key="server.invalidateCredentialsEndPoint"),
     Option(None, "proxy_enabled", _flag, "whether the WebSocket proxy serves", key="proxy.enabled"),
     Option(None, "webhooks_endpoint", _endpoint, "where hooks go in Red5's own format", key="webhooks.endpoint"),
     Option(None, "default_app", _app, "application of a URL without `app`", key="default.server.application"),

@@ -66,6 +66,18 @@ class Settings:
     takeover: str = "never"
     whep_offline: str = "conflict"
     ice_server: tuple[IceServer, ...] = ()
+    auth_uri: str | None = field(default=None, repr=False)
+    auth: str | None = field(default=None, repr=False)
+    auth_lazy: bool = False
+    auth_format: str = "vendor"
+    auth_issuer: str | None = None
+    #: In minutes.
+    auth_ttl: float | None = None
+    auth_server_protocol: str = "http://"
+    auth_server_host: str = "localhost"
+    auth_server_port: int = 3000
+    auth_server_validate: str | None = None
+    auth_server_invalidate: str | None = None
     simulate: bool = True
     seed: int | None = None
     tls_cert: Path | None = None
@@ -101,6 +113,8 @@ class Settings:
             )
         if not self.local_origin and not self.origin and not self.allow_host:
             raise SettingsError("--no-local-origin leaves no origin to publish to: give --origin HOST[:PORT]")
+        if self.auth is not None and self.auth_uri is not None:
+            raise SettingsError("--auth and --auth-uri both decide who may publish: give one of them")
         if self.sdk_file is not None and not os.path.isfile(self.sdk_file):
             raise SettingsError(
                 f"--sdk-file {self.sdk_file}: there is no such file: give the path of red5pro-sdk.min.js"
@@ -217,6 +231,10 @@ def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Setti
     return Settings(**values)
 
 
+#: Settings that may hold a secret, which no error quotes.
+_UNQUOTED = frozenset({"hook_uri", "hook_secret", "webhooks_endpoint", "auth", "auth_uri"})
+
+
 def _parse(option: Option, value: Any, source: str) -> Any:
     if value is True:  # a switch on the command line
         return option.parse("true")
@@ -225,7 +243,7 @@ def _parse(option: Option, value: Any, source: str) -> Any:
         parsed = [option.parse(text) for text in texts]
     except ValueError as error:
         # The error of a hook URI shows it without its credentials.
-        shown = "" if option.setting in {"hook_uri", "hook_secret", "webhooks_endpoint"} else f"{' '.join(texts)!r}: "
+        shown = "" if option.setting in _UNQUOTED else f"{' '.join(texts)!r}: "
         raise SettingsError(f"{source}: {shown}{error}") from None
     return tuple(parsed) if option.repeatable else parsed[0]
 

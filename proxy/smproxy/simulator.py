@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from smproxy.addresses import network_names, url_host
+from smproxy.auth_settings import make_scheme
 from smproxy.certificates import CertificateFiles, self_signed, server_context
 from smproxy.faults import FaultRegistry
 from smproxy.hooks.broadcast import HookBroadcast
@@ -282,6 +283,8 @@ class Simulator:
             simulate=settings.simulate,
             sdk_file=settings.sdk_file,
             recordings=settings.recordings_dir,
+            auth=make_scheme(settings, self._clock),
+            auth_lazy=settings.auth_lazy,
         )
         return Manager(
             manager_settings,

@@ -76,7 +76,7 @@ async def hook_api(
     sessions = Sessions(lambda *_: None, clock=clock, rng=rng)
     app = web.Application(middlewares=[make_middleware(clock, AccessRule(token))])
     app.add_routes(HookRoutes(dispatcher, trigger).routes())
-    app.add_routes(MetricsRoutes(dispatcher, sessions, broadcast, sockets).routes())
+    app.add_routes(MetricsRoutes(dispatcher, sessions, broadcast, sockets, {}).routes())
     app.add_routes([web.get("/{app:.+}/webhook", webhook_socket(broadcast, journal, places=sockets))])
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()

@@ -85,7 +85,11 @@ async def test_api_and_metrics() -> None:
         assert f"`{name}`" in told, name
     assert f"default {DEFAULT_LIMIT}, at most {MAX_LIMIT}" in told
     metrics = MetricsRoutes(
-        dispatcher, Sessions(lambda *_: None, clock=clock, rng=rng), HookBroadcast(), Places("listeners")
+        dispatcher,
+        Sessions(lambda *_: None, clock=clock, rng=rng),
+        HookBroadcast(),
+        Places("listeners"),
+        {"allowed": 0},
     )
     registry = metrics._registry
     assert isinstance(registry, CollectorRegistry)

@@ -49,6 +49,7 @@ def test_keys_come_in_the_documented_order() -> None:
         ("duration", None),
         ("reason", None),
         ("error", None),
+        ("message", None),
     ]
     assert fields["connection"] == [
         ("id", "cam-1"),
@@ -69,13 +70,13 @@ def test_keys_come_in_the_documented_order() -> None:
             SessionPayload(session=9, state="disconnected", duration=7, reason=Reason.KICKED),
             "session",
             "disconnected",
-            '{"session":9,"state":"disconnected","remote_ip":null,"after_ms":null,"duration":7,"reason":3,"error":null}',
+            '{"session":9,"state":"disconnected","remote_ip":null,"after_ms":null,"duration":7,"reason":3,"error":null,"message":null}',
         ),
         (
             SessionPayload(session=9, state="connect_error", after_ms=1, error=ConnectError.INVALID_SDP),
             "session",
             "connect_error",
-            '{"session":9,"state":"connect_error","remote_ip":null,"after_ms":1,"duration":null,"reason":null,"error":0}',
+            '{"session":9,"state":"connect_error","remote_ip":null,"after_ms":1,"duration":null,"reason":null,"error":0,"message":null}',
         ),
         (
             PeerPayload(session=9, peer="cam-1", room="live", event="peer_joined"),

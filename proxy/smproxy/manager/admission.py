@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 from yarl import URL
 
+from smproxy.auth.request import make_request
 from smproxy.faults.admission_fault import FailedConnection, FailedDial, HttpError, RejectedConnection
 from smproxy.manager.attempt import Attempt, Client
 from smproxy.manager.faults.connection import ConnectionFaults, FaultRefusal
 from smproxy.manager.faults.injection import FaultInjection
+from smproxy.manager.gate import Decision, Gate
 from smproxy.manager.origin_registry import Node, OriginChoiceError, OriginRegistry
 from smproxy.manager.relay.relay import Relay
 from smproxy.manager.sessions import Sessions
@@ -22,6 +24,7 @@ from smproxy.signaling.clock import Clock
 from smproxy.signaling.messages import ServerMessage
 from smproxy.signaling.node import ATTEMPT_HEADER, Announce
 from smproxy.signaling.params import ConnectionParams, ParamError
+from smproxy.signaling.payloads import Role
 from smproxy.signaling.socket_endpoints import read_socket_endpoint
 
 logger = logging.getLogger(__name__)
@@ -62,7 +65,9 @@ class Admission:
         transcripts: Transcripts,
         faults: FaultInjection,
         clock: Clock,
+        gate: Gate | None = None,
     ) -> None:
+        self._gate = gate
         self._rules = rules
         self._registry = registry
         self._sessions = sessions
@@ -82,6 +87,46 @@ class Admission:
             faults = self._faults.choose(params)
             if self._refused_by_fault(request, faults):
                 return
+        except ParamError as error:
+            self._refuse(request, error)
+            return
+        if self._gate is None:
+            self._open(request, faults)
+        else:
+            self._gate.spawn(self._authorize(self._gate, request, faults))
+
+    async def _authorize(self, gate: Gate, request: UpgradeRequest, faults: ConnectionFaults) -> None:
+        """Let a client in, or refuse it, once there is a verdict; until then it waits for the answer to its upgrade."""
+        params = faults.params
+        asked = make_request(
+            params,
+            request.target.partition("?")[2],
+            stream=None if params.role is Role.SUBSCRIBER else params.id,
+            address=request.remote_ip,
+            origin=request.headers.get("origin"),
+        )
+        decision = await gate.decide(asked)
+        if request.closed:
+            return
+        try:
+            if decision.verdict.allowed:
+                self._open(request, faults, decision)
+                return
+            reason = decision.verdict.reason
+            session = self._sessions.refuse(params.connection, request.remote_ip, reason)
+            self._transcripts.open(session, _url(request))
+            gate.note(session, decision)
+            text = messages.connect_status(messages.CONNECT_REJECTED)
+            self._turn_away(request, session, text, POLICY_VIOLATION, f"not allowed: {reason}")
+        except Exception:
+            logger.exception("an upgrade request could not be handled")
+            if not request.answered:
+                request.reject(500, "internal error")
+
+    def _open(self, request: UpgradeRequest, faults: ConnectionFaults, decision: Decision | None = None) -> None:
+        """Begin the session of a client that is let in."""
+        params = faults.params
+        try:
             node = self._choose(params)
         except ParamError as error:
             self._refuse(request, error)
@@ -102,6 +147,9 @@ class Admission:
             request.remote_ip,
             node.address,
         )
+        transcript = self._transcripts.open(attempt.session, _url(request))
+        if self._gate is not None and decision is not None:
+            self._gate.admitted(attempt, decision)
         failed, dial_fails = faults.refusal(FailedConnection), faults.refusal(FailedDial)
         self._faults.begin(faults, attempt, dialled=failed is None and dial_fails is None)
         if failed is not None:
@@ -121,7 +169,7 @@ class Admission:
                 headers={ATTEMPT_HEADER: attempt.token} if node.reports else {},
                 observer=attempt,
                 origin_filter=origin_filter,
-                transcript=self._transcripts.open(attempt.session, _url(request)),
+                transcript=transcript,
                 faults=self._faults.pipeline(faults, attempt, origin_filter),
                 unreachable=None if dial_fails is None else dial_fails.how.after,
             )

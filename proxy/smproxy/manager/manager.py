@@ -15,6 +15,7 @@ import msgspec
 from aiohttp import web
 
 import smproxy
+from smproxy.auth.scheme import Scheme
 from smproxy.faults import FaultRegistry
 from smproxy.hooks.broadcast import HookBroadcast
 from smproxy.hooks.dispatcher import HookDispatcher
@@ -25,6 +26,7 @@ from smproxy.manager.aiohttp_protocol import HttpProtocol
 from smproxy.manager.dashboard_events import DashboardEvents
 from smproxy.manager.deadlines import HttpTimes
 from smproxy.manager.faults.injection import FaultInjection
+from smproxy.manager.gate import Gate
 from smproxy.manager.history import History
 from smproxy.manager.listener import Connection as ListenerConnection
 from smproxy.manager.listener import Listener
@@ -78,6 +80,9 @@ class ManagerSettings:
     ice_servers: tuple[IceServer, ...] = ()
     sdk_file: Path | None = None
     recordings: Path | None = None
+    #: Who may publish and subscribe; everybody without one.
+    auth: Scheme | None = field(default=None, repr=False)
+    auth_lazy: bool = False
 
 
 class Manager:
@@ -114,6 +119,11 @@ class Manager:
         self._fault_injection = FaultInjection(faults, self.sessions, simulate=settings.simulate)
         # Its masks are drawn at the pace of the traffic, which must not decide on the next session's number.
         self._relay = Relay(limits=RelayLimits(), clock=clock, rng=random.Random(rng.getrandbits(64)))  # noqa: S311
+        self._gate = None
+        if settings.auth is not None:
+            self._gate = Gate(
+                settings.auth, sessions=self.sessions, transcripts=transcripts, clock=clock, lazy=settings.auth_lazy
+            )
         admission = Admission(
             settings.rules,
             registry=self.registry,
@@ -122,6 +132,7 @@ class Manager:
             transcripts=transcripts,
             faults=self._fault_injection,
             clock=clock,
+            gate=self._gate,
         )
         # Every route needs the access rule but those that are marked as open, or as a scope's own.
         access = AccessRule(settings.admin_token, hosts=(settings.host, *settings.names))
@@ -145,7 +156,8 @@ class Manager:
         application.add_routes(hooks.HookRoutes(dispatcher, trigger).routes())
         application.add_routes(FaultRoutes(faults).routes())
         sockets = Places("listeners on the webhook socket")
-        application.add_routes(metrics.MetricsRoutes(dispatcher, self.sessions, broadcast, sockets).routes())
+        verdicts = self._gate.counts if self._gate is not None else {}
+        application.add_routes(metrics.MetricsRoutes(dispatcher, self.sessions, broadcast, sockets, verdicts).routes())
         self.dashboard_events = DashboardEvents(
             sessions=self.sessions,
             history=history,
@@ -168,6 +180,7 @@ class Manager:
             transcripts=transcripts,
             faults=self._fault_injection,
             clock=clock,
+            gate=self._gate,
             ice_servers=settings.ice_servers,
         )
         application.add_routes(access.open(self._whip.routes()))
@@ -215,6 +228,8 @@ class Manager:
         await self.refuse_new()
         self.sessions.stop(reason)
         await self._relay.stop(timeout=CLOSE_TIMEOUT)
+        if self._gate is not None:
+            await self._gate.close()
         self._fault_injection.stop()
         if self._dispatcher.journal is not None:
             await (

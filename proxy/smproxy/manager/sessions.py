@@ -61,7 +61,7 @@ RETURN_TIMEOUT = 15.0
 
 _SILENT = frozenset({Phase.SILENT, Phase.STALLED})
 _CONNECTED = frozenset({Phase.CONNECTED, Phase.LIVE}) | _SILENT
-_FINAL = frozenset({Reason.KICKED, Reason.NODE_SHUTDOWN, Reason.REPLACED})
+_FINAL = frozenset({Reason.KICKED, Reason.NODE_SHUTDOWN, Reason.REPLACED, Reason.UNAUTHORIZED})
 
 
 class Sessions:
@@ -96,6 +96,13 @@ class Sessions:
         known = self._attempts.get(token)
         return known and known[0]
 
+    @property
+    def waiting(self) -> list[int]:
+        """The numbers of the sessions whose publishers were lost and may come back."""
+        if not self._reconnect_window:
+            return []
+        return [session.number for session in self._sessions.values() if session.life.phase in _SILENT]
+
     def publishing(self) -> list[Session]:
         """Return the sessions whose streams are live, the oldest first."""
         return [session for session in self._sessions.values() if session.publishing]
@@ -125,10 +132,10 @@ class Sessions:
 
         return unwatch
 
-    def refuse(self, connection: Connection, remote_ip: str) -> int:
-        """Publish that a connection was refused for its parameters; return its session number."""
+    def refuse(self, connection: Connection, remote_ip: str, message: str | None = None) -> int:
+        """Publish that a connection was refused for what it brought; return its session number."""
         life = self._new_life(connection.id or "", connection.app or "", remote_ip)
-        for sequence, payload in enumerate(life.refuse(ConnectError.REJECTED), 1):
+        for sequence, payload in enumerate(life.refuse(ConnectError.REJECTED, message), 1):
             self._publish(payload, sequence, connection, Context())
         return life.number
 
@@ -227,6 +234,15 @@ class Sessions:
         self.report(attempt.node, PeerEnded(attempt.token, Reason.KICKED))
         if attempt.relay is not None and not attempt.relay_ended:
             attempt.relay.close(1000, "ended by the administrator")
+
+    def deny(self, attempt: Attempt, message: str) -> None:
+        """End the session of a client that was let in before its credentials were refused."""
+        session = self._attempts[attempt.token][1] if attempt.token in self._attempts else None
+        if session is None or session.over or session.attempt is not attempt:
+            return
+        self._finish(session, Reason.UNAUTHORIZED, message)
+        if attempt.relay is not None and not attempt.relay_ended:
+            attempt.relay.close(1008, "unauthorized")
 
     def stop(self, reason: Reason = Reason.NODE_SHUTDOWN) -> None:
         """End every session, with its hooks."""
@@ -347,8 +363,8 @@ class Sessions:
             loop = asyncio.get_running_loop()
             session.returning = loop.call_later(RETURN_TIMEOUT, self._finish, session, Reason.TIMEOUT)
 
-    def _finish(self, session: Session, reason: Reason) -> None:
-        self._emit(session, session.life.end(reason))
+    def _finish(self, session: Session, reason: Reason, message: str | None = None) -> None:
+        self._emit(session, session.life.end(reason, message))
         attempt = session.attempt
         if attempt is not None and attempt.node.command is not None:
             # No news to an origin that has reported the end itself; any other must not go on with a stream that nobody knows.

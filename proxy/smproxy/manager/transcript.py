@@ -11,10 +11,11 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
+from smproxy.auth.verdict import Verdict
 from smproxy.signaling.redaction import Redactor
 
 Side: TypeAlias = Literal["client", "origin", "proxy"]
-Via: TypeAlias = Literal["socket", "channel", "http"]
+Via: TypeAlias = Literal["socket", "channel", "http", "auth"]
 
 #: Bytes that a transcript may grow by at a time, and that the first frames may take; the last ones take one chunk or two.
 CHUNK = 16 * 1024
@@ -124,6 +125,11 @@ class Transcript:
     def add_exchange(self, side: Side, message: dict[str, Any]) -> None:
         """Add an HTTP request or response, as a JSON object."""
         self._add(Entry(self.now(), side, msgspec.json.encode(message), "http"))
+
+    def add_authentication(self, scheme: str, verdict: Verdict, took_ms: int) -> None:
+        """Add what an authentication scheme has decided."""
+        decided = {"scheme": scheme, "result": verdict.result, "reason": verdict.reason, "tookMs": took_ms}
+        self._add(Entry(self.now(), "proxy", msgspec.json.encode(decided), "auth"))
 
     def add_close(self, side: Side, code: int | None, reason: str) -> None:
         """Add the socket's end, which ``side`` began.

@@ -38,6 +38,7 @@ class Reason(IntEnum):
     KICKED = 3
     ORIGIN_LOST = 4
     REPLACED = 5
+    UNAUTHORIZED = 6
 
 
 class ConnectError(IntEnum):
@@ -69,7 +70,7 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True, rename={"customer_sc
 
 
 class SessionPayload(msgspec.Struct, frozen=True, kw_only=True):
-    """Payload of the event ``session``; times are milliseconds."""
+    """Payload of the event ``session``; times are milliseconds. ``message``: why a client was refused, in words."""
 
     session: int
     state: str
@@ -78,6 +79,7 @@ class SessionPayload(msgspec.Struct, frozen=True, kw_only=True):
     duration: int | None = None
     reason: Reason | None = None
     error: ConnectError | None = None
+    message: str | None = None
 
 
 class PeerPayload(msgspec.Struct, frozen=True, kw_only=True):

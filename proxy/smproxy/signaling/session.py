@@ -107,6 +107,7 @@ ERROR_OF_END: Mapping[Reason, ConnectError] = MappingProxyType(
         Reason.KICKED: ConnectError.REJECTED,
         Reason.ORIGIN_LOST: ConnectError.ORIGIN_UNREACHABLE,
         Reason.REPLACED: ConnectError.NAME_IN_USE,
+        Reason.UNAUTHORIZED: ConnectError.REJECTED,
     }
 )
 
@@ -141,9 +142,9 @@ class SessionLife:
         self._began = self._clock.monotonic()
         return self._feed(Input.ACCEPT)
 
-    def refuse(self, error: ConnectError) -> list[Payload]:
+    def refuse(self, error: ConnectError, message: str | None = None) -> list[Payload]:
         """The attempt cannot succeed. No news once the transport is up."""
-        return self._feed(Input.REFUSE, error=error)
+        return self._feed(Input.REFUSE, error=error, message=message)
 
     def transport_up(self) -> list[Payload]:
         """Media can flow (again)."""
@@ -163,9 +164,9 @@ class SessionLife:
         """Packets come again."""
         return self._feed(Input.BACK)
 
-    def end(self, reason: Reason) -> list[Payload]:
+    def end(self, reason: Reason, message: str | None = None) -> list[Payload]:
         """The session is over."""
-        return self._feed(Input.END, reason=reason)
+        return self._feed(Input.END, reason=reason, message=message)
 
     def track_start(self, track: str, kind: Kind) -> list[Payload]:
         """The first packet of a track came.
@@ -212,28 +213,38 @@ class SessionLife:
             return self._when_live(lambda: self._recording_ended(ended))
         return self._recording_ended(ended)
 
-    def _feed(self, event: Input, *, reason: Reason | None = None, error: ConnectError | None = None) -> list[Payload]:
+    def _feed(
+        self,
+        event: Input,
+        *,
+        reason: Reason | None = None,
+        error: ConnectError | None = None,
+        message: str | None = None,
+    ) -> list[Payload]:
         row = TABLE.get((self.phase, event))
         if row is None:
             return []
         self.phase, steps = row
         payloads: list[Payload] = []
         for step in steps:
-            payloads += self._tell(step, reason, error)
+            payloads += self._tell(step, reason, error, message)
         if self.phase is Phase.LIVE:
             waiting, self._waiting = self._waiting, []
             for told in waiting:
                 payloads += told()
         return payloads
 
-    def _tell(self, step: Step, reason: Reason | None, error: ConnectError | None) -> list[Payload]:
+    def _tell(
+        self, step: Step, reason: Reason | None, error: ConnectError | None, message: str | None
+    ) -> list[Payload]:
         now = self._clock.monotonic()
         match step:
             case Step.CONNECTING:
                 return [self._session("connecting", remote_ip=self.remote_ip)]
             case Step.CONNECT_ERROR:
                 told = error if error is not None else ERROR_OF_END[reason or Reason.USER_ACTION]
-                return [self._session("connect_error", after_ms=_ms(now - self._began), error=told)]
+                after = _ms(now - self._began)
+                return [self._session("connect_error", after_ms=after, error=told, message=message)]
             case Step.CONNECTED:
                 self._connected = now
                 return [self._session("connected", remote_ip=self.remote_ip, after_ms=_ms(now - self._began))]
@@ -251,7 +262,7 @@ class SessionLife:
                 return [*ended, *detached, self._peer("peer_leaved")]
             case Step.DISCONNECTED:
                 duration = _ms(now - self._connected)
-                return [self._session("disconnected", duration=duration, reason=reason)]
+                return [self._session("disconnected", duration=duration, reason=reason, message=message)]
 
     def _when_live(self, tell: Callable[[], list[Payload]]) -> list[Payload]:
         """Tell now if the session is live, else when it will be; packets may outrun the signaling."""
@@ -292,6 +303,7 @@ class SessionLife:
         duration: int | None = None,
         reason: Reason | None = None,
         error: ConnectError | None = None,
+        message: str | None = None,
     ) -> SessionPayload:
         return SessionPayload(
             session=self.number,
@@ -301,6 +313,7 @@ class SessionLife:
             duration=duration,
             reason=reason,
             error=error,
+            message=message,
         )
 
     def _peer(self, event: str) -> PeerPayload:

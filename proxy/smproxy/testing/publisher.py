@@ -55,7 +55,7 @@ class Publisher(SignalingClient):
         ssl: For ``wss``, when the default trust will not do.
         timeout: Seconds for ``publish()``, and again for ``unpublish()``.
         transport: ``websocket``, or ``whip``.
-        token: Bearer token, for WHIP.
+        token: Bearer token for WHIP, the parameter ``token`` for the WebSocket.
     """
 
     errors: ClassVar[Errors] = Errors(PublishError, PublishRejected, PublishTimeout)
@@ -90,7 +90,7 @@ class Publisher(SignalingClient):
             recording = {} if mode == "live" else {"mode": mode}
             target = endpoint_url(str(url), "whip", stream, {**(params or {}), **recording})
         else:
-            target = signaling_url(str(url), stream, params)
+            target = signaling_url(str(url), stream, {**(params or {}), **({} if token is None else {"token": token})})
         super().__init__(self._dialogue, target, ssl=ssl, timeout=timeout, switch_delay=switch_delay)
         #: ``websocket`` or ``whip``.
         self.transport = transport

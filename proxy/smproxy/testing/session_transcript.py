@@ -93,6 +93,8 @@ class SessionTranscript:
             if not line.strip():
                 continue
             entry = read_object(line)
+            if entry.get("via") == "auth":
+                continue
             if entry.get("kind") == "session":
                 dialed = entry.get("url") if isinstance(entry.get("url"), str) else None
             elif (frame := _read_frame(number, entry)) is not None:

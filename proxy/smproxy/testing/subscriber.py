@@ -62,7 +62,7 @@ class Subscriber(SignalingClient):
         timeout: Seconds for ``subscribe()``, and the default of everything that is waited for.
         rng: Where ids come from.
         transport: ``websocket``, or ``whep``.
-        token: Bearer token, for WHEP.
+        token: Bearer token for WHEP, the parameter ``token`` for the WebSocket.
     """
 
     errors: ClassVar[Errors] = Errors(SubscribeError, SubscribeRejected, SubscribeTimeout)
@@ -105,7 +105,8 @@ class Subscriber(SignalingClient):
         if transport == "whep":
             target = endpoint_url(str(url), "whep", stream, {"id": self.request_id, **(params or {})})
         else:
-            target = signaling_url(str(url), self.request_id, params)
+            given = {} if token is None else {"token": token}
+            target = signaling_url(str(url), self.request_id, {**(params or {}), **given})
         super().__init__(self._dialogue, target, ssl=ssl, timeout=timeout, switch_delay=switch_delay)
         #: ``websocket`` or ``whep``.
         self.transport = transport

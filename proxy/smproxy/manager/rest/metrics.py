@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -25,10 +25,15 @@ class MetricsRoutes:
     """The route, and a registry of its own."""
 
     def __init__(
-        self, dispatcher: HookDispatcher, sessions: Sessions, broadcast: HookBroadcast, sockets: Places
+        self,
+        dispatcher: HookDispatcher,
+        sessions: Sessions,
+        broadcast: HookBroadcast,
+        sockets: Places,
+        verdicts: Mapping[str, int],
     ) -> None:
         self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(_Collector(dispatcher, sessions, broadcast, sockets))
+        self._registry.register(_Collector(dispatcher, sessions, broadcast, sockets, verdicts))
 
     def routes(self) -> list[web.RouteDef]:
         """Return the route."""
@@ -45,8 +50,14 @@ class _Collector(Collector):
     """Reads the state of everything; nothing is counted here."""
 
     def __init__(
-        self, dispatcher: HookDispatcher, sessions: Sessions, broadcast: HookBroadcast, sockets: Places
+        self,
+        dispatcher: HookDispatcher,
+        sessions: Sessions,
+        broadcast: HookBroadcast,
+        sockets: Places,
+        verdicts: Mapping[str, int],
     ) -> None:
+        self._verdicts = verdicts
         self._dispatcher = dispatcher
         self._sessions = sessions
         self._broadcast = broadcast
@@ -65,6 +76,10 @@ class _Collector(Collector):
         yield CounterMetricFamily(
             "smproxy_webhook_listeners_dropped", "Listeners dropped for being slow.", self._broadcast.dropped
         )
+        verdicts = CounterMetricFamily("smproxy_auth_verdicts", "Verdicts on clients by result.", labels=("result",))
+        for result, count in self._verdicts.items():
+            verdicts.add_metric([result], count)
+        yield verdicts
 
     def _journal(self) -> Iterator[Metric]:
         journal = self._dispatcher.journal

@@ -117,6 +117,12 @@ def _signaling(entry: Entry, transcript: Transcript) -> TimelineEntry:
         detail = transcript.redactor.text(reason)
     elif entry.text is None:
         title = "binary message"
+    elif entry.via == "auth":
+        message = json_object(entry.text.decode()) or {}
+        to = "authentication"
+        title = f"{message.get('scheme')}: {message.get('result')}"
+        reason = transcript.redactor.text(str(message.get("reason") or ""))
+        detail = f"{reason}{', ' if reason else ''}took {message.get('tookMs')} ms"
     elif entry.via == "http":
         title = exchange_title(entry.text, transcript.redactor.text)
         detail = f"http, {len(entry.text)} bytes"

@@ -10,6 +10,7 @@ from urllib.parse import urljoin
 from aiohttp import web
 from yarl import URL
 
+from smproxy.auth.request import make_request
 from smproxy.faults.admission_fault import FailedConnection, FailedDial, HttpError, RejectedConnection
 from smproxy.faults.exchange_fault import HttpExchange, HttpOutcome
 from smproxy.manager.admission import AdmissionRules
@@ -17,6 +18,7 @@ from smproxy.manager.attempt import Attempt, Client
 from smproxy.manager.faults.connection import ConnectionFaults
 from smproxy.manager.faults.exchange import ExchangePipeline
 from smproxy.manager.faults.injection import FaultInjection
+from smproxy.manager.gate import Decision, Gate
 from smproxy.manager.origin_registry import Node, OriginChoiceError, OriginRegistry
 from smproxy.manager.sessions import Sessions
 from smproxy.manager.transcript import Side, Transcript
@@ -55,7 +57,9 @@ class Offers:
         faults: FaultInjection,
         clock: Clock,
         new_identity: Callable[[], str],
+        gate: Gate | None = None,
     ) -> None:
+        self._gate = gate
         self._rules = rules
         self._registry = registry
         self._sessions = sessions
@@ -79,6 +83,7 @@ class Offers:
                 503, f"There are {len(self._table)} sessions, as many as there can be.", {"Retry-After": "10"}
             )
         asked, node, faults = self._admit(request, endpoint, body)
+        decision = None if self._gate is None else await self._authorize(self._gate, request, asked, body)
         client = Client(
             remote_ip=request.remote or "",
             user_agent=request.headers.get("User-Agent", "")[:500],
@@ -91,6 +96,8 @@ class Offers:
             attempt.session, asked.params.role, asked.stream, asked.params.room, client.remote_ip, endpoint.door, node.address,
         )  # fmt: skip
         transcript = self._note_request(request, attempt.session, body)
+        if self._gate is not None and decision is not None:
+            self._gate.admitted(attempt, decision)
         try:
             outcome, answered_by = await self._answer(request, endpoint, asked, attempt, body, faults)
         except asyncio.CancelledError:
@@ -121,6 +128,33 @@ class Offers:
             why = redact(f"{error}: {error.hint}" if error.hint else str(error))
             logger.warning("refused %s: %s", request.remote, why)
             raise self._refusal(request, session, body, Problem(400, f"{why}.")) from None
+
+    async def _authorize(self, gate: Gate, request: web.Request, asked: Request, body: bytes) -> Decision:
+        """Return the decision that lets a client in.
+
+        Raises:
+            Problem: it is not let in.
+        """
+        decision = await gate.decide(
+            make_request(
+                asked.params,
+                request.rel_url.raw_query_string,
+                stream=asked.stream,
+                bearer=read_bearer(request.headers.get("Authorization", "")),
+                address=request.remote or "",
+                origin=request.headers.get("Origin"),
+            )
+        )
+        verdict = decision.verdict
+        if not verdict.allowed:
+            session = self._sessions.refuse(asked.params.connection, request.remote or "", verdict.reason)
+            self._transcripts.open(session, str(request.url))
+            gate.note(session, decision)
+            headers = {"WWW-Authenticate": "Bearer"} if verdict.status == 401 else None
+            raise self._refusal(
+                request, session, body, Problem(verdict.status, f"Not allowed: {verdict.reason}.", headers)
+            )
+        return decision
 
     def _read(self, request: web.Request, endpoint: Endpoint) -> Request:
         return read_request(

@@ -19,6 +19,7 @@ from yarl import URL
 from smproxy.faults.exchange_fault import HttpOutcome
 from smproxy.manager.admission import AdmissionRules
 from smproxy.manager.faults.injection import FaultInjection
+from smproxy.manager.gate import Gate
 from smproxy.manager.origin_registry import OriginChoiceError, OriginRegistry
 from smproxy.manager.session import Session
 from smproxy.manager.sessions import Sessions
@@ -56,6 +57,7 @@ class WhipRoutes:
         transcripts: Transcripts,
         faults: FaultInjection,
         clock: Clock,
+        gate: Gate | None = None,
         ice_servers: Sequence[IceServer] = (),
         new_identity: Callable[[], str] = lambda: secrets.token_hex(ID_DIGITS // 2),
     ) -> None:
@@ -75,6 +77,7 @@ class WhipRoutes:
             faults=faults,
             clock=clock,
             new_identity=new_identity,
+            gate=gate,
         )
         self._unwatch = sessions.watch(self._session_changed)
 

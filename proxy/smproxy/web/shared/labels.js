@@ -9,6 +9,7 @@ const REASONS = [
   "ended by the administrator",
   "the origin was lost",
   "another publisher took the stream name over",
+  "the credentials were refused",
 ];
 
 const ERRORS = [
@@ -22,7 +23,7 @@ const ERRORS = [
 ];
 
 /* The API names what the hooks number. */
-const REASON_NAMES = ["user_action", "timeout", "node_shutdown", "kicked", "origin_lost", "replaced"];
+const REASON_NAMES = ["user_action", "timeout", "node_shutdown", "kicked", "origin_lost", "replaced", "unauthorized"];
 const ERROR_NAMES = [
   "invalid_sdp",
   "timeout",

@@ -1,0 +1,1 @@
+"""Who may publish and subscribe: one verdict per scheme, and the call to an authentication back end."""

@@ -1,0 +1,46 @@
+"""What every scheme can do."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from smproxy.auth.request import AuthRequest
+from smproxy.auth.verdict import Verdict
+
+
+class Scheme(Protocol):
+    """A way to decide who may publish and subscribe."""
+
+    #: What timelines and metrics call it.
+    name: str
+
+    async def decide(self, request: AuthRequest) -> Verdict:
+        """Decide on a client; whoever asks sets the time limit."""
+        ...
+
+    async def ended(self, request: AuthRequest) -> None:
+        """Take note that the session of a publisher that was let in is over."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+class LocalScheme:
+    """A scheme that asks nobody."""
+
+    name = "local"
+
+    def check(self, request: AuthRequest) -> Verdict:
+        """Decide on a client."""
+        raise NotImplementedError
+
+    async def decide(self, request: AuthRequest) -> Verdict:
+        return self.check(request)
+
+    async def ended(self, request: AuthRequest) -> None:
+        return None
+
+    async def close(self) -> None:
+        return None

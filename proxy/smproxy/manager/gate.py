@@ -1,0 +1,143 @@
+"""The gate: asks the authentication scheme about each new connection, whichever transport it has."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from smproxy.auth.request import AuthRequest
+from smproxy.auth.scheme import Scheme
+from smproxy.auth.verdict import Verdict, failed
+from smproxy.manager.attempt import Attempt
+from smproxy.manager.session import Session
+from smproxy.manager.sessions import Sessions
+from smproxy.manager.transcripts import Transcripts
+from smproxy.signaling.clock import Clock
+from smproxy.tasks import Tasks
+
+logger = logging.getLogger(__name__)
+
+#: Seconds until a client is denied whose scheme has not decided: beyond the 9 s of a back end, for what must not happen.
+TIMEOUT = 9.5
+
+#: Clients that may wait for a verdict at a time; others are denied.
+MAX_WAITING = 1_000
+
+#: Seconds that back ends have when the manager stops, to be told of the ends of sessions.
+STOP_TIMEOUT = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A verdict on a client, and how long it took; ``asked`` is false for one that comes back."""
+
+    request: AuthRequest
+    verdict: Verdict
+    took_ms: int
+    asked: bool = True
+
+
+class Gate:
+    """Decides who is let in. ``close`` tells the scheme of the last sessions, and lets go of it."""
+
+    def __init__(
+        self, scheme: Scheme, *, sessions: Sessions, transcripts: Transcripts, clock: Clock, lazy: bool = False
+    ) -> None:
+        self._scheme = scheme
+        self._sessions = sessions
+        self._transcripts = transcripts
+        self._clock = clock
+        self._lazy = lazy
+        self._tasks = Tasks()
+        self._endings = Tasks()
+        self._waiting = 0
+        self._counts: Counter[str] = Counter(allowed=0, denied=0, failed=0)
+        self._admitted: dict[int, AuthRequest] = {}
+        self._unwatch = sessions.watch(self._session_changed)
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many verdicts there were of each kind."""
+        return self._counts
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something that waits for a verdict."""
+        self._tasks.spawn(work)
+
+    async def decide(self, request: AuthRequest) -> Decision:
+        """Decide on a client. One that comes back to its session with the same credentials is not asked about again.
+
+        In lazy mode it is let in now, and ``admitted`` asks.
+        """
+        came_back = any(known.identity == request.identity for known in self._returning())
+        if self._lazy or came_back:
+            return Decision(request, Verdict("allowed"), 0, asked=False)
+        return await self._ask(request)
+
+    def admitted(self, attempt: Attempt, decision: Decision) -> None:
+        """Note whose session a client that was let in has begun."""
+        if attempt.session not in self._admitted and self._lazy and not decision.asked:
+            self._tasks.spawn(self._ask_lazily(attempt, decision.request))
+        elif decision.asked:
+            self.note(attempt.session, decision)
+        self._admitted[attempt.session] = decision.request
+
+    def note(self, session: int, decision: Decision) -> None:
+        """Keep a verdict in the transcript of a session."""
+        if (transcript := self._transcripts.get(session)) is not None:
+            transcript.add_authentication(self._scheme.name, decision.verdict, decision.took_ms)
+
+    async def close(self) -> None:
+        """End what waits, and give the scheme some time for the ends of sessions."""
+        self._unwatch()
+        self._tasks.cancel()
+        await self._endings.drain(STOP_TIMEOUT)
+        await self._scheme.close()
+
+    async def _ask(self, request: AuthRequest) -> Decision:
+        began = self._clock.monotonic()
+        if self._waiting >= MAX_WAITING:
+            verdict = failed(f"{MAX_WAITING} clients wait for a verdict already")
+        else:
+            self._waiting += 1
+            try:
+                async with asyncio.timeout(TIMEOUT):
+                    verdict = await self._scheme.decide(request)
+            except TimeoutError:
+                verdict = failed(f"no verdict within {TIMEOUT:g} s")
+            except Exception:
+                logger.exception("the authentication scheme %s failed", self._scheme.name)
+                verdict = failed("the authentication scheme failed")
+            finally:
+                self._waiting -= 1
+        self._counts[verdict.result] += 1
+        took = round((self._clock.monotonic() - began) * 1000)
+        if not verdict.allowed:
+            logger.warning(
+                "%s of %r as %r over %s from %s is not allowed: %s",
+                request.action, request.stream or request.client_id, request.username, request.transport,
+                request.address, verdict.reason,
+            )  # fmt: skip
+        return Decision(request, verdict, took)
+
+    async def _ask_lazily(self, attempt: Attempt, request: AuthRequest) -> None:
+        """Ask about a client that was let in, and end its session when it should not have been."""
+        decision = await self._ask(request)
+        self.note(attempt.session, decision)
+        if not decision.verdict.allowed:
+            self._admitted.pop(attempt.session, None)
+            self._sessions.deny(attempt, decision.verdict.reason)
+
+    def _returning(self) -> list[AuthRequest]:
+        """Return what was allowed of the sessions that wait for their publishers."""
+        found = (self._admitted.get(number) for number in self._sessions.waiting)
+        return [request for request in found if request is not None]
+
+    def _session_changed(self, session: Session) -> None:
+        request = self._admitted.pop(session.number, None) if session.over else None
+        if request is not None and request.action == "publish":
+            self._endings.spawn(self._scheme.ended(request))
