@@ -22,6 +22,7 @@ from smproxy.conformance.playback import BEFORE_PUBLISHING
 from smproxy.conformance.runner import ALL
 from smproxy.faults import FaultKind, Layer
 from smproxy.faults.admission_fault import AdmissionFault
+from smproxy.faults.auth_fault import AuthFault
 from smproxy.faults.catalog import KINDS
 from smproxy.faults.exchange_fault import ExchangeFault, ExchangeSession
 from smproxy.faults.hook_fault import HookDelivery, HookFault
@@ -135,6 +136,7 @@ def fault_layers() -> str:
     """Write what faults of each layer can override, and what they can do."""
     layers = (
         (AdmissionFault, None, "refuses a connection"),
+        (AuthFault, None, "decides on a client in place of the authentication scheme"),
         (SignalingFault, ("session", SignalingSession), "one connection's messages"),
         (ExchangeFault, ("http", ExchangeSession), "the HTTP requests of one WHIP or WHEP session"),
         (MediaFault, ("peer", FaultyPeer), "one client's media, at the origin"),

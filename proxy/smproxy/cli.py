@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from smproxy import __version__, serve
-from smproxy.commands import check, hooks, listen, publish, replay, sessions, subscribe
+from smproxy.commands import check, hooks, listen, publish, replay, sessions, subscribe, token
 from smproxy.printable import printable
 
 
@@ -74,6 +74,13 @@ def make_parser() -> Parser:
     )
     replay.add_arguments(replay_parser)
     replay_parser.set_defaults(run=replay.run)
+    token_parser = commands.add_parser(
+        "token",
+        help="make a token for a server with authentication",
+        description="Make a token that a stream manager with --auth takes, or one that it must refuse.",
+    )
+    token.add_arguments(token_parser)
+    token_parser.set_defaults(run=token.run)
     check_parser = commands.add_parser(
         "check",
         help="check a WHIP or WHEP server against the standards",

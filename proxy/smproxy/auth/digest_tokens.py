@@ -21,6 +21,21 @@ def digest_of(fields: str, secret: str) -> str:
     return hashlib.sha256(f"{fields}:{secret}".encode()).hexdigest()
 
 
+def make_digest_token(
+    secret: str, *, stream: str, user: str, role: str, parameters: str, app: str, expires: int
+) -> str:
+    """Return a token; ``expires``: Unix time in seconds.
+
+    Raises:
+        ValueError: a field has a colon in it.
+    """
+    fields = (stream, user, role, parameters, app, str(expires))
+    if any(":" in field for field in fields):
+        raise ValueError("a field of a digest token cannot have a colon in it")
+    signed = ":".join(fields)
+    return f"{signed}:{digest_of(signed, secret)}"
+
+
 class DigestScheme(LocalScheme):
     """Checks digest tokens by a shared secret; ``now``: Unix time in seconds."""
 

@@ -46,6 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CODE",
         help="answer with this (default 204, with --forward what that answered)",
     )
+    parser.add_argument(
+        "--auth",
+        choices=("allow", "deny"),
+        help="be an authentication back end as well, which allows or denies everybody at /validateCredentials",
+    )
     parser.add_argument("--json", action="store_true", help="print each event as it came, one a line")
     parser.add_argument("--count", type=whole_number(1, 10**9), metavar="N", help="end after so many events")
     parser.add_argument(
@@ -83,9 +88,9 @@ async def _listen(arguments: argparse.Namespace, environ: Mapping[str, str]) -> 
             read_url(arguments.url, "ws", "wss")
         except ValueError as error:
             raise CommandError(f"the URL to listen on: {error}; without one, POSTs are received", USAGE) from None
-    if by_socket and (arguments.secret is not None or arguments.status is not None):
+    if by_socket and (arguments.secret, arguments.status, arguments.auth) != (None, None, None):
         raise CommandError(
-            "--secret and --status are for POSTs: events on the socket are not signed or answered", USAGE
+            "--secret, --status and --auth are for POSTs: events on the socket are not signed or answered", USAGE
         )
     secret = None if by_socket else arguments.secret or _secret(environ)
     inbox = Inbox(secret=secret, as_json=arguments.json, count=arguments.count)
@@ -99,9 +104,10 @@ async def _listen(arguments: argparse.Namespace, environ: Mapping[str, str]) -> 
             await stack.enter_async_context(subscribing(arguments.url, inbox, forward, verify=not arguments.insecure))
         else:
             url = await stack.enter_async_context(
-                receiving(arguments.host, arguments.port, inbox, forward, arguments.status)
+                receiving(arguments.host, arguments.port, inbox, forward, arguments.status, arguments.auth)
             )
-            note(COMMAND, f"receiving at {url} (any path): smproxy serve --hook-uri {url}/hooks")
+            auth = "" if arguments.auth is None else f" --auth-uri {url}"
+            note(COMMAND, f"receiving at {url} (any path): smproxy serve --hook-uri {url}/hooks{auth}")
         await _until_done(inbox, arguments.timeout)
     return _verdict(inbox)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import AsyncIterator
+from functools import partial
 
 from aiohttp import web
 
 from smproxy.commands.forward import TIMEOUT as FORWARD_TIMEOUT
 from smproxy.commands.forward import Forward
-from smproxy.commands.output import USAGE, CommandError
+from smproxy.commands.output import USAGE, CommandError, note
 from smproxy.commands.printer import Inbox
 
 #: Bytes of one event; what is larger gets 413.
@@ -18,11 +20,12 @@ MAX_BODY = 4 * 1024 * 1024
 
 @contextlib.asynccontextmanager
 async def receiving(
-    host: str, port: int, inbox: Inbox, forward: Forward | None, status: int | None
+    host: str, port: int, inbox: Inbox, forward: Forward | None, status: int | None, auth: str | None = None
 ) -> AsyncIterator[str]:
     """Receive POSTs at any path; yields the URL without a path.
 
     ``status`` is the answer; without it that of ``forward``, or 204. A bad signature is answered with 401.
+    ``auth``, ``allow`` or ``deny``: it is an authentication back end as well.
 
     Raises:
         CommandError: the port cannot be opened.
@@ -47,6 +50,9 @@ async def receiving(
         return web.Response(status=status or code, headers=headers)
 
     app = web.Application(client_max_size=MAX_BODY)
+    if auth is not None:
+        app.router.add_post("/validateCredentials", partial(_decide, auth))
+        app.router.add_post("/invalidateCredentials", partial(_decide, None))
     app.router.add_post("/{path:.*}", receive)
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=FORWARD_TIMEOUT)
     await runner.setup()
@@ -62,3 +68,16 @@ async def receiving(
         yield f"http://{shown}:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
+
+
+async def _decide(auth: str | None, request: web.Request) -> web.Response:
+    """Answer a question about credentials, which are not printed; without ``auth`` it is the end of a session."""
+    try:
+        body = json.loads(await request.read())
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        return web.json_response({"result": False}, status=400)
+    asked = f"{body.get('type') or 'end of publisher'} {body.get('streamID')!r} as {body.get('username')!r}"
+    note("smproxy listen", asked if auth is None else f"{asked}: {auth}")
+    return web.json_response({"result": auth != "deny"})

@@ -25,10 +25,10 @@ class FaultKind:
 
     Its instances are what it does: one for each connection, origin or attempt that it is used on.
 
-    A kind is a subclass of what acts on its layer: ``AdmissionFault``, ``SignalingFault``, ``ExchangeFault``, ``MediaFault``,
-    ``OriginFault`` or ``HookFault``. ``effect`` says what it does, ``publish`` what ``publish()`` of SDK 11 makes of it, and
-    ``whip`` what it does to WHIP and WHEP, if that is something else. ``live``: it acts on sessions, too, that were there
-    before it was switched on. Its :class:`Parameter` attributes are its parameters.
+    A kind is a subclass of what acts on its layer: ``AdmissionFault``, ``AuthFault``, ``SignalingFault``, ``ExchangeFault``,
+    ``MediaFault``, ``OriginFault`` or ``HookFault``. ``effect`` says what it does, ``publish`` what ``publish()`` of SDK 11
+    makes of it, and ``whip`` what it does to WHIP and WHEP, if that is something else. ``live``: it acts on sessions, too, that
+    were there before it was switched on. Its :class:`Parameter` attributes are its parameters.
     """
 
     name: ClassVar[str]

@@ -65,7 +65,7 @@ class Admission:
         transcripts: Transcripts,
         faults: FaultInjection,
         clock: Clock,
-        gate: Gate | None = None,
+        gate: Gate,
     ) -> None:
         self._gate = gate
         self._rules = rules
@@ -90,12 +90,12 @@ class Admission:
         except ParamError as error:
             self._refuse(request, error)
             return
-        if self._gate is None:
-            self._open(request, faults)
+        if self._gate.asks(faults):
+            self._gate.spawn(self._authorize(request, faults))
         else:
-            self._gate.spawn(self._authorize(self._gate, request, faults))
+            self._open(request, faults)
 
-    async def _authorize(self, gate: Gate, request: UpgradeRequest, faults: ConnectionFaults) -> None:
+    async def _authorize(self, request: UpgradeRequest, faults: ConnectionFaults) -> None:
         """Let a client in, or refuse it, once there is a verdict; until then it waits for the answer to its upgrade."""
         params = faults.params
         asked = make_request(
@@ -105,7 +105,7 @@ class Admission:
             address=request.remote_ip,
             origin=request.headers.get("origin"),
         )
-        decision = await gate.decide(asked)
+        decision = await self._gate.decide(asked, faults)
         if request.closed:
             return
         try:
@@ -115,7 +115,7 @@ class Admission:
             reason = decision.verdict.reason
             session = self._sessions.refuse(params.connection, request.remote_ip, reason)
             self._transcripts.open(session, _url(request))
-            gate.note(session, decision)
+            self._gate.note(session, params, decision)
             text = messages.connect_status(messages.CONNECT_REJECTED)
             self._turn_away(request, session, text, POLICY_VIOLATION, f"not allowed: {reason}")
         except Exception:
@@ -148,7 +148,7 @@ class Admission:
             node.address,
         )
         transcript = self._transcripts.open(attempt.session, _url(request))
-        if self._gate is not None and decision is not None:
+        if decision is not None:
             self._gate.admitted(attempt, decision)
         failed, dial_fails = faults.refusal(FailedConnection), faults.refusal(FailedDial)
         self._faults.begin(faults, attempt, dialled=failed is None and dial_fails is None)

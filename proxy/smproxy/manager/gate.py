@@ -12,11 +12,15 @@ from typing import Any
 from smproxy.auth.request import AuthRequest
 from smproxy.auth.scheme import Scheme
 from smproxy.auth.verdict import Verdict, failed
+from smproxy.faults import Fault
+from smproxy.faults.auth_fault import Outcome
 from smproxy.manager.attempt import Attempt
+from smproxy.manager.faults.connection import ConnectionFaults
 from smproxy.manager.session import Session
 from smproxy.manager.sessions import Sessions
 from smproxy.manager.transcripts import Transcripts
 from smproxy.signaling.clock import Clock
+from smproxy.signaling.params import ConnectionParams
 from smproxy.tasks import Tasks
 
 logger = logging.getLogger(__name__)
@@ -33,19 +37,24 @@ STOP_TIMEOUT = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A verdict on a client, and how long it took; ``asked`` is false for one that comes back."""
+    """A verdict on a client, and how long it took; ``asked`` is false for one that comes back.
+
+    ``fault`` has decided in place of the scheme, with ``outcome``.
+    """
 
     request: AuthRequest
     verdict: Verdict
     took_ms: int
     asked: bool = True
+    fault: Fault | None = None
+    outcome: Outcome | None = None
 
 
 class Gate:
     """Decides who is let in. ``close`` tells the scheme of the last sessions, and lets go of it."""
 
     def __init__(
-        self, scheme: Scheme, *, sessions: Sessions, transcripts: Transcripts, clock: Clock, lazy: bool = False
+        self, scheme: Scheme | None, *, sessions: Sessions, transcripts: Transcripts, clock: Clock, lazy: bool = False
     ) -> None:
         self._scheme = scheme
         self._sessions = sessions
@@ -68,11 +77,17 @@ class Gate:
         """Run something that waits for a verdict."""
         self._tasks.spawn(work)
 
-    async def decide(self, request: AuthRequest) -> Decision:
+    def asks(self, faults: ConnectionFaults) -> bool:
+        """Return whether anybody decides on a connection: the scheme, or a fault."""
+        return self._scheme is not None or faults.authentication is not None
+
+    async def decide(self, request: AuthRequest, faults: ConnectionFaults) -> Decision:
         """Decide on a client. One that comes back to its session with the same credentials is not asked about again.
 
         In lazy mode it is let in now, and ``admitted`` asks.
         """
+        if (use := faults.authentication) is not None:
+            return await self._decide_by_fault(request, use[0], use[1].decide())
         came_back = any(known.identity == request.identity for known in self._returning())
         if self._lazy or came_back:
             return Decision(request, Verdict("allowed"), 0, asked=False)
@@ -80,25 +95,53 @@ class Gate:
 
     def admitted(self, attempt: Attempt, decision: Decision) -> None:
         """Note whose session a client that was let in has begun."""
+        if decision.outcome is not None:
+            self.note(attempt.session, attempt.params, decision)
+            self._tasks.spawn(self._throw_out(attempt, decision.outcome))
+            return
         if attempt.session not in self._admitted and self._lazy and not decision.asked:
             self._tasks.spawn(self._ask_lazily(attempt, decision.request))
         elif decision.asked:
-            self.note(attempt.session, decision)
+            self.note(attempt.session, attempt.params, decision)
         self._admitted[attempt.session] = decision.request
 
-    def note(self, session: int, decision: Decision) -> None:
-        """Keep a verdict in the transcript of a session."""
+    def note(self, session: int, params: ConnectionParams, decision: Decision) -> None:
+        """Keep a verdict in the transcript of a session, and that a fault has acted in the log of faults."""
+        scheme = self._scheme.name if self._scheme is not None else ""
+        if decision.fault is not None:
+            scheme = decision.fault.name
+            decision.fault.acted(session, params, decision.verdict.reason)
         if (transcript := self._transcripts.get(session)) is not None:
-            transcript.add_authentication(self._scheme.name, decision.verdict, decision.took_ms)
+            transcript.add_authentication(scheme, decision.verdict, decision.took_ms)
 
     async def close(self) -> None:
         """End what waits, and give the scheme some time for the ends of sessions."""
         self._unwatch()
         self._tasks.cancel()
         await self._endings.drain(STOP_TIMEOUT)
-        await self._scheme.close()
+        if self._scheme is not None:
+            await self._scheme.close()
+
+    async def _decide_by_fault(self, request: AuthRequest, fault: Fault, outcome: Outcome) -> Decision:
+        """Decide as a fault says."""
+        await asyncio.sleep(outcome.after)
+        verdict = Verdict(
+            outcome.result,
+            "" if outcome.result == "allowed" else outcome.reason,
+            403 if outcome.result == "failed" else 401,
+        )
+        self._counts[verdict.result] += 1
+        return Decision(request, verdict, round(outcome.after * 1000), fault=fault, outcome=outcome)
+
+    async def _throw_out(self, attempt: Attempt, outcome: Outcome) -> None:
+        """End the session of a client that a fault has let in."""
+        if outcome.close_after is not None:
+            await asyncio.sleep(outcome.close_after)
+            self._sessions.deny(attempt, outcome.reason)
 
     async def _ask(self, request: AuthRequest) -> Decision:
+        scheme = self._scheme
+        assert scheme is not None
         began = self._clock.monotonic()
         if self._waiting >= MAX_WAITING:
             verdict = failed(f"{MAX_WAITING} clients wait for a verdict already")
@@ -106,11 +149,11 @@ class Gate:
             self._waiting += 1
             try:
                 async with asyncio.timeout(TIMEOUT):
-                    verdict = await self._scheme.decide(request)
+                    verdict = await scheme.decide(request)
             except TimeoutError:
                 verdict = failed(f"no verdict within {TIMEOUT:g} s")
             except Exception:
-                logger.exception("the authentication scheme %s failed", self._scheme.name)
+                logger.exception("the authentication scheme %s failed", scheme.name)
                 verdict = failed("the authentication scheme failed")
             finally:
                 self._waiting -= 1
@@ -127,7 +170,7 @@ class Gate:
     async def _ask_lazily(self, attempt: Attempt, request: AuthRequest) -> None:
         """Ask about a client that was let in, and end its session when it should not have been."""
         decision = await self._ask(request)
-        self.note(attempt.session, decision)
+        self.note(attempt.session, attempt.params, decision)
         if not decision.verdict.allowed:
             self._admitted.pop(attempt.session, None)
             self._sessions.deny(attempt, decision.verdict.reason)
@@ -139,5 +182,5 @@ class Gate:
 
     def _session_changed(self, session: Session) -> None:
         request = self._admitted.pop(session.number, None) if session.over else None
-        if request is not None and request.action == "publish":
+        if request is not None and request.action == "publish" and self._scheme is not None:
             self._endings.spawn(self._scheme.ended(request))

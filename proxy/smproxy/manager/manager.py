@@ -119,11 +119,9 @@ class Manager:
         self._fault_injection = FaultInjection(faults, self.sessions, simulate=settings.simulate)
         # Its masks are drawn at the pace of the traffic, which must not decide on the next session's number.
         self._relay = Relay(limits=RelayLimits(), clock=clock, rng=random.Random(rng.getrandbits(64)))  # noqa: S311
-        self._gate = None
-        if settings.auth is not None:
-            self._gate = Gate(
-                settings.auth, sessions=self.sessions, transcripts=transcripts, clock=clock, lazy=settings.auth_lazy
-            )
+        self._gate = Gate(
+            settings.auth, sessions=self.sessions, transcripts=transcripts, clock=clock, lazy=settings.auth_lazy
+        )
         admission = Admission(
             settings.rules,
             registry=self.registry,
@@ -156,8 +154,9 @@ class Manager:
         application.add_routes(hooks.HookRoutes(dispatcher, trigger).routes())
         application.add_routes(FaultRoutes(faults).routes())
         sockets = Places("listeners on the webhook socket")
-        verdicts = self._gate.counts if self._gate is not None else {}
-        application.add_routes(metrics.MetricsRoutes(dispatcher, self.sessions, broadcast, sockets, verdicts).routes())
+        application.add_routes(
+            metrics.MetricsRoutes(dispatcher, self.sessions, broadcast, sockets, self._gate.counts).routes()
+        )
         self.dashboard_events = DashboardEvents(
             sessions=self.sessions,
             history=history,
@@ -228,8 +227,7 @@ class Manager:
         await self.refuse_new()
         self.sessions.stop(reason)
         await self._relay.stop(timeout=CLOSE_TIMEOUT)
-        if self._gate is not None:
-            await self._gate.close()
+        await self._gate.close()
         self._fault_injection.stop()
         if self._dispatcher.journal is not None:
             await (

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from smproxy.embedded import EmbeddedSimulator
     from smproxy.faults import FaultRegistry
+    from smproxy.testing.auth_back_end import AuthBackEnd
     from smproxy.testing.clients import Clients
     from smproxy.testing.loop_thread import LoopThread
     from smproxy.testing.pending_calls import PendingCalls
@@ -156,6 +157,17 @@ def _webhook_server(_stream_manager_thread: LoopThread) -> Iterator[WebhookRecei
 
 
 @pytest.fixture(scope=_scope)
+def _auth_server(_stream_manager_thread: LoopThread) -> Iterator[AuthBackEnd]:
+    from smproxy.testing.auth_back_end import AuthBackEnd
+
+    thread = _stream_manager_thread
+    back_end = thread.call(AuthBackEnd)
+    _started(lambda: thread.run(back_end.start()))
+    yield back_end
+    thread.run(back_end.stop())
+
+
+@pytest.fixture(scope=_scope)
 def stream_manager(
     request: pytest.FixtureRequest, stream_manager_settings: dict[str, Any], _stream_manager_thread: LoopThread
 ) -> Iterator[EmbeddedSimulator]:
@@ -176,6 +188,8 @@ def stream_manager(
         receiver = request.getfixturevalue("_webhook_server")
         uris = settings.get("hook_uri", ())
         settings["hook_uri"] = [*([uris] if isinstance(uris, str) else uris), receiver.url]
+    if any(wants(item, "auth") for item in _items_of(request.node)):
+        settings["auth_uri"] = request.getfixturevalue("_auth_server").url
     thread = _stream_manager_thread
 
     def start() -> EmbeddedSimulator:
@@ -257,6 +271,21 @@ def webhook_receiver(request: pytest.FixtureRequest, _webhook_server: WebhookRec
     thread: LoopThread = request.getfixturevalue("_stream_manager_thread")
     thread.call(_webhook_server.reset)
     return _facade(request)(_webhook_server, thread)
+
+
+@pytest.fixture
+def auth(request: pytest.FixtureRequest, _auth_server: AuthBackEnd, stream_manager: EmbeddedSimulator) -> Any:
+    """The back end that the stream manager asks who may publish and subscribe: ``auth.deny("ann")``.
+
+    See :class:`smproxy.testing.AuthBackEnd`.
+    """
+    if stream_manager.inner.settings.auth_uri != _auth_server.url:
+        pytest.fail(
+            "the stream manager was started without this back end: name auth in the arguments of the test",
+            pytrace=False,
+        )
+    stream_manager.thread.call(_auth_server.reset)
+    return _facade(request)(_auth_server, stream_manager.thread)
 
 
 @pytest.fixture

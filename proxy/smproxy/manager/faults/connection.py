@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 from smproxy.faults import Fault, FaultKind
 from smproxy.faults.admission_fault import AdmissionFault, FailedConnection, FailedDial, HttpError, RejectedConnection
+from smproxy.faults.auth_fault import AuthFault
 from smproxy.faults.catalog import Simulated
 from smproxy.faults.exchange_fault import ExchangeFault
 from smproxy.faults.signaling_fault import SignalingFault
@@ -44,6 +45,14 @@ class ConnectionFaults:
     params: ConnectionParams
     uses: tuple[Use, ...] = ()
     hooks: tuple[Simulated, ...] = ()
+
+    @property
+    def authentication(self) -> tuple[Fault, AuthFault] | None:
+        """The first fault that decides on the client in place of the authentication scheme."""
+        for use in self.uses:
+            if isinstance(use.behaviour, AuthFault):
+                return use.fault, use.behaviour
+        return None
 
     def refusal(self, how: type[R]) -> FaultRefusal[R] | None:
         """Return the first refusal of this form."""

@@ -57,7 +57,7 @@ class Offers:
         faults: FaultInjection,
         clock: Clock,
         new_identity: Callable[[], str],
-        gate: Gate | None = None,
+        gate: Gate,
     ) -> None:
         self._gate = gate
         self._rules = rules
@@ -83,7 +83,7 @@ class Offers:
                 503, f"There are {len(self._table)} sessions, as many as there can be.", {"Retry-After": "10"}
             )
         asked, node, faults = self._admit(request, endpoint, body)
-        decision = None if self._gate is None else await self._authorize(self._gate, request, asked, body)
+        decision = await self._authorize(request, asked, faults, body) if self._gate.asks(faults) else None
         client = Client(
             remote_ip=request.remote or "",
             user_agent=request.headers.get("User-Agent", "")[:500],
@@ -96,7 +96,7 @@ class Offers:
             attempt.session, asked.params.role, asked.stream, asked.params.room, client.remote_ip, endpoint.door, node.address,
         )  # fmt: skip
         transcript = self._note_request(request, attempt.session, body)
-        if self._gate is not None and decision is not None:
+        if decision is not None:
             self._gate.admitted(attempt, decision)
         try:
             outcome, answered_by = await self._answer(request, endpoint, asked, attempt, body, faults)
@@ -129,13 +129,13 @@ class Offers:
             logger.warning("refused %s: %s", request.remote, why)
             raise self._refusal(request, session, body, Problem(400, f"{why}.")) from None
 
-    async def _authorize(self, gate: Gate, request: web.Request, asked: Request, body: bytes) -> Decision:
+    async def _authorize(self, request: web.Request, asked: Request, faults: ConnectionFaults, body: bytes) -> Decision:
         """Return the decision that lets a client in.
 
         Raises:
             Problem: it is not let in.
         """
-        decision = await gate.decide(
+        decision = await self._gate.decide(
             make_request(
                 asked.params,
                 request.rel_url.raw_query_string,
@@ -143,13 +143,14 @@ class Offers:
                 bearer=read_bearer(request.headers.get("Authorization", "")),
                 address=request.remote or "",
                 origin=request.headers.get("Origin"),
-            )
+            ),
+            faults,
         )
         verdict = decision.verdict
         if not verdict.allowed:
             session = self._sessions.refuse(asked.params.connection, request.remote or "", verdict.reason)
             self._transcripts.open(session, str(request.url))
-            gate.note(session, decision)
+            self._gate.note(session, asked.params, decision)
             headers = {"WWW-Authenticate": "Bearer"} if verdict.status == 401 else None
             raise self._refusal(
                 request, session, body, Problem(verdict.status, f"Not allowed: {verdict.reason}.", headers)

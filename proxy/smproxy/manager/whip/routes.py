@@ -57,7 +57,7 @@ class WhipRoutes:
         transcripts: Transcripts,
         faults: FaultInjection,
         clock: Clock,
-        gate: Gate | None = None,
+        gate: Gate,
         ice_servers: Sequence[IceServer] = (),
         new_identity: Callable[[], str] = lambda: secrets.token_hex(ID_DIGITS // 2),
     ) -> None:

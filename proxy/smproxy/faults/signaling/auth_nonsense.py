@@ -1,0 +1,18 @@
+"""``auth-nonsense``: the answer of the authentication back end cannot be understood."""
+
+from smproxy.faults.auth_fault import AuthFault, Outcome
+from smproxy.faults.kind import Layer
+
+
+class AuthNonsense(AuthFault):
+    """Deny for an answer that is none."""
+
+    name = "auth-nonsense"
+    layer = Layer.SIGNALING
+    effect = "The client is refused as with `auth-denied`, because the back end's answer is not JSON."
+    whip = "POST is answered 403"
+    publish = "rejects with `NetConnection.Connect.Rejected`"
+
+    def decide(self) -> Outcome:
+        """Deny at once."""
+        return Outcome("failed", "the back end's answer is not JSON")

@@ -1,0 +1,23 @@
+"""``auth-stalled``: the authentication back end gives no answer."""
+
+from smproxy.faults.auth_fault import AuthFault, Outcome
+from smproxy.faults.kind import Layer
+from smproxy.faults.parameter import Parameter
+
+
+class AuthStalled(AuthFault):
+    """Deny after the time that a back end has."""
+
+    name = "auth-stalled"
+    layer = Layer.SIGNALING
+    effect = (
+        "The client waits for the verdict until the back end's time is over, then is refused as with `auth-denied`."
+    )
+    whip = "POST is answered 403 after that time"
+    publish = "rejects with `NetConnection.Connect.Rejected` after that time"
+
+    after = Parameter(9.0, "seconds until it is denied", 0, 60)
+
+    def decide(self) -> Outcome:
+        """Deny later."""
+        return Outcome("failed", f"the back end gave no answer within {self.after:g} s", self.after)
