@@ -39,7 +39,10 @@ def make_scheme(settings: Settings, clock: Clock) -> Scheme | None:
 
 
 def _back_end_urls(settings: Settings) -> tuple[str, str | None] | None:
-    """Return where to ask, and where to tell of ends: from ``--auth-uri``, else from the vendor's five properties."""
+    """Return where to ask, and where to send the ends of sessions.
+
+    They come from ``--auth-uri``, else from the vendor's five properties.
+    """
     base, validate, invalidate = settings.auth_uri, "/validateCredentials", "/invalidateCredentials"
     if base is None:
         if settings.auth_server_validate is None:

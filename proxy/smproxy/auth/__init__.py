@@ -1,1 +1,1 @@
-"""Who may publish and subscribe: one verdict per scheme, and the call to an authentication back end."""
+"""Who may publish and subscribe: a verdict per scheme, and the question to a back end."""

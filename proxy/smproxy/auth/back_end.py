@@ -22,7 +22,10 @@ TIMEOUT = 9.0
 
 
 class BackEnd:
-    """The scheme that asks a back end; each question has a connection of its own, as the vendor's server makes it."""
+    """The scheme that asks a back end.
+
+    Each question has a connection of its own, as the vendor's server makes it.
+    """
 
     name = "round-trip"
 

@@ -31,13 +31,19 @@ _PROBLEMS: tuple[tuple[type[jwt.InvalidTokenError], str], ...] = (
 
 
 def make_jwt(secret: str, claims: dict[str, Any], *, expires: int) -> str:
-    """Return a token with these claims, but those that are ``None``; ``expires``: Unix time in seconds."""
+    """Return a token with these claims, less those that are ``None``.
+
+    ``expires``: Unix time in seconds.
+    """
     given = {name: value for name, value in claims.items() if value is not None}
     return jwt.encode(given | {"exp": expires}, secret, algorithm=ALGORITHMS[0])
 
 
 class JwtScheme(LocalScheme):
-    """Checks tokens by a shared secret. ``ttl``: minutes that a token may have left; ``now``: Unix time in seconds."""
+    """Checks tokens by a shared secret.
+
+    ``ttl``: minutes that a token may have left; ``now``: Unix time in seconds.
+    """
 
     name = "jwt"
 

@@ -42,7 +42,7 @@ class AuthRequest:
 
     @property
     def identity(self) -> tuple[str | None, ...]:
-        """Return what must be the same for a client that comes back to be let in without another question."""
+        """What must be the same for a client that comes back and is not asked about again."""
         return self.action, self.room, self.customer_scope, self.client_id, self.username, self.password, self.token
 
 
@@ -55,7 +55,10 @@ def make_request(
     address: str = "",
     origin: str | None = None,
 ) -> AuthRequest:
-    """Return what a connection asks for. As the vendor does, form-decode values and strip a ``?`` from keys."""
+    """Return what a connection asks for.
+
+    As the vendor does, form-decode values and strip a ``?`` from keys.
+    """
     pairs = [raw.partition("=") for raw in raw_query.split("&") if raw][:_MAX_PARAMETERS]
     parameters = {unquote_plus(key).lstrip("?"): unquote_plus(value)[:_MAX_VALUE] for key, _, value in pairs}
     supplied = {key.lower(): value for key, value in parameters.items() if value.strip() not in NOT_SUPPLIED}

@@ -19,7 +19,10 @@ _MAX_URL = 2048
 
 
 def missing_credentials(request: AuthRequest) -> Verdict | None:
-    """Return the refusal of a client that the back end is not asked about; a bearer token stands for itself."""
+    """Return the refusal of a client that the back end is not asked about, if it is one.
+
+    A bearer token needs no user name and password.
+    """
     if request.bearer:
         return None
     missing = [name for name in ("username", "password") if not getattr(request, name)]
@@ -48,13 +51,19 @@ def validate_body(request: AuthRequest, *, extended: bool = False) -> bytes:
 
 
 def invalidate_body(request: AuthRequest) -> bytes:
-    """Return the body of ``invalidateCredentials``: without ``type``, and without a token that there was not."""
+    """Return the body of ``invalidateCredentials``.
+
+    It has no ``type``, and no ``token`` if there was none.
+    """
     body = {"username": request.username, "password": request.password, "streamID": request.stream or request.client_id}
     return json.dumps(body | ({"token": request.token} if request.token else {})).encode()
 
 
 def read_answer(status: int, body: bytes) -> Verdict:
-    """Return what an answer to ``validateCredentials`` means: anything but 200 and a true ``result`` denies."""
+    """Return what an answer to ``validateCredentials`` means.
+
+    Anything but 200 and a true ``result`` denies.
+    """
     if status != 200:
         return denied(f"the back end answered {status}") if status < 500 else failed(f"the back end answered {status}")
     try:

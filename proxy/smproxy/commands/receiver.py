@@ -71,7 +71,10 @@ async def receiving(
 
 
 async def _decide(auth: str | None, request: web.Request) -> web.Response:
-    """Answer a question about credentials, which are not printed; without ``auth`` it is the end of a session."""
+    """Answer a question about credentials, which are not printed.
+
+    Without ``auth`` it is the end of a session.
+    """
     try:
         body = json.loads(await request.read())
     except ValueError:

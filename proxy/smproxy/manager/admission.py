@@ -96,7 +96,10 @@ class Admission:
             self._open(request, faults)
 
     async def _authorize(self, request: UpgradeRequest, faults: ConnectionFaults) -> None:
-        """Let a client in, or refuse it, once there is a verdict; until then it waits for the answer to its upgrade."""
+        """Let a client in, or refuse it, once there is a verdict.
+
+        Until then it waits for the answer to its upgrade.
+        """
         params = faults.params
         asked = make_request(
             params,

@@ -1,4 +1,4 @@
-"""The gate: asks the authentication scheme about each new connection, whichever transport it has."""
+"""The gate: asks the authentication scheme about each new connection."""
 
 from __future__ import annotations
 
@@ -82,8 +82,9 @@ class Gate:
         return self._scheme is not None or faults.authentication is not None
 
     async def decide(self, request: AuthRequest, faults: ConnectionFaults) -> Decision:
-        """Decide on a client. One that comes back to its session with the same credentials is not asked about again.
+        """Decide on a client.
 
+        One that comes back to its session with the same credentials is not asked about again.
         In lazy mode it is let in now, and ``admitted`` asks.
         """
         if (use := faults.authentication) is not None:
@@ -106,7 +107,7 @@ class Gate:
         self._admitted[attempt.session] = decision.request
 
     def note(self, session: int, params: ConnectionParams, decision: Decision) -> None:
-        """Keep a verdict in the transcript of a session, and that a fault has acted in the log of faults."""
+        """Keep a verdict in the transcript of a session; count a fault that has acted."""
         scheme = self._scheme.name if self._scheme is not None else ""
         if decision.fault is not None:
             scheme = decision.fault.name

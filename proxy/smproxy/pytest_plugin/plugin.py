@@ -275,7 +275,7 @@ def webhook_receiver(request: pytest.FixtureRequest, _webhook_server: WebhookRec
 
 @pytest.fixture
 def auth(request: pytest.FixtureRequest, _auth_server: AuthBackEnd, stream_manager: EmbeddedSimulator) -> Any:
-    """The back end that the stream manager asks who may publish and subscribe: ``auth.deny("ann")``.
+    """The back end that the stream manager asks who may publish: ``auth.deny("ann")``.
 
     See :class:`smproxy.testing.AuthBackEnd`.
     """

@@ -70,7 +70,10 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True, rename={"customer_sc
 
 
 class SessionPayload(msgspec.Struct, frozen=True, kw_only=True):
-    """Payload of the event ``session``; times are milliseconds. ``message``: why a client was refused, in words."""
+    """Payload of the event ``session``; times are milliseconds.
+
+    ``message``: why a client was refused, in words.
+    """
 
     session: int
     state: str

@@ -31,7 +31,10 @@ class AuthCall:
 
 
 class AuthBackEnd:
-    """An authentication back end on a free loopback port, as an async context manager. At first it allows everybody."""
+    """An authentication back end on a free loopback port, as an async context manager.
+
+    At first it allows everybody.
+    """
 
     def __init__(self, *, host: str = "127.0.0.1", port: int = 0) -> None:
         #: Everything that came, in the order of arrival.
