@@ -17,7 +17,7 @@ class AuthLazyClose(AuthFault):
     whip = "the session ends"
     publish = "resolves, unless the time is over before"
 
-    after = Parameter(2.0, "seconds until the verdict", 0, 3600)
+    after = Parameter(5.0, "seconds until the verdict", 0, 3600)
 
     def decide(self) -> Outcome:
         """Allow, and deny later."""

@@ -6,17 +6,17 @@ from smproxy.faults.parameter import Parameter
 
 
 class AuthStalled(AuthFault):
-    """Deny after the time that a back end has."""
+    """Deny after a while."""
 
     name = "auth-stalled"
     layer = Layer.SIGNALING
     effect = (
-        "The client waits for the verdict until the back end's time is over, then is refused as with `auth-denied`."
+        "The client waits for the verdict, then is refused as with `auth-denied`, because the back end gave no answer."
     )
     whip = "POST is answered 403 after that time"
     publish = "rejects with `NetConnection.Connect.Rejected` after that time"
 
-    after = Parameter(9.0, "seconds until it is denied", 0, 60)
+    after = Parameter(3.0, "seconds until it is denied; a back end has 9", 0, 60)
 
     def decide(self) -> Outcome:
         """Deny later."""
