@@ -9,7 +9,7 @@ from smproxy.faults.kind import FaultKind
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class AuthOutcome:
     """A verdict in place of the scheme's, after so many seconds.
 
     ``close_after``: a client that is let in is thrown out so many seconds later, for ``reason``.
@@ -24,6 +24,6 @@ class Outcome:
 class AuthFault(FaultKind):
     """A fault that decides on a client, whether or not there is an authentication scheme."""
 
-    def decide(self) -> Outcome:
+    def decide(self) -> AuthOutcome:
         """Return what becomes of the client."""
         raise NotImplementedError

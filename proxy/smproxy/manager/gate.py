@@ -13,7 +13,7 @@ from smproxy.auth.request import AuthRequest
 from smproxy.auth.scheme import Scheme
 from smproxy.auth.verdict import Verdict, failed
 from smproxy.faults import Fault
-from smproxy.faults.auth_fault import Outcome
+from smproxy.faults.auth_fault import AuthOutcome
 from smproxy.manager.attempt import Attempt
 from smproxy.manager.faults.connection import ConnectionFaults
 from smproxy.manager.session import Session
@@ -47,7 +47,7 @@ class Decision:
     took_ms: int
     asked: bool = True
     fault: Fault | None = None
-    outcome: Outcome | None = None
+    outcome: AuthOutcome | None = None
 
 
 class Gate:
@@ -123,7 +123,7 @@ class Gate:
         if self._scheme is not None:
             await self._scheme.close()
 
-    async def _decide_by_fault(self, request: AuthRequest, fault: Fault, outcome: Outcome) -> Decision:
+    async def _decide_by_fault(self, request: AuthRequest, fault: Fault, outcome: AuthOutcome) -> Decision:
         """Decide as a fault says."""
         await asyncio.sleep(outcome.after)
         verdict = Verdict(
@@ -134,7 +134,7 @@ class Gate:
         self._counts[verdict.result] += 1
         return Decision(request, verdict, round(outcome.after * 1000), fault=fault, outcome=outcome)
 
-    async def _throw_out(self, attempt: Attempt, outcome: Outcome) -> None:
+    async def _throw_out(self, attempt: Attempt, outcome: AuthOutcome) -> None:
         """End the session of a client that a fault has let in."""
         if outcome.close_after is not None:
             await asyncio.sleep(outcome.close_after)

@@ -24,7 +24,7 @@ from smproxy.origin.effects import (
     TakeViewerOffer,
     Via,
 )
-from smproxy.origin.liveness import Liveness, Verdict
+from smproxy.origin.liveness import Liveness, LivenessVerdict
 from smproxy.origin.play.subscriber import SubscriberRole
 from smproxy.origin.play.subscriber_signaling import SubscriberSignaling
 from smproxy.origin.publisher import PublisherRole
@@ -255,19 +255,19 @@ class ClientSession:
         if transport is None or self._liveness is None or self.ended:
             return
         match self._liveness.look(transport.datagrams, now):
-            case Verdict.PROBE:
+            case LivenessVerdict.PROBE:
                 transport.probe()
-            case Verdict.GAP:
+            case LivenessVerdict.GAP:
                 transport.probe()
                 self.report(node.MediaGap(self.attempt))
-            case Verdict.BACK:
+            case LivenessVerdict.BACK:
                 self.report(node.MediaBack(self.attempt))
-            case Verdict.LOST:
+            case LivenessVerdict.LOST:
                 self.end(Reason.TIMEOUT, ConnectError.TIMEOUT, lost=True)
                 self._close_peer()
                 self._close_channel_after(FLUSH)
                 return
-            case Verdict.FINE:
+            case LivenessVerdict.FINE:
                 pass
         self.role.sweep(now)
         if now >= self._next_statistics:

@@ -11,7 +11,7 @@ from typing import Protocol
 _log = logging.getLogger(__name__)
 
 
-class Verdict(Enum):
+class LivenessVerdict(Enum):
     """What a look at a peer's counter showed."""
 
     FINE = "fine"
@@ -37,22 +37,22 @@ class Liveness:
         self._last = now
         self._in_gap = False
 
-    def look(self, count: int, now: float) -> Verdict:
+    def look(self, count: int, now: float) -> LivenessVerdict:
         """Compare the count of datagrams received so far."""
         if count != self._count:
             self._count = count
             self._last = now
             if self._in_gap:
                 self._in_gap = False
-                return Verdict.BACK
-            return Verdict.FINE
+                return LivenessVerdict.BACK
+            return LivenessVerdict.FINE
         silence = now - self._last
         if silence >= self._timeout:
-            return Verdict.LOST
+            return LivenessVerdict.LOST
         if silence >= self._gap and not self._in_gap:
             self._in_gap = True
-            return Verdict.GAP
-        return Verdict.PROBE if silence >= self._gap / 2 else Verdict.FINE
+            return LivenessVerdict.GAP
+        return LivenessVerdict.PROBE if silence >= self._gap / 2 else LivenessVerdict.FINE
 
     def discount_stall(self, seconds: float) -> None:
         """Do not count a time as silence in which the loop was stalled."""

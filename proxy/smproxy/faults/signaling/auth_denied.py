@@ -1,6 +1,6 @@
 """``auth-denied``: the credentials are refused."""
 
-from smproxy.faults.auth_fault import AuthFault, Outcome
+from smproxy.faults.auth_fault import AuthFault, AuthOutcome
 from smproxy.faults.kind import Layer
 
 
@@ -16,6 +16,6 @@ class AuthDenied(AuthFault):
     whip = "POST is answered 401"
     publish = "rejects with `NetConnection.Connect.Rejected`"
 
-    def decide(self) -> Outcome:
+    def decide(self) -> AuthOutcome:
         """Deny at once."""
-        return Outcome("denied", "the back end refused the credentials")
+        return AuthOutcome("denied", "the back end refused the credentials")

@@ -1,6 +1,6 @@
 """``auth-lazy-close``: the client is let in, and thrown out when the verdict comes."""
 
-from smproxy.faults.auth_fault import AuthFault, Outcome
+from smproxy.faults.auth_fault import AuthFault, AuthOutcome
 from smproxy.faults.kind import Layer
 from smproxy.faults.parameter import Parameter
 
@@ -19,6 +19,6 @@ class AuthLazyClose(AuthFault):
 
     after = Parameter(5.0, "seconds until the verdict", 0, 3600)
 
-    def decide(self) -> Outcome:
+    def decide(self) -> AuthOutcome:
         """Allow, and deny later."""
-        return Outcome("allowed", "the back end refused the credentials", close_after=self.after)
+        return AuthOutcome("allowed", "the back end refused the credentials", close_after=self.after)

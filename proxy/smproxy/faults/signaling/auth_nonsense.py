@@ -1,6 +1,6 @@
 """``auth-nonsense``: the answer of the authentication back end cannot be understood."""
 
-from smproxy.faults.auth_fault import AuthFault, Outcome
+from smproxy.faults.auth_fault import AuthFault, AuthOutcome
 from smproxy.faults.kind import Layer
 
 
@@ -13,6 +13,6 @@ class AuthNonsense(AuthFault):
     whip = "POST is answered 403"
     publish = "rejects with `NetConnection.Connect.Rejected`"
 
-    def decide(self) -> Outcome:
+    def decide(self) -> AuthOutcome:
         """Deny at once."""
-        return Outcome("failed", "the back end's answer is not JSON")
+        return AuthOutcome("failed", "the back end's answer is not JSON")

@@ -1,6 +1,6 @@
 """``auth-stalled``: the authentication back end gives no answer."""
 
-from smproxy.faults.auth_fault import AuthFault, Outcome
+from smproxy.faults.auth_fault import AuthFault, AuthOutcome
 from smproxy.faults.kind import Layer
 from smproxy.faults.parameter import Parameter
 
@@ -18,6 +18,6 @@ class AuthStalled(AuthFault):
 
     after = Parameter(3.0, "seconds until it is denied; a back end has 9", 0, 60)
 
-    def decide(self) -> Outcome:
+    def decide(self) -> AuthOutcome:
         """Deny later."""
-        return Outcome("failed", f"the back end gave no answer within {self.after:g} s", self.after)
+        return AuthOutcome("failed", f"the back end gave no answer within {self.after:g} s", self.after)
