@@ -11,6 +11,8 @@ from tests.integration.conftest import StartSimulator
 
 #: What everybody may use: pages and their files, the proxy and WHIP, the way to an origin, and whether the instance is up.
 OPEN = {
+    "/as/v1/auth/login", "/auth/login",
+    "/as/v1/streams/stream/{group}/publish/{path}", "/as/v1/streams/stream/{group}/subscribe/{path}",
     "/{socket}",
     "/", "/publish", "/subscribe", "/sdk/{name}", "/web/{path}", "/healthz", "/streammanager", "/streammanager/", "/{whip}",
     "/streammanager/api/{version}/event/{path}", "/streammanager/api/{version}/media/{path}",
@@ -22,7 +24,7 @@ CROSS_SITE = ("Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: no-cors", "Referer:
 
 FILLED = {
     "version": "4.0", "path": "live/s", "id": "x", "uuid": "x", "session": "1", "app": "live", "room": "live", "name": "s",
-    "file": "live/s.webm", "whip": "live/whip/endpoint/s",
+    "file": "live/s.webm", "whip": "live/whip/endpoint/s", "group": "default", "rest": "terraform",
 }  # fmt: skip
 
 

@@ -79,7 +79,13 @@ def nothing_left(fresh: Path) -> Iterator[None]:
 def test_every_page_is_run() -> None:
     """A page that gets shell commands needs a test here; those of the Makefile must exist."""
     here = {"README.md", "CONTRIBUTING.md", "docs/control-api.md", "docs/hook-tools.md", "docs/pages.md"}
-    here |= {"docs/conformance.md", "docs/whip.md", "docs/hook-formats.md", "docs/testing.md"}
+    here |= {
+        "docs/stream-manager-2.md",
+        "docs/conformance.md",
+        "docs/whip.md",
+        "docs/hook-formats.md",
+        "docs/testing.md",
+    }
     assert {page for page in PAGES if commands(page)} <= here
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for page in PAGES:
@@ -87,6 +93,15 @@ def test_every_page_is_run() -> None:
             if match := TARGETS.fullmatch(command):
                 assert match[1] in targets, command
     Page("CONTRIBUTING.md").take("make install")
+
+
+async def test_stream_manager_2(terminals: Terminals) -> None:
+    """The commands of docs/stream-manager-2.md, against a server that runs."""
+    await terminals.stays("smproxy serve", "Hooks go to")
+    page = Page("docs/stream-manager-2.md")
+    assert '"token"' in await terminals.ends(page.take("curl -u admin"))
+    assert '"streamGuid":"live/cam"' in await terminals.ends(page.take("curl http"))
+    page.check()
 
 
 async def test_readme(terminals: Terminals) -> None:

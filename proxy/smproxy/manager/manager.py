@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import secrets
 import socket
 import ssl
 from collections.abc import Iterable
@@ -26,6 +27,7 @@ from smproxy.manager.aiohttp_protocol import HttpProtocol
 from smproxy.manager.dashboard_events import DashboardEvents
 from smproxy.manager.deadlines import HttpTimes
 from smproxy.manager.faults.injection import FaultInjection
+from smproxy.manager.forward import ForwardRoutes
 from smproxy.manager.gate import Gate
 from smproxy.manager.history import History
 from smproxy.manager.listener import Connection as ListenerConnection
@@ -35,6 +37,10 @@ from smproxy.manager.provisions import Provisions
 from smproxy.manager.relay.limits import RelayLimits
 from smproxy.manager.relay.relay import Relay
 from smproxy.manager.rest import control, cors, errors, event, health, hooks, metrics, proxy_clients
+from smproxy.manager.rest.as_v1 import provisions as as_v1_provisions
+from smproxy.manager.rest.as_v1 import streams as as_v1_streams
+from smproxy.manager.rest.as_v1.login import Login
+from smproxy.manager.rest.as_v1.nodes import AdminRoutes
 from smproxy.manager.rest.faults import FaultRoutes
 from smproxy.manager.rest.feed import FeedRoutes
 from smproxy.manager.rest.origins import OriginRoutes
@@ -140,6 +146,17 @@ class Manager:
         application.add_routes(proxy_clients.ProxyClientRoutes(self.sessions, clock=clock).routes())
         provisions = Provisions(clock)
         application.add_routes(ProvisionRoutes(provisions).routes())
+        login = Login(access, clock=clock, key=secrets.token_bytes(32))
+        access.accept_also(lambda request: login.user(request) is not None)
+        application.add_routes(access.open(login.routes()))
+        streams_2 = as_v1_streams.GroupStreamRoutes(self.registry, self.sessions, provisions, clock=clock)
+        application.add_routes(streams_2.overviews())
+        application.add_routes(access.open(streams_2.places()))
+        provisions_2 = as_v1_provisions.GroupProvisionRoutes(provisions, streams_2, self.registry, login)
+        application.add_routes(provisions_2.routes())
+        self._forward = ForwardRoutes(self.registry, login)
+        application.add_routes(self._forward.routes())
+        application.add_routes(AdminRoutes(self.registry, self.sessions, login, clock=clock).routes())
         application.add_routes(ServerListRoutes(self.sessions).routes())
         events_api = event.EventRoutes(self.registry, self.sessions, provisions)
         application.add_routes(events_api.overviews())
@@ -236,6 +253,7 @@ class Manager:
         await self.dashboard_events.close()
         await self._broadcast.close()
         await self._whip.close()
+        await self._forward.close()
         await self._listener.stop()
         await self._runner.cleanup()
 

@@ -19,6 +19,9 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+#: Paths of Stream Manager 2.0. Its documents call the key ``error``, the vendor's pages read ``errorMessage``.
+_MANAGER_2 = ("/as/v1/", "/auth/login")
+
 
 class ApiError(Exception):
     """A refusal: an HTTP status and one sentence."""
@@ -37,9 +40,10 @@ def json_response(value: Any, *, status: int = 200) -> web.Response:
     return web.Response(body=msgspec.json.encode(value), status=status, content_type="application/json")
 
 
-def error_response(status: int, message: str, clock: Clock) -> web.Response:
-    """Answer with the error body of the stream manager's interface."""
-    return json_response({"errorMessage": message, "timestamp": clock.wall_ms()}, status=status)
+def error_response(status: int, message: str, clock: Clock, *, path: str = "") -> web.Response:
+    """Answer with the interface's error body; that of Stream Manager 2.0 has ``error``, too."""
+    body = {"errorMessage": message, "timestamp": clock.wall_ms()}
+    return json_response({"error": message, **body} if path.startswith(_MANAGER_2) else body, status=status)
 
 
 def make_middleware(clock: Clock, access: AccessRule) -> Middleware:
@@ -63,9 +67,11 @@ def make_middleware(clock: Clock, access: AccessRule) -> Middleware:
                 response = error_response(error.status, str(error), clock)
                 response.force_close()
             except (ApiError, AccessError) as error:
-                response = error_response(error.status, str(error), clock)
+                response = error_response(error.status, str(error), clock, path=request.path)
             except web.HTTPException as error:
-                response = error_response(error.status, f"{error.reason}: {request.method} {request.path}", clock)
+                response = error_response(
+                    error.status, f"{error.reason}: {request.method} {request.path}", clock, path=request.path
+                )
                 if "Allow" in error.headers:
                     response.headers["Allow"] = error.headers["Allow"]
             except ConnectionError:
