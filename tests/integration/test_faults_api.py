@@ -70,7 +70,7 @@ async def test_life_of_a_fault(start_simulator: StartSimulator, publisher: MakeP
 
 
 BAD = [
-    ({"fault": "publish-denid"}, "did you mean publish-denied? those are bandwidth, "),
+    ({"fault": "publish-denid"}, "did you mean publish-denied? those are auth-denied, "),
     ({"fault": "latency", "parameters": {"seconds": 1}}, "those are ms, jitter, sender"),
     ({"fault": "latency", "parameters": {"ms": "fast"}}, "a whole number from 0 to 60000"),
     ({"fault": "latency", "parameters": {"ms": True}}, "a whole number from 0 to 60000"),
