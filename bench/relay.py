@@ -54,6 +54,10 @@ TASKS = (
 )
 
 
+#: Seconds that a relay has for all connections of a task.
+CONNECTING = 60.0
+
+
 class NoWork(Exception):
     """A relay has done nothing in the time that it had."""
 
@@ -81,9 +85,10 @@ async def receive_hooks(port: int) -> None:
 async def measure(port: int, pid: int, task: Task, seconds: float) -> tuple[float, float]:
     """Return the CPU time per unit in microseconds, and how busy the relay was."""
     load = traffic.Load(port, task.connections, task.size, task.messages)
-    await load.start()
-    while not (task.messages or load.connected):  # noqa: ASYNC110
-        await asyncio.sleep(0.05)
+    async with asyncio.timeout(CONNECTING):
+        await load.start()
+        while not (task.messages or load.connected):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
     await asyncio.sleep(seconds / 4 + task.connections / 1000)  # what connecting has left to do is another task
     before, cpu, began = load.done, machine.cpu_time(pid), time.monotonic()
     await asyncio.sleep(seconds)
@@ -138,20 +143,27 @@ def run(rounds: int, seconds: float, tasks: tuple[Task, ...]) -> Results:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         relays, missing = start(stack, folder)
         shares: dict[str, list[str]] = {name: [] for name in relays}
+        given_up: dict[str, str] = {}
         for task in tasks:
             reference = "nginx, tuned" if task.tuned else "nginx"
-            reference = reference if reference in relays else "websockets relay"
-            costs: dict[str, list[float]] = {name: [] for name in relays}
-            busy: dict[str, list[float]] = {name: [] for name in relays}
+            reference = reference if reference in relays.keys() - given_up.keys() else "websockets relay"
+            costs: dict[str, list[float]] = {name: [] for name in relays if name not in given_up}
+            busy: dict[str, list[float]] = {name: [] for name in costs}
             for _ in range(rounds):
-                for name, (port, pid) in relays.items():
+                for name in list(costs):
                     try:
-                        cost, used = uvloop.run(measure(port, pid, task, seconds))
-                    except NoWork:  # it is still busy with what came before
-                        time.sleep(2)
-                        cost, used = uvloop.run(measure(port, pid, task, seconds))
+                        cost, used = measured(*relays[name], task, seconds)
+                    except STOPPED as error:
+                        if name == reference:
+                            raise
+                        given_up[name] = f"{name} stopped answering at {task.name} ({error or type(error).__name__})"
+                        print(given_up[name], flush=True)
+                        del costs[name], busy[name]
+                        continue
                     costs[name].append(cost)
                     busy[name].append(used)
+            for name in given_up:
+                shares[name].append("failed")
             for name, values in costs.items():
                 share = Figure.of([100 * base / own for base, own in zip(costs[reference], values, strict=True)])
                 limited = "" if statistics.median(busy[name]) > 0.9 else " †"
@@ -161,10 +173,13 @@ def run(rounds: int, seconds: float, tasks: tuple[Task, ...]) -> Results:
                     flush=True,
                 )
             results.data[task.name] = {"reference": reference, "target": task.target, "us": costs, "busy": busy}
-        added = waits(relays, rounds)
+        added = waits({name: each for name, each in relays.items() if name not in given_up}, rounds)
         results.data["latency"] = added
         base = added.get("nginx")
         for name, cells in shares.items():
+            if name in given_up:
+                results.rows.append([name, *cells, "failed"])
+                continue
             ratio = ""
             if base is not None:
                 ratio = " × nginx's, ".join(
@@ -176,7 +191,25 @@ def run(rounds: int, seconds: float, tasks: tuple[Task, ...]) -> Results:
         f"{rounds} interleaved rounds, minimum to maximum. † the load generator was the limit: the relay's core was not full."
     )
     results.notes += [*shortfalls(results.data, tasks), *(f"Missing: {each}." for each in missing)]
+    results.notes += [f"{each}: no figures from there on." for each in given_up.values()]
     return results
+
+
+#: How a relay that has stopped answering shows.
+STOPPED = (NoWork, TimeoutError, OSError)
+
+
+def measured(port: int, pid: int, task: Task, seconds: float) -> tuple[float, float]:
+    """Measure one relay; once more when it is still busy with what came before.
+
+    Raises:
+        NoWork, TimeoutError, OSError: it has stopped answering.
+    """
+    try:
+        return uvloop.run(measure(port, pid, task, seconds))
+    except STOPPED:
+        time.sleep(2)
+        return uvloop.run(measure(port, pid, task, seconds))
 
 
 def shortfalls(data: dict[str, Any], tasks: tuple[Task, ...]) -> list[str]:
@@ -184,6 +217,8 @@ def shortfalls(data: dict[str, Any], tasks: tuple[Task, ...]) -> list[str]:
     found: list[str] = []
     for task in tasks:
         costs, reference = data[task.name]["us"], data[task.name]["reference"]
+        if Product.name not in costs:
+            continue
         pairs = zip(costs[reference], costs[Product.name], strict=True)
         share = 100 * statistics.median(base / own for base, own in pairs)
         if task.target is not None and share < task.target:
