@@ -211,8 +211,11 @@ async def test_no_such_stream(simulator: Simulator, numbers: Publisher, open_sub
 
 
 @pytest.mark.parametrize("html", ["subscribe.html", "subscribe-7.html"])
-async def test_refusal_rejects(simulator: Simulator, open_subscribe_page: OpenSubscribePage, html: str) -> None:
+async def test_refusal_rejects(
+    start_simulator: StartSimulator, open_subscribe_page: OpenSubscribePage, html: str
+) -> None:
     """What the stream manager does not accept rejects a subscriber with the code."""
+    simulator = await start_simulator(customer_scope="required")
     viewer = await open_subscribe_page(html)
     refused = await viewer.subscribe(config(simulator, connectionParams={"host": "127.0.0.1", "app": "live"}))
     assert not refused.resolved
