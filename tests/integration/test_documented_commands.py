@@ -80,6 +80,7 @@ def test_every_page_is_run() -> None:
     """A page that gets shell commands needs a test here; those of the Makefile must exist."""
     here = {"README.md", "CONTRIBUTING.md", "docs/control-api.md", "docs/hook-tools.md", "docs/pages.md"}
     here |= {
+        "docs/authentication.md",
         "docs/stream-manager-2.md",
         "docs/conformance.md",
         "docs/whip.md",
@@ -139,6 +140,15 @@ async def test_second_run_in_one_directory(terminals: Terminals) -> None:
     refused = await terminals.ends('make run ARGS="--port 5081" || true')
     assert "--data-dir" in refused
     assert "Traceback" not in refused
+
+
+async def test_authentication(terminals: Terminals) -> None:
+    """The commands of docs/authentication.md print tokens."""
+    page = Page("docs/authentication.md")
+    for kind in ("token jwt", "token jwt", "token digest"):
+        token = (await terminals.ends(page.take(f".venv/bin/smproxy {kind}"))).strip()
+        assert token.count("." if kind == "token jwt" else ":") == (2 if kind == "token jwt" else 6)
+    page.check()
 
 
 async def test_control_api(terminals: Terminals) -> None:
