@@ -15,7 +15,7 @@ from collections.abc import Callable
 async def product(port: int, origin: int) -> None:
     """This project's front and relay, all checks and time-outs on, nobody told."""
     from aiohttp import web
-    from smproxy.manager.listener import Front
+    from smproxy.manager.listener import Listener
     from smproxy.manager.relay import Relay, RelayEnd
     from smproxy.manager.upgrade import UpgradeRequest
     from smproxy.signaling.clock import Clock
@@ -35,14 +35,15 @@ async def product(port: int, origin: int) -> None:
     async def nothing(request: web.BaseRequest) -> web.StreamResponse:
         return web.Response(status=404)
 
-    front = Front(
-        http=web.Server(nothing),
+    server_protocol = web.Server(nothing)
+    listener = Listener(
+        http=lambda connection: server_protocol(),
         is_socket_path=lambda path: path.rstrip("/") == "/streammanager",
         upgrade=open_session,
         clock=Clock(),
         max_connections=20_000,
     )
-    server = await asyncio.get_running_loop().create_server(front, "127.0.0.1", port, backlog=4096)
+    server = await asyncio.get_running_loop().create_server(listener, "127.0.0.1", port, backlog=4096)
     await server.serve_forever()
 
 
