@@ -19,16 +19,16 @@ class Scheme(Protocol):
         ...
 
     async def ended(self, request: AuthRequest) -> None:
-        """Take note that the session of a publisher that was let in is over."""
+        """Note that the session of an admitted publisher is over."""
         ...
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close connections."""
         ...
 
 
 class LocalScheme:
-    """A scheme that asks nobody."""
+    """A scheme that decides without calling out."""
 
     name = "local"
 

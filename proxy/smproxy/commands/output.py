@@ -1,4 +1,4 @@
-"""Writing lines to stdout and stderr, quietly when nobody reads them any more."""
+"""Write lines to stdout and stderr, without an error when the reader is gone."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ async def _read(socket: aiohttp.ClientWebSocketResponse, inbox: Inbox, forward: 
 
 
 async def _passed_on(text: str, forward: Forward) -> bool:
-    """Post an event as the simulator does, unsigned; say whether it was taken."""
+    """Post an event as the simulator does, unsigned; return whether it was taken."""
     headers = {"content-type": "application/json", "webhook-timestamp": str(int(time.time()))}
     with contextlib.suppress(ValueError, AttributeError):
         if known := identity(json.loads(text)):

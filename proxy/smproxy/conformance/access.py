@@ -148,7 +148,7 @@ async def unguessable(server: ServerUnderCheck) -> None:
 
 
 def _differ(one: str, other: str) -> bool:
-    """Tell whether two names differ in many places: a counter does not."""
+    """Return whether two names differ in many places: a counter does not."""
     return sum(a != b for a, b in zip(one, other, strict=False)) >= _RANDOM_CHARACTERS // 2
 
 

@@ -85,7 +85,7 @@ class ReadSection:
         return next((line.partition(":")[2].strip() for line in self.lines if line.startswith(f"{name}:")), "")
 
     def has(self, name: str) -> bool:
-        """Tell whether a flag, or an attribute with a value, is there."""
+        """Return whether a flag, or an attribute with a value, is there."""
         return any(line == name or line.startswith(f"{name}:") for line in self.lines)
 
     @property
@@ -109,7 +109,7 @@ class ReadDescription:
         return ""
 
     def has(self, name: str) -> bool:
-        """Tell whether the session or a section has the attribute."""
+        """Return whether the session or a section has the attribute."""
         return any(part.has(name) for part in (ReadSection("", 0, self.lines), *self.sections))
 
     @property
@@ -118,7 +118,7 @@ class ReadDescription:
         return [each for each in self.sections if each.kind in ("audio", "video") and self.accepts(each)]
 
     def accepts(self, section: ReadSection) -> bool:
-        """Tell whether a section was accepted: it has a port, or shares that of its bundle."""
+        """Return whether a section was accepted: it has a port, or shares that of its bundle."""
         return section.port != 0 or (section.has("bundle-only") and section.value("mid") in self.bundle)
 
     @property

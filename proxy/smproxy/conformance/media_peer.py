@@ -76,7 +76,7 @@ class MediaPeer:
         return True
 
     async def received(self, seconds: float) -> bool:
-        """Tell whether media comes within so many seconds."""
+        """Return whether media comes within so many seconds."""
         deadline = asyncio.get_running_loop().time() + seconds
         while not any(count.packets for count in self._peer.counts().values()):
             if asyncio.get_running_loop().time() > deadline:
@@ -85,7 +85,7 @@ class MediaPeer:
         return True
 
     def vanish(self) -> None:
-        """Fall silent, as when the network is gone."""
+        """Send nothing more, as when the network is gone."""
         self._peer.mute()
 
     async def close(self) -> None:

@@ -243,7 +243,7 @@ class ServerUnderCheck:
             raise NotJudged("the session's URL does not answer GET with success, so it does not show when it is gone")
 
     async def gone(self, session: CheckedSession, seconds: float) -> bool:
-        """Tell whether the session is gone within so many seconds, as its URL shows."""
+        """Return whether the session is gone within so many seconds, as its URL shows."""
         deadline = asyncio.get_running_loop().time() + seconds
         while (await session.request("GET")).successful:
             if asyncio.get_running_loop().time() > deadline:

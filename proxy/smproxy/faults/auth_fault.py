@@ -1,4 +1,4 @@
-"""Faults of authentication: what becomes of the verdict on a client."""
+"""Faults of authentication: decide on a client in place of the scheme."""
 
 from __future__ import annotations
 
@@ -25,5 +25,5 @@ class AuthFault(FaultKind):
     """A fault that decides on a client, whether or not there is an authentication scheme."""
 
     def decide(self) -> AuthOutcome:
-        """Return what becomes of the client."""
+        """Return the outcome for the client."""
         raise NotImplementedError

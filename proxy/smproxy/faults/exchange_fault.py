@@ -104,7 +104,7 @@ class ExchangeFault(FaultKind):
         return None
 
     def on_response(self, exchange: HttpExchange, response: HttpResponse) -> HttpOutcome:
-        """Return what becomes of a request that was answered."""
+        """Return the reply to a request that was answered."""
         return response
 
     def hold(self, exchange: HttpExchange, sender: Sender) -> float:

@@ -51,5 +51,5 @@ class MediaFault(FaultKind):
 
 
 def is_rtcp(datagram: bytes) -> bool:
-    """Tell RTCP from RTP: its packet type is where RTP has the payload type (RFC 5761, 4)."""
+    """Return whether a packet is RTCP: its type is where RTP's payload type is (RFC 5761, 4)."""
     return 191 < datagram[1] < 224

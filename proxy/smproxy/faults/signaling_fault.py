@@ -52,12 +52,12 @@ class Message:
 
     @property
     def says_starting(self) -> bool:
-        """Whether an origin says that a stream starts."""
+        """Whether an origin's message starts a stream."""
         return self._status_ends_with(" starting")
 
     @property
     def says_stopping(self) -> bool:
-        """Whether an origin says that a stream stops."""
+        """Whether an origin's message stops a stream."""
         return self._status_ends_with(" stopping")
 
     def _status_ends_with(self, word: str) -> bool:

@@ -72,7 +72,7 @@ class BroadcastListener(AsyncIterator[T]):
             self._arrived.set()
 
     def fall_off(self, first: int) -> bool:
-        """Take note that items before ``first`` are gone.
+        """Note that items before ``first`` are gone.
 
         Say whether the listener is dropped for it.
         """
@@ -220,7 +220,7 @@ class Broadcast(Generic[T]):
         return self._items[number - self._first]
 
     def forget(self, listener: BroadcastListener[T]) -> None:
-        """Take note that a listener has left."""
+        """Note that a listener has left."""
         self._listeners.pop(listener, None)
         self._left.set()
         if not self._listeners:
@@ -247,13 +247,13 @@ class Broadcast(Generic[T]):
             logger.warning("%d listeners of %s have not left within %g s", len(self._listeners), self._name, timeout)
 
     def _trim(self, first: int) -> None:
-        """Let go of the items before ``first``."""
+        """Drop the items before ``first``."""
         while self._first < first and self._items:
             self._bytes -= self.size(self._items.popleft()) + OVERHEAD
             self._first += 1
 
     def _make_room(self) -> None:
-        """Let go of the oldest items, and of the listeners that have not read them."""
+        """Drop the oldest items, and the listeners that have not read them."""
         first, left = self._first, self._bytes
         for item in self._items:
             if left <= self._limit:
@@ -275,7 +275,7 @@ class Filter:
     names: frozenset[str] = frozenset()
 
     def __call__(self, event: EncodedEvent) -> bool:
-        """Say whether the listener is to see ``event``. It never sees internal ones."""
+        """Return whether the listener is to see ``event``. It never sees internal ones."""
         return (
             not event.internal
             and (self.customer_scope is None or self.customer_scope == event.customer_scope)
@@ -295,6 +295,6 @@ class HookBroadcast(Broadcast[EncodedEvent]):
         super().__init__("the hooks", lambda event: len(event.body), limit=limit)
 
     def offer(self, event: EncodedEvent) -> None:
-        """Give the event to every listener that wants it; internal ones are for nobody."""
+        """Give the event to every listener that wants it; internal ones to none."""
         if not event.internal:
             self.send(event)

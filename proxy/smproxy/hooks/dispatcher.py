@@ -289,7 +289,7 @@ class HookDispatcher:
             logger.error("hook events given up at stop after %g s: %s", flush, left)
 
     async def _stop_one(self, delivery: Delivery, flush: float) -> str:
-        """Stop one delivery; say what is left."""
+        """Stop one delivery; return what is left."""
         try:
             left = await delivery.stop(flush)
         except Exception:

@@ -140,7 +140,7 @@ class OrderedQueue:
         return self._waiting[0][0] if self._waiting else None
 
     def drain(self) -> list[Stored]:
-        """Remove and return every event that is not in a worker's hands."""
+        """Remove and return every event that no worker is sending."""
         removed: list[Stored] = []
         for group in list(self._groups):
             under_way = [group.events.popleft()] if group.busy else []

@@ -97,7 +97,7 @@ class OutboxReader:
         self._run()
 
     def direct(self, stored: Stored, copies: int = 1) -> bool:
-        """Say whether an event that was journalled just now goes straight into the queue.
+        """Return whether an event that was journalled just now goes straight into the queue.
 
         Else it is read back later.
 
@@ -146,7 +146,7 @@ class OutboxReader:
             await asyncio.gather(task, return_exceptions=True)
 
     def _enough(self) -> int:
-        """So much room is worth a look at the journal."""
+        """The least free places at which the journal is read."""
         return min(PAGE, max(1, (self._queue.room + len(self._queue)) // 2))
 
     def _run(self) -> None:

@@ -84,5 +84,5 @@ class EventListener(Protocol):
         ...
 
     async def close(self) -> None:
-        """No event comes after this; let go of what is held, in bounded time."""
+        """Release what is held, in bounded time; no event comes after this."""
         ...

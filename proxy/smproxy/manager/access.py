@@ -122,12 +122,12 @@ class AccessRule:
         return hmac.digest(_bytes(self._token), _bytes(subject), "sha256").hex()[:32]
 
     def admits(self, ticket: str | None, subject: str) -> bool:
-        """Say whether a ticket is the one for ``subject``."""
+        """Return whether a ticket is the one for ``subject``."""
         expected = self.ticket(subject)
         return expected is not None and ticket is not None and _same(ticket, expected)
 
     def _is_own_name(self, host: str) -> bool:
-        """Say whether a name is one that the owner of another site cannot have."""
+        """Return whether a name is one that the owner of another site cannot have."""
         host = host.lower().removesuffix(".")
         return "." not in host or host.endswith(".localhost") or host in self._hosts or _is_address(host)
 
@@ -169,7 +169,7 @@ def _page(request: web.BaseRequest) -> str | None:
 
 
 def _is_local(origin: str) -> bool:
-    """Say whether a page's origin is on this machine."""
+    """Return whether a page's origin is on this machine."""
     try:
         host = URL(origin).host or ""
     except ValueError:

@@ -1,4 +1,4 @@
-"""Admission: what becomes of a client's WebSocket upgrade."""
+"""Decide on each client's WebSocket upgrade: dial an origin, or refuse it."""
 
 from __future__ import annotations
 

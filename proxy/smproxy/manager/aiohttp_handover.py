@@ -30,7 +30,7 @@ class HandedOver(web.StreamResponse):
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A valid handshake and its connection, which aiohttp has let go of."""
+    """A valid handshake and its connection, which aiohttp has handed over."""
 
     target: str
     headers: Headers

@@ -1,4 +1,4 @@
-"""The gate: asks the authentication scheme about each new connection."""
+"""Ask the authentication scheme about each new connection."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Decision:
 
 
 class Gate:
-    """Decides who is let in. ``close`` tells the scheme of the last sessions, and lets go of it."""
+    """Decides who is let in. ``close`` reports the last sessions to the scheme and closes it."""
 
     def __init__(
         self, scheme: Scheme | None, *, sessions: Sessions, transcripts: Transcripts, clock: Clock, lazy: bool = False

@@ -49,7 +49,7 @@ class _Rate:
 
 @dataclass(slots=True)
 class _Entry:
-    """What is known of one session. ``session`` is let go of when the view is final."""
+    """What is known of one session. ``session`` is dropped when the view is final."""
 
     number: int
     connection: Connection
@@ -110,7 +110,7 @@ class History:
             self._session_told(entry, payload)
 
     def seen(self, session: Session) -> None:
-        """There is news of a session: a hook that ``told`` knows already, or statistics."""
+        """Note a change of a session: a hook that ``told`` has already, or statistics."""
         entry = self._entries.get(session.number)
         if entry is None:
             return
@@ -155,7 +155,7 @@ class History:
         return count
 
     def recording(self, session: Session) -> bool:
-        """Say whether a file of a session is being written."""
+        """Return whether a file of a session is being written."""
         entry = self._entries.get(session.number)
         return entry is not None and entry.recording
 
@@ -266,7 +266,7 @@ class History:
 
 
 def _kind(told: Kind | None, report: TrackStatistics) -> TrackKind:
-    """Return the kind that a hook told, or what name and codec suggest."""
+    """Return the kind that a hook has, or what name and codec suggest."""
     if told is None:
         told = Kind.AUDIO if report.track.startswith("audio") or report.codec.lower() == "opus" else Kind.VIDEO
     return "audio" if told is Kind.AUDIO else "video"

@@ -259,7 +259,7 @@ class Connection(asyncio.Protocol):
     # What becomes of it
 
     def taken(self, taken: Taken) -> None:
-        """Pass on an upgrade whose connection aiohttp has let go of."""
+        """Pass on an upgrade whose connection aiohttp has handed over."""
         self._http = None
         self._stalled = True  # aiohttp may have paused reading
         self._listener.own(self)
@@ -307,7 +307,7 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def gone(self) -> None:
-        """Take note, once, that the connection is gone."""
+        """Note, once, that the connection is gone."""
         if self._counted:
             self._counted = False
             self._listener.connections -= 1

@@ -42,7 +42,7 @@ class Node:
 
     @property
     def reports(self) -> bool:
-        """Whether the origin tells of its media over a node channel."""
+        """Whether the origin reports its media over a node channel."""
         return self.command is not None
 
 

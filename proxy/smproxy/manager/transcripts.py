@@ -66,7 +66,7 @@ class Transcripts:
             self.ended(session.number)
 
     def ended(self, session: int) -> None:
-        """Let the transcript of a session go before those of live sessions when there is no room."""
+        """Mark a transcript to be removed before those of live sessions."""
         if session in self._transcripts:
             self._ended[session] = None
 

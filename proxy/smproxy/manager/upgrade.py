@@ -1,4 +1,4 @@
-"""A client's request for a WebSocket that the listener has read and nobody has answered yet."""
+"""A client's request for a WebSocket, read by the listener and not answered yet."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Keeper(Protocol):
         """Give the connection to ``protocol``."""
 
     def gone(self) -> None:
-        """Take note that the connection is gone."""
+        """Note that the connection is gone."""
 
 
 class UpgradeRequest:
@@ -110,7 +110,7 @@ class UpgradeRequest:
         return rest
 
     def forget(self) -> None:
-        """Let go of headers and query: they were a third of what an idle session kept."""
+        """Drop headers and query: they were a third of what an idle session kept."""
         self.headers = _FORGOTTEN
         self._accept = ""
         self.target = self.path

@@ -45,7 +45,7 @@ MAX_CHANNEL_BUFFER = 1 << 20
 
 
 class UnfitLibraryError(RuntimeError):
-    """The installed aiortc is not as this module needs it; the text says in what."""
+    """The installed aiortc is not as this module needs it; the text names the difference."""
 
 
 def self_test() -> str | None:

@@ -113,7 +113,7 @@ class DtlsTransport(RTCDtlsTransport):
             self.failure = "the client takes none of our SRTP protection profiles"
 
     def verify(self, certificate: crypto.X509) -> bool:
-        """Tell whether the certificate is one that the SDP announced (RFC 8122, 5)."""
+        """Return whether the certificate is one that the SDP announced (RFC 8122, 5)."""
         shown = certificate.to_cryptography()
         self._verified = any(
             each.value.upper() == certificate_digest(shown, each.algorithm.lower())

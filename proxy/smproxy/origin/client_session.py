@@ -206,7 +206,7 @@ class ClientSession:
     # events of the transport ------------------------------------------------------------------------------------------
 
     def transport_up(self) -> None:
-        """Take note that ICE and DTLS are up."""
+        """Note that ICE and DTLS are up."""
         if self.ended or self.transport is None:
             return
         self.up = True
@@ -223,7 +223,7 @@ class ClientSession:
         self._connect_failed(ConnectError.DTLS_FAILED, f"the DTLS handshake failed, {reason}.")
 
     def channel_opened(self, label: str) -> None:
-        """Take note that the data channel is open."""
+        """Note that the data channel is open."""
         self.perform_now(self.role.signaling.channel_opened(label))
 
     def channel_message(self, text: str | bytes) -> None:

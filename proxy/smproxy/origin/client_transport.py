@@ -103,7 +103,7 @@ class ClientTransport(ABC):
         """Send the RTCP reports that are due once a second."""
 
     def probe(self) -> None:
-        """Send a STUN check to the silent client; its answer is a sign of life."""
+        """Send a STUN check to a client that sends nothing; an answer counts as activity."""
         self._transport.ice.probe()
 
     def send(self, text: str) -> bool:

@@ -289,7 +289,7 @@ class IceLite:
     # for faults -------------------------------------------------------------------------------------------------------
 
     def drop_inbound(self, drop: bool = True) -> None:
-        """Hear nothing of the client, not even its checks, or hear it again."""
+        """Receive nothing of the client, not even its checks, or receive again."""
         self._drops_inbound = drop
         if drop:
             self.paths.checked.clear()
@@ -304,7 +304,7 @@ class IceLite:
     # the other direction ----------------------------------------------------------------------------------------------
 
     def probe(self) -> None:
-        """Ask a silent peer for a sign of life.
+        """Send a STUN check to a peer that sends nothing.
 
         The answer to it counts, and no answer that was not asked for.
         """
@@ -335,7 +335,7 @@ class IceLite:
                 other.transport.close()
 
     def close(self) -> None:
-        """Close all sockets; whoever reads gets a ``ConnectionError``."""
+        """Close all sockets; pending reads raise ``ConnectionError``."""
         if self._closed:
             return
         self._closed = True

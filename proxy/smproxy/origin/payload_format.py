@@ -51,7 +51,7 @@ def packetization_mode(picked: PayloadFormat) -> str:
 
 
 def carries(negotiated: PayloadFormat, stream: PayloadFormat) -> bool:
-    """Tell whether packets of ``stream`` may be sent as ``negotiated``.
+    """Return whether packets of ``stream`` may be sent as ``negotiated``.
 
     H.264 profiles are not compared: browsers decode what the parameter sets in the stream say. A receiver of single NAL
     units (mode 0) cannot take fragments, though (RFC 6184, 6.2).

@@ -86,11 +86,11 @@ class PublisherSignaling(RoleSignaling):
         ]
 
     def connected(self) -> list[Effect]:
-        """Take note that the transport is up; this client waits for its first media instead."""
+        """Note that the transport is up; this client waits for its first media instead."""
         return []
 
     def media_came(self) -> list[Effect]:
-        """Take note that media flows, or that nothing but a data channel was offered and that is up."""
+        """Note that media flows, or that nothing but a data channel was offered and that is up."""
         self._media = True
         return self._notices()
 

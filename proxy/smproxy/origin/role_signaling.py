@@ -102,14 +102,14 @@ class RoleSignaling(ABC):
         return [self._error(self.FAILED, f"No media connection could be made: {reason}", self._current)]
 
     def channel_opened(self, label: str) -> list[Effect]:
-        """Take note that the client's data channel is open."""
+        """Note that the client's data channel is open."""
         if self._channel is not None:
             return []
         self._channel = label
         return self._notices()
 
     def kicked(self) -> list[Effect]:
-        """Send that the connection is closed, on the data channel; on the socket the close says it."""
+        """Send that the connection is closed on the data channel; a socket's close needs no message."""
         self._over = True
         if not self.switched or self._channel is None:
             return []

@@ -22,7 +22,7 @@ _LINE_END = re.compile(r"\r\n|\n|\r")
 
 @dataclass(frozen=True, slots=True)
 class TransportParameters:
-    """What the other side says of its ICE agent and its DTLS endpoint."""
+    """The other side's ICE agent and DTLS endpoint, as its SDP describes them."""
 
     ufrag: str
     password: str = field(repr=False)

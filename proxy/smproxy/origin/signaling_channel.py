@@ -11,7 +11,7 @@ MAX_UNSENT = 256
 
 
 class SignalingChannel(Protocol):
-    """What carries a client's signaling. Its end is told to the session by ``channel_closed``."""
+    """What carries a client's signaling. Its end calls the session's ``channel_closed``."""
 
     async def send(self, text: str) -> None:
         """Send a text; when the channel is closed it is dropped."""

@@ -1,4 +1,4 @@
-"""What a published stream has for those who watch it. Sans-I/O."""
+"""A published stream as its subscribers see it. Sans-I/O."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class StreamWatcher(Protocol):
         """The stream's metadata changed."""
 
     def told(self, said: PublisherMessage, sender: str) -> None:
-        """The publisher of the stream ``sender`` said something to those who watch."""
+        """The publisher of the stream ``sender`` sent data to its subscribers."""
 
     def broke(self) -> None:
         """End, because one of the above raised."""
@@ -94,7 +94,7 @@ class Source:
         self._forwarders.clear()
 
     def metadata(self) -> dict[str, str | int | float]:
-        """Return what a player is to know."""
+        """Return the metadata for a player."""
         audio = Kind.AUDIO in self.tracks and not self._muted.get(Kind.AUDIO)
         video = Kind.VIDEO in self.tracks and not self._muted.get(Kind.VIDEO)
         mode = "Video/Audio" if audio and video else "Video" if video else "Audio" if audio else "Empty"
@@ -123,7 +123,7 @@ class Source:
         self.tell(lambda watcher: watcher.informed())
 
     def say(self, said: PublisherMessage) -> None:
-        """Pass on what the publisher says; what is too much of it is dropped."""
+        """Pass on the publisher's data; what is too much of it is dropped."""
         if not self._may_say.take():
             if not self._warned:
                 self._warned = True
@@ -132,7 +132,7 @@ class Source:
         self.tell(lambda watcher: watcher.told(said, self.name))
 
     def tell(self, what: Callable[[StreamWatcher], None]) -> None:
-        """Tell all who watch; what fails at one of them touches nobody else."""
+        """Notify all subscribers; what fails at one of them touches no other."""
         tell_all(self.watchers, what)
 
 

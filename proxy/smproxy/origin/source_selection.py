@@ -28,7 +28,7 @@ class SourceSelection:
         self._asked = float("-inf")
 
     def takes(self, ssrc: int, followed: int, *, silent: bool, begins: bool, now: float) -> bool:
-        """Say whether to follow ``ssrc`` instead of ``followed`` from this packet on.
+        """Return whether to follow ``ssrc`` instead of ``followed`` from this packet on.
 
         ``silent``: the one that is followed does not flow; ``begins``: a key frame begins in the packet, without which a
         picture cannot be shown. ``now`` in seconds.
@@ -50,7 +50,7 @@ class SourceSelection:
         return self.group.index(ssrc) if ssrc in self.group else -1
 
     def asks(self, ssrc: int, followed: int, *, silent: bool, now: float) -> bool:
-        """Say whether to ask a source for a key frame, so that it can be followed."""
+        """Return whether to ask a source for a key frame, so that it can be followed."""
         if not self.group or not (silent or self._better(ssrc, followed, now)) or now - self._asked < _ASK_SPACING:
             return False
         self._asked = now

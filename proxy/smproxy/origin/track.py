@@ -210,7 +210,7 @@ class Track:
         return number, False, restart
 
     def _takes(self, data: bytes, ssrc: int) -> bool:
-        """Say whether to follow another source from this packet on."""
+        """Return whether to follow another source from this packet on."""
         line, now = self.unwrapper, self._monotonic()
         start = None if self._frame_start is None else self._frame_start(payload_of(data))
         silent = now - line.arrived > SILENT
@@ -271,7 +271,7 @@ class Track:
         return wanted
 
     def needs_pli(self, now: float, key_frame_interval: float) -> bool:
-        """Say whether to ask for a key frame now.
+        """Return whether to ask for a key frame now.
 
         None came yet, one is due, or a gap could not be repaired. Seconds.
         """

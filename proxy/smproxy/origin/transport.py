@@ -26,7 +26,7 @@ _FLUSH_LOOK = 0.005
 
 
 class TransportEvents(Protocol):
-    """What a transport tells."""
+    """Events of a transport."""
 
     def transport_up(self) -> None:
         """ICE and DTLS are up."""
@@ -145,7 +145,7 @@ class MediaTransport:
         self._events.channel_message(text)
 
     def send(self, text: str) -> bool:
-        """Say something on the data channel; False when there is none, or its client does not read."""
+        """Send on the data channel; False when there is none, or its client does not read."""
         channel = self._channel
         if channel is None or channel.readyState != "open" or channel.bufferedAmount > MAX_CHANNEL_BUFFER:
             return False
@@ -167,7 +167,7 @@ class MediaTransport:
                     await asyncio.sleep(_FLUSH_LOOK)
 
     async def close(self) -> None:
-        """Say goodbye on DTLS and close the sockets. Does not raise."""
+        """Send a DTLS alert (close_notify) and close the sockets. Does not raise."""
         if self.closed:
             return
         self.closed = True

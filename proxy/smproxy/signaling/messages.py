@@ -59,7 +59,7 @@ def read_server(frame: bytes | str) -> ServerMessage | None:
 
 
 def _is_ticket_reply(frame: bytes | str) -> bool:
-    """Tell whether this answers a ``callAdapter``: its ``data`` may be anything."""
+    """Return whether this answers a ``callAdapter``: its ``data`` may be anything."""
     try:
         return bool(_reply_decoder.decode(frame).async_)
     except (msgspec.DecodeError, UnicodeError, RecursionError):

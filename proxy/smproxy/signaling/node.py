@@ -1,4 +1,4 @@
-"""The node channel: what an origin tells the manager, and what the manager asks of it.
+"""The node channel: an origin's reports to the manager, and the manager's commands.
 
 The relay cannot see media. What only the origin sees travels here, keyed by the *attempt*: an opaque token that the relay
 puts into the upgrade request (``ATTEMPT_HEADER``) when it dials the origin. Every message is a tagged ``msgspec`` struct, so
@@ -28,7 +28,7 @@ class TransportUp(_Message, frozen=True, tag="transport_up"):
 
 
 class StreamStarted(_Message, frozen=True, tag="stream_started"):
-    """The origin accepted the stream and says so to the client.
+    """The origin accepted the stream and confirms it to the client.
 
     ``stream`` is the name in the messages, which may differ from the connection parameter ``id``; ``room`` is the scope.
     """
@@ -142,7 +142,7 @@ class AttemptFailed(_Message, frozen=True, tag="attempt_failed"):
 
 
 class PeerEnded(_Message, frozen=True, tag="peer_ended"):
-    """The peer is gone and its name is free. ``lost`` says that it went without a goodbye."""
+    """The peer is gone and its name is free. ``lost``: it ended without signaling."""
 
     attempt: str
     reason: Reason
@@ -216,7 +216,7 @@ class Kick(_Message, frozen=True, tag="kick"):
 
 
 class Evict(_Message, frozen=True, tag="evict"):
-    """Free the name of a peer that has gone silent, at once and without a word to it."""
+    """Free the name of a peer that sends nothing any more, at once and without a message to it."""
 
     attempt: str
 

@@ -130,7 +130,7 @@ class ConnectionParams:
 
     @property
     def connection(self) -> Connection:
-        """What hooks may tell of these parameters."""
+        """The part of these parameters that hooks contain."""
         return Connection(
             id=self.id,
             username=self.username,
@@ -246,12 +246,12 @@ class _Reader:
 
 
 def is_scope(path: str) -> bool:
-    """Say whether a text is a scope path, without outer slashes."""
+    """Return whether a text is a scope path, without outer slashes."""
     return not any(segment in {"", ".", ".."} for segment in path.split("/"))
 
 
 def deeper_than(value: Any, levels: int) -> bool:
-    """Say whether JSON is nested deeper than that."""
+    """Return whether JSON is nested deeper than that."""
     layer = [value]
     for _ in range(levels):
         children = (

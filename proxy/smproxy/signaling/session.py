@@ -134,7 +134,7 @@ class SessionLife:
 
     @property
     def tracks(self) -> Mapping[str, Kind]:
-        """The tracks whose start was told and whose end was not."""
+        """The tracks whose start was emitted and whose end was not."""
         return MappingProxyType(self._started)
 
     def accept(self) -> list[Payload]:
@@ -143,7 +143,7 @@ class SessionLife:
         return self._feed(Input.ACCEPT)
 
     def refuse(self, error: ConnectError, message: str | None = None) -> list[Payload]:
-        """The attempt cannot succeed. No news once the transport is up."""
+        """The attempt cannot succeed. Ignored once the transport is up."""
         return self._feed(Input.REFUSE, error=error, message=message)
 
     def transport_up(self) -> list[Payload]:
@@ -151,7 +151,7 @@ class SessionLife:
         return self._feed(Input.TRANSPORT_UP)
 
     def stream_start(self, *, peer: str | None = None, room: str | None = None) -> list[Payload]:
-        """The origin has started the stream, under this name when it told one."""
+        """The origin has started the stream, under this name if it gave one."""
         if self.phase in _NOT_JOINED:
             self.peer, self.room = peer or self.peer, room or self.room
         return self._feed(Input.STREAM_START)
@@ -265,7 +265,7 @@ class SessionLife:
                 return [self._session("disconnected", duration=duration, reason=reason, message=message)]
 
     def _when_live(self, tell: Callable[[], list[Payload]]) -> list[Payload]:
-        """Tell now if the session is live, else when it will be; packets may outrun the signaling."""
+        """Emit now if the session is live, else when it will be; packets may outrun the signaling."""
         if self.phase is Phase.LIVE:
             return tell()
         if self.phase is not Phase.ENDED and len(self._waiting) < _MAX_WAITING:

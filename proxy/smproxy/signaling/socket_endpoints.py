@@ -29,7 +29,7 @@ _MANAGER_2 = re.compile(r"/as/v1/proxy/ws/(?P<action>publish|subscribe)/(?P<scop
 
 @dataclass(frozen=True, slots=True)
 class SocketEndpoint:
-    """What the path of a signaling WebSocket says; ``None``: the query says it.
+    """The parameters in the path of a signaling WebSocket; ``None``: in the query.
 
     ``id`` is a publisher's stream; a subscriber's own identity is always in the query. With ``standalone`` there is no
     stream manager to name an origin to, so that ``host`` does not count.

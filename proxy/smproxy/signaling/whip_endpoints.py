@@ -30,7 +30,7 @@ _RESOURCE = re.compile(rf"/.+/resource/(?:[^/]+/)?(?P<id>[0-9a-f]{{{ID_DIGITS}}}
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """What the path of an endpoint says. What is ``None`` is said elsewhere.
+    """The parameters in the path of an endpoint; ``None``: given elsewhere.
 
     ``path`` is the path as it came, percent-encoded and without a slash at its end. ``scope`` ``None``: the query names the
     application. ``name`` ``None``: the bearer token is the stream's name, or with ``name_in_query`` the parameter ``stream``.

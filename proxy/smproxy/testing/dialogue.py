@@ -45,7 +45,7 @@ class AddCandidate:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The server said that the stream starts."""
+    """The stream starts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class Dialogue(ABC):
         return self._message(message, channel)
 
     def established(self) -> None:
-        """Take note that HTTP has set the stream up.
+        """Note that HTTP has set the stream up.
 
         What is left to be said goes over the data channel.
         """

@@ -18,7 +18,7 @@ _BLACK, _WHITE = 16, 235
 
 
 class FrameCode(NamedTuple):
-    """What a picture says of itself; ``mark`` is ``stream_mark`` of the stream's name."""
+    """The marker read from a picture; ``mark`` is ``stream_mark`` of the stream's name."""
 
     mark: int
     number: int

@@ -120,7 +120,7 @@ class MediaFile:
 
 
 def _is_picture(stream: Any) -> bool:
-    """Say whether a stream is a picture beside the media, as the cover of a song."""
+    """Return whether a stream is a picture beside the media, as the cover of a song."""
     return stream.type == "video" and bool(
         stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails)
     )

@@ -1,4 +1,4 @@
-"""Waiting for what a subscriber sees and hears."""
+"""Waiting for what a subscriber receives."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ _ALIVE = ("connected", "reconnected")
 
 
 class StaleKeepalive(HookFault):
-    """Deliver a sign of life again, after the end."""
+    """Deliver a keep-alive again, after the end."""
 
     name = "stale-keepalive"
     effect = "After `disconnected` the session's latest `connected` or `reconnected` is delivered again, with its old `uuid`."
@@ -25,7 +25,7 @@ class StaleKeepalive(HookFault):
         self._alive: OrderedDict[int, HookEventView] = OrderedDict()
 
     def take(self, event: HookEventView) -> int:
-        """Remember the latest sign of life; repeat it when the session is over."""
+        """Keep the latest keep-alive; repeat it when the session is over."""
         if event.state in _ALIVE:
             self._alive[event.session] = event
             while len(self._alive) > MAX_KEPT:

@@ -1,4 +1,4 @@
-"""``unpublish-lost``: the end of a stream is never heard of."""
+"""``unpublish-lost``: the hook for the end of a stream is lost."""
 
 from random import Random
 

@@ -1,4 +1,4 @@
-"""``unpublish-without-publish``: a stream ends whose beginning was never heard of."""
+"""``unpublish-without-publish``: a stream's beginning is lost, its end is not."""
 
 from smproxy.faults.hook_fault import PUBLISHED, HookEventView, HookFault
 

@@ -1,4 +1,4 @@
-"""``http-content-type``: an answer says that it is something else."""
+"""``http-content-type``: an answer has a wrong content type."""
 
 from smproxy.faults.exchange_fault import ExchangeFault, HttpExchange, is_success, on_parameter, with_header
 from smproxy.faults.parameter import Parameter

@@ -1,4 +1,4 @@
-"""``media-stops``: nothing more comes, and nobody says why."""
+"""``media-stops``: media ends without any signaling about it."""
 
 from smproxy.faults.media_fault import MediaFault, is_rtcp
 from smproxy.faults.parameter import Parameter

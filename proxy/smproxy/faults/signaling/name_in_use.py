@@ -1,4 +1,4 @@
-"""``name-in-use``: somebody else has the name."""
+"""``name-in-use``: another client has the name."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""``silence``: the server falls silent."""
+"""``silence``: the server sends nothing any more."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ class Silence(SignalingFault, ExchangeFault):
     _silent = False
 
     def from_client(self, message: Message) -> Sequence[Message]:
-        """Watch for the stage."""
+        """Begin at the stage."""
         self._watch(message, "client")
         return (message,)
 

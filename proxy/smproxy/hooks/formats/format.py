@@ -29,5 +29,5 @@ class Format(Protocol):
         ...
 
     def project(self, event: EncodedEvent) -> bytes | None:
-        """Return UTF-8 JSON, or ``None`` when this format does not tell of such an event."""
+        """Return UTF-8 JSON, or ``None`` when this format has no such event."""
         ...

@@ -1,4 +1,4 @@
-"""The journal's file: its lock, its schema, and what is said when it cannot be used."""
+"""The journal's file: its lock, its schema, and errors when it cannot be used."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def _number(connection: sqlite3.Connection, sql: str) -> int:
 
 @contextlib.contextmanager
 def _in_words(path: Path) -> Iterator[None]:
-    """Turn what SQLite says about a file into what its owner can do about it."""
+    """Turn SQLite's error about a file into what its owner can do about it."""
     try:
         yield
     except sqlite3.Error as error:
@@ -184,7 +184,7 @@ def _in_words(path: Path) -> Iterator[None]:
 
 
 def explain(path: Path, error: sqlite3.Error) -> str:
-    """Say in one line what is wrong with the journal and what to do."""
+    """Return one line: what is wrong with the journal and what to do."""
     what = str(error)
     code = getattr(error, "sqlite_errorcode", None)
     primary = code & 0xFF if isinstance(code, int) else None

@@ -114,7 +114,7 @@ class Journal:
         return await self._read(lambda connection: read.get(connection, uuid))
 
     async def begin_sinks(self, names: Iterable[str]) -> None:
-        """Say which sinks there are from now on.
+        """Set which sinks there are from now on.
 
         A new one gets what comes from now on, a known one also what it missed.
         """

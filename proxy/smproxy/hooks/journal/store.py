@@ -119,7 +119,7 @@ class Store:
         )
 
     def begin_sinks(self, names: Iterable[str]) -> None:
-        """Say which sinks there are from now on.
+        """Set which sinks there are from now on.
 
         A new one gets what comes from now on; one that is gone gets no more.
         """

@@ -52,7 +52,7 @@ class AttemptRecord(msgspec.Struct, frozen=True, array_like=True):
 
 
 class DeliveryRecord(msgspec.Struct, frozen=True):
-    """What became of an event at one sink: pending, delivered, dead or skipped.
+    """The state of an event at one sink: pending, delivered, dead or skipped.
 
     ``attempts`` holds the first and the last ten; ``tries`` counts all.
     """

@@ -224,7 +224,7 @@ class HttpPoster:
             self._sweeper = loop.call_later(_KEEP_ALIVE / 2, self._sweep)
 
     def _sweep(self) -> None:
-        """Let go of what has been idle for long; the connection used last is the last of the list."""
+        """Drop what has been idle for long; the connection used last is the last of the list."""
         loop = asyncio.get_running_loop()
         oldest = loop.time() - _KEEP_ALIVE / 2
         for connection in [each for each in self._idle if each.idle_since <= oldest]:

@@ -203,7 +203,7 @@ class JetStream:
         return isinstance(info, dict) and bool(info.get(name))
 
     def _refusal(self, error: BaseException) -> str:
-        """Say why there is no connection.
+        """Return why there is no connection.
 
         A server that refuses credentials may hang up before its reason is read.
         """
@@ -265,7 +265,7 @@ class JetStream:
             self._pending.pop(token, None)
 
     async def close(self) -> None:
-        """Disconnect; whoever still waits for an answer gets an error."""
+        """Disconnect; what still waits for an answer gets an error."""
         self._end()
         with contextlib.suppress(TimeoutError, nats.errors.Error, OSError):
             async with asyncio.timeout(_CLOSE_TIMEOUT):

@@ -100,7 +100,7 @@ class NatsSink:
         """Nothing yet: the first event connects."""
 
     async def deliver(self, event: EncodedEvent) -> Outcome:
-        """Publish the event once, if its format tells of it.
+        """Publish the event once, if its format has it.
 
         Only the server's word that it is stored counts.
         """

@@ -55,7 +55,7 @@ def retry_after(value: str | None, now: float) -> float | None:
 
 
 def classify(status: int, after: float | None) -> Outcome:
-    """Say what an HTTP status means for the event that was posted."""
+    """Return what an HTTP status means for the event that was posted."""
     if 200 <= status < 300:
         return DELIVERED
     if status == HTTPStatus.GONE:

@@ -162,7 +162,7 @@ class RelayedConnection:
             self._force()
 
     def sweep(self) -> None:
-        """Ping a leg that has been silent; close the connection when one stays silent."""
+        """Ping a leg that sends nothing; close the connection when one goes on so."""
         if self._phase is not RelayPhase.SPLICED:
             return
         for leg in (self._client, self._origin):

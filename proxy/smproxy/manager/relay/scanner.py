@@ -291,7 +291,7 @@ class FrameScanner:
 
 
 def is_utf8(data: bytes) -> bool:
-    """Tell whether ``data`` is UTF-8 text."""
+    """Return whether ``data`` is UTF-8 text."""
     try:
         data.decode()
     except UnicodeDecodeError:

@@ -83,7 +83,7 @@ class EventRoutes:
         return json_response([self._listed_with_numbers(session) for session in self._sessions.publishing()])
 
     async def stats(self, request: web.Request) -> web.StreamResponse:
-        """Tell the numbers of one live stream."""
+        """Return the numbers of one live stream."""
         session = self._live(*read_stream_path(request))
         return json_response(self._listed_with_numbers(session))
 

@@ -89,7 +89,7 @@ class HookRoutes:
         return _raw(detailed(*await self._known(request)))
 
     async def sinks(self, request: web.Request) -> web.StreamResponse:
-        """Tell how each sink is doing."""
+        """Return the state of each sink."""
         Parameters(request.query, ())
         return json_response(SinkList(self._dispatcher.status()))
 

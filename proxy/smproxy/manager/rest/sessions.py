@@ -57,7 +57,7 @@ class SessionRoutes:
         return json_response(self._known(request))
 
     async def kick(self, request: web.Request) -> web.StreamResponse:
-        """End one session; its client is told, and its hooks say ``KICKED``."""
+        """End one session; its client is notified, and its hooks have ``KICKED``."""
         view = self._known(request)
         session = self._history.live(view.session)
         if session is None or session.attempt is None:
@@ -66,7 +66,7 @@ class SessionRoutes:
         return json_response(Kicked(session=view.session))
 
     async def frames(self, request: web.Request) -> web.StreamResponse:
-        """Return what was said in a session, one JSON object a line, the oldest first."""
+        """Return a session's messages, one JSON object a line, the oldest first."""
         view = self._known(request, ("header",))
         transcript = self._transcripts.get(view.session)
         lines = list(transcript.lines()) if transcript is not None else []
@@ -76,7 +76,7 @@ class SessionRoutes:
         return web.Response(body=body, content_type="application/jsonl", charset="utf-8")
 
     async def timeline(self, request: web.Request) -> web.StreamResponse:
-        """Return what was said, told, delivered and done to a session, in the order of time."""
+        """Return a session's messages, hooks, deliveries and faults, in the order of time."""
         view = self._known(request)
         return json_response(await self._timeline.of(view.session))
 

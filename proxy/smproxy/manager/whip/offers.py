@@ -209,7 +209,7 @@ class Offers:
         body: bytes,
         faults: ConnectionFaults,
     ) -> tuple[HttpOutcome, Side]:
-        """Return what becomes of an offer, and who answered it."""
+        """Return the answer to an offer, and who gave it."""
         failed, dial_fails = faults.refusal(FailedConnection), faults.refusal(FailedDial)
         self._faults.begin(faults, attempt, dialled=failed is None and dial_fails is None)
         if failed is not None:

@@ -86,7 +86,7 @@ class WhipRoutes:
         return [web.route("*", PATHS, self.handle)]
 
     async def close(self) -> None:
-        """Let go of all sessions and connections."""
+        """Drop all sessions and connections."""
         self._unwatch()
         await self._origins.close()
 

@@ -1,4 +1,4 @@
-"""Media from a publisher to those who watch, packet by packet and without a codec. Sans-I/O.
+"""Media from a publisher to its subscribers, packet by packet, without a codec. Sans-I/O.
 
 A :class:`TrackForwarder` fans one published track out and keeps it from the last key frame on; a :class:`DownTrack` is one slot
 of a subscriber, whose sequence numbers and timestamps go on whatever it shows. ``feedback`` reads what subscribers report.

@@ -235,7 +235,7 @@ class DownTrack:
             self.attached.track.want_key_frame()
 
     def reported(self, block: ReportBlock) -> None:
-        """Take what the client says of how this slot arrives."""
+        """Take a receiver report on this slot."""
         self.lost = max(block.lost, 0)
         self.fraction_lost = block.fraction_lost
 

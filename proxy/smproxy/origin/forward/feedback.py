@@ -1,4 +1,4 @@
-"""What subscribers say in RTCP.
+"""Feedback of subscribers in RTCP.
 
 NACK, PLI, FIR, REMB and report blocks (RFC 3550, 4585, 5104; REMB draft). Sans-I/O.
 """

@@ -80,7 +80,7 @@ class GopCache:
         return place
 
     def _begins(self, packet: RtpPacket) -> bool:
-        """Say whether a packet before the first one is of the same frame.
+        """Return whether a packet before the first one is of the same frame.
 
         Its parameter sets may come late.
         """

@@ -29,7 +29,7 @@ class NackLimiter:
         self._at.clear()
 
     def accepts(self, asked: int, now: float) -> bool:
-        """Say whether to look at a request for so many packets: a client has its share a second."""
+        """Return whether to look at a request for so many packets: a client has its share a second."""
         if now - self._since >= 1:
             self._since, self._left, self._asked = now, MAX_RESENT, 0
             self._at = {other: at for other, at in self._at.items() if now - at < RESEND_SPACING}
@@ -37,7 +37,7 @@ class NackLimiter:
         return self._left > 0 and had < MAX_ASKED
 
     def allows(self, number: int, now: float) -> bool:
-        """Say whether this packet may be sent again."""
+        """Return whether this packet may be sent again."""
         return self._left > 0 and now - self._at.get(number, float("-inf")) >= RESEND_SPACING
 
     def count(self, number: int, now: float) -> None:

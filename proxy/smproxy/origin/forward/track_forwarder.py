@@ -1,4 +1,4 @@
-"""One published track, for those who watch it."""
+"""Forward one published track to its subscribers."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class TrackForwarder:
             self.play(sender)
 
     def remove(self, sender: ForwardTarget) -> None:
-        """Let go of a sender; one that is not there is no error."""
+        """Drop a sender; one that is not there is no error."""
         self._senders.pop(sender, None)
         self.hold(sender)
 
@@ -96,7 +96,7 @@ class TrackForwarder:
             self._live = tuple(other for other in self._live if other is not sender)
 
     def catches_up(self, sender: ForwardTarget) -> bool:
-        """Say whether a sender still gets packets from the cache."""
+        """Return whether a sender still gets packets from the cache."""
         return sender in self._catching
 
     def advance(self, sender: ForwardTarget) -> None:
@@ -179,7 +179,7 @@ class TrackForwarder:
             self._frame_base = packet.number - head if head <= _MAX_HEAD and not packet.restart else packet.number
 
     def _decide(self, start: FrameStart) -> None:
-        """Take note of what the current frame is.
+        """Note what the current frame is.
 
         If it is a key frame all who are not live go on with it.
         """
@@ -213,7 +213,7 @@ class TrackForwarder:
                 self._send_late(sender, packet)
 
     def _start_audio(self, packet: RtpPacket) -> None:
-        """Let those who wait begin with the packet that just came."""
+        """Start the waiting down tracks with the packet that just came."""
         for sender in list(self._waiting):
             del self._waiting[sender]
             try:

@@ -67,7 +67,7 @@ class SubscriberSignaling(RoleSignaling):
         raise NotImplementedError
 
     def watched_by(self, count: int) -> None:
-        """Take note of how many watch the stream."""
+        """Note how many watch the stream."""
 
     def accepted(self) -> list[Effect]:
         """Send that trickling is complete. The SDK sends ``subscribe`` each time it gets that."""
@@ -77,7 +77,7 @@ class SubscriberSignaling(RoleSignaling):
         return [Send(messages.connect_status(messages.TRICKLE_COMPLETED), Via.SOCKET)]
 
     def connected(self) -> list[Effect]:
-        """Take note that ICE and DTLS are up; a client that wants to watch waits for it."""
+        """Note that ICE and DTLS are up; a client that wants to watch waits for it."""
         self._up = True
         return [] if self._waiting is None or self._over else self._start(self._waiting)
 

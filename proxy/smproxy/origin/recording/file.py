@@ -190,7 +190,7 @@ class RecordingFile:
 
 
 def _has_clusters(descriptor: int, header: Header) -> bool:
-    """Say whether the first and the last cluster of the index begin as clusters do.
+    """Return whether the first and the last cluster of the index begin as clusters do.
 
     What a crash lost reads as zeros.
     """

@@ -177,7 +177,7 @@ def read_header(data: bytes) -> Header | None:
 
 
 def _makes_sense(header: Header) -> bool:
-    """Say whether a file with this header can be continued.
+    """Return whether a file with this header can be continued.
 
     Every number has room where it is written again.
     """

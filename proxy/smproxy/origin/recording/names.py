@@ -30,7 +30,7 @@ def relative_path(room: str, stream: str, suffix: str) -> str:
 
 
 def _folder(part: str) -> str:
-    """Escape a part of a room.
+    """Escape a part of a scope.
 
     One that ends as a recording does would stand in that recording's place.
     """

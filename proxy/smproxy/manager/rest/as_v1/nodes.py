@@ -56,7 +56,7 @@ class AdminRoutes:
         return json_response([GROUP])
 
     async def status(self, request: web.Request) -> web.StreamResponse:
-        """Tell of the nodes of a group."""
+        """Return the nodes of a group."""
         self._login.require(request)
         check_group(request)
         wanted = {name: (parameter(request, name) or "").lower() for name in ("subGroup", "role", "state")}

@@ -32,7 +32,7 @@ class GroupStreamRoutes:
         self._clock = clock
 
     def overviews(self) -> list[web.RouteDef]:
-        """Return the routes that tell of everybody's streams."""
+        """Return the routes that list everybody's streams."""
         return [web.get(STREAMS, self.list), web.get(f"{STREAMS}/stream/{GUID}", self.show)]
 
     def places(self) -> list[web.RouteDef]:
@@ -87,7 +87,7 @@ class GroupStreamRoutes:
         raise ApiError(404, f"There is no live stream {scope}/{name}.")
 
     def location(self, session: Session, *, stats: bool = False) -> dict[str, Any]:
-        """Return where a stream is, and what there is to say of it."""
+        """Return where a stream is, and its numbers."""
         assert session.attempt is not None
         life = session.life
         view = _place(life.room, life.peer, session.attempt.node)
