@@ -31,6 +31,7 @@ from smproxy.faults.origin_fault import FaultyOrigin, OriginFault
 from smproxy.faults.parameter import AnyParameter
 from smproxy.faults.signaling_fault import SignalingFault, SignalingSession
 from smproxy.hooks.sink import Sink
+from smproxy.network import PROFILES
 from smproxy.options import OPTIONS, Option
 from smproxy.settings import default_of
 from smproxy.signaling.session import TABLE, Phase, Step
@@ -188,7 +189,14 @@ def _references(check: Check) -> str:
     return "<br>".join(dict.fromkeys(check.reference(protocol) for protocol in sorted(check.protocols, reverse=True)))
 
 
+def network_profiles() -> str:
+    """Write the table of the named networks."""
+    rows = [[f"`{name}`", each.text, f"{each.up}", f"{each.down}"] for name, each in PROFILES.items()]
+    return _table(["profile", "", "up", "down"], rows)
+
+
 GENERATED = (
+    Generated("docs/bad-networks.md", "profiles", network_profiles),
     Generated("docs/add-a-fault.md", "example", fault_example),
     Generated("docs/add-a-fault.md", "layers", fault_layers),
     Generated("docs/add-a-hook-format-or-sink.md", "format", hook_format),

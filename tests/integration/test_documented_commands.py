@@ -240,6 +240,16 @@ async def test_whip(terminals: Terminals) -> None:
     page.check()
 
 
+async def test_bad_networks(terminals: Terminals) -> None:
+    """The commands of docs/bad-networks.md: a live publisher gets a bad network, and is rid of it again."""
+    page = Page("docs/bad-networks.md")
+    await terminals.stays(page.take("smproxy serve"), "Hooks go to")
+    await terminals.stays(page.take("smproxy publish"), "live after")
+    assert "lte-train" in await _silent(terminals, page.take("curl -X POST"))
+    assert json.loads(await _silent(terminals, page.take("curl -X DELETE"))) == {"removed": 1}
+    page.check()
+
+
 async def test_hook_formats(terminals: Terminals) -> None:
     """NATS as docs/hook-formats.md has it: the package that is named is the one that is needed."""
     page = Page("docs/hook-formats.md")

@@ -120,6 +120,24 @@ async def test_packet_loss(
     assert packets(simulator, "beside")[1] == 0
 
 
+@pytest.mark.parametrize("door", ["websocket", "http"])
+async def test_bad_network(start_simulator: StartSimulator, publisher: MakePublisher, door: str) -> None:
+    """A publisher and its subscriber, each on a bad network of its own, over either door, have what was lost sent again."""
+    simulator = await start_simulator()
+    publishes, subscribes = ({"transport": "whip"}, {"transport": "whep"}) if door == "http" else ({}, {})
+    simulate = "network:profile=4g:loss=3:seed=5"
+    await published(simulator, publisher(simulator, params={"simulate": simulate}, **publishes))
+    params = {"customerScope": "acme", "simulate": simulate}
+    async with Subscriber(simulator.url, stream="s", params=params, **subscribes) as subscriber:
+        await eventually(lambda: subscriber.statistics["video"].packets > 100, 30)
+        await eventually(lambda: packets(simulator, "s")[1] > 0, 30)
+        fault = simulator.faults.add("network", role="subscriber", outage=3_600_000)
+        seen = subscriber.statistics["audio"].packets
+        assert fault.injected == 1
+        fault.remove()
+        await eventually(lambda: subscriber.statistics["audio"].packets > seen + 20, 30)
+
+
 async def test_origin_crash(
     receiver: WebhookReceiver, start_simulator: StartSimulator, publisher: MakePublisher
 ) -> None:

@@ -1,4 +1,4 @@
-"""What docs/testing.md shows runs as it stands."""
+"""What docs/testing.md and docs/bad-networks.md show runs as it stands."""
 
 from __future__ import annotations
 
@@ -92,8 +92,9 @@ def page(browser):
     context.close()
 """
 
-PAGE = Path(__file__).parents[2] / "docs" / "testing.md"
-BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = (DOCS / "testing.md", DOCS / "bad-networks.md")
+BLOCKS = [block for page in PAGES for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)]
 SUITES = [block for block in BLOCKS if "def test_" in block]
 #: To these the reader brings a page.
 WITH_PAGE = [block for block in SUITES if "page.goto" in block]

@@ -6,7 +6,9 @@ import random
 import time
 
 import pytest
+from smproxy.faults.media.network import Network
 from smproxy.faults.media.packet_loss import BurstLoss
+from smproxy.faults.parameter import FaultError
 from smproxy.origin.ice import Credentials, IceLite
 from smproxy.origin.injected_faults import MAX_ATTEMPTS, InjectedFaults
 from smproxy.signaling.node import Inject, Lift
@@ -105,6 +107,46 @@ async def test_faults_act_together() -> None:
     assert session.take(RTP, RTCP) == 1
     faults.lift(Lift("a", "f2"), session)
     assert session.take(RTP, RTCP) == 2
+
+
+async def test_the_latest_network_holds_for_each_direction() -> None:
+    """Of several bad networks the latest holds, by direction; with its end the one before it is back."""
+    faults, session = InjectedFaults(), Session()
+    ice = session.transport.ice
+    await ice.open(["127.0.0.1"])
+
+    def delays() -> tuple[float | None, float | None]:
+        return tuple(None if line is None else line.link.conditions.delay for line in (ice._up, ice._down))
+
+    faults.inject(Inject("a", "f1", "network", {"delay": 10}, 1), session)
+    assert delays() == (10, 10)
+    faults.inject(Inject("a", "f2", "network", {"profile": "satellite", "direction": "up", "rate": 0}, 1), session)
+    assert delays() == (280, 10)
+    faults.lift(Lift("a", "f1"), session)
+    assert delays() == (280, None)
+    faults.inject(Inject("a", "f3", "network", {"scenario": "0 delay=5;0.02 4g;0.04 delay=7", "repeat": 2}, 1), session)
+    await eventually(lambda: delays() == (5, 5))
+    await eventually(lambda: delays() == (7, 7))
+    await eventually(lambda: delays() == (5, 5), 10)
+    faults.ended("a")
+    ice.close()
+    assert delays() == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"profile": "5g"}, "good, 2g, 3g"),
+        ({"delay": 20_000}, "from -1 to 10000"),
+        ({"scenario": "5 5g"}, "no profile '5g'"),
+        ({"scenario": "5 3g", "repeat": 3}, "repeat=3"),
+        ({"repeat": 3}, "repeat=3"),
+    ],
+)
+def test_mistakes_of_a_network(given: dict[str, object], says: str) -> None:
+    """What cannot be is refused when the fault is switched on, with what is allowed."""
+    with pytest.raises(FaultError, match=says):
+        Network.read(given)
 
 
 async def test_end_of_an_attempt() -> None:

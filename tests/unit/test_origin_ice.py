@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 from aioice import stun as reference
+from smproxy.network import Conditions, NetworkLink
 from smproxy.origin.ice import Credentials, IceLite
+from smproxy.origin.impaired_path import MAX_ON_THE_WAY
 
 from tests.helpers import eventually
 
@@ -235,3 +237,45 @@ async def test_new_credentials_hold_from_their_first_check_on() -> None:
         peer.send(check(agent, password=local.password, username=username))
         await eventually(lambda: agent.datagrams > counted)
         assert agent.datagrams == counted + 1
+
+
+async def test_a_bad_network_has_everything() -> None:
+    """Over links checks, answers, DTLS and media come in order and late; what a link loses is lost; the end is at once."""
+    async with agent_and(1) as (agent, (peer,), media):
+        up, down = (NetworkLink(Conditions(delay=30), random.Random(1)) for _ in range(2))
+        agent.impair(up, down)
+        peer.send(MEDIA)
+        peer.send(check(agent, nominate=True))
+        for number in range(20):
+            peer.send(MEDIA + bytes([number]))
+        peer.send(DTLS_ALERT)
+        await eventually(lambda: len(media) == 20)
+        assert media == [MEDIA + bytes([number]) for number in range(20)], "the first came before the check"
+        assert await agent._recv() == DTLS_ALERT
+        await eventually(lambda: len(peer.received) == 1)
+        assert (up.counts.offered, down.counts.offered) == (23, 1)
+        agent.send(DTLS_ALERT)
+        await eventually(lambda: len(peer.received) == 2)
+        up.change(Conditions(loss=100))
+        peer.send(MEDIA)
+        await eventually(lambda: up.counts.lost == 1)
+        agent.impair(None, None)
+        peer.send(MEDIA)
+        agent.send(DTLS_ALERT)
+        await eventually(lambda: len(media) == 21 and len(peer.received) == 3)
+        assert (up.counts.offered, down.counts.offered) == (24, 2)
+
+
+async def test_a_bad_network_is_bounded_and_ends_with_the_agent() -> None:
+    """At most 4096 datagrams are on their way in one direction, and none is sent or taken once the agent is closed."""
+    async with agent_and(1) as (agent, (peer,), media):
+        await peer.check()
+        agent.impair(None, NetworkLink(Conditions(delay=10_000), random.Random(1)))
+        for _ in range(MAX_ON_THE_WAY + 10):
+            agent.send(DTLS_ALERT)
+        assert agent._down is not None
+        assert len(agent._down) == MAX_ON_THE_WAY
+        line = agent._down
+        agent.close()
+        assert len(line) == 0
+        assert media == []

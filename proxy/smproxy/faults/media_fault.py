@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from smproxy.faults.kind import FaultKind, Layer
+from smproxy.network import NetworkLink
 
 
 class FaultyPeer(Protocol):
@@ -23,6 +24,9 @@ class FaultyPeer(Protocol):
 
     def filter_packets(self, passes: Callable[[bytes], bool]) -> None:
         """Lose the RTP and RTCP packets, in both directions, for which ``passes`` returns False."""
+
+    def impair(self, up: NetworkLink | None, down: NetworkLink | None) -> None:
+        """Have all datagrams from the client (up) and to it (down) go over these links."""
 
     def fail(self) -> None:
         """End the peer connection as if it had broken; the client keeps its socket for a while."""

@@ -19,11 +19,13 @@ import string
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import cast
 
+from smproxy.network import NetworkLink
 from smproxy.origin import stun
 from smproxy.origin.candidates import HostCandidate
 from smproxy.origin.ice_paths import Address, Paths, Sign
+from smproxy.origin.impaired_path import Datagrams, DelayLine, ImpairedReceiver, ImpairedTransport
 
 _log = logging.getLogger(__name__)
 
@@ -54,27 +56,25 @@ class Credentials:
         return cls("".join(rng.choices(_ICE_CHARACTERS, k=8)), "".join(rng.choices(_ICE_CHARACTERS, k=24)))
 
 
-class _Datagrams(Protocol):
-    """A datagram transport of asyncio or uvloop, with attributes missing in the standard type."""
-
-    def sendto(self, data: bytes, addr: Any) -> None: ...
-
-    def get_write_buffer_size(self) -> int: ...
-
-    def close(self) -> None: ...
-
-
 class _Socket(asyncio.DatagramProtocol):
     """One local candidate's socket."""
 
     def __init__(self, agent: IceLite) -> None:
         self._agent = agent
-        self.transport: _Datagrams | None = None
+        #: Where to send to: the socket itself, or what has its datagrams go over a bad network.
+        self.transport: Datagrams | None = None
+        self.real: Datagrams | None = None
         self.candidate: HostCandidate | None = None
         self.used = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(_Datagrams, transport)
+        self.transport = self.real = cast(Datagrams, transport)
+
+    def impair(self, up: DelayLine | None, down: DelayLine | None) -> None:
+        """Have all that comes go over ``up``, and all that goes over ``down``; ``None``: straight."""
+        if (real := self.real) is not None:
+            real.set_protocol(self if up is None else ImpairedReceiver(self, up))
+            self.transport = real if down is None else ImpairedTransport(real, down)
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
         # The hot path: one comparison decides whether it comes from where we send to.
@@ -125,7 +125,10 @@ class IceLite:
         self._waiting: asyncio.Queue[_Waiting | None] = asyncio.Queue(MAX_WAITING)
         self._read: _Waiting | None = None
         #: Where to send to.
-        self._way: tuple[_Datagrams, Address] | None = None
+        self._way: tuple[Datagrams, Address] | None = None
+        self._way_from: _Socket | None = None
+        self._up: DelayLine | None = None
+        self._down: DelayLine | None = None
         #: Credentials of both sides that hold from the first check on that is signed with them.
         self._next: tuple[Credentials, Credentials] | None = None
         self._probes: deque[bytes] = deque(maxlen=_MAX_PROBES)
@@ -161,6 +164,8 @@ class IceLite:
                 # asyncio would allocate 256 KiB for every datagram.
                 transport.max_size = 2048
             protocol.candidate = HostCandidate(address, transport.get_extra_info("sockname")[1], len(candidates))
+            if self._up is not None or self._down is not None:
+                protocol.impair(self._up, self._down)
             self._sockets.append(protocol)
             candidates.append(protocol.candidate)
         if not candidates:
@@ -265,6 +270,7 @@ class IceLite:
     def _send_there(self, local: _Socket, addr: Address) -> None:
         self.peer = addr
         local.used = True
+        self._way_from = local
         if local.transport is not None:
             self._way = (local.transport, addr)
 
@@ -300,6 +306,19 @@ class IceLite:
         self._passes = passes
         if self._taker is not None and not self._closed:
             self.on_media = self._taker if passes is None else self._filtered
+
+    def impair(self, up: NetworkLink | None, down: NetworkLink | None) -> None:
+        """Have datagrams from the client (up) and to it (down) go over links, or straight.
+
+        What is on its way over a link that goes on to be used arrives; what is on the way over another one is lost.
+        """
+        if self._closed:
+            return
+        self._up, self._down = _line(self._up, up), _line(self._down, down)
+        for each in self._sockets:
+            each.impair(self._up, self._down)
+        if self._way is not None and self._way_from is not None and self._way_from.transport is not None:
+            self._way = (self._way_from.transport, self._way[1])
 
     # the other direction ----------------------------------------------------------------------------------------------
 
@@ -346,6 +365,7 @@ class IceLite:
             if each.transport is not None:
                 each.transport.close()
         self._sockets.clear()
+        self._up, self._down = _line(self._up, None), _line(self._down, None)
         while self._waiting.full():
             self._waiting.get_nowait()
         self._waiting.put_nowait(None)
@@ -365,6 +385,15 @@ class IceLite:
         if self._closed or self._way is None:
             raise ConnectionError("no address to send to")
         self.send(data)
+
+
+def _line(line: DelayLine | None, link: NetworkLink | None) -> DelayLine | None:
+    """Return the line of a link: the one that there is, if it is that link's."""
+    if line is not None and line.link is link:
+        return line
+    if line is not None:
+        line.clear()
+    return None if link is None else DelayLine(link)
 
 
 def _drop(_datagram: bytes) -> None:

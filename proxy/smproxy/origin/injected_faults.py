@@ -11,6 +11,7 @@ from typing import Protocol
 from smproxy.faults.catalog import KINDS
 from smproxy.faults.media_fault import MediaFault
 from smproxy.faults.parameter import FaultError
+from smproxy.network import NetworkLink
 from smproxy.origin.client_transport import ClientTransport
 from smproxy.signaling.node import Inject, Lift
 from smproxy.signaling.payloads import ConnectError, Reason
@@ -110,6 +111,8 @@ class _Injected:
         self.behaviour = behaviour
         self.drops = False
         self.passes: Callable[[bytes], bool] | None = None
+        self.up_link: NetworkLink | None = None
+        self.down_link: NetworkLink | None = None
         self._faults = faults
         self._session: FaultySession | None = None
         self._timers = Timers()
@@ -131,6 +134,10 @@ class _Injected:
         self.passes = passes
         self._changed()
 
+    def impair(self, up: NetworkLink | None, down: NetworkLink | None) -> None:
+        self.up_link, self.down_link = up, down
+        self._changed()
+
     def fail(self) -> None:
         if self._session is not None:
             self._session.break_connection(Reason.ORIGIN_LOST, ConnectError.ORIGIN_ERROR)
@@ -150,6 +157,10 @@ class _Injected:
 def _apply(faults: dict[str, _Injected], transport: ClientTransport) -> None:
     """Have a transport drop and lose what any of its faults does."""
     transport.ice.drop_inbound(any(injected.drops for injected in faults.values()))
+    # The latest fault with a link for a direction comes last.
+    up = [injected.up_link for injected in faults.values() if injected.up_link is not None]
+    down = [injected.down_link for injected in faults.values() if injected.down_link is not None]
+    transport.ice.impair(up[-1] if up else None, down[-1] if down else None)
     filters = [injected.passes for injected in faults.values() if injected.passes is not None]
     if len(filters) > 1:
         transport.ice.set_packet_filter(lambda datagram: all(passes(datagram) for passes in filters))
