@@ -6,7 +6,7 @@ The receiver is a process of its own on the second core; the sender has the firs
 after the other, so that what the machine does meanwhile hits all of them; ratios are taken within a round. Ways:
 
     direct    32 tasks post events with the product's webhook sink; nothing is written
-    durable   sessions publish; journal on disk, lanes, retries, records of attempts, the same sink
+    durable   sessions publish; journal on disk, queue, retries, records of attempts, the same sink
     journal   the same without HTTP: the sink takes each event at once
     bare      32 keep-alive connections that write a prepared request and wait for 204: what a client can be in Python
 
@@ -114,7 +114,7 @@ def lives(count: int, first: int) -> list[tuple[HookEvent, Context]]:
     events = EventFactory(node=1, clock=Clock(), rng=random.Random(first))
     told: list[list[tuple[HookEvent, Context]]] = []
     for number in range(first, first + count):
-        life = SessionLife(number, peer=f"cam-{number}", room="live", remote_ip="192.0.2.1", clock=Clock())
+        life = SessionLife(number, peer=f"cam-{number}", scope="live", remote_ip="192.0.2.1", clock=Clock())
         payloads = [*life.accept(), *life.transport_up(), *life.stream_start()]
         payloads += [*life.track_start("audio_main", Kind.AUDIO), *life.track_start("video_main", Kind.VIDEO)]
         payloads += life.end(Reason.USER_ACTION)

@@ -30,15 +30,16 @@ from results import Results
 
 #: The parts that the table has; the first prefix that fits counts.
 PARTS = {
-    "the wire: reading, scanning, writing": ("manager.relay.leg", "manager.relay.scanner", "manager.relay.gate"),
+    "the wire: reading, scanning, writing": ("manager.relay.leg", "manager.relay.scanner", "manager.relay.message_filter"),
     "connecting: HTTP heads, handshakes, dials": (
-        "manager.front", "manager.head", "manager.upgrade", "manager.relay.handshake", "manager.relay.dial",
-        "manager.deadlines", "manager.relay.session", "manager.relay.relay", "manager.relay.legs",
+        "manager.listener", "manager.http_head", "manager.upgrade", "manager.relay.handshake", "manager.relay.dial",
+        "manager.deadlines", "manager.relay.connection", "manager.relay.relay", "manager.relay.legs",
     ),
-    "reading along, sessions, records": ("manager.", "signaling."),
+    "reading along, sessions, transcripts": ("manager.", "signaling."),
     "hooks: events, journal, delivery": ("hooks.",),
     "media: SRTP, RTP, RTCP, UDP": (
-        "origin.publisher_transport", "origin.track", "origin.rtp", "origin.rtcp", "origin.ice", "origin.codecs",
+        "origin.client_transport", "origin.publisher_transport", "origin.track", "origin.rtp", "origin.rtcp", "origin.ice",
+        "origin.codecs",
     ),
     "the rest of the origin": ("origin.",),
     "event loop and libraries": ("",),

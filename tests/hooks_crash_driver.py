@@ -58,7 +58,7 @@ class Story:
         if self._life is None or self._life.phase is Phase.ENDED:
             name = self._connection.id or ""
             number = session_number(self._rng)
-            self._life = SessionLife(number, peer=name, room="live", remote_ip="10.0.0.1", clock=Clock())
+            self._life = SessionLife(number, peer=name, scope="live", remote_ip="10.0.0.1", clock=Clock())
             self._seq = 0
             self._tell(self._life.accept())
             return

@@ -271,8 +271,10 @@ class Simulator:
             rules=AdmissionRules(
                 disabled_by=disabled_by,
                 default_app=settings.default_app,
-                scope_required=settings.customer_scope == "required",
-                default_scope=None if settings.customer_scope in ("required", "optional") else settings.customer_scope,
+                customer_scope_required=settings.customer_scope == "required",
+                default_customer_scope=None
+                if settings.customer_scope in ("required", "optional")
+                else settings.customer_scope,
                 pass_switch=settings.pass_switch,
             ),
             admin_token=settings.admin_token,

@@ -25,7 +25,7 @@ async def test_publish_and_watch(
     assert published.resolved, published
     await page.wait_bytes()
     assert page.ws_urls[0].startswith(f"ws://localhost:{simulator.port}/live")
-    await eventually(lambda: [each.life.room for each in simulator.manager.sessions.publishing()] == ["live"], 10)
+    await eventually(lambda: [each.life.scope for each in simulator.manager.sessions.publishing()] == ["live"], 10)
     viewer = await open_subscribe_page(f"subscribe{version}.html")
     watched = await viewer.subscribe(config)
     assert watched.resolved, watched

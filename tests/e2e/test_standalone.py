@@ -40,13 +40,13 @@ async def test_publish_by_the_path(stream_manager: EmbeddedSimulator, hooks: Hoo
         listed = await get(f"{stream_manager.rest_url}/streammanager/api/4.0/event/list")
         assert [(each["scope"], each["name"]) for each in listed] == [(scope, "cam")]  # type: ignore[attr-defined]
         api = f"{stream_manager.rest_url}/api/v1/sessions/{peer.session}"
-        assert (await get(api))["room"] == scope  # type: ignore[index]
+        assert (await get(api))["scope"] == scope  # type: ignore[index]
         async with aiohttp.ClientSession() as http, http.get(f"{api}/frames") as frames:
             assert '"publish"' in await frames.text()
     await hooks.expect("disconnected", id="cam", reason=0, timeout=T)
 
 
-async def test_watch_by_either_door(
+async def test_watch_by_either_address(
     stream_manager: EmbeddedSimulator, publisher: MakePublisher, subscriber: MakeSubscriber, hooks: Hooks
 ) -> None:
     """What is published straight is watched through the manager, and the other way round."""

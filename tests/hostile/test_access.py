@@ -23,7 +23,7 @@ EVIL = "Origin: https://evil.example"
 CROSS_SITE = ("Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: no-cors", "Referer: https://evil.example/")
 
 FILLED = {
-    "version": "4.0", "path": "live/s", "id": "x", "uuid": "x", "session": "1", "app": "live", "room": "live", "name": "s",
+    "version": "4.0", "path": "live/s", "id": "x", "uuid": "x", "session": "1", "app": "live", "scope": "live", "name": "s",
     "file": "live/s.webm", "whip": "live/whip/endpoint/s", "group": "default", "rest": "terraform",
 }  # fmt: skip
 

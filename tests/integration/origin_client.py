@@ -154,13 +154,13 @@ class Client:
 
 @asynccontextmanager
 async def client(
-    origin: Origin, *, attempt: str | None = "a1", room: str = "live", id: str = "s1", **options: Any
+    origin: Origin, *, attempt: str | None = "a1", scope: str = "live", id: str = "s1", **options: Any
 ) -> AsyncIterator[Client]:
     """Connect a client and greet; close it at the end."""
     headers = {ATTEMPT_HEADER: attempt} if attempt else {}
     if attempt:
         origin.command(Announce(attempt))
-    url = f"ws://127.0.0.1:{origin.hello.port}/{room}/?id={id}"
+    url = f"ws://127.0.0.1:{origin.hello.port}/{scope}/?id={id}"
     connected = Client(await connect(url, additional_headers=headers, compression=None, proxy=None, **options))
     try:
         await connected.hear_code("NetConnection.Connect.Success")

@@ -85,10 +85,10 @@ class Viewer(Client):
 
 @asynccontextmanager
 async def viewer(
-    origin: Origin, *, attempt: str = "b1", room: str = "live", id: str = "subscriber-1b31"
+    origin: Origin, *, attempt: str = "b1", scope: str = "live", id: str = "subscriber-1b31"
 ) -> AsyncIterator[Viewer]:
     """Connect a subscriber and greet; close it at the end."""
-    url = f"ws://127.0.0.1:{origin.hello.port}/{room}/?id={id}"
+    url = f"ws://127.0.0.1:{origin.hello.port}/{scope}/?id={id}"
     headers = {ATTEMPT_HEADER: attempt}
     origin.command(Announce(attempt))
     connected = Viewer(await connect(url, additional_headers=headers, compression=None, proxy=None))

@@ -66,10 +66,10 @@ CREDENTIALS = f"username=ann&password={SECRET}"
 
 
 async def offer(
-    simulator: Simulator, query: str = CREDENTIALS, door: str = "whip", **headers: str
+    simulator: Simulator, query: str = CREDENTIALS, protocol: str = "whip", **headers: str
 ) -> tuple[int, Any, str]:
     """Send something as an offer; return status, headers and body of the answer."""
-    url = f"{simulator.rest_url}/live/{door}/endpoint/cam?customerScope=acme&{query}"
+    url = f"{simulator.rest_url}/live/{protocol}/endpoint/cam?customerScope=acme&{query}"
     async with (
         aiohttp.ClientSession() as http,
         http.post(url, data="v=0\r\n", headers=SDP | headers) as response,
@@ -164,8 +164,8 @@ async def test_refusals(
     (entry,) = [entry for entry in timeline["entries"] if entry["to"] == "authentication"]
     assert entry["title"] in ("round-trip: denied", "round-trip: failed")
     assert entry["detail"].startswith(reason)
-    for door in ("whip", "whep"):
-        code, headers, body = await offer(simulator, door=door)
+    for protocol in ("whip", "whep"):
+        code, headers, body = await offer(simulator, protocol=protocol)
         assert (code, headers.get("WWW-Authenticate")) == (status, "Bearer" if status == 401 else None)
         assert json.loads(body)["detail"] == f"Not allowed: {reason}."
     metrics = await get(simulator, "/metrics")
@@ -288,7 +288,7 @@ async def test_tokens(receiver: WebhookReceiver, start_simulator: StartSimulator
         pass
     assert (await offer(simulator, "", Authorization=f"Bearer {good}"))[0] == 400  # the offer is none
     assert (await offer(simulator, "", Authorization=f"Bearer {expired}"))[0] == 401
-    assert (await offer(simulator, "", door="whep", Authorization=f"Bearer {good}"))[0] == 403
+    assert (await offer(simulator, "", protocol="whep", Authorization=f"Bearer {good}"))[0] == 403
     assert (await refusal(simulator, f"token={expired}"))[2] == "not allowed: the token has expired"
 
 
@@ -313,8 +313,8 @@ async def test_no_secret_is_shown(
     back_end.deny()
     shown["refused"] = str(await refusal(simulator, query))
     bearer = {"Authorization": f"Bearer {SECRET}"}
-    for door in ("whip", "whep"):
-        shown[door] = str(await offer(simulator, query, door, **bearer))
+    for protocol in ("whip", "whep"):
+        shown[protocol] = str(await offer(simulator, query, protocol, **bearer))
     back_end.answer(status=500, body=f"no: {SECRET}")
     shown["failed"] = str(await offer(simulator, query, **bearer))
     await back_end.stop()

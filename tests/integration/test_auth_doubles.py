@@ -36,8 +36,8 @@ async def test_faults_refuse(
     assert (code, said) == (1008, f"not allowed: {reason}")
     await eventually(lambda: told(receiver) == ["connect_error"])
     assert (last(receiver)["error"], last(receiver)["message"]) == (3, reason)
-    for door in ("whip", "whep"):
-        answered, headers, _ = await offer(simulator, f"simulate={fault}", door)
+    for protocol in ("whip", "whep"):
+        answered, headers, _ = await offer(simulator, f"simulate={fault}", protocol)
         assert (answered, headers.get("WWW-Authenticate")) == (status, "Bearer" if status == 401 else None)
     name = fault.partition(":")[0]
     assert [entry.fault for entry in simulator.faults.log()] == [name] * 3

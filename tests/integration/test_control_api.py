@@ -79,7 +79,7 @@ async def test_a_session_from_its_start_to_its_end(control: Running, publisher: 
     assert listing["total"] == 1
     view = await api.get("/sessions/{session}", session=listing["sessions"][0]["session"])
     assert (view["state"], view["role"], view["id"], view["stream"]) == ("connected", "publisher", "cam-1", "cam-1")
-    assert (view["app"], view["room"], view["customerScope"], view["username"]) == ("live", "live", "acme", "ann")
+    assert (view["app"], view["scope"], view["customerScope"], view["username"]) == ("live", "live", "acme", "ann")
     assert view["meta"] == {"room": "A"}
     assert view["userAgent"].startswith("stream-manager-proxy")
     assert view["connectedAt"] >= view["startedAt"]
@@ -103,7 +103,7 @@ async def test_the_bitrate_of_a_track(control: Running, publisher: MakePublisher
     await published(simulator, publisher(simulator, "cam-1"))
     async with asyncio.timeout(scaled(15)):
         while True:
-            stream = await api.get("/streams/{app}/{name}", app="live", name="cam-1")
+            stream = await api.get("/streams/{scope}/{name}", scope="live", name="cam-1")
             if stream["tracks"] and all(track["bitrate"] for track in stream["tracks"]):
                 break
             await asyncio.to_thread(lambda: None)
@@ -117,12 +117,12 @@ async def test_streams_and_origins(control: Running, publisher: MakePublisher) -
     simulator, api = control
     await published(simulator, publisher(simulator, "cam-1", params={"app": "live", "context": "room1"}))
     (stream,) = (await api.get("/streams"))["streams"]
-    assert (stream["app"], stream["room"], stream["name"]) == ("live", "live/room1", "cam-1")
-    shown = await api.get("/streams/{app}/{name}", app="live/room1", name="cam-1")
+    assert (stream["app"], stream["scope"], stream["name"]) == ("live", "live/room1", "cam-1")
+    shown = await api.get("/streams/{scope}/{name}", scope="live/room1", name="cam-1")
     assert shown["session"] == stream["session"]
     (origin,) = (await api.get("/origins"))["origins"]
     assert (origin["publishers"], origin["subscribers"], origin["sessions"]) == (1, 0, 1)
-    await api.get("/streams/{app}/{name}", 404, app="live", name="cam-1")
+    await api.get("/streams/{scope}/{name}", 404, scope="live", name="cam-1")
 
 
 async def test_a_refused_connection_is_a_failed_session(control: Running) -> None:

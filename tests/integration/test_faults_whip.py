@@ -208,7 +208,7 @@ async def test_session_is_lost(simulator: Simulator, client: aiohttp.ClientSessi
     assert simulator.faults.log()[-1].fault == "http-session-gone"
 
 
-async def test_faults_of_the_other_door(simulator: Simulator, client: aiohttp.ClientSession) -> None:
+async def test_faults_of_the_other_protocol(simulator: Simulator, client: aiohttp.ClientSession) -> None:
     """What acts on a WebSocket only is not used up by HTTP, nor the other way round."""
     on_socket = simulator.faults.add("no-starting", count=1)
     on_http = simulator.faults.add("http-location", count=1)

@@ -188,12 +188,12 @@ async def test_a_taken_name_is_said_and_the_socket_closed_later(monkeypatch: pyt
 
 
 async def test_a_name_is_claimed_by_the_offer() -> None:
-    """Of two publishers that skip isAvailable the second offer is refused in words; another room has its own names."""
+    """Of two publishers that skip isAvailable the second offer is refused in words; another scope has its own names."""
     async with (
         running() as (origin, reports),
         client(origin) as first,
         client(origin, attempt="a2") as second,
-        client(origin, attempt="a3", room="live/other") as elsewhere,
+        client(origin, attempt="a3", scope="live/other") as elsewhere,
     ):
         await first.offer("s1")
         await first.accept()

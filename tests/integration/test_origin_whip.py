@@ -241,7 +241,7 @@ async def test_dtls_roles(setup: str, role: str) -> None:
 
 
 async def test_a_name_in_use() -> None:
-    """One name is one stream, whichever door it came through: 409, and the first goes on."""
+    """One name is one stream, whatever transport it came over: 409, and the first goes on."""
     async with (
         running() as (origin, reports),
         http(origin) as request,
@@ -261,7 +261,7 @@ async def test_a_name_in_use() -> None:
 
 
 async def test_takeover() -> None:
-    """With takeover the newcomer gets the name, across both doors; the old session ends first, with a reason of its own."""
+    """With takeover the newcomer gets the name, over both transports; the old session ends first, with a reason of its own."""
     async with (
         running(takeover=0.0) as (origin, reports),
         http(origin) as request,

@@ -111,7 +111,7 @@ async def test_pyav(simulator: Simulator, receiver: WebhookReceiver, tmp_path: P
     check_whole_life(told(receiver))
 
 
-async def test_one_door_publishes_the_other_watches(simulator: Simulator) -> None:
+async def test_whip_publishes_and_whep_watches(simulator: Simulator) -> None:
     """A stream that FFmpeg publishes over WHIP is watched over the WebSocket, pictures and sound."""
     publishing = asyncio.ensure_future(run(ffmpeg(endpoint(simulator), 8)))
     await eventually(lambda: simulator.manager.sessions.publishing(), 10)

@@ -59,7 +59,7 @@ def told(receiver: WebhookReceiver) -> list[str]:
 async def test_publishes(
     client: aiohttp.ClientSession, origin: WhipOrigin, receiver: WebhookReceiver, path: str
 ) -> None:
-    """Through every door an offer reaches the origin at one path, and the session's life makes the same hooks."""
+    """In every URL shape an offer reaches the origin at one path, and the session's life makes the same hooks."""
     headers = SDP | ({"Authorization": "Bearer cam"} if path.startswith("/api/") else {})
     async with client.post(path, data=OFFER, headers=headers) as response:
         assert (response.status, await response.text(), response.headers["ETag"]) == (201, ANSWER, '"ice-1"')
@@ -152,10 +152,10 @@ async def test_events_are_passed_on(client: aiohttp.ClientSession, origin: WhipO
         assert await events.content.read() == b""
 
 
-@pytest.mark.parametrize("door", ["whip", "whep"])
-async def test_what_an_endpoint_is(client: aiohttp.ClientSession, door: str) -> None:
+@pytest.mark.parametrize("protocol", ["whip", "whep"])
+async def test_what_an_endpoint_is(client: aiohttp.ClientSession, protocol: str) -> None:
     """GET says nothing, OPTIONS says what is taken and which node serves, other methods are refused with what is allowed."""
-    path = f"/live/{door}/endpoint/cam"
+    path = f"/live/{protocol}/endpoint/cam"
     async with client.get(path) as response:
         assert (response.status, await response.read()) == (204, b"")
     async with client.options(path) as response:

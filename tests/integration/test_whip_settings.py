@@ -16,7 +16,7 @@ from tests.integration.lives import stories
 async def test_takeover(
     start_simulator: StartSimulator, receiver: WebhookReceiver, publisher: MakePublisher, first: str, second: str
 ) -> None:
-    """Through whatever doors they come, the second publisher of a name ends the first, with a reason of its own."""
+    """Over whatever transport, the second publisher of a name ends the first, with a reason of its own."""
     simulator = await start_simulator(receiver, takeover="always")
     old = publisher(simulator, "cam", transport=first)
     await published(simulator, old)
@@ -30,7 +30,7 @@ async def test_takeover(
 
 @pytest.mark.parametrize("transport", ["websocket", "whip"])
 async def test_no_takeover(start_simulator: StartSimulator, publisher: MakePublisher, transport: str) -> None:
-    """By default a live name stays with its publisher, whichever door the second one takes."""
+    """By default a live name stays with its publisher, whatever transport the second one takes."""
     simulator = await start_simulator()
     await published(simulator, publisher(simulator, "cam", transport="whip"))
     second: Publisher = publisher(simulator, "cam", transport=transport)

@@ -20,7 +20,7 @@ SECRET = "a secret of thirty-two bytes, or more"
 def asking(**values: Any) -> AuthRequest:
     """Return a client that wants to publish ``cam`` in ``live``."""
     known: dict[str, Any] = {
-        "action": "publish", "client_id": "cam", "stream": "cam", "app": "live", "room": "live", "customer_scope": "acme",
+        "action": "publish", "client_id": "cam", "stream": "cam", "app": "live", "scope": "live", "customer_scope": "acme",
         "transport": "websocket",
     }  # fmt: skip
     return AuthRequest(**(known | values))
@@ -44,9 +44,9 @@ def token(secret: str = SECRET, **claims: Any) -> str:
         ({"red5-transport": "whip"}, {"transport": "whip"}, ""),
         ({"red5-transport": "WHIP,RTMP"}, {"transport": "whip"}, ""),
         ({"red5-transport": "WHIP"}, {}, "the token is not for websocket"),
-        ({"red5-room": "room1"}, {"room": "live/room1"}, ""),
-        ({"red5-room": "/live/room1"}, {"room": "live/room1"}, ""),
-        ({"red5-room": "room1"}, {}, "the token is for another room"),
+        ({"red5-room": "room1"}, {"scope": "live/room1"}, ""),
+        ({"red5-room": "/live/room1"}, {"scope": "live/room1"}, ""),
+        ({"red5-room": "room1"}, {}, "the token is for another scope"),
         ({"iss": "somebody"}, {}, "the token has another issuer"),
         ({"exp": NOW}, {}, "the token has expired"),
         ({"exp": NOW + 601}, {}, "the token is valid for longer than 10 minutes"),

@@ -276,7 +276,7 @@ def odd_server() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 SESSION_VIEW = {
-    "session": 1, "state": "connected", "role": "publisher", "id": "\x1b[2J", "stream": None, "app": None, "room": None,
+    "session": 1, "state": "connected", "role": "publisher", "id": "\x1b[2J", "stream": None, "app": None, "scope": None,
     "username": None, "customerScope": "\u202e", "recording": False, "meta": None, "remoteIp": None, "userAgent": "\x9b2J",
     "origin": None, "startedAt": 10**17, "connectedAt": None, "endedAt": None, "durationMs": 1, "reason": None, "error": None,
     "hooks": 0, "faults": [], "tracks": [],

@@ -60,14 +60,16 @@ class Session:
         )
         self.pipeline = ExchangePipeline([(fault, self.noted.append) for fault in faults], actions)
 
-    async def ask(self, method: str = "POST", path: str = ENDPOINT, query: str = "", door: Any = "whip") -> HttpOutcome:
+    async def ask(
+        self, method: str = "POST", path: str = ENDPOINT, query: str = "", protocol: Any = "whip"
+    ) -> HttpOutcome:
         """Send a request."""
 
         async def forward() -> HttpResponse:
             self.reached.append(method)
             return self.answer
 
-        exchange = HttpExchange(HttpRequest(method, path, query), door, SERVER)
+        exchange = HttpExchange(HttpRequest(method, path, query), protocol, SERVER)
         before = len(self.reached)
         outcome, reached = await self.pipeline.run(exchange, forward)
         assert reached is (len(self.reached) > before)
@@ -241,7 +243,7 @@ def test_ice_servers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "status", "error", "door"),
+    ("name", "status", "error", "protocol"),
     [
         ("name-in-use", 409, ConnectError.NAME_IN_USE, "whip"),
         ("publish-denied", 403, ConnectError.REJECTED, "whip"),
@@ -249,17 +251,17 @@ def test_ice_servers() -> None:
         ("offer-error", 422, ConnectError.INVALID_SDP, "whep"),
     ],
 )
-def test_signaling_faults_that_refuse(name: str, status: int, error: ConnectError, door: str) -> None:
+def test_signaling_faults_that_refuse(name: str, status: int, error: ConnectError, protocol: str) -> None:
     """What refuses on a WebSocket refuses an offer, with the fitting status and the same hook."""
     session = Session(make(name))
-    assert session.now(door=door).status == status
+    assert session.now(protocol=protocol).status == status
     assert (session.noted, session.reached) == (["", error], [])
 
 
 @pytest.mark.parametrize("name", ["name-in-use", "publish-denied"])
 def test_what_is_for_publishers(name: str) -> None:
     """A fault of publishing does not touch a subscriber."""
-    assert Session(make(name)).now(door="whep") == CREATED
+    assert Session(make(name)).now(protocol="whep") == CREATED
 
 
 def test_silence() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from smproxy.hooks.formats.registry import FORMATS
 from smproxy.hooks.sinks.jetstream import DUPLICATE_WINDOW, MAX_AGE
-from smproxy.hooks.sinks.nats import DEFAULT_PORT, DEFAULT_PREFIX, NatsSink, scope_token
+from smproxy.hooks.sinks.nats import DEFAULT_PORT, DEFAULT_PREFIX, NatsSink, customer_scope_token
 from smproxy.hooks.sinks.signature import Signer
 from smproxy.hooks.sinks.uris import parse_hook_uri
 from smproxy.hooks.sinks.webhook import DEFAULT_TIMEOUT
@@ -78,7 +78,7 @@ def test_numbers_and_names_of_nats_are_those_of_the_code() -> None:
     assert (MAX_AGE, DUPLICATE_WINDOW, DEFAULT_TIMEOUT) == (7 * 86_400, 600, 5)
     for number in ("for 7 days", "for 10 minutes", "within 5 s"):
         assert number in TEXT
-    assert scope_token("a.b") == "a%2Eb"
-    assert scope_token(None) == "_"
+    assert customer_scope_token("a.b") == "a%2Eb"
+    assert customer_scope_token(None) == "_"
     for uri in re.findall(r"(?:nats|tls)://[\w.:@/]+", TEXT):
         assert isinstance(parse_hook_uri(uri), NatsSink)

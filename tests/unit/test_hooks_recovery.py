@@ -31,7 +31,7 @@ from tests.hooks_support import Collector, connection
 
 STEPS: dict[str, Callable[[SessionLife], list[Payload]]] = {
     "up": lambda life: life.transport_up(),
-    "start": lambda life: life.stream_start(peer="cam", room="live"),
+    "start": lambda life: life.stream_start(peer="cam", scope="live"),
     "gap": lambda life: life.gap(),
     "back": lambda life: life.back(),
     "audio": lambda life: life.track_start("audio_main", Kind.AUDIO),
@@ -73,7 +73,7 @@ def test_model(lives: list[list[str]], cut: int) -> None:
         told: list[list[Payload]] = []
         expected: dict[int, list[Payload]] = {}
         for number, steps in enumerate(lives, 1):
-            life = SessionLife(number, peer="cam", room="live", remote_ip="::1", clock=clock)
+            life = SessionLife(number, peer="cam", scope="live", remote_ip="::1", clock=clock)
             payloads = [payload for step in ("accept", *steps) for payload in STEPS.get(step, SessionLife.accept)(life)]
             # The crash may also have come between the events of one step.
             told.append(payloads[: max(1, len(payloads) - cut % 3)])
@@ -111,7 +111,7 @@ async def test_what_other_formats_need_is_told_too() -> None:
     events = EventFactory(node=1, clock=clock, rng=random.Random(2))
     sink = Collector(takes_internal=True)
     dispatcher = await HookDispatcher.start([sink], clock=Clock(), rng=random.Random(1), journal=journal, events=events)
-    life = SessionLife(5, peer="cam", room="live", remote_ip="::1", clock=Clock())
+    life = SessionLife(5, peer="cam", scope="live", remote_ip="::1", clock=Clock())
     payloads = [*life.accept(), *life.transport_up(), *life.stream_start()]
     payloads += [
         LocalTrackPayload(session=5, track=1, event="local_track", kind=Kind.VIDEO),

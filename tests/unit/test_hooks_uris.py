@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from smproxy.hooks.formats.registry import FORMATS
 from smproxy.hooks.sink import DELIVERED, Dead, Disabled, Outcome, Retry
-from smproxy.hooks.sinks.nats import NatsSink, scope_token
+from smproxy.hooks.sinks.nats import NatsSink, customer_scope_token
 from smproxy.hooks.sinks.uris import parse_hook_uri
 from smproxy.hooks.sinks.webhook import WebhookSink, classify, display_name, retry_after
 from yarl import URL
@@ -147,13 +147,13 @@ def test_a_port_that_is_not_given_is_the_usual_one() -> None:
 )
 def test_a_scope_is_one_token_of_a_subject(scope: str | None, token: str) -> None:
     """Whatever a customer scope holds, it is one token that NATS takes as it is."""
-    assert scope_token(scope) == token
+    assert customer_scope_token(scope) == token
 
 
 @given(first=st.text(max_size=30), second=st.text(max_size=30))
 def test_scopes_do_not_share_a_token(first: str, second: str) -> None:
     """Two scopes have two tokens, and a token has only characters that mean nothing in a subject."""
-    tokens = scope_token(first), scope_token(second)
+    tokens = customer_scope_token(first), customer_scope_token(second)
     assert (tokens[0] == tokens[1]) == (first == second)
     assert all(re.fullmatch(r"[A-Za-z0-9_%-]+", token) for token in tokens)
 

@@ -24,7 +24,7 @@ def read(url: str, **options: Any) -> ConnectionParams:
 @pytest.mark.parametrize("case", [case for case in CASES if "accepted" in case], ids=lambda case: case["name"])
 def test_good_url(case: dict[str, Any]) -> None:
     """Every good URL of the fixtures gives the parameters, and the request target on the origin, that stand beside it."""
-    params = read(case["url"], scope_required=case.get("scope_required", True))
+    params = read(case["url"], customer_scope_required=case.get("customer_scope_required", True))
     assert {key: getattr(params, key) for key in case["accepted"]} == case["accepted"]
     if "origin_target" in case:
         assert params.origin_target == case["origin_target"]
@@ -107,7 +107,7 @@ def test_escaped_values_come_back(values: dict[str, str]) -> None:
     """A value that was escaped as the SDK escapes it is read as it was, wherever it is accepted."""
     query = "&".join(f"{key}={quote(value, safe='')}" for key, value in values.items() if _encodable(value))
     try:
-        params = read(f"ws://h/s?{query}", scope_required=False)
+        params = read(f"ws://h/s?{query}", customer_scope_required=False)
     except ParamError:
         return
     assert params.id == values["id"]
@@ -126,15 +126,15 @@ def _encodable(text: str) -> bool:
     ("query", "scope", "given"),
     [("", "studio", False), ("&customerScope=undefined", "studio", False), ("&customerscope=acme", "acme", True)],
 )
-def test_default_scope(query: str, scope: str, given: bool) -> None:
+def test_default_customer_scope(query: str, scope: str, given: bool) -> None:
     """Who sends no scope has the default one, where none is required, and it is known not to be the client's own."""
-    params = read(f"ws://h/s?id=s{query}", scope_required=False, default_scope="studio")
-    assert (params.customer_scope, params.scope_given) == (scope, given)
+    params = read(f"ws://h/s?id=s{query}", customer_scope_required=False, default_customer_scope="studio")
+    assert (params.customer_scope, params.customer_scope_given) == (scope, given)
     assert params.connection.customer_scope == scope
 
 
 def test_an_unusable_scope_is_not_the_default_one() -> None:
     """A scope that cannot be taken is refused, and the hook of the refusal is not told to the default one."""
     with pytest.raises(ParamError) as refusal:
-        read("ws://h/s?id=s&customerScope=a%0Ab", scope_required=False, default_scope="studio")
+        read("ws://h/s?id=s&customerScope=a%0Ab", customer_scope_required=False, default_customer_scope="studio")
     assert refusal.value.connection.customer_scope is None

@@ -64,7 +64,7 @@ def live(streams: Streams, what: Source, name: str = "s1") -> None:
 
 
 def test_who_watches_a_name_hears_of_it() -> None:
-    """Published and unpublished are told once each, to those who watch this name in this room and only as long as they do."""
+    """Published and unpublished are told once each, to those who watch this name in this scope and only as long as they do."""
     streams, first, other = Streams(), Watching(), Watching()
     unwatch = streams.watch("live", "s1", first)
     streams.watch("live", "s2", other)

@@ -348,7 +348,7 @@ def test_frames_never_raise(frame: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "room", "client_id"),
+    ("path", "scope", "client_id"),
     [
         ("/live/?id=s1", "live", "s1"),
         ("/live?id=s1", "live", "s1"),
@@ -356,11 +356,11 @@ def test_frames_never_raise(frame: str) -> None:
         ("/live%2Froom1/", "live/room1", ""),
     ],
 )
-def test_targets_are_read(path: str, room: str, client_id: str) -> None:
+def test_targets_are_read(path: str, scope: str, client_id: str) -> None:
     """Room and id come from the path and the query, a plus stays a plus, the first id counts."""
     target = read_connection_request(path, "a1")
     assert target is not None
-    assert (target.scope, target.client_id, target.attempt) == (room, client_id, "a1")
+    assert (target.scope, target.client_id, target.attempt) == (scope, client_id, "a1")
 
 
 @pytest.mark.parametrize("attempt", ["", "x" * 129, "a\nb", "ä"])

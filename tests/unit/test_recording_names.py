@@ -13,7 +13,7 @@ _names = st.text(st.characters(), max_size=600)
 
 
 @pytest.mark.parametrize(
-    ("room", "stream", "path"),
+    ("scope", "stream", "path"),
     [
         ("live", "mystream", "live/mystream.webm"),
         ("live/room 1", "Grüße-東京", "live/room 1/Grüße-東京.webm"),
@@ -29,9 +29,9 @@ _names = st.text(st.characters(), max_size=600)
         ("live", "", "live/%-.webm"),
     ],
 )
-def test_paths(room: str, stream: str, path: str) -> None:
+def test_paths(scope: str, stream: str, path: str) -> None:
     """Names stay readable, and what is dangerous in them is escaped."""
-    assert relative_path(room, stream, ".webm") == path
+    assert relative_path(scope, stream, ".webm") == path
 
 
 @given(_names)

@@ -48,7 +48,7 @@ STARTS_AND_ENDS = (("c", "eD"), ("J", "L"))
 
 
 def new_life(time: FakeTime | None = None) -> SessionLife:
-    return SessionLife(7, peer="s", room="live", remote_ip="192.0.2.1", clock=(time or FakeTime()).clock)
+    return SessionLife(7, peer="s", scope="live", remote_ip="192.0.2.1", clock=(time or FakeTime()).clock)
 
 
 ACTIONS: dict[str, Callable[[SessionLife], list[Payload]]] = {
@@ -248,7 +248,7 @@ def test_refusal_before_accept() -> None:
 def test_name_from_the_messages() -> None:
     """The peer is told under the name that the stream was started with, in all hooks alike."""
     life = new_life()
-    told = life.accept() + life.transport_up() + life.stream_start(peer="other", room="live/room1")
+    told = life.accept() + life.transport_up() + life.stream_start(peer="other", scope="live/room1")
     told += life.stream_start(peer="third") + life.end(Reason.USER_ACTION)
     peers = [(p.peer, p.room) for p in told if isinstance(p, PeerPayload)]
     assert peers == [("other", "live/room1")] * 2

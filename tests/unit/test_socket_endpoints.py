@@ -14,11 +14,11 @@ def read(target: str) -> tuple[ConnectionParams, Role | None]:
     url = URL(target, encoded=True)
     endpoint = read_socket_endpoint(url.raw_path)
     assert endpoint is not None
-    return ConnectionParams.from_url(endpoint.apply(url), scope_required=False), endpoint.role
+    return ConnectionParams.from_url(endpoint.apply(url), customer_scope_required=False), endpoint.role
 
 
 @pytest.mark.parametrize(
-    ("target", "room", "id", "host"),
+    ("target", "scope", "id", "host"),
     [
         ("/streammanager?id=s&app=vod&host=h", "vod", "s", "h"),
         ("/streammanager/?id=s&app=live&context=room1", "live/room1", "s", None),
@@ -30,10 +30,10 @@ def read(target: str) -> tuple[ConnectionParams, Role | None]:
         ("/as/v1/proxy/ws/subscribe/live/s?id=viewer-1", "live", "viewer-1", None),
     ],
 )
-def test_path_and_query(target: str, room: str, id: str, host: str | None) -> None:
+def test_path_and_query(target: str, scope: str, id: str, host: str | None) -> None:
     """Scope and publisher's name come from a path that has them; a standalone server takes no ``host``."""
     params, _ = read(target)
-    assert (params.room, params.id, params.host) == (room, id, host)
+    assert (params.scope, params.id, params.host) == (scope, id, host)
 
 
 def test_the_proxy_of_2_0_knows_the_role() -> None:

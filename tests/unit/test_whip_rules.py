@@ -16,17 +16,15 @@ from smproxy.signaling.whip import (
     IceServer,
     OfferRequest,
     Trickle,
-    WhipProtocol,
-    WhipTarget,
     check_if_match,
     events_link,
     is_vendor_sdk,
     read_endpoint_request,
     read_session_request,
-    read_whip_target,
     restarts,
     server_offers,
 )
+from smproxy.signaling.whip_urls import WhipProtocol, WhipTarget, read_whip_target
 
 WHIP = WhipTarget(WhipProtocol.WHIP, "live", "s1")
 WHEP = WhipTarget(WhipProtocol.WHEP, "live", "s1")

@@ -62,6 +62,6 @@ class DigestScheme(LocalScheme):
             return forbidden(f"the token does not allow to {request.action}")
         if request.stream is not None and stream != request.stream:
             return forbidden("the token is for another stream")
-        if app.strip("/") not in (request.app, request.room):
+        if app.strip("/") not in (request.app, request.scope):
             return forbidden("the token is for another application")
         return ALLOWED

@@ -87,9 +87,9 @@ def _check_claims(claims: dict[str, Any], request: AuthRequest) -> Verdict:
     transports = [each.lower() for each in _names(claims.get("red5-transport"))]
     if transports and request.transport not in transports:
         return forbidden(f"the token is not for {request.transport}")
-    room = str(claims.get("red5-room") or "").strip("/")
-    if room and request.room != room and request.room.partition("/")[2] != room:
-        return forbidden("the token is for another room")
+    scope = str(claims.get("red5-room") or "").strip("/")
+    if scope and request.scope != scope and request.scope.partition("/")[2] != scope:
+        return forbidden("the token is for another scope")
     return ALLOWED
 
 

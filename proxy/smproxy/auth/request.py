@@ -28,7 +28,7 @@ class AuthRequest:
     client_id: str
     stream: str | None
     app: str
-    room: str
+    scope: str
     customer_scope: str | None
     transport: Transport
     username: str = ""
@@ -43,7 +43,7 @@ class AuthRequest:
     @property
     def identity(self) -> tuple[str | None, ...]:
         """What must be the same for a client that comes back and is not asked about again."""
-        return self.action, self.room, self.customer_scope, self.client_id, self.username, self.password, self.token
+        return self.action, self.scope, self.customer_scope, self.client_id, self.username, self.password, self.token
 
 
 def make_request(
@@ -67,7 +67,7 @@ def make_request(
         client_id=params.id,
         stream=stream,
         app=params.app,
-        room=params.room,
+        scope=params.scope,
         customer_scope=params.customer_scope,
         transport=params.transport,
         username=supplied.get("username", ""),

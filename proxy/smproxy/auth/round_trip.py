@@ -44,7 +44,7 @@ def validate_body(request: AuthRequest, *, extended: bool = False) -> bytes:
             "transport": request.transport,
             "address": request.address,
             "origin": request.origin,
-            "scope": request.room,
+            "scope": request.scope,
             "parameters": request.parameters,
         }
     return json.dumps(body).encode()

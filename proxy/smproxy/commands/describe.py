@@ -47,10 +47,10 @@ def _own(event: Event, date: bool) -> str | None:
     payload, connection = event["payload"], event["connection"]
     what = payload.get("state") or payload.get("event")
     facts = [f"{key}={value}" for key, value in payload.items() if key not in _IDENTITY and value is not None]
-    scope, name = connection.get("customerScope"), connection.get("id")
+    customer, name = connection.get("customerScope"), connection.get("id")
     return " ".join(
-        [clock(event["ts"], date=date), f"{scope or '-':<8}", f"{name or '-':<12}", f"{payload['session']} #{event['seq']:<3}",
-         f"{what:<20}", *facts]
+        [clock(event["ts"], date=date), f"{customer or '-':<8}", f"{name or '-':<12}", f"{payload['session']}",
+         f"#{event['seq']:<3}", f"{what:<20}", *facts]
     ).rstrip()  # fmt: skip
 
 

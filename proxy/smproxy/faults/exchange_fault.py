@@ -11,7 +11,7 @@ from smproxy.faults.kind import FaultKind, Layer
 from smproxy.faults.parameter import Parameter, Values
 from smproxy.signaling.http_exchange import HttpRequest, HttpResponse
 from smproxy.signaling.payloads import ConnectError
-from smproxy.signaling.whip_endpoints import Door
+from smproxy.signaling.whip_urls import WhipProtocol
 
 #: Who sent what is held: the client its request, the origin its answer.
 Sender: TypeAlias = Literal["client", "origin"]
@@ -28,7 +28,7 @@ class HttpExchange:
     """
 
     request: HttpRequest
-    door: Door
+    protocol: WhipProtocol
     server: str
 
     @property

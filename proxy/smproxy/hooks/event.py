@@ -33,7 +33,7 @@ class HookEvent(msgspec.Struct, frozen=True):
 class Context(msgspec.Struct, frozen=True, kw_only=True):
     """Facts for formats other than ours: not part of the message, but journalled with it.
 
-    ``stream`` is ``<room>/<name>`` of what is published or watched, ``watcher`` the peer that watches it; ``joined`` says that
+    ``stream`` is ``<scope>/<name>`` of what is published or watched, ``watcher`` the peer that watches it; ``joined`` says that
     ``peer_joined`` of the session was told before this event. ``synthetic``: nobody was connected, a person asked for the
     event; its session is never alive and needs no end.
     """

@@ -11,9 +11,9 @@ from yarl import URL
 from smproxy.auth.request import make_request
 from smproxy.faults.admission_fault import FailedConnection, FailedDial, HttpError, RejectedConnection
 from smproxy.manager.attempt import Attempt, Client
+from smproxy.manager.authenticator import Authenticator, Decision
 from smproxy.manager.faults.connection import ConnectionFaults, FaultRefusal
 from smproxy.manager.faults.injection import FaultInjection
-from smproxy.manager.gate import Decision, Gate
 from smproxy.manager.origin_registry import Node, OriginChoiceError, OriginRegistry
 from smproxy.manager.relay.relay import Relay
 from smproxy.manager.sessions import Sessions
@@ -37,14 +37,14 @@ BAD_GATEWAY = 1014  # registered with IANA
 class AdmissionRules:
     """What holds for every client.
 
-    ``disabled_by`` names the setting that has switched the proxy off, where one has; ``default_scope`` is the customer scope
-    of who sends none, where none is required.
+    ``disabled_by`` names the setting that has switched the proxy off, where one has; ``default_customer_scope`` is
+    that of a client that sends none, where none is required.
     """
 
     disabled_by: str | None = None
     default_app: str = "live"
-    scope_required: bool = True
-    default_scope: str | None = None
+    customer_scope_required: bool = True
+    default_customer_scope: str | None = None
     pass_switch: bool = False
 
 
@@ -65,9 +65,9 @@ class Admission:
         transcripts: Transcripts,
         faults: FaultInjection,
         clock: Clock,
-        gate: Gate,
+        authenticator: Authenticator,
     ) -> None:
-        self._gate = gate
+        self._authenticator = authenticator
         self._rules = rules
         self._registry = registry
         self._sessions = sessions
@@ -90,8 +90,8 @@ class Admission:
         except ParamError as error:
             self._refuse(request, error)
             return
-        if self._gate.asks(faults):
-            self._gate.spawn(self._authorize(request, faults))
+        if self._authenticator.asks(faults):
+            self._authenticator.spawn(self._authorize(request, faults))
         else:
             self._open(request, faults)
 
@@ -108,7 +108,7 @@ class Admission:
             address=request.remote_ip,
             origin=request.headers.get("origin"),
         )
-        decision = await self._gate.decide(asked, faults)
+        decision = await self._authenticator.decide(asked, faults)
         if request.closed:
             return
         try:
@@ -118,7 +118,7 @@ class Admission:
             reason = decision.verdict.reason
             session = self._sessions.refuse(params.connection, request.remote_ip, reason)
             self._transcripts.open(session, _url(request))
-            self._gate.note(session, params, decision)
+            self._authenticator.note(session, params, decision)
             text = messages.connect_status(messages.CONNECT_REJECTED)
             self._turn_away(request, session, text, POLICY_VIOLATION, f"not allowed: {reason}")
         except Exception:
@@ -146,13 +146,13 @@ class Admission:
             attempt.session,
             params.role,
             params.id,
-            params.room,
+            params.scope,
             request.remote_ip,
             node.address,
         )
         transcript = self._transcripts.open(attempt.session, _url(request))
         if decision is not None:
-            self._gate.admitted(attempt, decision)
+            self._authenticator.admitted(attempt, decision)
         failed, dial_fails = faults.refusal(FailedConnection), faults.refusal(FailedDial)
         self._faults.begin(faults, attempt, dialled=failed is None and dial_fails is None)
         if failed is not None:
@@ -187,8 +187,8 @@ class Admission:
         params = ConnectionParams.from_url(
             url if endpoint is None else endpoint.apply(url),
             default_app=self._rules.default_app,
-            scope_required=self._rules.scope_required,
-            default_scope=self._rules.default_scope,
+            customer_scope_required=self._rules.customer_scope_required,
+            default_customer_scope=self._rules.default_customer_scope,
         )
         if endpoint is None or endpoint.role is None:
             return params

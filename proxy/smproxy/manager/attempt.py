@@ -177,7 +177,7 @@ class Attempt:
         elif not text:
             return  # nearly every message
         elif started := _STARTING.match(text):
-            self._report(self.node, StreamStarted(self.token, started[1], self.params.room))
+            self._report(self.node, StreamStarted(self.token, started[1], self.params.scope))
             self._report(self.node, TransportUp(self.token))
         elif _STOPPING.match(text):
             self._end(Reason.USER_ACTION)

@@ -205,10 +205,10 @@ class History:
         connection, session = entry.connection, entry.session
         attempt = session.attempt if session is not None else None
         subscriber = connection.role is Role.SUBSCRIBER
-        stream = room = None
+        stream = scope = None
         if session is not None:
             stream = session.watched if subscriber else session.life.peer
-            room = session.life.room
+            scope = session.life.scope
         state: State = "failed"
         if not entry.failed and session is not None:
             state = _STATE_OF_PHASE[session.life.phase]
@@ -221,7 +221,7 @@ class History:
             id=connection.id,
             stream=stream,
             app=connection.app,
-            room=room,
+            scope=scope,
             username=connection.username,
             customer_scope=connection.customer_scope,
             recording=connection.recording,

@@ -24,11 +24,11 @@ from smproxy.hooks.trigger import Trigger
 from smproxy.manager.access import AccessRule
 from smproxy.manager.admission import Admission, AdmissionRules
 from smproxy.manager.aiohttp_protocol import HttpProtocol
+from smproxy.manager.authenticator import Authenticator
 from smproxy.manager.dashboard_events import DashboardEvents
 from smproxy.manager.deadlines import HttpTimes
 from smproxy.manager.faults.injection import FaultInjection
 from smproxy.manager.forward import ForwardRoutes
-from smproxy.manager.gate import Gate
 from smproxy.manager.history import History
 from smproxy.manager.listener import Connection as ListenerConnection
 from smproxy.manager.listener import Listener
@@ -125,7 +125,7 @@ class Manager:
         self._fault_injection = FaultInjection(faults, self.sessions, simulate=settings.simulate)
         # Its masks are drawn at the pace of the traffic, which must not decide on the next session's number.
         self._relay = Relay(limits=RelayLimits(), clock=clock, rng=random.Random(rng.getrandbits(64)))  # noqa: S311
-        self._gate = Gate(
+        self._authenticator = Authenticator(
             settings.auth, sessions=self.sessions, transcripts=transcripts, clock=clock, lazy=settings.auth_lazy
         )
         admission = Admission(
@@ -136,7 +136,7 @@ class Manager:
             transcripts=transcripts,
             faults=self._fault_injection,
             clock=clock,
-            gate=self._gate,
+            authenticator=self._authenticator,
         )
         # Every route needs the access rule but those that are marked as open, or as a scope's own.
         access = AccessRule(settings.admin_token, hosts=(settings.host, *settings.names))
@@ -172,7 +172,7 @@ class Manager:
         application.add_routes(FaultRoutes(faults).routes())
         sockets = Places("listeners on the webhook socket")
         application.add_routes(
-            metrics.MetricsRoutes(dispatcher, self.sessions, broadcast, sockets, self._gate.counts).routes()
+            metrics.MetricsRoutes(dispatcher, self.sessions, broadcast, sockets, self._authenticator.counts).routes()
         )
         self.dashboard_events = DashboardEvents(
             sessions=self.sessions,
@@ -196,7 +196,7 @@ class Manager:
             transcripts=transcripts,
             faults=self._fault_injection,
             clock=clock,
-            gate=self._gate,
+            authenticator=self._authenticator,
             ice_servers=settings.ice_servers,
         )
         application.add_routes(access.open(self._whip.routes()))
@@ -244,7 +244,7 @@ class Manager:
         await self.refuse_new()
         self.sessions.stop(reason)
         await self._relay.stop(timeout=CLOSE_TIMEOUT)
-        await self._gate.close()
+        await self._authenticator.close()
         self._fault_injection.stop()
         if self._dispatcher.journal is not None:
             await (

@@ -12,7 +12,7 @@ from typing import TypeAlias
 from smproxy.signaling.node import CommandTo, Hello, Load
 
 Thumbnail: TypeAlias = Callable[[str, str], Awaitable[bytes | None]]
-"""Gives the last key frame of a live stream, by room and name, as PNG; ``None`` when there is none. Raises ``ValueError``
+"""Gives the last key frame of a live stream, by scope and name, as PNG; ``None`` when there is none. Raises ``ValueError``
 when it cannot be decoded."""
 
 

@@ -54,7 +54,7 @@ class Session:
         name = self.watched if subscriber else self.life.peer
         return Context(
             user_agent=self.attempt.client.user_agent if self.attempt is not None else None,
-            stream=f"{self.life.room}/{name}" if name is not None else None,
+            stream=f"{self.life.scope}/{name}" if name is not None else None,
             watcher=self.life.peer if subscriber else None,
             joined=self.joined,
         )

@@ -79,7 +79,7 @@ class Sessions:
         self._lingering: dict[Attempt, asyncio.TimerHandle] = {}
         self._recording: dict[str, Session] = {}
         self._watchers: tuple[Callable[[Session], None], ...] = ()
-        self._default_scope_logged = False
+        self._default_customer_scope_logged = False
         #: Is given what was sent on a data channel: the session, whether by its client, and the text.
         self.overheard: Callable[[int, bool, str], None] = lambda session, by_client, text: None
 
@@ -115,10 +115,10 @@ class Sessions:
         """Return the sessions that watch a stream, the oldest first."""
         return [session for session in self._sessions.values() if session.watching]
 
-    def watching(self, room: str, stream: str) -> list[Session]:
+    def watching(self, scope: str, stream: str) -> list[Session]:
         """Return the sessions that watch this stream, the oldest first."""
-        wanted = (room, stream)
-        return [each for each in self.subscribing() if (each.life.room, each.shown or each.watched) == wanted]
+        wanted = (scope, stream)
+        return [each for each in self.subscribing() if (each.life.scope, each.shown or each.watched) == wanted]
 
     def watch(self, callback: Callable[[Session], None]) -> Callable[[], None]:
         """Call back after each hook of a session and when statistics come; return what ends that.
@@ -141,8 +141,12 @@ class Sessions:
 
     def open(self, params: ConnectionParams, node: Node, client: Client) -> Attempt:
         """Begin an attempt: of a new session, or of one that waits for its publisher to come back."""
-        if not params.scope_given and params.customer_scope is not None and not self._default_scope_logged:
-            self._default_scope_logged = True
+        if (
+            not params.customer_scope_given
+            and params.customer_scope is not None
+            and not self._default_customer_scope_logged
+        ):
+            self._default_customer_scope_logged = True
             logger.info(
                 "%r sends no customerScope: its hooks have %r, as those of all such clients do (--customer-scope)",
                 params.id, params.customer_scope,
@@ -150,7 +154,7 @@ class Sessions:
         session = self._waiting_for(params)
         if session is None:
             peer = params.id if params.role is Role.PUBLISHER else params.username or params.id
-            session = Session(self._new_life(peer, params.room, client.remote_ip), params)
+            session = Session(self._new_life(peer, params.scope, client.remote_ip), params)
             self._sessions[session.number] = session
             self._emit(session, session.life.accept())
         previous = session.attempt
@@ -188,12 +192,12 @@ class Sessions:
                 attempt.up = True
                 self._close_window(session)
                 self._emit(session, life.transport_up())
-            case StreamStarted(stream=stream, room=room):
+            case StreamStarted(stream=stream, scope=scope):
                 session.started_ms = session.started_ms or self._clock.wall_ms()
-                self._emit(session, life.stream_start(peer=stream, room=room))
-            case PlayStarted(stream=stream, room=room):
+                self._emit(session, life.stream_start(peer=stream, scope=scope))
+            case PlayStarted(stream=stream, scope=scope):
                 session.watched, session.started_ms = stream, session.started_ms or self._clock.wall_ms()
-                self._emit(session, life.stream_start(peer=session.params.username or session.params.id, room=room))
+                self._emit(session, life.stream_start(peer=session.params.username or session.params.id, scope=scope))
             case LocalTrack(track=slot, kind=kind):
                 self._emit(session, life.slot(slot, kind))
             case LocalTrackAttached(track=slot, remote_peer=peer, remote_track=track):
@@ -315,9 +319,9 @@ class Sessions:
         payload = WebSocketPayload(session=session.number, event=event)
         self._publish(payload, session.hooks, session.connection, session.context)
 
-    def _new_life(self, peer: str, room: str, remote_ip: str) -> SessionLife:
+    def _new_life(self, peer: str, scope: str, remote_ip: str) -> SessionLife:
         number = session_number(self._rng)
-        return SessionLife(number, peer=peer, room=room, remote_ip=remote_ip, clock=self._clock)
+        return SessionLife(number, peer=peer, scope=scope, remote_ip=remote_ip, clock=self._clock)
 
     def _waiting_for(self, params: ConnectionParams) -> Session | None:
         """Find the waiting session of the same stream, customer and user that this may continue."""
@@ -325,8 +329,8 @@ class Sessions:
             return None
         for session in self._sessions.values():
             known = session.params
-            same = (known.room, known.customer_scope, known.id, known.username) == (
-                params.room,
+            same = (known.scope, known.customer_scope, known.id, known.username) == (
+                params.scope,
                 params.customer_scope,
                 params.id,
                 params.username,

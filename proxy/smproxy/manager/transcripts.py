@@ -98,7 +98,7 @@ class Transcripts:
                 "role": view.role,
                 "id": shown(view.id),
                 "stream": shown(view.stream),
-                "room": view.room,
+                "scope": view.scope,
                 "state": view.state,
                 "reason": view.reason,
                 "error": view.error,

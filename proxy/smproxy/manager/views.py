@@ -56,7 +56,7 @@ class SessionView(_View, frozen=True):
     id: str | None
     stream: str | None
     app: str | None
-    room: str | None
+    scope: str | None
     username: str | None
     customer_scope: str | None
     recording: bool
@@ -99,7 +99,7 @@ class StreamView(_View, frozen=True):
 
     app: str
     name: str
-    room: str
+    scope: str
     session: int
     started_at: int | None
     subscribers: int

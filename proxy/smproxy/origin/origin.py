@@ -30,8 +30,8 @@ from smproxy.origin.settings import OriginSettings, WhepOffline
 from smproxy.origin.signaling_channel import NoChannel, SignalingChannel
 from smproxy.origin.streams import Streams
 from smproxy.origin.websocket import WebSocketChannel, serve_websocket
-from smproxy.origin.whip.door import HttpDoor
 from smproxy.origin.whip.exchanges import HttpExchanges
+from smproxy.origin.whip.http_handler import WhipHandler
 from smproxy.origin.whip.publisher import WhipSignaling
 from smproxy.origin.whip.subscriber import WhepSignaling
 from smproxy.signaling.clock import Clock
@@ -101,7 +101,7 @@ class Origin:
             raise UnfitLibraryError(unfit)
         origin = cls(settings, report, clock, rng)
         origin._listener = await OriginListener.start(
-            settings, origin._admit_socket, origin._serve, HttpDoor(origin._exchanges)
+            settings, origin._admit_socket, origin._serve, WhipHandler(origin._exchanges)
         )
         dial = settings.host if settings.host not in _WILDCARDS else "127.0.0.1"
         origin.hello = Hello(address=settings.address, host=dial, port=origin._listener.port, region=settings.region)

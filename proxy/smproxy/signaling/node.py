@@ -30,12 +30,12 @@ class TransportUp(_Message, frozen=True, tag="transport_up"):
 class StreamStarted(_Message, frozen=True, tag="stream_started"):
     """The origin accepted the stream and confirms it to the client.
 
-    ``stream`` is the name in the messages, which may differ from the connection parameter ``id``; ``room`` is the scope.
+    ``stream`` is the name in the messages, which may differ from the connection parameter ``id``.
     """
 
     attempt: str
     stream: str
-    room: str
+    scope: str
     mode: str = "live"
 
 
@@ -62,7 +62,7 @@ class PlayStarted(_Message, frozen=True, tag="play_started"):
 
     attempt: str
     stream: str
-    room: str
+    scope: str
 
 
 class LocalTrack(_Message, frozen=True, tag="local_track"):

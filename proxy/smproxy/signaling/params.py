@@ -50,7 +50,7 @@ class ConnectionParams:
 
     ``app`` and ``context`` come without outer slashes; ``host`` is ``None`` when the client leaves the choice to the manager.
     ``password`` is for the origin alone and therefore not part of the ``repr``. ``simulate`` names faults
-    (:mod:`smproxy.faults`) that the client asks for. ``scope_given``: ``customer_scope`` is the client's own.
+    (:mod:`smproxy.faults`) that the client asks for. ``customer_scope_given``: ``customer_scope`` is the client's own.
     """
 
     id: str
@@ -65,16 +65,21 @@ class ConnectionParams:
     role: Role = Role.PUBLISHER
     transport: Transport = "websocket"
     simulate: str | None = None
-    scope_given: bool = True
+    customer_scope_given: bool = True
     origin_query: str = field(default="", repr=False)
 
     @classmethod
     def from_url(
-        cls, url: URL, *, default_app: str = "live", scope_required: bool = True, default_scope: str | None = None
+        cls,
+        url: URL,
+        *,
+        default_app: str = "live",
+        customer_scope_required: bool = True,
+        default_customer_scope: str | None = None,
     ) -> ConnectionParams:
         """Read the parameters of ``url``.
 
-        Without a ``customerScope`` it has ``default_scope``, unless one is required.
+        Without a ``customerScope`` it has ``default_customer_scope``, unless one is required.
 
         Raises:
             ParamError: a parameter is missing or unusable; the first such in the order of this method.
@@ -83,11 +88,13 @@ class ConnectionParams:
         reader = _Reader(pairs)
         stream_id = reader.name("id", required="give the stream name")
         username = reader.name("username")
-        scope_hint = "the page must send it, or start without --customer-scope required" if scope_required else None
+        scope_hint = (
+            "the page must send it, or start without --customer-scope required" if customer_scope_required else None
+        )
         customer_scope = reader.name("customerScope", required=scope_hint)
-        scope_given = reader.get("customerScope") is not None
-        if not scope_given:
-            customer_scope = default_scope
+        customer_scope_given = reader.get("customerScope") is not None
+        if not customer_scope_given:
+            customer_scope = default_customer_scope
         recording = reader.flag("recording")
         meta = reader.json_object("meta")
         host = reader.host("host")
@@ -119,12 +126,12 @@ class ConnectionParams:
             meta=meta,
             role=role,
             simulate=simulate,
-            scope_given=scope_given,
+            customer_scope_given=customer_scope_given,
             origin_query="&".join(raw for key, raw in pairs if key.lower() not in _FOR_PROXY),
         )
 
     @property
-    def room(self) -> str:
+    def scope(self) -> str:
         """The scope that the stream lives in: ``app`` or ``app/context``."""
         return f"{self.app}/{self.context}" if self.context else self.app
 
@@ -148,7 +155,7 @@ class ConnectionParams:
 
         The scope as path, and every parameter that was not meant for the proxy.
         """
-        return f"/{quote(self.room, safe='/')}/?{self.origin_query}"
+        return f"/{quote(self.scope, safe='/')}/?{self.origin_query}"
 
 
 class _Reader:

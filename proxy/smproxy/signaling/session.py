@@ -118,10 +118,10 @@ class SessionLife:
     Does no I/O and never raises for an input that comes out of turn.
     """
 
-    def __init__(self, number: int, *, peer: str, room: str, remote_ip: str, clock: Clock) -> None:
+    def __init__(self, number: int, *, peer: str, scope: str, remote_ip: str, clock: Clock) -> None:
         self.number = number
         self.peer = peer
-        self.room = room
+        self.scope = scope
         self.remote_ip = remote_ip
         self.phase = Phase.NEW
         self._clock = clock
@@ -150,10 +150,10 @@ class SessionLife:
         """Media can flow (again)."""
         return self._feed(Input.TRANSPORT_UP)
 
-    def stream_start(self, *, peer: str | None = None, room: str | None = None) -> list[Payload]:
+    def stream_start(self, *, peer: str | None = None, scope: str | None = None) -> list[Payload]:
         """The origin has started the stream, under this name if it gave one."""
         if self.phase in _NOT_JOINED:
-            self.peer, self.room = peer or self.peer, room or self.room
+            self.peer, self.scope = peer or self.peer, scope or self.scope
         return self._feed(Input.STREAM_START)
 
     def gap(self) -> list[Payload]:
@@ -317,7 +317,7 @@ class SessionLife:
         )
 
     def _peer(self, event: str) -> PeerPayload:
-        return PeerPayload(session=self.number, peer=self.peer, room=self.room, event=event)
+        return PeerPayload(session=self.number, peer=self.peer, room=self.scope, event=event)
 
     def _recording_ended(self, ended: RecordingPayload) -> list[Payload]:
         if self._recording is None and ended.error is None:

@@ -1,16 +1,12 @@
-"""WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep): URLs, and what each request may ask for.
-
-Sans-I/O.
-"""
+"""WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep): what each request may ask for. Sans-I/O."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
-from urllib.parse import quote, unquote
 
 from smproxy.signaling.http_exchange import SDP, SDP_FRAGMENT, HttpRequest, HttpResponse, problem
 from smproxy.signaling.sdp_fragment import InvalidFragment, SdpFragment, read_fragment
+from smproxy.signaling.whip_urls import WhipProtocol, WhipTarget
 
 #: Bytes of an offer or an answer.
 MAX_SDP = 1 << 18
@@ -19,57 +15,6 @@ _RESOURCE_METHODS = "DELETE, GET, HEAD, OPTIONS, PATCH"
 #: The relation of the Link to the server-sent events of a WHEP session.
 EVENTS_RELATION = "urn:ietf:params:whep:ext:core:server-sent-events"
 EVENT_TYPES = ("active", "inactive", "viewercount")
-
-
-class WhipProtocol(StrEnum):
-    """The two protocols: WHIP to publish, WHEP to watch."""
-
-    WHIP = "whip"
-    WHEP = "whep"
-
-
-@dataclass(frozen=True, slots=True)
-class WhipTarget:
-    """The target of a URL.
-
-    An endpoint, a session (``session``), or something below a session (``below``).
-    """
-
-    protocol: WhipProtocol
-    scope: str
-    name: str
-    session: str | None = None
-    below: str = ""
-
-    @property
-    def path(self) -> str:
-        """The URL's path."""
-        start = f"/{quote(self.scope, safe='/')}/{self.protocol}"
-        name = quote(self.name, safe="")
-        if self.session is None:
-            return f"{start}/endpoint/{name}"
-        return f"{start}/resource/{name}/{self.session}" + (f"/{self.below}" if self.below else "")
-
-
-def read_whip_target(path: str) -> WhipTarget | None:
-    """Read the path of a WHIP or WHEP URL; ``None`` when it is none.
-
-    The form is ``/{scope}/{whip|whep}/{endpoint/{name}|resource/{name}/{session}[/…]}``.
-    """
-    segments = [unquote(each) for each in path.split("/") if each]
-    for index in range(1, len(segments) - 2):
-        protocol, place = segments[index : index + 2]
-        if protocol not in ("whip", "whep") or place not in ("endpoint", "resource"):
-            continue
-        scope, rest = "/".join(segments[:index]), segments[index + 2 :]
-        if place == "endpoint" and len(rest) == 1:
-            return WhipTarget(WhipProtocol(protocol), scope, rest[0])
-        if place == "resource" and len(rest) >= 2:
-            return WhipTarget(WhipProtocol(protocol), scope, rest[0], rest[1], "/".join(rest[2:]))
-    return None
-
-
-# what a request asks for ----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ class NameInUse(SignalingFault, ExchangeFault):
 
     def on_request(self, exchange: HttpExchange) -> HttpResponse | None:
         """Refuse a publisher's offer."""
-        if not exchange.has_method("POST") or exchange.door != "whip":
+        if not exchange.has_method("POST") or exchange.protocol != "whip":
             return None
         self.http.acted()
         self.http.report_refusal(ConnectError.NAME_IN_USE)

@@ -67,7 +67,7 @@ class CloudEvents:
         """Return the event; ``None`` for the events that are not part of this project's schema."""
         if event.internal:
             return None
-        scope = event.customer_scope
+        customer_scope = event.customer_scope
         return write(
             _CloudEvent(
                 specversion="1.0",
@@ -79,7 +79,7 @@ class CloudEvents:
                 datacontenttype="application/json",
                 partitionkey=str(event.session),
                 sequence=f"{event.seq:0{_SEQUENCE_DIGITS}d}",
-                customerscope=_FORBIDDEN.sub("\ufffd", whole(scope)) if scope else None,
+                customerscope=_FORBIDDEN.sub("\ufffd", whole(customer_scope)) if customer_scope else None,
                 data=msgspec.Raw(event.body),
             )
         )

@@ -28,7 +28,7 @@ DEFAULT_PORT = 4222
 DEFAULT_PREFIX = "hooks"
 
 #: The token of events without a customer scope; a scope of that name is escaped.
-NO_SCOPE = "_"
+NO_CUSTOMER_SCOPE = "_"
 
 _PREFIX = re.compile(r"[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,3}", re.ASCII)
 
@@ -38,19 +38,19 @@ _TOKEN_LIMIT = 3_072
 
 def subject_of(prefix: str, event: EncodedEvent) -> str:
     """Return the subject of an event: ``<prefix>.<customer scope>.<event>``."""
-    return f"{prefix}.{scope_token(event.customer_scope)}.{event.event}"
+    return f"{prefix}.{customer_scope_token(event.customer_scope)}.{event.event}"
 
 
-def scope_token(scope: str | None) -> str:
+def customer_scope_token(customer_scope: str | None) -> str:
     """Write a customer scope as one token of a subject.
 
     All but ASCII letters, digits, ``-`` and ``_`` becomes ``%XX``.
     """
-    if not scope:
-        return NO_SCOPE
-    if scope == NO_SCOPE:
-        return f"%{ord(NO_SCOPE):02X}"
-    escaped = quote(whole(scope), safe="")
+    if not customer_scope:
+        return NO_CUSTOMER_SCOPE
+    if customer_scope == NO_CUSTOMER_SCOPE:
+        return f"%{ord(NO_CUSTOMER_SCOPE):02X}"
+    escaped = quote(whole(customer_scope), safe="")
     return escaped.replace(".", "%2E").replace("~", "%7E")[:_TOKEN_LIMIT]
 
 

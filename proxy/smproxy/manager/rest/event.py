@@ -88,12 +88,12 @@ class EventRoutes:
         return json_response(self._listed_with_numbers(session))
 
     def _listed_with_numbers(self, session: Session) -> dict[str, Any]:
-        subscribers = self._sessions.watching(session.life.room, session.life.peer)
+        subscribers = self._sessions.watching(session.life.scope, session.life.peer)
         return _listed(session) | _numbers(session, len(subscribers))
 
     def _live(self, scope: str, name: str, *others: str) -> Session:
         """Return the first of these streams that is live."""
-        live = {each.life.peer: each for each in self._sessions.publishing() if each.life.room == scope}
+        live = {each.life.peer: each for each in self._sessions.publishing() if each.life.scope == scope}
         for wanted in (name, *others):
             if wanted in live:
                 return live[wanted]
@@ -118,7 +118,7 @@ def _listed(session: Session) -> dict[str, Any]:
     return {
         "type": "origin",
         "name": session.life.peer,
-        "scope": session.life.room,
+        "scope": session.life.scope,
         "serverAddress": node.address,
         "region": node.region,
     }

@@ -124,8 +124,8 @@ SESSIONS = (
 STREAMS = (
     _get("/streams", "streams", "The live streams, with the numbers of their media", Response("The streams.", "StreamList"),
          errors=(400,)),
-    _get("/streams/{app}/{name}", "streams", "One live stream", Response("The stream.", "StreamView"), errors=(400, 404)),
-    _get("/streams/{room}/{name}/thumbnail.png", "streams", "The last key frame of a live stream",
+    _get("/streams/{scope}/{name}", "streams", "One live stream", Response("The stream.", "StreamView"), errors=(400, 404)),
+    _get("/streams/{scope}/{name}/thumbnail.png", "streams", "The last key frame of a live stream",
          Response("The picture.", {"type": "string", "contentMediaType": "image/png"}, "image/png"), errors=(404, 503)),
     _get("/origins", "streams", "The registered origins and what they carry", Response("The origins.", "OriginList"),
          errors=(400,)),

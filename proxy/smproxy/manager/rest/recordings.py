@@ -21,7 +21,7 @@ from smproxy.manager.rest.errors import ApiError, json_response
 from smproxy.manager.rest.query import Parameters
 
 RECORDINGS = "/api/v1/recordings"
-THUMBNAIL = "/api/v1/streams/{room:.+}/{name}/thumbnail.png"
+THUMBNAIL = "/api/v1/streams/{scope:.+}/{name}/thumbnail.png"
 
 _TYPES = {".webm": "video/webm", ".mkv": "video/x-matroska"}
 #: Files in one answer, the newest.
@@ -78,19 +78,19 @@ class RecordingRoutes:
     async def thumbnail(self, request: web.Request) -> web.StreamResponse:
         """Send the last key frame of a live stream."""
         Parameters(request.query, ())
-        room, name = request.match_info["room"], request.match_info["name"]
+        scope, name = request.match_info["scope"], request.match_info["name"]
         for node in self._registry.nodes:
             if node.thumbnail is None:
                 continue
             try:
-                picture = await node.thumbnail(room, name)
+                picture = await node.thumbnail(scope, name)
             except ValueError as error:
-                raise ApiError(503, f"There is no thumbnail of {room}/{name} now: {error}.") from None
+                raise ApiError(503, f"There is no thumbnail of {scope}/{name} now: {error}.") from None
             if picture is not None:
                 return web.Response(
                     body=picture, content_type="image/png", headers={"Cache-Control": f"max-age={_FRESH}"}
                 )
-        raise ApiError(404, f"{room}/{name} is not live here, or has no picture yet.")
+        raise ApiError(404, f"{scope}/{name} is not live here, or has no picture yet.")
 
     def _url(self, file: str) -> str:
         url, ticket = f"{RECORDINGS}/{quote(file)}", self._access.ticket(_subject(file))

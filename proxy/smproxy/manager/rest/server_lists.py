@@ -19,13 +19,13 @@ class ServerListRoutes:
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""
-        return [web.get("/{app:.+}/streams.jsp", self.streams), web.get("/cluster", self.cluster)]
+        return [web.get("/{scope:.+}/streams.jsp", self.streams), web.get("/cluster", self.cluster)]
 
     async def streams(self, request: web.Request) -> web.StreamResponse:
         """List the names of the live streams of a scope."""
-        scope = request.match_info["app"].strip("/")
+        scope = request.match_info["scope"].strip("/")
         live = [each.life for each in self._sessions.publishing()]
-        return json_response([{"name": life.peer} for life in live if life.room == scope])
+        return json_response([{"name": life.peer} for life in live if life.scope == scope])
 
     async def cluster(self, request: web.Request) -> web.StreamResponse:
         """Name the server of the cluster to watch at, as text: this one, as its client knows it."""

@@ -24,9 +24,12 @@ class StreamRoutes:
     def routes(self) -> list[web.RouteDef]:
         """Return the routes.
 
-        ``app`` is a stream's scope, which may have a slash; its thumbnail is another route.
+        ``scope`` may have a slash; its thumbnail is another route.
         """
-        return [web.get(STREAMS, self.list), web.get(STREAMS + r"/{app:.+}/{name:(?!thumbnail\.png$)[^/]+}", self.show)]
+        return [
+            web.get(STREAMS, self.list),
+            web.get(STREAMS + r"/{scope:.+}/{name:(?!thumbnail\.png$)[^/]+}", self.show),
+        ]
 
     async def list(self, request: web.Request) -> web.StreamResponse:
         """List the live streams."""
@@ -36,21 +39,21 @@ class StreamRoutes:
     async def show(self, request: web.Request) -> web.StreamResponse:
         """Show one live stream."""
         Parameters(request.query, ())
-        room, name = request.match_info["app"], request.match_info["name"]
+        scope, name = request.match_info["scope"], request.match_info["name"]
         for session in self._sessions.publishing():
-            if (session.life.room, session.life.peer) == (room, name):
+            if (session.life.scope, session.life.peer) == (scope, name):
                 return json_response(self._view(session))
-        raise ApiError(404, f"No stream {room}/{name} is live.")
+        raise ApiError(404, f"No stream {scope}/{name} is live.")
 
     def _view(self, session: Session) -> StreamView:
-        room, name = session.life.room, session.life.peer
+        scope, name = session.life.scope, session.life.peer
         return StreamView(
             app=session.params.app,
             name=name,
-            room=room,
+            scope=scope,
             session=session.number,
             started_at=session.started_ms,
-            subscribers=len(self._sessions.watching(room, name)),
+            subscribers=len(self._sessions.watching(scope, name)),
             recording=self._history.recording(session),
             tracks=self._history.tracks(session),
         )

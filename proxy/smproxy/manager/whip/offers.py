@@ -15,10 +15,10 @@ from smproxy.faults.admission_fault import FailedConnection, FailedDial, HttpErr
 from smproxy.faults.exchange_fault import HttpExchange, HttpOutcome
 from smproxy.manager.admission import AdmissionRules
 from smproxy.manager.attempt import Attempt, Client
+from smproxy.manager.authenticator import Authenticator, Decision
 from smproxy.manager.faults.connection import ConnectionFaults
 from smproxy.manager.faults.exchange import ExchangePipeline
 from smproxy.manager.faults.injection import FaultInjection
-from smproxy.manager.gate import Decision, Gate
 from smproxy.manager.origin_registry import Node, OriginChoiceError, OriginRegistry
 from smproxy.manager.sessions import Sessions
 from smproxy.manager.transcript import Side, Transcript
@@ -34,7 +34,7 @@ from smproxy.signaling.http_exchange import HttpRequest, HttpResponse
 from smproxy.signaling.node import ATTEMPT_HEADER, Announce, AttemptFailed, PlayStarted, StreamStarted, TransportUp
 from smproxy.signaling.params import ParamError
 from smproxy.signaling.payloads import ConnectError
-from smproxy.signaling.whip_endpoints import Door, Endpoint, origin_path
+from smproxy.signaling.whip_urls import Endpoint, WhipProtocol, WhipTarget
 
 logger = logging.getLogger(__name__)
 
@@ -57,9 +57,9 @@ class Offers:
         faults: FaultInjection,
         clock: Clock,
         new_identity: Callable[[], str],
-        gate: Gate,
+        authenticator: Authenticator,
     ) -> None:
-        self._gate = gate
+        self._authenticator = authenticator
         self._rules = rules
         self._registry = registry
         self._sessions = sessions
@@ -83,7 +83,7 @@ class Offers:
                 503, f"There are {len(self._table)} sessions, as many as there can be.", {"Retry-After": "10"}
             )
         asked, node, faults = self._admit(request, endpoint, body)
-        decision = await self._authorize(request, asked, faults, body) if self._gate.asks(faults) else None
+        decision = await self._authorize(request, asked, faults, body) if self._authenticator.asks(faults) else None
         client = Client(
             remote_ip=request.remote or "",
             user_agent=request.headers.get("User-Agent", "")[:500],
@@ -93,11 +93,12 @@ class Offers:
         attempt = self._sessions.open(asked.params, node, client)
         logger.info(
             "session %d: %s %r in %s from %s over %s to origin %s",
-            attempt.session, asked.params.role, asked.stream, asked.params.room, client.remote_ip, endpoint.door, node.address,
+            attempt.session, asked.params.role, asked.stream, asked.params.scope, client.remote_ip,
+            endpoint.protocol, node.address,
         )  # fmt: skip
         transcript = self._note_request(request, attempt.session, body)
         if decision is not None:
-            self._gate.admitted(attempt, decision)
+            self._authenticator.admitted(attempt, decision)
         try:
             outcome, answered_by = await self._answer(request, endpoint, asked, attempt, body, faults)
         except asyncio.CancelledError:
@@ -135,7 +136,7 @@ class Offers:
         Raises:
             Problem: it is not let in.
         """
-        decision = await self._gate.decide(
+        decision = await self._authenticator.decide(
             make_request(
                 asked.params,
                 request.rel_url.raw_query_string,
@@ -150,7 +151,7 @@ class Offers:
         if not verdict.allowed:
             session = self._sessions.refuse(asked.params.connection, request.remote or "", verdict.reason)
             self._transcripts.open(session, str(request.url))
-            self._gate.note(session, asked.params, decision)
+            self._authenticator.note(session, asked.params, decision)
             headers = {"WWW-Authenticate": "Bearer"} if verdict.status == 401 else None
             raise self._refusal(
                 request, session, body, Problem(verdict.status, f"Not allowed: {verdict.reason}.", headers)
@@ -163,8 +164,8 @@ class Offers:
             request.rel_url,
             read_bearer(request.headers.get("Authorization", "")),
             default_app=self._rules.default_app,
-            scope_required=self._rules.scope_required,
-            default_scope=self._rules.default_scope,
+            customer_scope_required=self._rules.customer_scope_required,
+            default_customer_scope=self._rules.default_customer_scope,
             make_id=lambda: f"subscriber-{self._new_identity()[:8]}",
         )
 
@@ -234,7 +235,7 @@ class Offers:
 
         if pipeline is None:
             return await forward(), answered_by
-        outcome, reached = await pipeline.run(exchange_of(request, endpoint.door, body), forward)
+        outcome, reached = await pipeline.run(exchange_of(request, endpoint.protocol, body), forward)
         if not reached:  # the first report counts, which may be the fault's own
             self._refused(attempt, outcome.status if isinstance(outcome, HttpResponse) else None)
         return outcome, answered_by if reached else "proxy"
@@ -250,7 +251,7 @@ class Offers:
     ) -> HttpResponse:
         node = attempt.node
         base = URL.build(scheme="http", host=node.host, port=node.port)
-        path = origin_path(endpoint.door, asked.params.room, asked.stream)
+        path = WhipTarget(endpoint.protocol, asked.params.scope, asked.stream).path
         url = URL(f"{base}{path}?{asked.params.origin_query}", encoded=True)
         headers = sent_on(request.headers, attempt.client.remote_ip, request.secure)
         if node.command is not None:
@@ -275,7 +276,7 @@ class Offers:
             self._refused(attempt, 502)
             raise Problem(502, f"The origin {node.address} gave a Location on another server.")
         identity = self._new_identity()
-        session = WhipSession(identity, endpoint.door, attempt, endpoint.session_path(identity), resource, faults)
+        session = WhipSession(identity, endpoint.protocol, attempt, endpoint.session_path(identity), resource, faults)
         if self._sessions.attempt(attempt.token) is not None:
             self._table.add(session)
         if not node.reports:
@@ -285,8 +286,8 @@ class Offers:
 
     def _accepted(self, attempt: Attempt, asked: Request, endpoint: Endpoint) -> None:
         """Conclude what an origin without a node channel does not report."""
-        started = StreamStarted if endpoint.door == "whip" else PlayStarted
-        self._sessions.report(attempt.node, started(attempt.token, asked.stream, asked.params.room))
+        started = StreamStarted if endpoint.protocol == "whip" else PlayStarted
+        self._sessions.report(attempt.node, started(attempt.token, asked.stream, asked.params.scope))
         self._sessions.report(attempt.node, TransportUp(attempt.token))
 
     def _refused(self, attempt: Attempt, status: int | None) -> None:
@@ -304,11 +305,11 @@ class Offers:
         self._sessions.report(attempt.node, AttemptFailed(attempt.token, error))
 
 
-def exchange_of(request: web.Request, door: Door, body: bytes) -> HttpExchange:
+def exchange_of(request: web.Request, protocol: WhipProtocol, body: bytes) -> HttpExchange:
     """Return a client's request as its faults see it."""
     headers = {name.lower(): value for name, value in request.headers.items()}
     asked = HttpRequest(request.method, request.rel_url.raw_path, request.rel_url.raw_query_string, headers, body)
-    return HttpExchange(asked, door, str(request.url.origin()))
+    return HttpExchange(asked, protocol, str(request.url.origin()))
 
 
 def _problem(how: RejectedConnection | FailedConnection) -> Problem:

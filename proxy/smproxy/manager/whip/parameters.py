@@ -11,7 +11,7 @@ from yarl import URL
 from smproxy.manager.whip.problem import Problem
 from smproxy.signaling.params import ConnectionParams
 from smproxy.signaling.payloads import Role
-from smproxy.signaling.whip_endpoints import Endpoint
+from smproxy.signaling.whip_urls import Endpoint
 
 #: Parameters that the path has said already, or that are the name of the stream.
 _REPLACED = frozenset({"id", "requestid"})
@@ -31,8 +31,8 @@ def read_request(
     bearer: str | None,
     *,
     default_app: str,
-    scope_required: bool,
-    default_scope: str | None = None,
+    customer_scope_required: bool,
+    default_customer_scope: str | None = None,
     make_id: Callable[[], str],
 ) -> Request:
     """Return the parameters of a request for a new session.
@@ -52,7 +52,7 @@ def read_request(
     if not name:
         where = "the parameter stream" if endpoint.name_in_query else "Authorization: Bearer NAME"
         raise Problem(400, f"The stream has no name: {endpoint.path} takes it from {where}.")
-    publishes = endpoint.door == "whip"
+    publishes = endpoint.protocol == "whip"
     identity = name if publishes else values.get("requestid") or make_id()
     said = _REPLACED | {"stream"} if endpoint.name_in_query else _REPLACED
     if endpoint.scope is not None:
@@ -66,11 +66,11 @@ def read_request(
     params = ConnectionParams.from_url(
         URL(f"/?{'&'.join(kept)}", encoded=True),
         default_app=default_app,
-        scope_required=scope_required,
-        default_scope=default_scope,
+        customer_scope_required=customer_scope_required,
+        default_customer_scope=default_customer_scope,
     )
     role = Role.PUBLISHER if publishes else Role.SUBSCRIBER
-    return Request(dataclasses.replace(params, role=role, transport=endpoint.door), name)
+    return Request(dataclasses.replace(params, role=role, transport=endpoint.protocol.value), name)
 
 
 def read_bearer(authorization: str) -> str | None:

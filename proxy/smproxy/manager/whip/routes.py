@@ -18,8 +18,8 @@ from yarl import URL
 
 from smproxy.faults.exchange_fault import HttpOutcome
 from smproxy.manager.admission import AdmissionRules
+from smproxy.manager.authenticator import Authenticator
 from smproxy.manager.faults.injection import FaultInjection
-from smproxy.manager.gate import Gate
 from smproxy.manager.origin_registry import OriginChoiceError, OriginRegistry
 from smproxy.manager.session import Session
 from smproxy.manager.sessions import Sessions
@@ -36,7 +36,7 @@ from smproxy.signaling.http_exchange import JSON, SDP, HttpResponse
 from smproxy.signaling.node import PeerEnded
 from smproxy.signaling.payloads import Reason
 from smproxy.signaling.whip import IceServer
-from smproxy.signaling.whip_endpoints import ID_DIGITS, Endpoint, read_endpoint, read_session
+from smproxy.signaling.whip_urls import ID_DIGITS, Endpoint, read_endpoint, read_session
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class WhipRoutes:
         transcripts: Transcripts,
         faults: FaultInjection,
         clock: Clock,
-        gate: Gate,
+        authenticator: Authenticator,
         ice_servers: Sequence[IceServer] = (),
         new_identity: Callable[[], str] = lambda: secrets.token_hex(ID_DIGITS // 2),
     ) -> None:
@@ -77,7 +77,7 @@ class WhipRoutes:
             faults=faults,
             clock=clock,
             new_identity=new_identity,
-            gate=gate,
+            authenticator=authenticator,
         )
         self._unwatch = sessions.watch(self._session_changed)
 
@@ -110,9 +110,11 @@ class WhipRoutes:
                 faults = self._offers.preflight(request, endpoint)
                 if faults is None:
                     return await self._options(request)
-                outcome, _ = await faults.run(exchange_of(request, endpoint.door, b""), lambda: self._options(request))
+                outcome, _ = await faults.run(
+                    exchange_of(request, endpoint.protocol, b""), lambda: self._options(request)
+                )
                 return outcome
-            case "HEAD" if endpoint.door == "whep":  # discovery (draft-ietf-wish-whep): what the endpoint takes
+            case "HEAD" if endpoint.protocol == "whep":  # discovery (draft-ietf-wish-whep): what the endpoint takes
                 return HttpResponse(200, (("Content-Type", SDP),))
             case "GET" | "HEAD":
                 return HttpResponse(204)
@@ -151,7 +153,7 @@ class WhipRoutes:
             assert isinstance(answer, HttpResponse)  # only a GET is answered with a stream
             return answer
 
-        outcome, reached = await session.faults.run(exchange_of(request, session.door, body), forward)
+        outcome, reached = await session.faults.run(exchange_of(request, session.protocol, body), forward)
         self._note(number, "origin" if reached else "proxy", response_note(outcome))
         return await send(request, outcome)
 

@@ -9,7 +9,7 @@ from yarl import URL
 
 from smproxy.manager.attempt import Attempt
 from smproxy.manager.faults.exchange import ExchangePipeline
-from smproxy.signaling.whip_endpoints import Door
+from smproxy.signaling.whip_urls import WhipProtocol
 
 #: Sessions at a time; another is answered 503.
 MAX_SESSIONS = 10_000
@@ -23,7 +23,7 @@ class WhipSession:
     """One session. ``path`` is its path here, ``resource`` its URL on the origin."""
 
     identity: str
-    door: Door
+    protocol: WhipProtocol
     attempt: Attempt
     path: str
     resource: URL

@@ -2,7 +2,7 @@
 
 Readable, within the directory whatever a client calls its stream, and never two for one.
 
-``<room>/<stream>.webm``, each part escaped: what could lead out of the directory, hide a file or confuse a terminal becomes
+``<scope>/<stream>.webm``, each part escaped: what could lead out of the directory, hide a file or confuse a terminal becomes
 ``%XX`` as in a URL. Earlier recordings of a name are kept as ``<stream>~1.webm``, ``<stream>~2.webm`` and so on; since ``~``
 and ``%`` of a name are always escaped, no name can be taken for another's.
 """
@@ -23,9 +23,9 @@ _MAX_PART = 200
 _KEPT = 160
 
 
-def relative_path(room: str, stream: str, suffix: str) -> str:
+def relative_path(scope: str, stream: str, suffix: str) -> str:
     """Return where a stream is recorded, relative to the directory, with ``/`` between parts."""
-    folders = [_folder(part) for part in room.split("/") if part]
+    folders = [_folder(part) for part in scope.split("/") if part]
     return "/".join([*folders, escape(stream) + suffix])
 
 

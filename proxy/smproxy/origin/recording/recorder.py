@@ -60,10 +60,10 @@ class RecordingRequest:
     It takes the packets from the beginning, because the first key frame may come before the client says what it publishes.
     """
 
-    def __init__(self, recorder: Recorder, attempt: str, room: str, tracks: Sequence[Track], *, wanted: bool) -> None:
+    def __init__(self, recorder: Recorder, attempt: str, scope: str, tracks: Sequence[Track], *, wanted: bool) -> None:
         self._recorder = recorder
         self._attempt = attempt
-        self._room = room
+        self._scope = scope
         self._tracks = tracks
         self._wanted = wanted
         self._queue: deque[QueuedPacket] = deque()
@@ -87,7 +87,7 @@ class RecordingRequest:
             if missed:
                 track.want_key_frame()
         h264 = any(track.codec == "H264" for track in self._tracks)
-        file = relative_path(self._room, stream, MATROSKA if h264 else WEBM)
+        file = relative_path(self._scope, stream, MATROSKA if h264 else WEBM)
         self._recording = self._recorder.begin(
             self._attempt, file, self._tracks, self._queue, append=mode == "append", over=self._let_go
         )
@@ -132,9 +132,9 @@ class Recorder:
         self._all_closed = asyncio.Event()
         self._all_closed.set()
 
-    def request(self, attempt: str, room: str, tracks: Sequence[Track], *, wanted: bool) -> RecordingRequest:
+    def request(self, attempt: str, scope: str, tracks: Sequence[Track], *, wanted: bool) -> RecordingRequest:
         """Make the request of a publisher; ``wanted`` when its parameters ask for a recording."""
-        return RecordingRequest(self, attempt, room, tracks, wanted=wanted)
+        return RecordingRequest(self, attempt, scope, tracks, wanted=wanted)
 
     def begin(
         self,

@@ -1,1 +1,1 @@
-"""WHIP and WHEP at the origin: the HTTP door to the same sessions, roles and streams."""
+"""WHIP and WHEP at the origin: the same sessions, roles and streams over HTTP."""

@@ -19,12 +19,12 @@ from smproxy.signaling.whip import (
     Delete,
     IceServer,
     Trickle,
-    WhipTarget,
     check_if_match,
     events_link,
     read_session_request,
     restarts,
 )
+from smproxy.signaling.whip_urls import WhipTarget
 
 #: FFmpeg takes an empty response to DELETE for a failure.
 DELETED = HttpResponse(200, (("Content-Type", JSON),), b"{}")

@@ -15,7 +15,8 @@ from smproxy.origin.whip.subscriber import WhepSignaling
 from smproxy.signaling.http_exchange import HttpRequest, HttpResponse, problem
 from smproxy.signaling.node import AttemptFailed
 from smproxy.signaling.payloads import ConnectError
-from smproxy.signaling.whip import WhipProtocol, WhipTarget, read_endpoint_request, server_offers
+from smproxy.signaling.whip import read_endpoint_request, server_offers
+from smproxy.signaling.whip_urls import WhipProtocol, WhipTarget
 
 _log = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ function factsOf(session) {
     Session: session.session,
     Role: session.role,
     Stream: session.stream && session.stream !== session.id ? session.stream : "",
-    Scope: session.room ?? session.app,
+    Scope: session.scope ?? session.app,
     "Customer scope": session.customerScope,
     User: session.username,
     Origin: session.origin,
@@ -131,7 +131,7 @@ export class SessionDetail {
     this.#watch.hidden = !(session.role === "publisher" && session.state === "connected");
     const query = new URLSearchParams({
       stream: session.stream ?? session.id ?? "",
-      app: session.room ?? session.app ?? "live",
+      app: session.scope ?? session.app ?? "live",
     });
     if (session.customerScope) query.set("customerScope", session.customerScope);
     this.#watch.href = `/subscribe?${query}`;

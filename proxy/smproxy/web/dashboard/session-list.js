@@ -31,7 +31,7 @@ function makeRow(store) {
     setText(link, session.id ?? `session ${session.session}`);
     link.href = `#/sessions/${session.session}`;
     link.title = session.id ?? "";
-    setText(scope, session.room ?? session.app ?? "");
+    setText(scope, session.scope ?? session.app ?? "");
     setText(customer, session.customerScope ?? "");
     setText(origin, session.origin ?? "");
     setText(media, rate(session));
@@ -112,8 +112,8 @@ export class SessionList {
     this.#list.destroy();
   }
 
-  #text({ session, id, stream, room, customerScope, username, remoteIp, origin }) {
-    return [session, id, stream, room, customerScope, username, remoteIp, origin]
+  #text({ session, id, stream, scope, customerScope, username, remoteIp, origin }) {
+    return [session, id, stream, scope, customerScope, username, remoteIp, origin]
       .filter(Boolean)
       .join(" ")
       .toLowerCase();

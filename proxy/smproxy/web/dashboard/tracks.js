@@ -82,7 +82,7 @@ export class Tracks {
     const video = session?.tracks.some(({ kind, keyFrames }) => kind === "video" && keyFrames);
     const stream = session?.stream ?? session?.id;
     if (document.hidden || !video || !LIVE.has(session.state) || !stream) return;
-    const path = (session.room ?? session.app).split("/").map(encodeURIComponent).join("/");
+    const path = (session.scope ?? session.app).split("/").map(encodeURIComponent).join("/");
     try {
       const response = await request(`/api/v1/streams/${path}/${encodeURIComponent(stream)}/thumbnail.png`);
       const next = URL.createObjectURL(await response.blob());

@@ -18,10 +18,10 @@ export function proxyAddress(host, params) {
   return `${socketAddress(host, "streammanager")}?${query.join("&")}`;
 }
 
-/** The address of a WHIP or WHEP endpoint; `door` says which. A parameter without a value is left out. */
-export function endpointAddress(door, host, app, stream, params) {
+/** The address of a WHIP or WHEP endpoint; `protocol` says which. A parameter without a value is left out. */
+export function endpointAddress(protocol, host, app, stream, params) {
   const query = new URLSearchParams(Object.entries(params).filter(([, value]) => value !== undefined));
-  const path = [...app.split("/"), door, "endpoint", stream].map(encodeURIComponent).join("/");
+  const path = [...app.split("/"), protocol, "endpoint", stream].map(encodeURIComponent).join("/");
   return `${secure() ? "https" : "http"}://${host}/${path}?${query}`;
 }
 

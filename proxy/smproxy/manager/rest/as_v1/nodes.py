@@ -103,7 +103,7 @@ class AdminRoutes:
         name = attempt.params.id
         if session is not None:
             name = session.life.peer if session.role is Role.PUBLISHER else session.watched or name
-        return f"{attempt.params.room}/{name}"
+        return f"{attempt.params.scope}/{name}"
 
     def _client(self, attempt: Attempt) -> dict[str, Any]:
         return {

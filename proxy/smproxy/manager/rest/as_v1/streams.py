@@ -80,7 +80,7 @@ class GroupStreamRoutes:
         Raises:
             ApiError: 404, none is.
         """
-        live = {each.life.peer: each for each in self._sessions.publishing() if each.life.room == scope}
+        live = {each.life.peer: each for each in self._sessions.publishing() if each.life.scope == scope}
         for wanted in (name, *others):
             if wanted in live:
                 return live[wanted]
@@ -90,10 +90,10 @@ class GroupStreamRoutes:
         """Return where a stream is, and its numbers."""
         assert session.attempt is not None
         life = session.life
-        view = _place(life.room, life.peer, session.attempt.node)
+        view = _place(life.scope, life.peer, session.attempt.node)
         view["durationMs"] = max(0, self._clock.wall_ms() - (session.started_ms or self._clock.wall_ms()))
         if stats:
-            view["subscribers"] = len(self._sessions.watching(life.room, life.peer))
+            view["subscribers"] = len(self._sessions.watching(life.scope, life.peer))
         return view
 
     def _views(self, request: web.Request, sessions: Sequence[Session]) -> Sequence[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""URLs of WHIP and WHEP endpoints, in the shapes that clients are configured with.
+"""URLs of WHIP and WHEP, in the shapes of clients and the one of an origin. Sans-I/O.
 
 Sources: RFC 9725, section 4.1 (endpoint and session are two resources); Red5, "WHIP and WHEP"
 (``/{scope}/whip/endpoint/{name}``, ``/as/v1/proxy/whip/{scope}/{name}``); and the paths of mediamtx, broadcast-box and SRS, so
@@ -9,10 +9,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from enum import StrEnum
 from urllib.parse import quote, unquote
 
-Door: TypeAlias = Literal["whip", "whep"]
+
+class WhipProtocol(StrEnum):
+    """The two protocols: WHIP to publish, WHEP to watch."""
+
+    WHIP = "whip"
+    WHEP = "whep"
+
 
 #: The scope that stands for the stream manager: the application is in the query.
 MANAGER_SCOPE = "streammanager"
@@ -20,11 +26,11 @@ MANAGER_SCOPE = "streammanager"
 #: Hexadecimal digits of the identity in a session's URL: 128 bits that nobody guesses (RFC 9725, section 5).
 ID_DIGITS = 32
 
-_VENDOR = re.compile(r"/(?P<scope>.+)/(?P<door>whip|whep)/endpoint/(?P<name>.+)")
-_MANAGER_2 = re.compile(r"/as/v1/proxy/(?P<door>whip|whep)/(?:(?P<scope>.+)/)?(?P<name>[^/]+)")
-_BEARER = re.compile(r"/api/(?P<door>whip|whep)")
-_QUERY = re.compile(r"/rtc/v1/(?P<door>whip|whep)")
-_SUFFIX = re.compile(r"/(?:(?P<scope>.+)/)?(?P<name>[^/]+)/(?P<door>whip|whep)")
+_VENDOR = re.compile(r"/(?P<scope>.+)/(?P<protocol>whip|whep)/endpoint/(?P<name>.+)")
+_MANAGER_2 = re.compile(r"/as/v1/proxy/(?P<protocol>whip|whep)/(?:(?P<scope>.+)/)?(?P<name>[^/]+)")
+_BEARER = re.compile(r"/api/(?P<protocol>whip|whep)")
+_QUERY = re.compile(r"/rtc/v1/(?P<protocol>whip|whep)")
+_SUFFIX = re.compile(r"/(?:(?P<scope>.+)/)?(?P<name>[^/]+)/(?P<protocol>whip|whep)")
 _RESOURCE = re.compile(rf"/.+/resource/(?:[^/]+/)?(?P<id>[0-9a-f]{{{ID_DIGITS}}})(?P<tail>/.*)?")
 
 
@@ -36,7 +42,7 @@ class Endpoint:
     application. ``name`` ``None``: the bearer token is the stream's name, or with ``name_in_query`` the parameter ``stream``.
     """
 
-    door: Door
+    protocol: WhipProtocol
     path: str
     scope: str | None = None
     name: str | None = None
@@ -66,9 +72,9 @@ def read_endpoint(raw_path: str) -> Endpoint | None:
     if found := _MANAGER_2.fullmatch(path):
         return _made(found, path, found["scope"], found["name"])
     if found := _BEARER.fullmatch(path):
-        return Endpoint(_door(found), path)
+        return Endpoint(WhipProtocol(found["protocol"]), path)
     if found := _QUERY.fullmatch(path):
-        return Endpoint(_door(found), path, name_in_query=True)
+        return Endpoint(WhipProtocol(found["protocol"]), path, name_in_query=True)
     if found := _SUFFIX.fullmatch(path):
         return _made(found, path, found["scope"], found["name"])
     return None
@@ -83,14 +89,49 @@ def read_session(raw_path: str) -> tuple[str, str] | None:
     return None if found is None else (found["id"], found["tail"] or "")
 
 
-def origin_path(door: Door, room: str, name: str) -> str:
-    """Return the percent-encoded path of the endpoint on an origin."""
-    return f"/{quote(room, safe='/')}/{door}/endpoint/{quote(name, safe='')}"
-
-
 def _made(found: re.Match[str], path: str, scope: str | None, name: str) -> Endpoint:
-    return Endpoint(_door(found), path, None if scope is None else unquote(scope), unquote(name))
+    return Endpoint(WhipProtocol(found["protocol"]), path, None if scope is None else unquote(scope), unquote(name))
 
 
-def _door(found: re.Match[str]) -> Door:
-    return "whip" if found["door"] == "whip" else "whep"
+# on an origin ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class WhipTarget:
+    """The target of a URL.
+
+    An endpoint, a session (``session``), or something below a session (``below``).
+    """
+
+    protocol: WhipProtocol
+    scope: str
+    name: str
+    session: str | None = None
+    below: str = ""
+
+    @property
+    def path(self) -> str:
+        """The URL's path."""
+        start = f"/{quote(self.scope, safe='/')}/{self.protocol}"
+        name = quote(self.name, safe="")
+        if self.session is None:
+            return f"{start}/endpoint/{name}"
+        return f"{start}/resource/{name}/{self.session}" + (f"/{self.below}" if self.below else "")
+
+
+def read_whip_target(path: str) -> WhipTarget | None:
+    """Read the path of a WHIP or WHEP URL; ``None`` when it is none.
+
+    The form is ``/{scope}/{whip|whep}/{endpoint/{name}|resource/{name}/{session}[/…]}``.
+    """
+    segments = [unquote(each) for each in path.split("/") if each]
+    for index in range(1, len(segments) - 2):
+        protocol, place = segments[index : index + 2]
+        if protocol not in ("whip", "whep") or place not in ("endpoint", "resource"):
+            continue
+        scope, rest = "/".join(segments[:index]), segments[index + 2 :]
+        if place == "endpoint" and len(rest) == 1:
+            return WhipTarget(WhipProtocol(protocol), scope, rest[0])
+        if place == "resource" and len(rest) >= 2:
+            return WhipTarget(WhipProtocol(protocol), scope, rest[0], rest[1], "/".join(rest[2:]))
+    return None

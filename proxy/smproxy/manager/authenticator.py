@@ -50,7 +50,7 @@ class Decision:
     outcome: AuthOutcome | None = None
 
 
-class Gate:
+class Authenticator:
     """Decides who is let in. ``close`` reports the last sessions to the scheme and closes it."""
 
     def __init__(

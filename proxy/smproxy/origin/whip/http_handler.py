@@ -12,7 +12,8 @@ from smproxy.origin.whip.events import EventStream
 from smproxy.origin.whip.exchanges import HttpExchanges
 from smproxy.signaling.http_exchange import HttpRequest, HttpResponse, problem
 from smproxy.signaling.node import ATTEMPT_HEADER
-from smproxy.signaling.whip import MAX_SDP, read_whip_target
+from smproxy.signaling.whip import MAX_SDP
+from smproxy.signaling.whip_urls import read_whip_target
 
 #: Seconds that a body may take.
 _BODY_TIMEOUT = 10.0
@@ -20,7 +21,7 @@ _BODY_TIMEOUT = 10.0
 _KEEP_ALIVE = 15.0
 
 
-class HttpDoor:
+class WhipHandler:
     """Answers every HTTP request on the origin's port."""
 
     def __init__(self, exchanges: HttpExchanges) -> None:

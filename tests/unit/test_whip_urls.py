@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from smproxy.signaling.whip_endpoints import Endpoint, origin_path, read_endpoint, read_session
+from smproxy.signaling.whip_urls import Endpoint, WhipProtocol, WhipTarget, read_endpoint, read_session
 
 ID = "0123456789abcdef" * 2
 
 
 @pytest.mark.parametrize(
-    ("path", "door", "scope", "name"),
+    ("path", "protocol", "scope", "name"),
     [
         ("/live/whip/endpoint/cam", "whip", "live", "cam"),
         ("/live/whep/endpoint/cam/", "whep", "live", "cam"),
@@ -27,11 +27,11 @@ ID = "0123456789abcdef" * 2
         ("/rtc/v1/whip/", "whip", None, None),
     ],
 )
-def test_shapes(path: str, door: str, scope: str | None, name: str | None) -> None:
-    """The vendor's paths and those of other servers name the same door, scope and stream."""
+def test_shapes(path: str, protocol: str, scope: str | None, name: str | None) -> None:
+    """The vendor's paths and those of other servers name the same protocol, scope and stream."""
     endpoint = read_endpoint(path)
     assert endpoint is not None
-    assert (endpoint.door, endpoint.scope, endpoint.name) == (door, scope, name)
+    assert (endpoint.protocol, endpoint.scope, endpoint.name) == (protocol, scope, name)
 
 
 @pytest.mark.parametrize("path", ["/", "/whip", "/live/whip/endpoint/", "/live/rtmp/endpoint/cam", "/live/cam/whip/x"])
@@ -62,4 +62,4 @@ def test_sessions(path: str, session: str, tail: str) -> None:
 
 def test_origin_path() -> None:
     """On the origin there is one shape, with every byte of the name in its place."""
-    assert origin_path("whip", "live/room 1", "a/b?c") == "/live/room%201/whip/endpoint/a%2Fb%3Fc"
+    assert WhipTarget(WhipProtocol.WHIP, "live/room 1", "a/b?c").path == "/live/room%201/whip/endpoint/a%2Fb%3Fc"
