@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from smproxy.options import OPTIONS, Address, Option
+from smproxy.option_values import Address
+from smproxy.options import OPTIONS, Option
 from smproxy.properties import Property, decode_properties, parse_properties
 from smproxy.signaling.whip import IceServer
 

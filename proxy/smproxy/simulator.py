@@ -25,7 +25,7 @@ from smproxy.manager.admission import AdmissionRules
 from smproxy.manager.faults.hooks import HookFaults
 from smproxy.manager.manager import Manager, ManagerSettings
 from smproxy.manager.origin_registry import Node
-from smproxy.options import Address, takeover_after
+from smproxy.option_values import Address, takeover_after
 from smproxy.settings import Settings, SettingsError, settings_of
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.node import Hello, Report

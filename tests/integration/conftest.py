@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from smproxy.options import Address
+from smproxy.option_values import Address
 from smproxy.origin.origin import Origin, OriginSettings
 from smproxy.settings import Settings
 from smproxy.signaling.clock import Clock

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import aiohttp
 import jwt
 import pytest
-from smproxy.options import Address
+from smproxy.option_values import Address
 from smproxy.simulator import Simulator
 
 from tests.helpers import eventually

@@ -7,7 +7,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from smproxy.options import Address
+from smproxy.option_values import Address
 from smproxy.simulator import Simulator
 
 from tests.integration.conftest import MakePublisher, StartSimulator, published

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from smproxy.options import OPTIONS, Address
+from smproxy.option_values import Address
+from smproxy.options import OPTIONS
 from smproxy.properties import parse_properties
 from smproxy.serve import add_arguments
 from smproxy.settings import Settings, SettingsError, load_settings, unknown_variables

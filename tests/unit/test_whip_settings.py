@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from smproxy.options import OPTIONS, takeover_after
+from smproxy.option_values import takeover_after
+from smproxy.options import OPTIONS
 from smproxy.signaling.whip import IceServer
 
 PARSE = {option.setting: option.parse for option in OPTIONS}
