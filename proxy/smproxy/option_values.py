@@ -209,7 +209,7 @@ def auth(text: str) -> str:
     kind, _, value = text.partition(":")
     if kind.lower() not in ("jwt", "digest", "file") or not value:
         raise ValueError("it takes jwt:SECRET, digest:SECRET or file:PATH")
-    if kind.lower() == "jwt" and len(value.encode()) < 32:
+    if kind.lower() == "jwt" and len(value.encode()) < 32:  # RFC 7518, 3.2
         raise ValueError("a secret for JSON Web Tokens has 32 bytes at least")
     return f"{kind.lower()}:{value}"
 

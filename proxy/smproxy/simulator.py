@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import datetime
 import logging
 import random
-import ssl
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from smproxy.addresses import network_names, url_host
-from smproxy.auth_settings import make_scheme
-from smproxy.certificates import CertificateFiles, self_signed, server_context
+from smproxy.addresses import url_host
+from smproxy.certificates import CertificateFiles
+from smproxy.component_settings import make_manager_settings, make_origin_settings, make_sinks
 from smproxy.faults import FaultRegistry
 from smproxy.hooks.broadcast import HookBroadcast
 from smproxy.hooks.dispatcher import HookDispatcher
@@ -20,15 +18,14 @@ from smproxy.hooks.event import EventFactory
 from smproxy.hooks.journal import FILE_NAME, Journal, JournalError, Retention
 from smproxy.hooks.journal.recovery import end_unfinished
 from smproxy.hooks.retry import PROFILES
-from smproxy.hooks.sinks.uris import parse_hook_uri
-from smproxy.manager.admission import AdmissionRules
 from smproxy.manager.faults.hooks import HookFaults
-from smproxy.manager.manager import Manager, ManagerSettings
+from smproxy.manager.manager import Manager
 from smproxy.manager.origin_registry import Node
-from smproxy.option_values import Address, takeover_after
+from smproxy.option_values import Address
 from smproxy.settings import Settings, SettingsError, settings_of
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.node import Hello, Report
+from smproxy.tls_settings import make_tls_context
 
 if TYPE_CHECKING:
     from smproxy.embedded import EmbeddedSimulator
@@ -230,21 +227,11 @@ class Simulator:
         settings = self.settings
         path = None if settings.in_memory else settings.data_dir / FILE_NAME
         try:
-            sinks = [
-                parse_hook_uri(
-                    sink.uri,
-                    clock=self._clock,
-                    format=sink.format,
-                    secret=sink.secret,
-                    verify_tls=not settings.hook_insecure,
-                )
-                for sink in settings.sinks
-            ]
             retention = Retention(events=settings.hook_keep, days=settings.hook_keep_days)
             journal = await Journal.start(path, clock=self._clock, retention=retention)
             stack.push_async_callback(journal.stop)
             dispatcher = await HookDispatcher.start(
-                sinks,
+                make_sinks(settings, self._clock),
                 clock=self._clock,
                 rng=self._stream("delivery"),
                 events=EventFactory(node=settings.node, clock=self._clock, rng=self._stream("events")),
@@ -260,36 +247,9 @@ class Simulator:
         return dispatcher
 
     def _make_manager(self, dispatcher: HookDispatcher, broadcast: HookBroadcast) -> Manager:
-        settings = self.settings
-        disabled_by = None if settings.proxy_enabled else f"proxy.enabled in {settings.config}"
-        manager_settings = ManagerSettings(
-            host=settings.host,
-            names=settings.tls_host,
-            port=settings.port,
-            tls_port=settings.tls_port,
-            tls_context=self._tls_context(),
-            rules=AdmissionRules(
-                disabled_by=disabled_by,
-                default_app=settings.default_app,
-                customer_scope_required=settings.customer_scope == "required",
-                default_customer_scope=None
-                if settings.customer_scope in ("required", "optional")
-                else settings.customer_scope,
-                pass_switch=settings.pass_switch,
-            ),
-            admin_token=settings.admin_token,
-            allow_hosts=settings.allow_host,
-            ice_servers=settings.ice_server,
-            any_host=settings.any_host,
-            reconnect_window=settings.reconnect_window,
-            simulate=settings.simulate,
-            sdk_file=settings.sdk_file,
-            recordings=settings.recordings_dir,
-            auth=make_scheme(settings, self._clock),
-            auth_lazy=settings.auth_lazy,
-        )
+        context, self._certificates = make_tls_context(self.settings, self._clock)
         return Manager(
-            manager_settings,
+            make_manager_settings(self.settings, context, self._clock),
             dispatcher=dispatcher,
             broadcast=broadcast,
             clock=self._clock,
@@ -299,7 +259,7 @@ class Simulator:
 
     async def _start_origin(self, stack: AsyncExitStack, manager: Manager) -> None:
         # Imported here because aiortc takes a third of a second, which --no-local-origin and --help need not pay.
-        from smproxy.origin.origin import Origin, OriginSettings, UnfitLibraryError, WhepOffline
+        from smproxy.origin.origin import Origin, UnfitLibraryError
 
         node: Node | None = None
 
@@ -307,16 +267,7 @@ class Simulator:
             if node is not None:
                 manager.sessions.report(node, report)
 
-        settings = OriginSettings(
-            address="127.0.0.1",
-            media_gap=self.settings.media_gap,
-            media_timeout=self.settings.media_timeout,
-            recordings=self.settings.recordings_dir,
-            recordings_limit=self.settings.recordings_limit * 1_000_000,
-            takeover=takeover_after(self.settings.takeover),
-            whep_offline=WhepOffline(self.settings.whep_offline),
-            ice_servers=self.settings.ice_server,
-        )
+        settings = make_origin_settings(self.settings)
         try:
             origin = await Origin.start(settings, report, clock=self._clock, rng=self._stream("origin"))
         except UnfitLibraryError as error:
@@ -326,26 +277,6 @@ class Simulator:
             ) from None
         stack.push_async_callback(origin.stop)
         node = manager.registry.attach(origin.hello, origin.command, thumbnail=origin.thumbnail)
-
-    def _tls_context(self) -> ssl.SSLContext | None:
-        settings = self.settings
-        if not settings.tls:
-            return None
-        certificate, key = settings.tls_cert, settings.tls_key
-        try:
-            if settings.tls_self_signed:
-                now = datetime.datetime.fromtimestamp(self._clock.wall(), datetime.UTC)
-                self._certificates = self_signed(
-                    settings.data_dir / "tls", network_names(settings.host, settings.tls_host), now
-                )
-                certificate, key = self._certificates.certificate, self._certificates.key
-            assert certificate is not None
-            assert key is not None
-            return server_context(certificate, key)
-        except ValueError as error:
-            raise SettingsError(f"TLS: {error}") from None
-        except OSError as error:
-            raise SettingsError(f"TLS: {error.filename}: {error.strerror}: give a writable --data-dir") from None
 
 
 def _external(address: Address) -> Hello:

@@ -31,7 +31,7 @@ def test_the_example_of_the_rfc() -> None:
         f"a=candidate:{MDNS}",
         "a=end-of-candidates",
     )
-    assert read_fragment(body) == SdpFragment(UFRAG, PASSWORD, (HOST, TCP, MDNS), True)
+    assert read_fragment(body) == SdpFragment(UFRAG, PASSWORD, (HOST, TCP, MDNS))
 
 
 def test_the_fragment_of_the_vendors_sdk() -> None:
@@ -86,7 +86,7 @@ def test_any_bytes_are_read_or_refused(body: bytes) -> None:
 def test_what_is_written_is_read(candidates: list[str]) -> None:
     """The server's fragment has its credentials, all candidates, the end of them, and ``ice-lite`` as the answer."""
     body = write_fragment(kind="audio", mid="0", ufrag=UFRAG, password=PASSWORD, candidates=candidates)
-    assert read_fragment(body) == SdpFragment(UFRAG, PASSWORD, tuple(candidates), True)
+    assert read_fragment(body) == SdpFragment(UFRAG, PASSWORD, tuple(candidates))
     assert body.startswith(b"a=ice-lite\r\n")
     assert b"m=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n" in body
     assert PASSWORD not in repr(read_fragment(body))

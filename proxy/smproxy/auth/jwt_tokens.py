@@ -13,9 +13,6 @@ from smproxy.auth.verdict import ALLOWED, Verdict, denied, forbidden
 
 ALGORITHMS = ("HS256", "HS384", "HS512")
 
-#: Bytes that a secret must have (RFC 7518, 3.2).
-MIN_SECRET = 32
-
 ROLES = {"publish": "red5-publisher", "subscribe": "red5-subscriber"}
 
 #: What is said of what the library raises, the most special first.

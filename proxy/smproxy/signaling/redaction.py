@@ -166,11 +166,6 @@ def redact_json(data: bytes) -> bytes:
     return data if redacted == value else _encode(redacted).encode()
 
 
-def redact_text(text: str) -> str:
-    """Return a text without what stands under secret names."""
-    return _ANY.text(text)
-
-
 class _Structure:
     """Remove values under secret names, and note them in ``found``.
 

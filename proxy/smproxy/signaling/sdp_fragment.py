@@ -34,7 +34,6 @@ class SdpFragment:
     ufrag: str = ""
     password: str = field(default="", repr=False)
     candidates: tuple[str, ...] = ()
-    end_of_candidates: bool = False
 
 
 def read_fragment(body: bytes) -> SdpFragment:
@@ -74,7 +73,7 @@ def read_fragment(body: bytes) -> SdpFragment:
         raise InvalidFragment("The SDP fragment has neither candidates nor ICE credentials.")
     if bool(ufrag) != bool(password):
         raise InvalidFragment("The SDP fragment needs both a=ice-ufrag and a=ice-pwd, or neither.")
-    return SdpFragment(ufrag, password, tuple(candidates), end)
+    return SdpFragment(ufrag, password, tuple(candidates))
 
 
 def _ice_value(pattern: re.Pattern[str], name: str, value: str) -> str:

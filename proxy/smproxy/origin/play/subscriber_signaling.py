@@ -46,7 +46,6 @@ class SubscriberSignaling(RoleSignaling):
     def __init__(self, *, scope: str, streams: Streams, redactor: Redactor | None = None) -> None:
         super().__init__(scope=scope, streams=streams, redactor=redactor)
         #: The stream must not be exchanged for another variant unasked. Nothing here does that; kept for the record.
-        self.locked = False
         self._asked = self._offered = self._accepted = False
         self._up = self._unpublished = False
         #: The client's SDK is from before 8: it does not say whether it wants a data channel.
@@ -180,7 +179,6 @@ class SubscriberSignaling(RoleSignaling):
             return self._refuse(ConnectError.REJECTED, NOT_FOUND, _unknown(name), via)
         self._asked = True
         self.stream = name
-        self.locked = message.do_not_switch is True
         self._early = message.datachannel is UNSET
         return [MakeOffer(name, message.datachannel is True)]
 

@@ -1,0 +1,81 @@
+"""Make the settings of manager, origin and sinks from those of the command."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING
+
+from smproxy.auth_settings import make_scheme
+from smproxy.hooks.sink import Sink
+from smproxy.hooks.sinks.uris import parse_hook_uri
+from smproxy.manager.admission import AdmissionRules
+from smproxy.manager.manager import ManagerSettings
+from smproxy.option_values import takeover_after
+from smproxy.settings import Settings
+from smproxy.signaling.clock import Clock
+
+if TYPE_CHECKING:
+    from smproxy.origin.origin import OriginSettings
+
+
+def make_sinks(settings: Settings, clock: Clock) -> list[Sink]:
+    """Make the sinks of the hooks, which are not started yet.
+
+    Raises:
+        ValueError: a URL cannot be used.
+    """
+    return [
+        parse_hook_uri(
+            sink.uri, clock=clock, format=sink.format, secret=sink.secret, verify_tls=not settings.hook_insecure
+        )
+        for sink in settings.sinks
+    ]
+
+
+def make_manager_settings(settings: Settings, tls_context: ssl.SSLContext | None, clock: Clock) -> ManagerSettings:
+    """Make the manager's settings.
+
+    Raises:
+        SettingsError: the authentication scheme cannot be used.
+    """
+    named = settings.customer_scope not in ("required", "optional")
+    return ManagerSettings(
+        host=settings.host,
+        names=settings.tls_host,
+        port=settings.port,
+        tls_port=settings.tls_port,
+        tls_context=tls_context,
+        rules=AdmissionRules(
+            disabled_by=None if settings.proxy_enabled else f"proxy.enabled in {settings.config}",
+            default_app=settings.default_app,
+            customer_scope_required=settings.customer_scope == "required",
+            default_customer_scope=settings.customer_scope if named else None,
+            pass_switch=settings.pass_switch,
+        ),
+        admin_token=settings.admin_token,
+        allow_hosts=settings.allow_host,
+        ice_servers=settings.ice_server,
+        any_host=settings.any_host,
+        reconnect_window=settings.reconnect_window,
+        simulate=settings.simulate,
+        sdk_file=settings.sdk_file,
+        recordings=settings.recordings_dir,
+        auth=make_scheme(settings, clock),
+        auth_lazy=settings.auth_lazy,
+    )
+
+
+def make_origin_settings(settings: Settings) -> OriginSettings:
+    """Make the settings of the origin in this process."""
+    from smproxy.origin.origin import OriginSettings, WhepOffline
+
+    return OriginSettings(
+        address="127.0.0.1",
+        media_gap=settings.media_gap,
+        media_timeout=settings.media_timeout,
+        recordings=settings.recordings_dir,
+        recordings_limit=settings.recordings_limit * 1_000_000,
+        takeover=takeover_after(settings.takeover),
+        whep_offline=WhepOffline(settings.whep_offline),
+        ice_servers=settings.ice_server,
+    )
