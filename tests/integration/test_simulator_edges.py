@@ -104,7 +104,7 @@ async def test_window_has_an_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A client that comes back into a session and then says nothing does not keep the session for ever: reason 1."""
-    monkeypatch.setattr("smproxy.manager.sessions.RETURN_TIMEOUT", 0.3)
+    monkeypatch.setattr("smproxy.manager.reconnect.RETURN_TIMEOUT", 0.3)
     simulator = await start_simulator(receiver, media_gap=0.3, media_timeout=0.6, reconnect_window=0.5)
     lost = publisher(simulator, switch_delay=0.1)
     await lost.publish()

@@ -85,6 +85,16 @@ class Attempt:
         self._on_over = over
         self._asked_to_publish = self._role_known = False
 
+    @property
+    def relayed(self) -> bool:
+        """Whether it has a relay that has not ended."""
+        return self.relay is not None and not self.relay_ended
+
+    def close_relay(self, code: int, reason: str) -> None:
+        """Close both sockets, if there is a relay that has not ended."""
+        if self.relay is not None and not self.relay_ended:
+            self.relay.close(code, reason)
+
     def dialed(self) -> None:
         """Both legs are up."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import msgspec
 
 from smproxy.hooks.event import Context
@@ -29,8 +27,6 @@ class Session:
         self.watched: str | None = None
         #: The stream that it is shown, which may be another after a switch.
         self.shown: str | None = None
-        self.window: asyncio.TimerHandle | None = None
-        self.returning: asyncio.TimerHandle | None = None
 
     @property
     def number(self) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import random
 from collections.abc import Callable
@@ -10,8 +9,11 @@ from enum import IntEnum
 
 from smproxy.hooks.event import Context
 from smproxy.manager.attempt import Attempt, Client
+from smproxy.manager.attempts import Attempts
 from smproxy.manager.origin_registry import Node
+from smproxy.manager.reconnect import ReconnectWindows
 from smproxy.manager.session import Session
+from smproxy.manager.session_reports import take_report
 from smproxy.signaling.clock import Clock, session_number
 from smproxy.signaling.node import (
     AttemptFailed,
@@ -19,19 +21,11 @@ from smproxy.signaling.node import (
     Evict,
     Kick,
     Load,
-    LocalTrack,
-    LocalTrackAttached,
-    LocalTrackDetached,
-    MediaBack,
-    MediaGap,
     PeerEnded,
-    PlayStarted,
     RecordingEnded,
     RecordingStarted,
     Report,
-    StreamStarted,
     TrackEnded,
-    TrackStarted,
     TrackStatistics,
     TransportUp,
 )
@@ -53,12 +47,6 @@ Publish = Callable[[Payload, int, Connection, Context], object]
 
 logger = logging.getLogger(__name__)
 
-#: How long a socket may stay open, in seconds, after its session is over: SDKs leave it to the server to close it.
-LINGER = 10.0
-
-#: Seconds for an attempt to come back that is under way when the window closes; an origin gives a handshake as long.
-RETURN_TIMEOUT = 15.0
-
 _SILENT = frozenset({Phase.SILENT, Phase.STALLED})
 _CONNECTED = frozenset({Phase.CONNECTED, Phase.LIVE}) | _SILENT
 _FINAL = frozenset({Reason.KICKED, Reason.NODE_SHUTDOWN, Reason.REPLACED, Reason.UNAUTHORIZED})
@@ -71,12 +59,11 @@ class Sessions:
         self._publish = publish
         self._clock = clock
         self._rng = rng
-        self._reconnect_window = reconnect_window
+        self._windows = ReconnectWindows(reconnect_window, self._did_not_come_back)
         self._sessions: dict[int, Session] = {}
-        self._attempts: dict[str, tuple[Attempt, Session]] = {}
+        self._attempts = Attempts()
         # The same two for all attempts: bound methods and partials of their own were a fortieth of an idle session.
         self._take, self._ended = self.report, self._relay_over
-        self._lingering: dict[Attempt, asyncio.TimerHandle] = {}
         self._recording: dict[str, Session] = {}
         self._watchers: tuple[Callable[[Session], None], ...] = ()
         self._default_customer_scope_logged = False
@@ -89,17 +76,17 @@ class Sessions:
     @property
     def attempts(self) -> list[Attempt]:
         """The attempts that still have a relay or a living session."""
-        return [attempt for attempt, _ in self._attempts.values()]
+        return self._attempts.all()
 
     def attempt(self, token: str) -> Attempt | None:
         """Find an attempt."""
-        known = self._attempts.get(token)
+        known = self._attempts.find(token)
         return known and known[0]
 
     @property
     def waiting(self) -> list[int]:
         """The numbers of the sessions whose publishers were lost and may come back."""
-        if not self._reconnect_window:
+        if not self._windows.seconds:
             return []
         return [session.number for session in self._sessions.values() if session.life.phase in _SILENT]
 
@@ -160,14 +147,13 @@ class Sessions:
         previous = session.attempt
         token = f"{session.number:x}-{self._rng.getrandbits(64):016x}"
         attempt = Attempt(token, session.number, params, node, client, report=self._take, over=self._ended)
-        self._attempts[token] = attempt, session
+        self._attempts.add(attempt, session)
         session.attempt = attempt
         session.life.remote_ip = client.remote_ip
-        node.sessions += 1
         self._publish_socket(session, "websocket_connected")
         if previous is not None:
             self._evict(previous)
-            self._open_window(session)  # open already, unless the publisher came back before it was given up
+            self._windows.open(session)  # open already, unless the publisher came back before it was given up
         return attempt
 
     def report(self, node: Node, report: Report) -> None:
@@ -183,41 +169,13 @@ class Sessions:
                 payloads = recorded.life.recording_end(report.file, report.duration, report.size, report.error)
                 self._emit(recorded, payloads)
             return
-        attempt, session = self._attempts.get(report.attempt, (None, None))
-        if attempt is None or session is None or attempt.node is not node or session.attempt is not attempt:
+        known = self._attempts.find(report.attempt)
+        if known is None:
             return
-        life = session.life
+        attempt, session = known
+        if attempt.node is not node or session.attempt is not attempt:
+            return
         match report:
-            case TransportUp():
-                attempt.up = True
-                self._close_window(session)
-                self._emit(session, life.transport_up())
-            case StreamStarted(stream=stream, scope=scope):
-                session.started_ms = session.started_ms or self._clock.wall_ms()
-                self._emit(session, life.stream_start(peer=stream, scope=scope))
-            case PlayStarted(stream=stream, scope=scope):
-                session.watched, session.started_ms = stream, session.started_ms or self._clock.wall_ms()
-                self._emit(session, life.stream_start(peer=session.params.username or session.params.id, scope=scope))
-            case LocalTrack(track=slot, kind=kind):
-                self._emit(session, life.slot(slot, kind))
-            case LocalTrackAttached(track=slot, remote_peer=peer, remote_track=track):
-                session.shown = peer
-                self._emit(session, life.attach(slot, peer, track))
-            case LocalTrackDetached(track=slot):
-                self._emit(session, life.detach(slot))
-            case RecordingStarted(file=file):
-                self._recording[attempt.token] = session
-                self._emit(session, life.recording_start(file))
-            case TrackStarted(track=track, kind=kind):
-                self._emit(session, life.track_start(track, kind))
-            case TrackEnded(track=track):
-                # The tracks of a publisher that may come back go on with it; if it does not, the session's end ends them.
-                if not (self._reconnect_window and life.phase in _SILENT):
-                    self._emit(session, life.track_end(track))
-            case MediaGap():
-                self._emit(session, life.gap())
-            case MediaBack():
-                self._emit(session, life.back())
             case TrackStatistics(track=track):
                 session.statistics[track] = report
                 self._changed(session)
@@ -227,34 +185,40 @@ class Sessions:
                 self._attempt_failed(session, error)
             case PeerEnded(reason=reason, lost=lost):
                 self._peer_ended(session, attempt, reason, lost=lost)
+            case TrackEnded() if self._windows.seconds and session.life.phase in _SILENT:
+                # The tracks of a publisher that may come back go on with it; if it does not, the session's end ends them.
+                pass
+            case _:
+                if isinstance(report, TransportUp):
+                    attempt.up = True
+                    self._windows.close(session)
+                elif isinstance(report, RecordingStarted):
+                    self._recording[attempt.token] = session
+                self._emit(session, take_report(session, report, self._clock.wall_ms()))
 
     def kick(self, attempt: Attempt) -> None:
         """End a session for the administrator, so that its client notices."""
-        session = self._attempts[attempt.token][1] if attempt.token in self._attempts else None
+        session = self._attempts.session_of(attempt)
         if attempt.node.command is not None:
             attempt.node.command(Kick(attempt.token))
         if session is None or session.over:
             return  # the origin knew the attempt, and sees to it that its client notices
         self.report(attempt.node, PeerEnded(attempt.token, Reason.KICKED))
-        if attempt.relay is not None and not attempt.relay_ended:
-            attempt.relay.close(1000, "ended by the administrator")
+        attempt.close_relay(1000, "ended by the administrator")
 
     def deny(self, attempt: Attempt, message: str) -> None:
         """End the session of a client that was let in before its credentials were refused."""
-        session = self._attempts[attempt.token][1] if attempt.token in self._attempts else None
+        session = self._attempts.session_of(attempt)
         if session is None or session.over or session.attempt is not attempt:
             return
         self._finish(session, Reason.UNAUTHORIZED, message)
-        if attempt.relay is not None and not attempt.relay_ended:
-            attempt.relay.close(1008, "unauthorized")
+        attempt.close_relay(1008, "unauthorized")
 
     def stop(self, reason: Reason = Reason.NODE_SHUTDOWN) -> None:
         """End every session, with its hooks."""
         for session in list(self._sessions.values()):
             self._finish(session, reason)
-        for timer in self._lingering.values():
-            timer.cancel()
-        self._lingering.clear()
+        self._attempts.stop()
 
     def _attempt_failed(self, session: Session, error: ConnectError) -> None:
         """End a session whose attempt failed before its transport was up."""
@@ -262,39 +226,28 @@ class Sessions:
             self._emit(session, session.life.refuse(error))
             if session.over:
                 self._forget(session)
-        elif session.window is None:  # it was to come back, and there is no time for another
+        elif not self._windows.is_open(session):  # it was to come back, and there is no time for another
             self._finish(session, Reason.TIMEOUT)
 
     def _peer_ended(self, session: Session, attempt: Attempt, reason: Reason, *, lost: bool) -> None:
         """End a session whose peer is gone, or wait: one whose connection broke may come back."""
         if session.over:
             return
-        if (lost and reason is Reason.USER_ACTION) or (reason not in _FINAL and session.returning is not None):
+        if (lost and reason is Reason.USER_ACTION) or (reason not in _FINAL and self._windows.is_returning(session)):
             reason = Reason.TIMEOUT  # a connection that broke is nobody's action, nor is a return that came to nothing
-        if reason not in _FINAL and session.life.phase in _CONNECTED and self._reconnect_window:
+        if reason not in _FINAL and session.life.phase in _CONNECTED and self._windows.seconds:
             if lost and attempt.up:
                 self._emit(session, session.life.gap())
-                self._open_window(session)
+                self._windows.open(session)
                 return
-            if not attempt.up and session.window is not None:
+            if not attempt.up and self._windows.is_open(session):
                 return
         self._finish(session, reason)
 
     def _relay_over(self, attempt: Attempt) -> None:
-        if attempt.token in self._attempts:
-            self._publish_socket(self._attempts[attempt.token][1], "websocket_disconnected")
-        self._release(attempt)
-
-    def _release(self, attempt: Attempt) -> None:
-        """Forget an attempt when neither its relay nor its session needs it any more."""
-        if not attempt.relay_ended:
-            return
-        if timer := self._lingering.pop(attempt, None):
-            timer.cancel()
-        session = self._attempts[attempt.token][1] if attempt.token in self._attempts else None
-        if session is not None and (session.over or session.attempt is not attempt):
-            del self._attempts[attempt.token]
-            attempt.node.sessions -= 1
+        if (session := self._attempts.session_of(attempt)) is not None:
+            self._publish_socket(session, "websocket_disconnected")
+        self._attempts.release(attempt)
 
     def _emit(self, session: Session, payloads: list[Payload]) -> None:
         for payload in payloads:
@@ -325,7 +278,7 @@ class Sessions:
 
     def _waiting_for(self, params: ConnectionParams) -> Session | None:
         """Find the waiting session of the same stream, customer and user that this may continue."""
-        if not self._reconnect_window or params.role is not Role.PUBLISHER:
+        if not self._windows.seconds or params.role is not Role.PUBLISHER:
             return None
         for session in self._sessions.values():
             known = session.params
@@ -343,29 +296,11 @@ class Sessions:
         """Make way for the attempt that takes a session over."""
         if attempt.node.command is not None:
             attempt.node.command(Evict(attempt.token))
-        if attempt.relay is not None and not attempt.relay_ended:
-            attempt.relay.close(1000, "the publisher is back on another connection")
-        self._release(attempt)
+        attempt.close_relay(1000, "the publisher is back on another connection")
+        self._attempts.release(attempt)
 
-    def _open_window(self, session: Session) -> None:
-        if session.window is None:
-            loop = asyncio.get_running_loop()
-            session.window = loop.call_later(self._reconnect_window, self._window_over, session)
-
-    def _close_window(self, session: Session) -> None:
-        for timer in (session.window, session.returning):
-            if timer is not None:
-                timer.cancel()
-        session.window = session.returning = None
-
-    def _window_over(self, session: Session) -> None:
-        session.window = None
-        attempt = session.attempt
-        if attempt is None or attempt.up or attempt.relay_ended:
-            self._finish(session, Reason.TIMEOUT)
-        else:  # the publisher is on its way back: the outcome of that attempt decides, if it has one in time
-            loop = asyncio.get_running_loop()
-            session.returning = loop.call_later(RETURN_TIMEOUT, self._finish, session, Reason.TIMEOUT)
+    def _did_not_come_back(self, session: Session) -> None:
+        self._finish(session, Reason.TIMEOUT)
 
     def _finish(self, session: Session, reason: Reason, message: str | None = None) -> None:
         self._emit(session, session.life.end(reason, message))
@@ -376,20 +311,13 @@ class Sessions:
         self._forget(session)
 
     def _forget(self, session: Session) -> None:
-        self._close_window(session)
+        self._windows.close(session)
         self._sessions.pop(session.number, None)
         attempt = session.attempt
         if attempt is None:
             return
-        self._release(attempt)
-        if attempt.token in self._attempts and attempt not in self._lingering:
-            loop = asyncio.get_running_loop()
-            self._lingering[attempt] = loop.call_later(LINGER, self._linger_over, attempt)
-
-    def _linger_over(self, attempt: Attempt) -> None:
-        self._lingering.pop(attempt, None)
-        if attempt.relay is not None and not attempt.relay_ended:
-            attempt.relay.close(1000, "the session is over")
+        self._attempts.release(attempt)
+        self._attempts.linger(attempt)
 
 
 def _describe(payload: Payload) -> str:

@@ -69,7 +69,7 @@ class _Collector(Collector):
         yield from _of_sinks(self._dispatcher.status())
 
     def _served(self) -> Iterator[Metric]:
-        relays = sum(attempt.relay is not None and not attempt.relay_ended for attempt in self._sessions.attempts)
+        relays = sum(attempt.relayed for attempt in self._sessions.attempts)
         yield GaugeMetricFamily("smproxy_sessions", "Sessions that live.", len(self._sessions))
         yield GaugeMetricFamily("smproxy_relays", "Connections through the WebSocket proxy.", relays)
         yield GaugeMetricFamily("smproxy_webhook_listeners", "Listeners on the webhook socket.", self._sockets.taken)

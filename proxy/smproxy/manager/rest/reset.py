@@ -103,7 +103,8 @@ class ResetRoutes:
                 if attempt not in ended:
                     ended[attempt] = now
                     self._sessions.kick(attempt)
-                    _close(attempt)
+                    # Kicking leaves the socket of a session alone that was over before.
+                    attempt.close_relay(1000, "ended by the administrator")
                 elif now - ended[attempt] > polite and attempt.relay is not None:
                     attempt.relay.abort()
             await asyncio.sleep(_LOOK)
@@ -133,9 +134,3 @@ class ResetRoutes:
             sessions=alive, forgotten=forgotten, hooks=hooks, undelivered=undelivered, faults=faults,
             complete=complete, took_ms=took,
         )  # fmt: skip
-
-
-def _close(attempt: Attempt) -> None:
-    """Close the socket of a session that was over before, which kicking leaves alone."""
-    if attempt.relay is not None and not attempt.relay_ended:
-        attempt.relay.close(1000, "ended by the administrator")
