@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser
 from smproxy.manager.rest.pages import PAGES
-from smproxy.signaling.redaction import REMOVED, Redactor, is_secret, redact_value
+from smproxy.signaling.redaction import Redactor, redact_value
+from smproxy.signaling.secret_names import is_secret
+from smproxy.signaling.secret_values import REMOVED
 from smproxy.simulator import Simulator
 from smproxy.testing import Publisher
 

@@ -9,7 +9,8 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from smproxy.signaling.redaction import Redactor, is_secret, redact_json
+from smproxy.signaling.redaction import Redactor, redact_json
+from smproxy.signaling.secret_names import is_secret
 
 SECRETS = {"password": "hunter2!", "accessToken": "a.b/c=d", "streamSecret": 'with "quotes"', "apiKey": "ключ"}
 

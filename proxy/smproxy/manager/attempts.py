@@ -1,4 +1,4 @@
-"""The attempts that still have a relay or a living session, and when the socket of an ended session is closed."""
+"""The attempts that still have a relay or a living session."""
 
 from __future__ import annotations
 

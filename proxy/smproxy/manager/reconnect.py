@@ -1,4 +1,4 @@
-"""The time in which a lost publisher may come back into its session (``--reconnect-window``)."""
+"""The time in which a lost publisher may come back (``--reconnect-window``)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-/* No secret is shown: the rules of the server's redaction (signaling/redaction.py), for what a page itself sends and gets. */
+/* No secret is shown: the rules of the server's redaction (signaling/secret_names.py, secret_values.py), for what a page itself sends and gets. */
 
 const SECRET = new RegExp(
   "(?<!com)(?<!by)pass(?!eng|age|iv|ion|es|ed|ing|thro)|pwd|token|secret(?!ar)|signature|credential|apikey|privatekey|accesskey" +
