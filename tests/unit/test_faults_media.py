@@ -11,6 +11,7 @@ from smproxy.faults.media.packet_loss import BurstLoss
 from smproxy.faults.parameter import FaultError
 from smproxy.origin.ice import Credentials, IceLite
 from smproxy.origin.injected_faults import MAX_ATTEMPTS, InjectedFaults
+from smproxy.origin.media_sockets import OwnPorts
 from smproxy.signaling.node import Inject, Lift
 from smproxy.signaling.payloads import ConnectError, Reason
 
@@ -113,7 +114,7 @@ async def test_the_latest_network_holds_for_each_direction() -> None:
     """Of several bad networks the latest holds, by direction; with its end the one before it is back."""
     faults, session = InjectedFaults(), Session()
     ice = session.transport.ice
-    await ice.open(["127.0.0.1"])
+    await OwnPorts(lambda: ("127.0.0.1",)).open(ice)
 
     def delays() -> tuple[float | None, float | None]:
         return tuple(None if line is None else line.link.conditions.delay for line in (ice._up, ice._down))

@@ -14,6 +14,7 @@ from aioice import stun as reference
 from smproxy.network import Conditions, NetworkLink
 from smproxy.origin.ice import Credentials, IceLite
 from smproxy.origin.impaired_path import MAX_ON_THE_WAY
+from smproxy.origin.media_sockets import OwnPorts
 
 from tests.helpers import eventually
 
@@ -71,21 +72,26 @@ def reply(transaction: bytes, kind: reference.Class = reference.Class.RESPONSE) 
     return bytes(reference.Message(reference.Method.BINDING, kind, transaction_id=transaction))
 
 
+async def sender_to(agent: IceLite) -> Sender:
+    """Open a sender to an agent's first candidate."""
+    _, sender = await asyncio.get_running_loop().create_datagram_endpoint(
+        lambda: Sender(agent), remote_addr=("127.0.0.1", agent.candidates[0].port)
+    )
+    return sender
+
+
 @asynccontextmanager
 async def agent_and(
     count: int, clock: Callable[[], float] | None = None
 ) -> AsyncIterator[tuple[IceLite, list[Sender], list[bytes]]]:
     """Open an agent, ``count`` senders to it, and a list of the media it takes."""
     agent = IceLite(REMOTE, random.Random(1), clock or time.monotonic)
-    await agent.open(["127.0.0.1"])
+    await OwnPorts(lambda: ("127.0.0.1",)).open(agent)
     media: list[bytes] = []
     agent.take_media(media.append)
     senders: list[Sender] = []
     for _ in range(count):
-        _, sender = await asyncio.get_running_loop().create_datagram_endpoint(
-            lambda: Sender(agent), remote_addr=("127.0.0.1", agent.candidates[0].port)
-        )
-        senders.append(sender)
+        senders.append(await sender_to(agent))
     try:
         yield agent, senders, media
     finally:

@@ -14,18 +14,17 @@ import asyncio
 import contextlib
 import logging
 import random
-import socket
 import string
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 from smproxy.network import NetworkLink
 from smproxy.origin import stun
 from smproxy.origin.candidates import HostCandidate
 from smproxy.origin.ice_paths import Address, Paths, Sign
-from smproxy.origin.impaired_path import Datagrams, DelayLine, ImpairedReceiver, ImpairedTransport
+from smproxy.origin.impaired_path import Datagrams, DelayLine
+from smproxy.origin.local_socket import LocalSocket
 
 _log = logging.getLogger(__name__)
 
@@ -35,7 +34,6 @@ MAX_WAITING = 256
 MAX_EARLY = 128
 #: Probes of ours that wait for an answer.
 _MAX_PROBES = 32
-_RECEIVE_BUFFER = 1 << 20
 _ICE_CHARACTERS = string.ascii_letters + string.digits
 
 
@@ -56,44 +54,8 @@ class Credentials:
         return cls("".join(rng.choices(_ICE_CHARACTERS, k=8)), "".join(rng.choices(_ICE_CHARACTERS, k=24)))
 
 
-class _Socket(asyncio.DatagramProtocol):
-    """One local candidate's socket."""
-
-    def __init__(self, agent: IceLite) -> None:
-        self._agent = agent
-        #: Where to send to: the socket itself, or what has its datagrams go over a bad network.
-        self.transport: Datagrams | None = None
-        self.real: Datagrams | None = None
-        self.candidate: HostCandidate | None = None
-        self.used = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = self.real = cast(Datagrams, transport)
-
-    def impair(self, up: DelayLine | None, down: DelayLine | None) -> None:
-        """Have all that comes go over ``up``, and all that goes over ``down``; ``None``: straight."""
-        if (real := self.real) is not None:
-            real.set_protocol(self if up is None else ImpairedReceiver(self, up))
-            self.transport = real if down is None else ImpairedTransport(real, down)
-
-    def datagram_received(self, data: bytes, addr: Address) -> None:
-        # The hot path: one comparison decides whether it comes from where we send to.
-        agent = self._agent
-        if addr == agent.peer and data and 127 < data[0] < 192:
-            agent.datagrams += 1
-            agent.on_media(data)
-        elif addr in agent.paths.checked:
-            agent.handle(self, data, addr)
-        else:
-            agent.check(self, data, addr)
-
-    def error_received(self, exc: Exception) -> None:
-        # A closed port at the other end; whether the peer lives is decided by what still comes.
-        _log.debug("UDP error: %s", exc)
-
-
 #: A datagram that waits to be read, and where it came from.
-_Waiting = tuple[bytes, _Socket, Address]
+_Waiting = tuple[bytes, LocalSocket, Address]
 
 
 class IceLite:
@@ -107,7 +69,7 @@ class IceLite:
         #: The client's; ``None`` until its answer has come, which its first checks may overtake (RFC 8445, 7.3).
         self.remote = remote
         self.datagrams = 0
-        self.paths: Paths[_Socket] = Paths(monotonic)
+        self.paths: Paths[LocalSocket] = Paths(monotonic)
         #: The address that is sent to, while it is listened to.
         self.peer: Address | None = None
         self.candidates: tuple[HostCandidate, ...] = ()
@@ -117,16 +79,19 @@ class IceLite:
         self.on_media: Callable[[bytes], object] = self._early.append
         #: Called once, when the client has nominated a pair.
         self.on_nominated: Callable[[], None] = _nothing
+        #: Called with each user name fragment that the client may use from now on; and once, when all is closed.
+        self.on_ufrag: Callable[[str], object] = _ignore
+        self.on_closed: Callable[[], object] = _nothing
         #: W3C name of the role; aiortc derives "DTLS client" from it when it must.
         self.role = "controlled"
         self._rng = rng
         self._tie_breaker = rng.getrandbits(64)
-        self._sockets: list[_Socket] = []
+        self._sockets: list[LocalSocket] = []
         self._waiting: asyncio.Queue[_Waiting | None] = asyncio.Queue(MAX_WAITING)
         self._read: _Waiting | None = None
         #: Where to send to.
         self._way: tuple[Datagrams, Address] | None = None
-        self._way_from: _Socket | None = None
+        self._way_from: LocalSocket | None = None
         self._up: DelayLine | None = None
         self._down: DelayLine | None = None
         #: Credentials of both sides that hold from the first check on that is signed with them.
@@ -137,42 +102,22 @@ class IceLite:
         self._taker: Callable[[bytes], object] | None = None
         self._passes: Callable[[bytes], bool] | None = None
 
-    async def open(self, addresses: Iterable[str]) -> None:
-        """Bind one socket for each address; those that cannot be bound are left out.
+    def listen(self, sockets: Sequence[LocalSocket], candidates: Sequence[HostCandidate]) -> None:
+        """Take what comes to these sockets, and have the client come to these candidates.
 
         Raises:
-            OSError: none could be bound.
+            OSError: the agent was closed meanwhile; the sockets are closed, too.
         """
-        loop = asyncio.get_running_loop()
-        candidates: list[HostCandidate] = []
-        failure = OSError("no address to listen on")
-        for address in addresses:
-            try:
-                family = socket.AF_INET6 if ":" in address else socket.AF_INET
-                transport, protocol = await loop.create_datagram_endpoint(
-                    lambda: _Socket(self), local_addr=(address, 0), family=family
-                )
-            except OSError as exc:
-                failure = exc
-                continue
-            if self._closed:
-                transport.close()
-                raise OSError("closed while it was opened")
-            raw = transport.get_extra_info("socket")
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-            if hasattr(transport, "max_size"):
-                # asyncio would allocate 256 KiB for every datagram.
-                transport.max_size = 2048
-            protocol.candidate = HostCandidate(address, transport.get_extra_info("sockname")[1], len(candidates))
+        self._sockets.extend(sockets)
+        if self._closed:
+            self._close_sockets()
+            raise OSError("closed while it was opened")
+        for each in sockets:
             if self._up is not None or self._down is not None:
-                protocol.impair(self._up, self._down)
-            self._sockets.append(protocol)
-            candidates.append(protocol.candidate)
-        if not candidates:
-            raise failure
+                each.impair(self._up, self._down)
         self.candidates = tuple(candidates)
 
-    def handle(self, arrived_at: _Socket, data: bytes, addr: Address) -> None:
+    def handle(self, arrived_at: LocalSocket, data: bytes, addr: Address) -> None:
         """Take a datagram from an address of the client.
 
         DTLS is queued for its reader, STUN is checked, the rest is dropped.
@@ -193,7 +138,7 @@ class IceLite:
             self._probes.remove(transaction)
             self._count(addr)
 
-    def check(self, arrived_at: _Socket, data: bytes, addr: Address) -> None:
+    def check(self, arrived_at: LocalSocket, data: bytes, addr: Address) -> None:
         """Answer a connectivity check and remember where it came from.
 
         What is no check, not signed, or a copy is dropped.
@@ -205,6 +150,7 @@ class IceLite:
         if request is None or transport is None or self._closed or not self.paths.check(request.transaction, addr):
             return
         self._count(addr)
+        arrived_at.checked(addr)
         peer = (addr[0], addr[1])
         if request.controlled:
             transport.sendto(stun.write_role_conflict(request.transaction, self.local.password), addr)
@@ -239,6 +185,7 @@ class IceLite:
         """
         local = Credentials.draw(self._rng)
         self._next = (local, remote)
+        self.on_ufrag(local.ufrag)
         return local
 
     @property
@@ -246,7 +193,7 @@ class IceLite:
         """The candidate in use: the others are closed soon after the client has chosen one."""
         selected = self.paths.selected
         in_use = None if selected is None else selected[0].candidate
-        return self.candidates if in_use is None else (in_use,)
+        return self.candidates if in_use is None or in_use not in self.candidates else (in_use,)
 
     @property
     def missing(self) -> str:
@@ -262,12 +209,12 @@ class IceLite:
         if addr != self.peer:
             self.paths.elsewhere += 1
 
-    def _sign(self, sign: Sign, arrived_at: _Socket, addr: Address) -> None:
+    def _sign(self, sign: Sign, arrived_at: LocalSocket, addr: Address) -> None:
         if addr != self.peer and self.paths.sign(sign, arrived_at, addr, self.datagrams):
             _log.info("the client moved to another address: its NAT has given it a new port")
             self._send_there(arrived_at, addr)
 
-    def _send_there(self, local: _Socket, addr: Address) -> None:
+    def _send_there(self, local: LocalSocket, addr: Address) -> None:
         self.peer = addr
         local.used = True
         self._way_from = local
@@ -350,8 +297,7 @@ class IceLite:
         """Close the sockets that the client did not choose; one peer then costs one file descriptor."""
         for other in [each for each in self._sockets if not each.used]:
             self._sockets.remove(other)
-            if other.transport is not None:
-                other.transport.close()
+            other.close()
 
     def close(self) -> None:
         """Close all sockets; pending reads raise ``ConnectionError``."""
@@ -361,14 +307,17 @@ class IceLite:
         self.on_media = _drop
         self._early.clear()
         self.on_nominated = _nothing
-        for each in self._sockets:
-            if each.transport is not None:
-                each.transport.close()
-        self._sockets.clear()
+        self._close_sockets()
+        self.on_closed()
         self._up, self._down = _line(self._up, None), _line(self._down, None)
         while self._waiting.full():
             self._waiting.get_nowait()
         self._waiting.put_nowait(None)
+
+    def _close_sockets(self) -> None:
+        for each in self._sockets:
+            each.close()
+        self._sockets.clear()
 
     # what aiortc's RTCDtlsTransport asks of its ICE transport ---------------------------------------------------------
 
@@ -394,6 +343,10 @@ def _line(line: DelayLine | None, link: NetworkLink | None) -> DelayLine | None:
     if line is not None:
         line.clear()
     return None if link is None else DelayLine(link)
+
+
+def _ignore(_ufrag: str) -> None:
+    pass
 
 
 def _drop(_datagram: bytes) -> None:

@@ -20,6 +20,7 @@ from smproxy.origin.client_session import ClientSession
 from smproxy.origin.connection_request import ConnectionRequest, random_attempt
 from smproxy.origin.injected_faults import InjectedFaults
 from smproxy.origin.liveness import Sweeper
+from smproxy.origin.media_sockets import MediaSockets, open_media
 from smproxy.origin.outputs import Outputs
 from smproxy.origin.play.subscriber_signaling import SubscriberSignaling
 from smproxy.origin.publisher_signaling import PublisherSignaling
@@ -63,7 +64,9 @@ _WILDCARDS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104
 class Origin:
     """A running origin. Made by :meth:`start`, ended by :meth:`stop`."""
 
-    def __init__(self, settings: OriginSettings, report: ReportTo, clock: Clock, rng: random.Random) -> None:
+    def __init__(
+        self, settings: OriginSettings, report: ReportTo, clock: Clock, rng: random.Random, sockets: MediaSockets
+    ) -> None:
         recorder = Recorder(settings.recordings, settings.recordings_limit, report, clock.monotonic)
         self.services = OriginServices(
             settings=settings,
@@ -75,7 +78,7 @@ class Origin:
             outputs=Outputs(recorder),
             faults=InjectedFaults(),
             tasks=Tasks(),
-            addresses=HostAddresses(clock.monotonic),
+            sockets=sockets,
         )
         self.hello = Hello(address=settings.address, host=settings.host, port=settings.port, region=settings.region)
         self._announcements = Announcements(clock.monotonic)
@@ -99,10 +102,15 @@ class Origin:
         """
         if (unfit := self_test()) is not None:
             raise UnfitLibraryError(unfit)
-        origin = cls(settings, report, clock, rng)
-        origin._listener = await OriginListener.start(
-            settings, origin._admit_socket, origin._serve, WhipHandler(origin._exchanges)
-        )
+        sockets = await open_media(settings, HostAddresses(clock.monotonic))
+        origin = cls(settings, report, clock, rng, sockets)
+        try:
+            origin._listener = await OriginListener.start(
+                settings, origin._admit_socket, origin._serve, WhipHandler(origin._exchanges)
+            )
+        except OSError:
+            sockets.close()
+            raise
         dial = settings.host if settings.host not in _WILDCARDS else "127.0.0.1"
         origin.hello = Hello(address=settings.address, host=dial, port=origin._listener.port, region=settings.region)
         origin._stop_sweeper = origin._sweeper.start()
@@ -151,6 +159,7 @@ class Origin:
         await listener.stop()
         for session in tuple(self._sessions):
             await session.shut(reason)
+        self.services.sockets.close()
         await self.services.outputs.stop()
         self.services.faults.stop()
         await self.services.tasks.drain(0.3)

@@ -77,7 +77,7 @@ class PublisherRole:
         )
         session.count_as(Role.PUBLISHER)
         try:
-            answer = await transport.open(services.addresses())
+            answer = await transport.open(services.sockets)
         except OSError as exc:
             _log.warning("attempt %s: no UDP socket: %s", session.attempt, exc)
             reason = "The origin has no UDP socket left."

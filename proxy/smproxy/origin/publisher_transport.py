@@ -10,6 +10,7 @@ from smproxy.origin.aiortc_dtls import Identity
 from smproxy.origin.answer import CODEC_NAMES, AcceptedTrack, Plan, write_answer
 from smproxy.origin.client_transport import ClientTransport
 from smproxy.origin.ice import Credentials
+from smproxy.origin.media_sockets import MediaSockets
 from smproxy.origin.rtcp_receiver import (
     read_sender_reports,
     write_nack,
@@ -76,14 +77,14 @@ class PublisherTransport(ClientTransport):
         """Kind and mid of the media section that names the transport (RFC 9143, 7.2)."""
         return self._plan.offer.bundle_tag
 
-    async def open(self, addresses: tuple[str, ...]) -> str:
+    async def open(self, sockets: MediaSockets) -> str:
         """Bind the sockets and return the answer.
 
         Raises:
             OSError: no address could be bound.
         """
         ice, offer = self._transport.ice, self._plan.offer
-        await ice.open(addresses)
+        await sockets.open(ice)
         self._transport.connect(
             Credentials(offer.ufrag, offer.password), offer.fingerprints, self._plan.dtls_role, self._plan.data
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,6 +11,7 @@ from smproxy.origin.aiortc_dtls import Identity
 from smproxy.origin.client_transport import ClientTransport
 from smproxy.origin.effects import Effect, Negotiation
 from smproxy.origin.injected_faults import InjectedFaults
+from smproxy.origin.media_sockets import MediaSockets
 from smproxy.origin.outputs import Outputs
 from smproxy.origin.role_signaling import RoleSignaling
 from smproxy.origin.settings import OriginSettings
@@ -35,8 +36,8 @@ class OriginServices:
     outputs: Outputs
     faults: InjectedFaults
     tasks: Tasks
-    #: The addresses that media is taken on.
-    addresses: Callable[[], tuple[str, ...]]
+    #: Where media comes in.
+    sockets: MediaSockets
     #: New streams and subscribers are refused.
     draining: bool = False
 

@@ -54,6 +54,19 @@ def kind_of(datagram: bytes) -> int | None:
     return kind if length == len(datagram) - 20 else None
 
 
+def read_ufrag(datagram: bytes) -> str | None:
+    """Return whom a binding request is addressed to: the first half of its user name (RFC 8445, 7.2.2); nothing is proved."""
+    if kind_of(datagram) != BINDING_REQUEST:
+        return None
+    position = 20
+    while position + 4 <= len(datagram):
+        attribute, length = _ATTRIBUTE.unpack_from(datagram, position)
+        if attribute == _USERNAME:
+            return datagram[position + 4 : position + 4 + length].partition(b":")[0].decode("ascii", "replace")
+        position += 4 + length + (-length & 3)
+    return None
+
+
 def read_request(datagram: bytes, ufrag: str, remote_ufrag: str | None, password: str) -> BindingRequest | None:
     """Read a binding request.
 

@@ -90,7 +90,7 @@ class SubscriberRole:
             await session.perform(self.signaling.refused(ConnectError.ORIGIN_ERROR, reason))
             return
         transport = self._make_transport(self._plan)
-        offer = await self._open(transport.open(services.addresses()))
+        offer = await self._open(transport.open(services.sockets))
         if offer is not None:
             await session.perform(self.signaling.offered(offer))
 
@@ -141,7 +141,7 @@ class SubscriberRole:
             return
         self._plan = plan.slots
         transport = self._make_transport(plan.slots)
-        answer = await self._open(transport.open_to_viewer(services.addresses(), plan))
+        answer = await self._open(transport.open_to_viewer(services.sockets, plan))
         if answer is not None:
             await session.perform(self.signaling.answered(answer))
 

@@ -11,6 +11,7 @@ from smproxy.origin.answer import CODEC_NAMES
 from smproxy.origin.client_transport import ClientTransport
 from smproxy.origin.forward import DownTrack
 from smproxy.origin.forward.feedback import KeyFrameRequest, Nack, ReportBlock, read_feedback
+from smproxy.origin.media_sockets import MediaSockets
 from smproxy.origin.play.answer import SubscriberAnswer
 from smproxy.origin.play.offer import OfferPlan, Slot, write_offer
 from smproxy.origin.play.viewer import ViewerPlan, write_viewer_answer
@@ -54,14 +55,14 @@ class SubscriberTransport(ClientTransport):
         """Kind and mid of the media section that names the transport (RFC 9143, 7.2)."""
         return self._bundle_tag
 
-    async def open(self, addresses: tuple[str, ...]) -> str:
+    async def open(self, sockets: MediaSockets) -> str:
         """Bind the sockets and return the offer.
 
         Raises:
             OSError: no address could be bound.
         """
         ice = self._transport.ice
-        await ice.open(addresses)
+        await sockets.open(ice)
         return write_offer(
             self._plan,
             ufrag=ice.local.ufrag,
@@ -71,14 +72,14 @@ class SubscriberTransport(ClientTransport):
             session_id=self._rng.getrandbits(62),
         )
 
-    async def open_to_viewer(self, addresses: tuple[str, ...], plan: ViewerPlan) -> str:
+    async def open_to_viewer(self, sockets: MediaSockets, plan: ViewerPlan) -> str:
         """Bind the sockets, take the client's offer and return the answer.
 
         Raises:
             OSError: no address could be bound.
         """
         ice = self._transport.ice
-        await ice.open(addresses)
+        await sockets.open(ice)
         self._bundle_tag = plan.answer.offer.bundle_tag
         self.accept(plan.accepted)
         return write_viewer_answer(

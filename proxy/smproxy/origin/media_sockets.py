@@ -1,0 +1,275 @@
+"""Where clients' media comes in: a port for each client, or one port for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol, TypeVar, cast
+
+from smproxy.origin import stun
+from smproxy.origin.candidates import LOOPBACK, HostCandidate
+from smproxy.origin.ice import IceLite
+from smproxy.origin.ice_paths import Address
+from smproxy.origin.impaired_path import Datagrams, DelayLine, Receiver
+from smproxy.origin.local_socket import LocalSocket, OwnSocket
+from smproxy.origin.settings import OriginSettings
+
+_log = logging.getLogger(__name__)
+
+#: Bytes that the system keeps until they are read: of one client, and of all clients together.
+_BUFFER = 1 << 20
+_SHARED_BUFFER = 4 << 20
+
+DatagramProtocol = TypeVar("DatagramProtocol", bound=asyncio.DatagramProtocol)
+
+
+class MediaSockets(Protocol):
+    """Gives ICE agents their sockets."""
+
+    async def open(self, ice: IceLite) -> None:
+        """Have an agent listen.
+
+        Raises:
+            OSError: no address could be bound.
+        """
+
+    def close(self) -> None:
+        """Close what agents share."""
+
+
+class OwnPorts:
+    """A port of its own for each client, on each address.
+
+    ``announced`` are the addresses that candidates have instead of those that are listened on.
+    """
+
+    def __init__(self, addresses: Callable[[], tuple[str, ...]], announced: tuple[str, ...] = ()) -> None:
+        self._addresses = addresses
+        self._announced = announced
+
+    async def open(self, ice: IceLite) -> None:
+        """Bind one socket for each address; those that cannot be bound are left out.
+
+        Raises:
+            OSError: none could be bound.
+        """
+        sockets: list[OwnSocket] = []
+        failure = OSError("no address to listen on")
+        for address in self._addresses():
+            try:
+                transport, local = await _bind(lambda: OwnSocket(ice), address, 0, _BUFFER)
+            except OSError as error:
+                failure = error
+                continue
+            local.candidate = HostCandidate(address, transport.get_extra_info("sockname")[1], len(sockets))
+            sockets.append(local)
+        if not sockets:
+            raise failure
+        ice.listen(sockets, announce([each.candidate for each in sockets if each.candidate], self._announced))
+
+    def close(self) -> None:
+        """Do nothing: agents share nothing."""
+
+
+class SharedPort:
+    """One UDP port for all clients. Made by :meth:`start`, ended by :meth:`close`.
+
+    A client is known by the user name fragment in its checks (RFC 8445, 7.3), then by its address.
+    """
+
+    def __init__(self, port: int, addresses: Callable[[], tuple[str, ...]], announced: tuple[str, ...] = ()) -> None:
+        self.port = port
+        self._addresses = addresses
+        self._announced = announced
+        self._open: dict[str, _PortSocket] = {}
+        self._agents: dict[str, dict[_PortSocket, SharedSocket]] = {}
+        self._closed = False
+
+    @classmethod
+    async def start(
+        cls, port: int, addresses: Callable[[], tuple[str, ...]], announced: tuple[str, ...] = ()
+    ) -> SharedPort:
+        """Bind the port on each address; those on which it cannot be bound are left out. Port 0: any that is free.
+
+        Raises:
+            OSError: none could be bound.
+        """
+        shared = cls(port, addresses, announced)
+        await shared._bind_all()
+        return shared
+
+    async def _bind_all(self) -> None:
+        failure = OSError("no address to listen on")
+        for address in self._addresses():
+            if address in self._open:
+                continue
+            try:
+                transport, bound = await _bind(lambda: _PortSocket(self._agents), address, self.port, _SHARED_BUFFER)
+            except OSError as error:
+                failure = error
+                _log.debug("no media on %s port %d: %s", address, self.port, error)
+                continue
+            if self._closed:
+                transport.close()
+                raise OSError("closed while it was opened")
+            self.port = transport.get_extra_info("sockname")[1]
+            self._open[address] = bound
+        if not self._open:
+            raise failure
+
+    async def open(self, ice: IceLite) -> None:
+        """Have an agent listen on the port, also on addresses that the machine has got since.
+
+        Raises:
+            OSError: the port is closed.
+        """
+        await self._bind_all()
+        sockets: dict[_PortSocket, SharedSocket] = {}
+        for address in self._addresses():
+            if (bound := self._open.get(address)) is not None:
+                sockets[bound] = SharedSocket(ice, bound, HostCandidate(address, self.port, len(sockets)))
+        ufrags: list[str] = []
+
+        def add(ufrag: str) -> None:
+            ufrags.append(ufrag)
+            self._agents[ufrag] = sockets
+
+        def remove() -> None:
+            for ufrag in ufrags:
+                self._agents.pop(ufrag, None)
+
+        ice.on_ufrag, ice.on_closed = add, remove
+        add(ice.local.ufrag)
+        ice.listen(list(sockets.values()), announce([each.candidate for each in sockets.values()], self._announced))
+
+    def close(self) -> None:
+        """Close the port."""
+        self._closed = True
+        for bound in self._open.values():
+            bound.transport.close()
+        self._open.clear()
+
+
+class _PortSocket(asyncio.DatagramProtocol):
+    """The shared port on one address: gives each datagram to its client's agent."""
+
+    transport: Datagrams
+
+    def __init__(self, agents: dict[str, dict[_PortSocket, SharedSocket]]) -> None:
+        self._agents = agents
+        #: Each client's, by the addresses that its signed checks came from.
+        self.routes: dict[Address, SharedSocket] = {}
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(Datagrams, transport)
+
+    def datagram_received(self, data: bytes, addr: Address) -> None:
+        # A check names its agent: an address may have got another client since its last one.
+        if data and not data[0] and (ufrag := stun.read_ufrag(data)) is not None:
+            local = self._agents.get(ufrag, {}).get(self)
+        else:
+            local = self.routes.get(addr)
+        if local is not None:
+            local.receiver.datagram_received(data, addr)
+
+    def error_received(self, exc: Exception) -> None:
+        _log.debug("UDP error: %s", exc)
+
+
+class SharedSocket(LocalSocket):
+    """One client's part of a shared port, on one address."""
+
+    transport: Datagrams
+    candidate: HostCandidate
+
+    def __init__(self, agent: IceLite, bound: _PortSocket, candidate: HostCandidate) -> None:
+        super().__init__(agent)
+        self._bound = bound
+        self._routes: list[Address] = []
+        self.transport = bound.transport
+        self.candidate = candidate
+        #: Where datagrams come to: straight to this, or over a bad network.
+        self.receiver: Receiver = self
+
+    def checked(self, addr: Address) -> None:
+        """Take what comes from this address from now on."""
+        if self._bound.routes.get(addr) is not self:
+            self._bound.routes[addr] = self
+            self._routes.append(addr)
+            if len(self._routes) > 2 * MAX_ROUTES:
+                self._forget(MAX_ROUTES)
+
+    def _forget(self, count: int) -> None:
+        oldest, self._routes = self._routes[:count], self._routes[count:]
+        for addr in oldest:
+            if self._bound.routes.get(addr) is self:
+                del self._bound.routes[addr]
+
+    def impair(self, up: DelayLine | None, down: DelayLine | None) -> None:
+        """Have all that comes go over ``up``, and all that goes over ``down``."""
+        self.receiver = self._receiver(up)
+        self.transport = self._sender(self._bound.transport, down)
+
+    def close(self) -> None:
+        """Take and send nothing any more; the port goes on for the others."""
+        self._forget(len(self._routes))
+        self.receiver = _NOBODY
+
+
+#: Addresses of one client that are remembered: as many as its agent listens to.
+MAX_ROUTES = 64
+
+
+class _Nobody:
+    """Takes what nobody wants."""
+
+    def datagram_received(self, data: bytes, addr: object) -> None:
+        pass
+
+    def error_received(self, exc: Exception) -> None:
+        pass
+
+
+_NOBODY = _Nobody()
+
+
+async def _bind(
+    make: Callable[[], DatagramProtocol], address: str, port: int, buffer: int
+) -> tuple[asyncio.DatagramTransport, DatagramProtocol]:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    transport, protocol = await asyncio.get_running_loop().create_datagram_endpoint(
+        make, local_addr=(address, port), family=family
+    )
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+    if hasattr(transport, "max_size"):
+        # asyncio would allocate 256 KiB for every datagram.
+        transport.max_size = 2048
+    return transport, protocol
+
+
+def announce(local: Sequence[HostCandidate], announced: Iterable[str]) -> tuple[HostCandidate, ...]:
+    """Return the candidates that a client is told.
+
+    They are the local ones, or the ``announced`` addresses with the ports of the local ones of their family, as behind a port
+    mapping. The loopback's ports are left out then, unless there are no others.
+    """
+    told: dict[tuple[str, int], HostCandidate] = {}
+    for address in announced:
+        same = [each for each in local if (":" in each.address) == (":" in address)] or list(local)
+        mapped = [each for each in same if each.address != LOOPBACK] or same
+        for each in mapped:
+            told.setdefault((address, each.port), HostCandidate(address, each.port, len(told)))
+    return tuple(told.values()) or tuple(local)
+
+
+async def open_media(settings: OriginSettings, addresses: Callable[[], tuple[str, ...]]) -> MediaSockets:
+    """Open what an origin's settings ask for.
+
+    Raises:
+        OSError: the media port is not to be had.
+    """
+    if settings.media_port is None:
+        return OwnPorts(addresses, settings.media_addresses)
+    return await SharedPort.start(settings.media_port, addresses, settings.media_addresses)
