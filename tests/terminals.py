@@ -24,6 +24,28 @@ _HOLD = (
 )
 
 
+@asynccontextmanager
+async def machine(beside: list[str] | None = None) -> AsyncIterator[list[str]]:
+    """Open a network namespace; yield what a command begins with that runs in it.
+
+    ``beside`` is that of another one, with which it can be connected.
+    """
+    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    holder = await asyncio.create_subprocess_exec(
+        *([*beside, "unshare", "--net"] if beside else ["unshare", *user, "--net"]),
+        *[sys.executable, "-c", _HOLD],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert holder.stdout is not None
+    assert await holder.stdout.readline() == b"up\n", "this system gives no network of its own: run as root"
+    try:
+        yield ["nsenter", f"--target={holder.pid}", *(["--user", "--preserve-credentials"] if user else []), "--net"]
+    finally:
+        holder.kill()
+        await holder.communicate()
+
+
 class Terminals:
     """Runs shell commands in one directory, as typed into several terminals side by side."""
 
@@ -44,22 +66,12 @@ class Terminals:
             finally:
                 await terminals.close()
             return
-        user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-        holder = await asyncio.create_subprocess_exec(
-            *["unshare", *user, "--net", sys.executable, "-c", _HOLD],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        assert holder.stdout is not None
-        assert await holder.stdout.readline() == b"up\n", "this system gives no network of its own: run as root"
-        enter = ["nsenter", f"--target={holder.pid}", *(["--user", "--preserve-credentials"] if user else []), "--net"]
-        terminals = cls(directory, enter)
-        try:
-            yield terminals
-        finally:
-            await terminals.close()
-            holder.kill()
-            await holder.communicate()
+        async with machine() as enter:
+            terminals = cls(directory, enter)
+            try:
+                yield terminals
+            finally:
+                await terminals.close()
 
     async def ends(self, command: str, timeout: float = 60) -> str:
         """Run a command to its end; return what it printed; fail with that when it fails."""

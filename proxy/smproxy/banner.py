@@ -38,6 +38,8 @@ def banner(simulator: Simulator) -> str:
         for node in simulator.manager.registry.nodes
     ]
     rows.append(("Origins", ", ".join(origins) or "none registered"))
+    if simulator.media_port is not None:
+        rows.append(("Media", f"UDP port {simulator.media_port}"))
     sinks = [status.name for status in simulator.dispatcher.status()]
     rows.append(("Hooks go to", ", ".join(sinks) or "the webhook socket only (add --hook-uri URL)"))
     width = max(len(label) for label, _ in rows)

@@ -61,6 +61,8 @@ class Settings:
     any_host: bool = False
     admin_token: str | None = field(default=None, repr=False)
     customer_scope: str = "default"
+    media_port: int | None = None
+    media_address: tuple[str, ...] = ()
     media_gap: float = 2.0
     media_timeout: float = 5.0
     reconnect_window: float = 0.0

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes sure that there is a Chromium, a Firefox and an npm for the browser tests, or says how to get them.
+# Makes sure that there is a Chromium, a Firefox, an npm and other tools for the tests, or says how to get them.
 set -eu
 
 need() { # need COMMAND PACKAGE
@@ -19,3 +19,4 @@ need() { # need COMMAND PACKAGE
 [ -n "${FIREFOX:-}" ] || command -v firefox >/dev/null 2>&1 || need firefox-esr firefox-esr
 need npm npm
 need curl curl
+need ip iproute2

@@ -66,7 +66,10 @@ class LocalSocket(asyncio.DatagramProtocol):
             agent.check(self, data, addr)
 
     def error_received(self, exc: Exception) -> None:
-        """Ignore a closed port at the other end: whether the peer lives is decided by what still comes."""
+        """Ignore a closed port at the other end.
+
+        Whether the peer lives is decided by what still comes.
+        """
         _log.debug("UDP error: %s", exc)
 
     def checked(self, addr: Address) -> None:

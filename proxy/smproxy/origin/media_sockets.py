@@ -28,6 +28,10 @@ DatagramProtocol = TypeVar("DatagramProtocol", bound=asyncio.DatagramProtocol)
 class MediaSockets(Protocol):
     """Gives ICE agents their sockets."""
 
+    @property
+    def port(self) -> int | None:
+        """The port of all of them, if it is one."""
+
     async def open(self, ice: IceLite) -> None:
         """Have an agent listen.
 
@@ -44,6 +48,8 @@ class OwnPorts:
 
     ``announced`` are the addresses that candidates have instead of those that are listened on.
     """
+
+    port: None = None
 
     def __init__(self, addresses: Callable[[], tuple[str, ...]], announced: tuple[str, ...] = ()) -> None:
         self._addresses = addresses
@@ -91,7 +97,9 @@ class SharedPort:
     async def start(
         cls, port: int, addresses: Callable[[], tuple[str, ...]], announced: tuple[str, ...] = ()
     ) -> SharedPort:
-        """Bind the port on each address; those on which it cannot be bound are left out. Port 0: any that is free.
+        """Bind the port on each address, or on those on which it can be bound.
+
+        Port 0: any that is free.
 
         Raises:
             OSError: none could be bound.

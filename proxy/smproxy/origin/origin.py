@@ -148,6 +148,11 @@ class Origin:
         """Return the counters of all live tracks."""
         return [report for session in self._sessions for report in session.statistics()]
 
+    @property
+    def media_port(self) -> int | None:
+        """The UDP port of all media; ``None``: each client has ports of its own."""
+        return self.services.sockets.port
+
     async def stop(self, reason: Reason = Reason.NODE_SHUTDOWN) -> None:
         """End all streams with ``reason`` and close everything: no task, thread or socket is left."""
         listener, self._listener = self._listener, None

@@ -55,7 +55,10 @@ def kind_of(datagram: bytes) -> int | None:
 
 
 def read_ufrag(datagram: bytes) -> str | None:
-    """Return whom a binding request is addressed to: the first half of its user name (RFC 8445, 7.2.2); nothing is proved."""
+    """Return whom a binding request is addressed to (RFC 8445, 7.2.2). It proves nothing.
+
+    That is the first half of its user name.
+    """
     if kind_of(datagram) != BINDING_REQUEST:
         return None
     position = 20
