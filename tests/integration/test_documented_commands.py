@@ -240,6 +240,13 @@ async def test_whip(terminals: Terminals) -> None:
     page.check()
 
 
+async def test_media_ports(terminals: Terminals) -> None:
+    """The command of docs/media-ports.md opens its one port."""
+    page = Page("docs/media-ports.md")
+    await terminals.stays(page.take("smproxy serve"), r"UDP port 5100")
+    page.check()
+
+
 async def test_bad_networks(terminals: Terminals) -> None:
     """The commands of docs/bad-networks.md: a live publisher gets a bad network, and is rid of it again."""
     page = Page("docs/bad-networks.md")
