@@ -73,6 +73,8 @@ def make_origin_settings(settings: Settings) -> OriginSettings:
         address="127.0.0.1",
         media_gap=settings.media_gap,
         media_timeout=settings.media_timeout,
+        media_port=settings.media_port,
+        media_addresses=settings.media_address,
         recordings=settings.recordings_dir,
         recordings_limit=settings.recordings_limit * 1_000_000,
         takeover=takeover_after(settings.takeover),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import ipaddress
 import math
 import re
 import sys
@@ -94,6 +95,14 @@ def address(text: str) -> Address:
     if found.port == 0:
         raise ValueError("port 0 cannot be dialled")
     return found
+
+
+def ip_address(text: str) -> str:
+    """Read an IPv4 or IPv6 address."""
+    try:
+        return str(ipaddress.ip_address(text.strip("[]")))
+    except ValueError:
+        raise ValueError("it takes an IPv4 or IPv6 address, such as 192.0.2.7") from None
 
 
 def token(text: str) -> str:

@@ -113,6 +113,21 @@ OPTIONS: tuple[Option, ...] = (
         "NAME|required|optional",
     ),
     Option(
+        "--media-port",
+        "media_port",
+        values.port,
+        "one UDP port for the media of all sessions; 0 takes a free one. Without it each session has ports of its own",
+        "PORT",
+    ),
+    Option(
+        "--media-address",
+        "media_address",
+        values.ip_address,
+        "address that clients are told to send media to, instead of this machine's own",
+        "IP",
+        True,
+    ),
+    Option(
         "--media-gap", "media_gap", values.positive_seconds, "seconds of silence until a session is `reconnect`", "S"
     ),
     Option("--media-timeout", "media_timeout", values.positive_seconds, "seconds of silence until a peer is gone", "S"),

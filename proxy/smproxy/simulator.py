@@ -75,6 +75,7 @@ class Simulator:
         self._manager: Manager | None = None
         self._dispatcher: HookDispatcher | None = None
         self._certificates: CertificateFiles | None = None
+        self._media_port: int | None = None
         self._hook_log: HookLog | None = None
         self._embedded: EmbeddedSimulator | None = None
 
@@ -132,6 +133,11 @@ class Simulator:
     def tls_port(self) -> int | None:
         """The port of https and wss, if any."""
         return self.manager.tls_port
+
+    @property
+    def media_port(self) -> int | None:
+        """The UDP port of all media, with ``media_port``."""
+        return self._media_port
 
     @property
     def authority(self) -> CertificateFiles | None:
@@ -275,7 +281,13 @@ class Simulator:
                 f"the origin cannot run: {error}: install stream-manager-proxy with its dependencies into an environment of "
                 "its own, or start with --no-local-origin"
             ) from None
+        except OSError as error:
+            port = self.settings.media_port
+            raise SettingsError(
+                f"--media-port {port}: {(error.strerror or str(error)).lower()}: free it, or give another --media-port"
+            ) from None
         stack.push_async_callback(origin.stop)
+        self._media_port = origin.media_port
         node = manager.registry.attach(origin.hello, origin.command, thumbnail=origin.thumbnail)
 
 
