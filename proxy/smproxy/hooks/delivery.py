@@ -19,12 +19,17 @@ from smproxy.hooks.journal.types import AttemptRecord, Mark, State
 from smproxy.hooks.ordered_queue import OrderedQueue, OrderingGroup
 from smproxy.hooks.outbox_reader import Ledger, OutboxReader
 from smproxy.hooks.retry import FAST, RetryProfile
+from smproxy.hooks.retry_timer import RetryTimer
 from smproxy.hooks.sink import Dead, Delivered, Disabled, Outcome, Retry, Sink, Skipped
 from smproxy.hooks.status import Counters, DeadLetter, DeliveryUpdate, SinkStatus
 from smproxy.hooks.throttle import ThrottledLog
+from smproxy.hooks.workers import Workers
 from smproxy.signaling.clock import Clock
 
 logger = logging.getLogger(__name__)
+
+#: The journal's words for what came of an attempt.
+RESULTS: dict[type[Outcome], str] = {Delivered: "delivered", Retry: "retry", Dead: "dead", Disabled: "disabled"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +59,14 @@ class Delivery:
         self._clock = clock
         self._rng = rng
         self._profile = profile
-        self._in_flight = limits.in_flight
         self._queue = OrderedQueue(limits.queue)
         self._ledger = ledger
         self._outbox = None
         if ledger is not None:
             self._outbox = OutboxReader(ledger, sink.name, self._queue, give=self._take_back, level=self._check_empty)
         self._loop = asyncio.get_running_loop()
-        self._workers: set[asyncio.Task[None]] = set()
-        self._running = 0
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_due: float | None = None
+        self._workers = Workers(limits.in_flight, self._work, self._worker_failed)
+        self._timer = RetryTimer(self._wake)
         self._emptied: asyncio.Future[None] | None = None
         self._closed = False
         self._disabled: str | None = None
@@ -194,7 +196,7 @@ class Delivery:
                 self._queue.push(stored)
         self.dead_letters.clear()
         self._disabled = None
-        self._set_timer()
+        self._timer.set(self._queue.next_due())
         self._dispatch()
         if self._outbox is not None:
             self._outbox.made_room()
@@ -203,24 +205,13 @@ class Delivery:
 
     def status(self) -> SinkStatus:
         """Return the state and the counters as they are now."""
-        counters, backlog = self._counters, self._backlog()
         oldest = min((group.events[0].event.ts for group in self._queue), default=None)
-        return SinkStatus(
-            name=self._sink.name,
-            state=counters.state(disabled=self._disabled is not None, retrying=self._queue.waiting, backlog=backlog),
-            backlog=backlog,
-            delivered=counters.delivered,
-            attempts=counters.attempts,
-            dropped=counters.dropped,
-            dead=counters.dead,
+        return self._counters.status(
+            self._sink.name,
             disabled=self._disabled is not None,
-            last_error=counters.last_error,
-            skipped=counters.skipped,
+            backlog=self._backlog(),
             retrying=self._queue.waiting,
             oldest=None if oldest is None else max(0.0, self._clock.wall() - oldest / 1000),
-            outcomes=dict(counters.outcomes),
-            latency_sum=counters.latency,
-            latency_count=counters.delivered,
         )
 
     async def stop(self, flush: float) -> int:
@@ -233,15 +224,10 @@ class Delivery:
             if self._backlog() and flush > 0:
                 await asyncio.wait((self._empty(),), timeout=flush)
         finally:
-            self._in_flight = 0  # a retry that falls due meanwhile starts no new worker
-            workers = tuple(self._workers)
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
+            await self._workers.stop()  # a retry that falls due meanwhile starts no new one
             if self._outbox is not None:
                 await self._outbox.stop()
-            if self._timer is not None:
-                self._timer.cancel()
+            self._timer.set(None)
             await self._sink.stop()
         return self._backlog()
 
@@ -272,27 +258,17 @@ class Delivery:
         return True
 
     def _dispatch(self) -> None:
-        """Start workers for the queue that are ready, as far as there may be more."""
+        """Start workers for what is ready, as far as there may be more."""
         # A worker that is about to take a group counts as running and not yet as busy.
-        for _ in range(min(self._in_flight, self._queue.busy + self._queue.ready) - self._running):
-            self._running += 1
-            worker = self._loop.create_task(self._work())
-            self._workers.add(worker)
-            worker.add_done_callback(self._worker_done)
-
-    def _worker_done(self, worker: asyncio.Task[None]) -> None:
-        self._workers.discard(worker)
-        if not worker.cancelled() and (error := worker.exception()) is not None:
-            logger.error("hook sink %s: a delivery worker failed", self._sink.name, exc_info=error)
+        self._workers.ensure(self._queue.busy + self._queue.ready)
 
     async def _work(self) -> None:
         """Deliver whatever is ready until nothing is."""
-        try:
-            while (group := self._queue.take()) is not None:
-                await self._attempt(group)
-        finally:
-            # Not in the done callback: between the last take and here no event can have come in unseen.
-            self._running -= 1
+        while (group := self._queue.take()) is not None:
+            await self._attempt(group)
+
+    def _worker_failed(self, error: BaseException) -> None:
+        logger.error("hook sink %s: a delivery worker failed", self._sink.name, exc_info=error)
 
     async def _attempt(self, group: OrderingGroup) -> None:
         stored = group.events[0]
@@ -311,25 +287,21 @@ class Delivery:
             self._settled(group)
             return
         group.attempts += 1
-        self._counters.attempts += 1
-        kind, state, why = _kind(outcome)
-        self._counters.outcomes[kind] += 1
-        record = AttemptRecord(at, kind, why, round((self._loop.time() - began) * 1000))
-        if isinstance(outcome, Delivered):
-            self._counters.delivered += 1
-            self._counters.failing = False
-            self._counters.latency += max(0.0, self._clock.wall() - event.ts / 1000)
-            self._note(stored, state, record)
-            self._settled(group)
-            return
-        self._counters.last_error = why
-        if isinstance(outcome, Retry):
-            self._retry(group, outcome, record)
-            return
-        self._bury(stored, why, group.attempts, record)
-        self._settled(group)
-        if isinstance(outcome, Disabled):
-            self._disable(outcome)
+        result, why = RESULTS[type(outcome)], "" if isinstance(outcome, Delivered) else outcome.why
+        self._counters.count(result, why)
+        record = AttemptRecord(at, result, why, round((self._loop.time() - began) * 1000))
+        match outcome:
+            case Delivered():
+                self._counters.deliver(self._clock.wall() - event.ts / 1000)
+                self._note(stored, State.DELIVERED, record)
+                self._settled(group)
+            case Retry():
+                self._retry(group, outcome, record)
+            case Dead() | Disabled():
+                self._bury(stored, why, group.attempts, record)
+                self._settled(group)
+                if isinstance(outcome, Disabled):
+                    self._disable(outcome)
 
     def _note(self, stored: Stored, state: State, record: AttemptRecord | None) -> None:
         if self._ledger is not None:
@@ -367,22 +339,11 @@ class Delivery:
             self._sink.name, group.attempts, stored.event.uuid, outcome.why, wait,
         )  # fmt: skip
         self._queue.defer(group, now + wait)
-        self._set_timer()
+        self._timer.set(self._queue.next_due())
 
-    def _set_timer(self) -> None:
-        due = self._queue.next_due()
-        if due == self._timer_due:
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer_due = due
-        self._timer = None if due is None else self._loop.call_at(due, self._wake)
-
-    def _wake(self) -> None:
-        # An event loop may call a little early (uvloop counts whole milliseconds).
-        self._timer = self._timer_due = None
-        self._queue.promote(self._loop.time() + 0.001)
-        self._set_timer()
+    def _wake(self, now: float) -> None:
+        self._queue.promote(now)
+        self._timer.set(self._queue.next_due())
         self._dispatch()
 
     def _bury(self, stored: Stored, why: str, attempts: int, record: AttemptRecord | None = None) -> None:
@@ -406,14 +367,5 @@ class Delivery:
             self._bury(stored, f"sink disabled: {outcome.why}", 0)
         if self._outbox is not None:
             self._outbox.made_room()
-        self._set_timer()
+        self._timer.set(self._queue.next_due())
         self._check_empty()
-
-
-def _kind(outcome: Delivered | Retry | Dead | Disabled) -> tuple[str, State, str]:
-    """Put an outcome into the words of the journal."""
-    if isinstance(outcome, Delivered):
-        return "delivered", State.DELIVERED, ""
-    if isinstance(outcome, Retry):
-        return "retry", State.PENDING, outcome.why
-    return ("dead" if isinstance(outcome, Dead) else "disabled"), State.DEAD, outcome.why

@@ -79,7 +79,39 @@ class Counters:
     failing: bool = False
     outcomes: Counter[str] = field(default_factory=lambda: Counter(delivered=0, retry=0, dead=0, disabled=0))
 
-    def state(self, *, disabled: bool, retrying: int, backlog: int) -> SinkState:
+    def count(self, result: str, why: str) -> None:
+        """Count an attempt by its result; ``why`` is its error, if it is one."""
+        self.attempts += 1
+        self.outcomes[result] += 1
+        self.last_error = why or self.last_error
+
+    def deliver(self, latency: float) -> None:
+        """Count a delivery, so many seconds after its event."""
+        self.delivered += 1
+        self.failing = False
+        self.latency += max(0.0, latency)
+
+    def status(self, name: str, *, disabled: bool, backlog: int, retrying: int, oldest: float | None) -> SinkStatus:
+        """Return the state of the sink ``name``."""
+        return SinkStatus(
+            name=name,
+            state=self._state(disabled=disabled, retrying=retrying, backlog=backlog),
+            backlog=backlog,
+            delivered=self.delivered,
+            attempts=self.attempts,
+            dropped=self.dropped,
+            dead=self.dead,
+            disabled=disabled,
+            last_error=self.last_error,
+            skipped=self.skipped,
+            retrying=retrying,
+            oldest=oldest,
+            outcomes=dict(self.outcomes),
+            latency_sum=self.latency,
+            latency_count=self.delivered,
+        )
+
+    def _state(self, *, disabled: bool, retrying: int, backlog: int) -> SinkState:
         """Put the counters into one word."""
         if disabled:
             return "disabled"
