@@ -1,0 +1,1 @@
+"""Several machines as one: nodes with leases, claims of streams, ends for dead nodes."""

@@ -1,0 +1,98 @@
+"""Whether a node may act: it holds its lease, or the registry is lost to every node alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from smproxy.cluster.timing import Timing
+
+_NEVER = float("-inf")
+
+
+class Standing:
+    """The right of one node to own streams and to write hooks.
+
+    A node that cannot renew its lease does not know whether it is cut off, so that others may take its place, or whether the
+    registry is down, so that nobody can. Its peers know: it asks all of them directly. It goes on beyond its lease only while
+    each says that it has lost the registry, too; it ends with the first that has it, and with one that does not answer. A node
+    without peers ends with its lease.
+
+    A node that may judge, which is to declare another dead, has had the registry for ``grace``: so long that every node beyond
+    its lease has asked it, and has stopped.
+    """
+
+    def __init__(self, timing: Timing, monotonic: Callable[[], float]) -> None:
+        self._timing = timing
+        self._monotonic = monotonic
+        #: The lease holds until then.
+        self._until = _NEVER
+        #: The registry has answered without a gap since, and last at.
+        self._since = self._replied = _NEVER
+        self._checked = _NEVER
+        self._peers: frozenset[str] = frozenset()
+        self._lost_too: dict[str, float] = {}
+        self._fenced = True
+
+    def begin(self, sent: float) -> None:
+        """Start a new life with its first lease."""
+        self._fenced = False
+        self._until = sent + self._timing.ttl - self._timing.margin
+        self._since = self._replied = self._monotonic()
+        self._lost_too.clear()
+
+    def renewed(self, sent: float) -> None:
+        """Extend the lease by a renewal that was sent at that time."""
+        if not self.acts():
+            return
+        now = self._monotonic()
+        if not self.has_registry():
+            self._since = now
+        self._replied = now
+        self._until = max(self._until, sent + self._timing.ttl - self._timing.margin)
+
+    def has_registry(self) -> bool:
+        """Whether the registry has answered of late. This is what peers are answered."""
+        return not self._fenced and self._monotonic() < self._replied + self._timing.contact
+
+    def doubtful(self) -> bool:
+        """Whether it is time to ask the peers: the lease is about to end."""
+        return not self._fenced and self._monotonic() > self._until - self._timing.grace
+
+    def know_peers(self, peers: Iterable[str]) -> None:
+        """Take the other nodes that are alive; without the registry those known before stay."""
+        if self.has_registry():
+            self._peers = frozenset(peers)
+
+    @property
+    def peers(self) -> frozenset[str]:
+        """The nodes that are asked."""
+        return self._peers
+
+    def answered(self, peer: str, asked: float, *, has_registry: bool) -> None:
+        """Take a peer's answer to a question that was asked at that time."""
+        self.acts()
+        if has_registry:
+            self._lost_too.pop(peer, None)
+        else:
+            self._lost_too[peer] = max(asked, self._lost_too.get(peer, asked))
+
+    def acts(self) -> bool:
+        """Whether this node may act. Once it may not, it never may again, until :meth:`begin`."""
+        if self._fenced:
+            return False
+        now = self._monotonic()
+        if now >= self._until:
+            witness = self._timing.witness
+            unwatched = now - max(self._checked, self._until)  # a process that was frozen has missed answers
+            alone = not self._peers or any(self._lost_too.get(peer, _NEVER) < now - witness for peer in self._peers)
+            self._fenced = alone or unwatched > witness
+        self._checked = now
+        return not self._fenced
+
+    def fence(self) -> None:
+        """Stop acting: another node has the place."""
+        self._fenced = True
+
+    def may_judge(self) -> bool:
+        """Whether this node may declare another dead, and act on that."""
+        return self.acts() and self.has_registry() and self._monotonic() - self._since >= self._timing.grace

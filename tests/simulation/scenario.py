@@ -1,0 +1,150 @@
+"""One run: clients come and go, things break and heal, and in the end everything must be as promised."""
+
+from __future__ import annotations
+
+from smproxy.cluster.claims import Held
+from smproxy.cluster.records import Bucket, read_claim
+
+from tests.simulation.oracle import Violation
+from tests.simulation.world import World
+
+STREAMS = ("a", "b", "c")
+#: Virtual seconds of trouble, and for the cluster to settle afterwards.
+TROUBLE, SETTLE = 90.0, 60.0
+
+
+def run(seed: int) -> World:
+    """Run a seed. Raises ``Violation``, whose notes tell what happened."""
+    world = World(seed, nodes=3)
+    try:
+        for name in world.links:
+            world.start(name)
+        world.after(2.0, lambda: _clients(world))
+        world.after(4.0, lambda: _trouble(world))
+        world.run(TROUBLE)
+        _heal(world)
+        world.run(TROUBLE + SETTLE)
+        _check_names(world)
+        for name in world.links.keys() - world.nodes.keys():
+            world.start(name)
+        for node in world.nodes.values():
+            for stream in list(node.publishers):
+                node.unpublish(stream)
+        world.run(TROUBLE + 2 * SETTLE)
+        world.oracle.check_ends()
+        if left := world.registry.entries(Bucket.SESSIONS):
+            raise Violation(f"sessions left in the registry: {sorted(left)}")
+    except BaseException as error:
+        error.add_note(f"seed {seed}:\n" + "\n".join(world.log))
+        raise
+    return world
+
+
+def _clients(world: World) -> None:
+    if world.now > TROUBLE:
+        return
+    rng = world.rng
+    nodes = [node for node in world.nodes.values() if not node.frozen]
+    if nodes:
+        node, stream = rng.choice(nodes), rng.choice(STREAMS)
+        if stream in node.publishers and rng.random() < 0.5:
+            node.unpublish(stream)
+        else:
+            node.publish(stream)
+    world.after(rng.uniform(0.05, 1.5), lambda: _clients(world))
+
+
+def _publish(world: World) -> None:
+    nodes = [node for node in world.nodes.values() if not node.frozen]
+    if nodes:
+        world.rng.choice(nodes).publish(world.rng.choice(STREAMS))
+
+
+def _trouble(world: World) -> None:
+    """Break one thing for a while. One node at a time is cut off from the registry, or all are."""
+    if world.now > TROUBLE - 5:
+        return
+    rng, registry = world.rng, world.registry
+    name = rng.choice(sorted(world.links))
+    length = rng.choice((0.5, 2.0, 6.0, 12.0, 30.0)) * rng.uniform(0.5, 1.5)
+    link, node = world.links[name], world.nodes.get(name)
+    whole = all(each.there and each.back for each in world.links.values())
+    kind = rng.choice(("kill", "freeze", "cut", "one way", "slow", "down", "peers"))
+    world.note(f"trouble: {kind} {name} for {length:.1f} s")
+    if kind == "kill" and node is not None:
+        world.kill(name)
+        world.after(length, lambda: None if name in world.nodes else world.start(name))
+    elif kind == "freeze" and node is not None and not node.frozen:
+        node.frozen = True
+        world.after(length, lambda: None if node.dead else node.thaw())
+    elif kind == "cut" and whole and registry.up:
+        link.there = link.back = False
+        world.after(length, lambda: _mend(world, name))
+    elif kind == "one way" and whole and registry.up:
+        if rng.random() < 0.5:
+            link.there = False
+        else:
+            link.back = False
+        world.after(length, lambda: _mend(world, name))
+    elif kind == "slow":
+        link.delay = rng.choice((0.05, 0.5, 2.0))
+        world.after(length, lambda: setattr(link, "delay", 0.002))
+    elif kind == "down" and registry.up and whole:
+        registry.up = False
+        world.after(length, lambda: _back(world, name, rng.choice((0.0, 0.0, 3.0, 12.0))))
+    elif kind == "peers":
+        other = rng.choice(sorted(world.links.keys() - {name}))
+        world.cut_peers.add(frozenset((name, other)))
+        world.after(length, lambda: world.cut_peers.discard(frozenset((name, other))))
+    world.after(rng.uniform(0.2, 8.0), lambda: _trouble(world))
+
+
+def _back(world: World, name: str, cut: float) -> None:
+    """Bring the registry back; one node may be cut off from it for longer than the others."""
+    world.registry.up = True
+    for delay in range(1, 80):  # clients that waited for it come all at once
+        world.after(delay / 10, lambda: _publish(world))
+    if cut:
+        world.links[name].there = world.links[name].back = False
+        world.after(cut, lambda: _mend(world, name))
+
+
+def _mend(world: World, name: str) -> None:
+    link = world.links[name]
+    link.there = link.back = True
+    node = world.nodes.get(name)
+    if node is not None:  # the new watch lists everything
+        node.directory.forget_claims(world.registry.entries(Bucket.STREAMS))
+        for bucket in (Bucket.NODES, Bucket.STREAMS):
+            for key, entry in world.registry.entries(bucket).items():
+                node.wake(lambda bucket=bucket, key=key, entry=entry: node.seen(bucket, key, entry))
+
+
+def _heal(world: World) -> None:
+    world.note("heal")
+    world.registry.up = True
+    world.cut_peers.clear()
+    for name, node in list(world.nodes.items()):
+        world.links[name].delay = 0.002
+        _mend(world, name)
+        if node.frozen:
+            node.thaw()
+
+
+def _check_names(world: World) -> None:
+    """Every claim in the registry has an owner who wants it, so that every other name is free."""
+    for entry in world.registry.entries(Bucket.STREAMS).values():
+        record = read_claim(entry.value)
+        node = world.nodes.get(record.owner.node)
+        known = node and node.publishers.get(record.name)
+        if known is None or known[0].record.nonce != record.nonce:
+            raise Violation(f"{record.name} is claimed by {record.owner}, where nobody publishes it")
+    results: list[object] = []
+    names = [name for name in STREAMS if not any(name in node.publishers for node in world.nodes.values())]
+    for name in names:
+        next(iter(world.nodes.values())).publish(name, results.append)
+    world.run(world.now + 1.0)
+    if not world.nodes:
+        return
+    if len(results) != len(names) or not all(isinstance(each, Held) for each in results):
+        raise Violation(f"free names {names} were not given: {results}")
