@@ -164,9 +164,7 @@ class ClientSession:
                 else:
                     self.report(node.ChannelFrame(self.attempt, False, text[:MAX_REPORTED]))
             case Refuse(error):
-                self.end(Reason.USER_ACTION, error)
-                self._close_peer()
-                self._close_channel_after(GRACE)
+                self._finish(Reason.USER_ACTION, error)
             case LogClientLine(level, text):
                 _log.info("attempt %s: client log %s: %s", self.attempt, level, text)
             case LogProblem(text):
@@ -186,9 +184,7 @@ class ClientSession:
 
     def leave(self) -> None:
         """End because the client asked for it; the last messages to it must arrive."""
-        self.end(Reason.USER_ACTION, ConnectError.TIMEOUT)
-        self._timers.after(FLUSH, self._close_peer)
-        self._close_channel_after(GRACE)
+        self._finish(Reason.USER_ACTION, ConnectError.TIMEOUT, peer_after=FLUSH)
 
     def _connect_timed_out(self) -> None:
         missing = "" if self.transport is None else self.transport.ice.missing
@@ -199,9 +195,7 @@ class ClientSession:
         if not self.up and not self.ended:
             _log.warning("attempt %s: no media connection: %s", self.attempt, reason)
             self.perform_now(self.role.signaling.not_connected(reason))
-            self.end(Reason.TIMEOUT, error)
-            self._close_peer()
-            self._close_channel_after(FLUSH)
+            self._finish(Reason.TIMEOUT, error, channel_after=FLUSH)
 
     # events of the transport ------------------------------------------------------------------------------------------
 
@@ -238,9 +232,7 @@ class ClientSession:
 
     def peer_left(self) -> None:
         """End: the client closed its peer connection."""
-        self.end(Reason.USER_ACTION, ConnectError.TIMEOUT)
-        self._close_peer()
-        self._close_channel_after(GRACE)
+        self._finish(Reason.USER_ACTION, ConnectError.TIMEOUT)
 
     # the watchdog -----------------------------------------------------------------------------------------------------
 
@@ -263,9 +255,7 @@ class ClientSession:
             case LivenessVerdict.BACK:
                 self.report(node.MediaBack(self.attempt))
             case LivenessVerdict.LOST:
-                self.end(Reason.TIMEOUT, ConnectError.TIMEOUT, lost=True)
-                self._close_peer()
-                self._close_channel_after(FLUSH)
+                self._finish(Reason.TIMEOUT, ConnectError.TIMEOUT, channel_after=FLUSH, lost=True)
                 return
             case LivenessVerdict.FINE:
                 pass
@@ -289,30 +279,22 @@ class ClientSession:
         if self.ended:
             return
         self.perform_now(self.role.signaling.kicked())
-        self.end(reason, error)
         reached = self.role.signaling.switched and self.role.signaling.has_channel
-        self._timers.after(KICK_FLUSH if reached else 0.0, self._close_peer)
-        self._close_channel_after(0.0)
+        self._finish(reason, error, peer_after=KICK_FLUSH if reached else 0.0, channel_after=0.0)
 
     def evict(self) -> None:
         """End the stream without a message to the client or a report."""
         if self.ended:
             return
-        self.end(Reason.TIMEOUT, ConnectError.TIMEOUT, silent=True)
-        self._close_peer()
-        self._close_channel_after(0.0)
+        self._finish(Reason.TIMEOUT, ConnectError.TIMEOUT, channel_after=0.0, silent=True)
 
     def fail(self) -> None:
         """End because of an error of ours, which was logged: the client must not be left waiting."""
-        self.end(Reason.ORIGIN_LOST, ConnectError.ORIGIN_ERROR)
-        self._close_peer()
-        self._close_channel_after(0.0)
+        self._finish(Reason.ORIGIN_LOST, ConnectError.ORIGIN_ERROR, channel_after=0.0)
 
     def break_connection(self, reason: Reason, error: ConnectError) -> None:
         """End as when the peer connection broke; the client has its socket for a while."""
-        self.end(reason, error)
-        self._close_peer()
-        self._close_channel_after(GRACE)
+        self._finish(reason, error)
 
     async def shut(self, reason: Reason) -> None:
         """End because the node stops; returns when the peer is closed."""
@@ -325,6 +307,25 @@ class ClientSession:
         if self.transport is not None:
             self._peer_closing = True
             await self.transport.close()
+
+    def _finish(
+        self,
+        reason: Reason,
+        error: ConnectError,
+        *,
+        peer_after: float = 0.0,
+        channel_after: float = GRACE,
+        lost: bool = False,
+        silent: bool = False,
+    ) -> None:
+        """End, and close the peer and then the channel after so many seconds."""
+        self.end(reason, error, lost=lost, silent=silent)
+        if peer_after:
+            self._timers.after(peer_after, self._close_peer)
+        else:
+            self._close_peer()
+        if not self._channel.closed:
+            self._timers.after(channel_after, self._channel.close_soon)
 
     def end(self, reason: Reason, error: ConnectError, *, lost: bool = False, silent: bool = False) -> None:
         """Report the end, once, and leave the stream."""
@@ -357,10 +358,6 @@ class ClientSession:
     def cancel_timers(self) -> None:
         """Cancel all timers."""
         self._timers.cancel()
-
-    def _close_channel_after(self, delay: float) -> None:
-        if not self._channel.closed:
-            self._timers.after(delay, self._channel.close_soon)
 
     def _forget_connecting(self) -> None:
         """Cancel the time-out of the handshake, which would keep an ended session in memory."""
