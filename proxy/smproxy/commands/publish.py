@@ -59,9 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--media", metavar="FILE", type=Path, help="a file to loop instead of the test pattern")
     parser.add_argument(
         "--pattern",
-        choices=("test", "counter"),
+        choices=("test", "counter", "clock"),
         default="test",
-        help="the test picture, or a counter that `smproxy subscribe` checks (default test)",
+        help="the test picture; a counter, or a clock with a beep each second, that `smproxy subscribe` checks (default test)",
     )
     parser.add_argument("--codec", choices=("VP8", "H264"), default="VP8", help="video codec (default VP8)")
     parser.add_argument("--no-audio", action="store_true", help="send no audio")

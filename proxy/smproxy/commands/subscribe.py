@@ -238,6 +238,10 @@ class SubscribeOutput(Lines):
         else:
             who = f"ended by the {records[0]['ended_by']}: "
         text = f"{who}{frames} frames{_size(records)}, {octets / 1000:.0f} kB, {lost} packets lost"
+        delays = [each["latency"] for each in records if each.get("latency")]
+        if delays:
+            worst = max(delays, key=lambda each: float(each["p95"]))
+            text += f", from painted to seen {worst['p50'] * 1000:.0f} ms, 95 % within {worst['p95'] * 1000:.0f} ms"
         counted = [each["numbers"] for each in records if "numbers" in each]
         if counted:
             missing = sum(each["missing"] for each in counted)

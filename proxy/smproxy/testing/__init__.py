@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from smproxy.testing.frame_marker import FrameCode, frame_code, frame_number, stream_mark
     from smproxy.testing.hook_log import Hook
     from smproxy.testing.hooks import HookExpectationError, Hooks
+    from smproxy.testing.picture_check import PictureReport
     from smproxy.testing.publisher import Publisher
     from smproxy.testing.subscriber import Subscriber
     from smproxy.testing.webhook_receiver import Answer, ReceivedHook, WebhookReceiver
@@ -45,6 +46,7 @@ __all__ = [
     "Hook",
     "HookExpectationError",
     "Hooks",
+    "PictureReport",
     "PublishError",
     "PublishRejected",
     "PublishTimeout",
@@ -73,6 +75,7 @@ _MODULES = {
     "HookExpectationError": "hooks",
     "Hooks": "hooks",
     "Publisher": "publisher",
+    "PictureReport": "picture_check",
     "ReceivedHook": "webhook_receiver",
     "Subscriber": "subscriber",
     "SyncHooks": "blocking",

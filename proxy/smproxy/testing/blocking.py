@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from smproxy.testing.counts import ReceivedCount, TrackCount
     from smproxy.testing.frame_log import FrameLog
     from smproxy.testing.media import Kind
+    from smproxy.testing.picture_check import PictureReport, Spread
     from smproxy.testing.webhook_receiver import Event, ReceivedHook
 
 
@@ -102,6 +103,18 @@ class SyncSubscriber(SyncClient, Protocol):
     def call(self, method: str, *arguments: Any, timeout: float | None = None) -> Any: ...
     def standby(self, on: bool = True) -> None: ...
     def picture_png(self) -> bytes: ...
+    @property
+    def picture_report(self) -> PictureReport: ...
+    def expect_latency(
+        self,
+        *,
+        p50: float | None = None,
+        p95: float | None = None,
+        most: float | None = None,
+        pictures: int = 30,
+        timeout: float | None = None,
+    ) -> Spread: ...
+    def expect_no_freeze(self, longest: float = 0.5, *, seconds: float = 3.0) -> None: ...
 
 
 class SyncWebhookReceiver(SyncExpectations, Protocol):

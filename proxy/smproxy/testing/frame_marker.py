@@ -1,8 +1,11 @@
-"""A number that is painted into each picture as squares, so that a test knows which it sees.
+"""A number or a time, painted into each picture as squares.
+
+So that a test knows which picture it sees, and how late.
 
 The whole picture is a grid of 8 by 6 squares, read line by line, white is 1: 8 bits that mark the stream, 24 bits that count
 the pictures, and 16 bits of check (CRC-16/CCITT over those four bytes, started with 0xFFFF). It survives strong compression
-and a change of size.
+and a change of size. With the check started with 0x1D0F the 24 bits are a time instead: Unix time in milliseconds, modulo 2^24
+(four and a half hours).
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import zlib
 from typing import Any, NamedTuple
 
 COLUMNS, ROWS = 8, 6
-_CHECK_START = 0xFFFF
+_COUNT, _TIME = 0xFFFF, 0x1D0F
 #: Luma of black and white (ITU-R BT.601, limited range).
 _BLACK, _WHITE = 16, 235
 
@@ -22,6 +25,7 @@ class FrameCode(NamedTuple):
 
     mark: int
     number: int
+    is_time: bool = False
 
 
 def stream_mark(stream: str) -> int:
@@ -32,7 +36,7 @@ def stream_mark(stream: str) -> int:
 def code_bits(code: FrameCode) -> list[bool]:
     """Return the squares' colours, line by line."""
     said = bytes([code.mark]) + (code.number & 0xFFFFFF).to_bytes(3, "big")
-    word = int.from_bytes(said + binascii.crc_hqx(said, _CHECK_START).to_bytes(2, "big"), "big")
+    word = int.from_bytes(said + binascii.crc_hqx(said, _TIME if code.is_time else _COUNT).to_bytes(2, "big"), "big")
     count = COLUMNS * ROWS
     return [bool(word >> (count - 1 - index) & 1) for index in range(count)]
 
@@ -66,9 +70,11 @@ def frame_code(frame: Any) -> FrameCode | None:
         for column in range(COLUMNS):
             word = word << 1 | (_mean(luma, stride, frame.width, frame.height, column, row) > (_BLACK + _WHITE) / 2)
     said = word.to_bytes(COLUMNS * ROWS // 8, "big")
-    if binascii.crc_hqx(said[:4], _CHECK_START) != int.from_bytes(said[4:], "big"):
-        return None
-    return FrameCode(said[0], int.from_bytes(said[1:4], "big"))
+    check = int.from_bytes(said[4:], "big")
+    for is_time, start in ((False, _COUNT), (True, _TIME)):
+        if binascii.crc_hqx(said[:4], start) == check:
+            return FrameCode(said[0], int.from_bytes(said[1:4], "big"), is_time)
+    return None
 
 
 def frame_number(frame: Any) -> int | None:
@@ -77,7 +83,7 @@ def frame_number(frame: Any) -> int | None:
     ``None`` when it shows none.
     """
     code = frame_code(frame)
-    return None if code is None else code.number
+    return None if code is None or code.is_time else code.number
 
 
 def _mean(luma: memoryview, stride: int, width: int, height: int, column: int, row: int) -> float:

@@ -81,6 +81,27 @@ class LoopSource:
         self._index = 0
 
 
+class Pace:
+    """Waits until something is due, counted from the first time that it waited."""
+
+    def __init__(self) -> None:
+        self._origin: float | None = None
+
+    async def until(self, seconds: float) -> None:
+        """Wait until so many seconds after the origin.
+
+        After a stall of more than a second the origin moves.
+        """
+        now = asyncio.get_running_loop().time()
+        if self._origin is None:
+            self._origin = now - seconds
+        late = now - self._origin - seconds
+        if late < 0:
+            await asyncio.sleep(-late)
+        elif late > 1:
+            self._origin += late  # go on from here and do not send what was missed in one burst
+
+
 class PacedTrack(MediaStreamTrack):
     """Hands a source's frames to aiortc when they are due; without a source, never any."""
 
@@ -89,7 +110,7 @@ class PacedTrack(MediaStreamTrack):
         self.kind = kind
         self._source = source
         self._rate = CLOCK_RATE[kind]
-        self._origin: float | None = None
+        self._pace = Pace()
 
     def want_key_frame(self) -> None:
         """Pass a picture loss indication on to the source."""
@@ -104,15 +125,7 @@ class PacedTrack(MediaStreamTrack):
             await asyncio.Event().wait()  # until the sender is stopped, which cancels this
             raise MediaStreamError
         unit = await self._source.read()
-        loop = asyncio.get_running_loop()
-        position = unit.pts / self._rate
-        if self._origin is None:
-            self._origin = loop.time() - position
-        late = loop.time() - self._origin - position
-        if late < 0:
-            await asyncio.sleep(-late)
-        elif late > 1:
-            self._origin += late  # after a stall, go on from here and do not send what was missed in one burst
+        await self._pace.until(unit.pts / self._rate)
         packet = av.Packet(unit.data)
         packet.pts = unit.pts
         packet.time_base = Fraction(1, self._rate)

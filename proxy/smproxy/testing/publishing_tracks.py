@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from smproxy.testing.beep_source import BeepSource
 from smproxy.testing.counter_source import CounterSource
 from smproxy.testing.media import Codec, FrameSource, Kind, LoopSource, PacedTrack, pattern_loop, tone_loop
 from smproxy.testing.media_file import MediaFile
 
-#: ``test`` is a moving test picture, ``counter`` the numbers of ``block_code``.
-Pattern: TypeAlias = Literal["test", "counter"]
+#: ``test`` is a moving test picture, ``counter`` has a number in each picture, ``clock`` the time, and a beep each second.
+Pattern: TypeAlias = Literal["test", "counter", "clock"]
 
 
 async def make_tracks(
@@ -30,7 +32,9 @@ async def make_tracks(
     sources: dict[Kind, FrameSource] = {}
     for kind in sorted(kinds):
         if kind == "audio":
-            sources[kind] = LoopSource(tone_loop())
+            sources[kind] = BeepSource(time.time) if pattern == "clock" else LoopSource(tone_loop())
+        elif pattern == "test":
+            sources[kind] = LoopSource(pattern_loop(codec))
         else:
-            sources[kind] = CounterSource(codec, stream) if pattern == "counter" else LoopSource(pattern_loop(codec))
+            sources[kind] = CounterSource(codec, stream, time.time if pattern == "clock" else None)
     return [PacedTrack(kind, source) for kind, source in sources.items()], None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl as tls
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
@@ -15,6 +16,7 @@ import yarl
 from smproxy.testing.counts import ReceivedCount
 from smproxy.testing.errors import SubscribeError, SubscribeRejected, SubscribeTimeout
 from smproxy.testing.http_session import endpoint_url
+from smproxy.testing.picture_check import PictureCheck, PictureReport, Spread
 from smproxy.testing.signaling_client import Errors, SignalingClient
 from smproxy.testing.signaling_url import ParamValue, signaling_url
 from smproxy.testing.subscriber_dialogue import (
@@ -123,6 +125,7 @@ class Subscriber(SignalingClient):
         #: Milliseconds from the call of ``subscribe()`` until it resolved, and until the first picture was decoded.
         self.subscribe_ms: float | None = None
         self.first_picture_ms: float | None = None
+        self._picture_check = PictureCheck()
         self._sdk = sdk
         self._data_channel = data_channel and sdk > 7
         self._decode = decode
@@ -146,6 +149,81 @@ class Subscriber(SignalingClient):
         A player assumes the first.
         """
         return str(self.metadata.get("streamingMode", "Video/Audio"))
+
+    @property
+    def picture_report(self) -> PictureReport:
+        """Latency, freezes, black pictures, and the offset of the sound, of all that was decoded.
+
+        Raises:
+            SubscribeError: This subscriber does not decode.
+        """
+        return self._check().report(time.monotonic())
+
+    @property
+    def decodes(self) -> bool:
+        """Whether frames are decoded."""
+        return self._decode
+
+    async def expect_latency(
+        self,
+        *,
+        p50: float | None = None,
+        p95: float | None = None,
+        most: float | None = None,
+        pictures: int = 30,
+        timeout: float | None = None,
+    ) -> Spread:
+        """Fail unless the next pictures come within so many seconds; return their percentiles.
+
+        The publisher must have the pattern ``clock`` and this machine's clock.
+
+        Raises:
+            AssertionError: They came later; the message has the percentiles.
+            SubscribeTimeout: So many pictures with a time did not come.
+            SubscribeError: The stream ended before, or this subscriber does not decode.
+        """
+        check = self._check()
+        before = check.timed
+
+        def came() -> int:
+            return check.timed - before
+
+        await self._until(
+            lambda: came() >= pictures, timeout, lambda: f"{came()} of {pictures} pictures with a time came"
+        )
+        spread = Spread.of(list(check.latencies)[-pictures:])
+        assert spread is not None
+        for name, wanted in (("p50", p50), ("p95", p95), ("most", most)):
+            got = float(getattr(spread, name))
+            if wanted is not None and got > wanted:
+                raise AssertionError(f"{name} of the latency is {got:.3f} s, and was to be {wanted:g} s: {spread}")
+        return spread
+
+    async def expect_no_freeze(self, longest: float = 0.5, *, seconds: float = 3.0) -> None:
+        """Fail when there is no new picture for longer than ``longest`` within the next ``seconds``.
+
+        Raises:
+            AssertionError: The picture stood still.
+            SubscribeError: The stream ended before, or this subscriber does not decode.
+        """
+        check, loop = self._check(), asyncio.get_running_loop()
+        end = loop.time() + seconds
+        while (left := end - loop.time()) > 0:
+            seen = check.pictures
+
+            def changed(seen: int = seen) -> bool:
+                return check.pictures != seen
+
+            try:
+                await self._until(changed, min(longest, left), lambda: "no picture came")
+            except SubscribeTimeout:
+                if left > longest:
+                    raise AssertionError(f"the picture stood still for more than {longest:g} s") from None
+
+    def _check(self) -> PictureCheck:
+        if not self._decode:
+            raise SubscribeError("this subscriber does not decode: pictures cannot be checked")
+        return self._picture_check
 
     async def subscribe(self) -> None:
         """Subscribe; return when the stream has started and the media transport is up.
@@ -324,8 +402,11 @@ class Subscriber(SignalingClient):
         self._waiters.changed()
 
     def _frame(self, kind: Kind, frame: Any) -> None:
-        if kind == "video":
+        if kind == "audio":
+            self._check().sound(frame, time.time())
+        elif kind == "video":
             self.picture = frame
+            self._check().picture(frame, time.monotonic(), time.time())
             if self.first_picture_ms is None:
                 self.first_picture_ms = self.frames.elapsed_ms
             if self._on_picture is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from smproxy.testing.frame_marker import frame_code
@@ -53,6 +54,10 @@ class Watching:
             "first_picture_ms": subscriber.first_picture_ms,
             **self._counts(),
         }
+        if subscriber.decodes:
+            report = subscriber.picture_report
+            record["latency"] = None if report.latency is None else asdict(report.latency)
+            record["offset"], record["freezes"] = report.offset, list(report.freezes)
         if self._first is not None:
             missing = max(0, self._last - self._first + 1 - self._numbered)
             record["numbers"] = {
@@ -90,7 +95,7 @@ class Watching:
 
     def _picture(self, frame: Any) -> None:
         code = frame_code(frame)
-        if code is None:
+        if code is None or code.is_time:
             return
         if code.mark != self._mark or self._first is None:
             self._mark, self._first, self._last, self._numbered = code.mark, code.number, code.number, 1

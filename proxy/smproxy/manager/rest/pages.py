@@ -67,6 +67,7 @@ class PageRoutes:
             *(web.get(path, self._page(WEB / name)) for path, name in PAGES.items()),
             web.get("/web/{path:.+}", _files(files)),
             web.get("/sdk/{name}", self.sdk),
+            web.get("/picture-check.js", _files({"picture-check.js": WEB / "picture-check.js"})),
         ]
 
     async def sdk(self, request: web.Request) -> web.StreamResponse:
@@ -94,7 +95,7 @@ def fill(page: str, facts: Mapping[str, str]) -> str:
 
 def _files(known: Mapping[str, Path]) -> Handler:
     async def serve(request: web.Request) -> web.StreamResponse:
-        path = known.get(request.match_info["path"])
+        path = known.get(request.match_info.get("path", request.path.strip("/")))
         if path is None:
             raise web.HTTPNotFound
         return _file(path, _CLOSED, _TYPES[path.suffix])

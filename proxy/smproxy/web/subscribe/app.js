@@ -1,7 +1,8 @@
 /* The playing test page. */
 
 import { askOrigin, endpointAddress, proxyAddress } from "../shared/address.js";
-import { byId, h } from "../shared/dom.js";
+import { PictureCheck } from "../picture-check.js";
+import { byId, h, setText } from "../shared/dom.js";
 import { Subscriber } from "../shared/subscriber.js";
 import { fields, testPage } from "../shared/test-page.js";
 import { WhepPlayer } from "../shared/whep.js";
@@ -39,9 +40,28 @@ async function run({ progress, isCurrent, onStop, dial, onMessage, showMedia, sh
     const params = { id: requestId, ...credentials, customerScope, host: origin.host, app: origin.app };
     player = new Subscriber({ ...options, url: dial(proxyAddress(host, params)), stream, requestId });
   }
-  onStop(() => player.stop());
+  const stopLatency = showLatency();
+  onStop(() => {
+    stopLatency();
+    return player.stop();
+  });
   await player.start();
   if (isCurrent()) showStatistics(player.peer);
+}
+
+/* Of a publisher with the pattern "clock"; others have no time in their pictures. */
+function showLatency() {
+  const check = new PictureCheck(byId("video"));
+  const ms = (seconds) => `${Math.round(seconds * 1000)} ms`;
+  const show = () => {
+    const { latency } = check.report();
+    if (latency) setText(byId("latency"), `From painted to seen: ${ms(latency.p50)}, 95 % within ${ms(latency.p95)}`);
+  };
+  const timer = setInterval(show, 500);
+  return () => {
+    clearInterval(timer);
+    check.stop();
+  };
 }
 
 /* Browsers play without a click only what is silent. */
