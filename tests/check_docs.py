@@ -2,8 +2,8 @@
 
 Checked: the README's option table holds every option of ``smproxy serve --help`` with its default and its words, the diagram
 of a session's life is that of the transition table, the table of faults is that of their kinds, what is shown of their code
-is the code, every relative link of README and docs leads to a file, and the first line of a docstring has at most 90
-characters, and the name of a class stands for one class.
+is the code, every relative link of README and docs leads to a file, classes and modules that a page names are there, the
+first line of a docstring has at most 90 characters, and the name of a class stands for one class.
 """
 
 from __future__ import annotations
@@ -44,6 +44,14 @@ SHARED_NAMES = {
     "Connection": "part of every hook, and so of the public schema; in the listener a connection that was accepted",
 }
 """Class names that rightly stand for more than one class, with the reason."""
+SCOPE_WAY = (
+    "manager/listener.py", "manager/http_head.py", "manager/upgrade.py", "signaling/socket_endpoints.py", "signaling/params.py",
+    "manager/admission.py", "manager/sessions.py", "manager/session.py",
+    "hooks/dispatcher.py", "hooks/event.py", "hooks/journal/journal.py", "hooks/journal/writer.py", "hooks/journal/store.py",
+    "hooks/delivery.py", "hooks/outbox_reader.py", "hooks/ordered_queue.py",
+    "hooks/sinks/webhook.py", "hooks/formats/envelope.py", "hooks/sinks/http.py",
+)  # fmt: skip
+"""The modules through which a client's customer scope goes; tests/integration/test_scope_way.py watches it go."""
 
 
 @dataclass(frozen=True)
@@ -195,6 +203,15 @@ def network_profiles() -> str:
     return _table(["profile", "", "up", "down"], rows)
 
 
+def scope_way() -> str:
+    """Write the way of the customer scope, each module with the first line of its docstring."""
+    first = {
+        name: (ast.get_docstring(ast.parse((PACKAGE / name).read_text())) or "").split("\n")[0] for name in SCOPE_WAY
+    }
+    rows = [f"| {number} | `{name}` | {text} |" for number, (name, text) in enumerate(first.items(), 1)]
+    return "\n".join([f"{len(SCOPE_WAY)} modules:", "", "| | module | what it holds |", "| --- | --- | --- |", *rows])
+
+
 GENERATED = (
     Generated("docs/bad-networks.md", "profiles", network_profiles),
     Generated("docs/add-a-fault.md", "example", fault_example),
@@ -203,6 +220,7 @@ GENERATED = (
     Generated("docs/add-a-hook-format-or-sink.md", "sink", sink_members),
     Generated("README.md", "options", option_table),
     Generated("docs/architecture.md", "session life", life_diagram),
+    Generated("docs/architecture.md", "way of the customer scope", scope_way),
     Generated("docs/faults.md", "faults", fault_table),
     Generated("docs/conformance.md", "conformance rows", conformance_table),
     Generated("docs/faults.md", "http faults", http_fault_table),
@@ -232,6 +250,24 @@ def link_problems() -> list[str]:
         for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text()):
             if "://" not in target and not (page.parent / target).exists():
                 problems.append(f"{page.relative_to(ROOT)}: {target} is not there")
+    return problems
+
+
+def name_problems() -> list[str]:
+    """Look for classes and modules of ours that a page names and that are not there."""
+    modules = {
+        f"/{path.relative_to(ROOT)}" for folder in ("proxy", "tests", "bench") for path in (ROOT / folder).rglob("*.py")
+    }
+    classes = set(
+        re.findall(r"^class (\w+)", "\n".join(path.read_text() for path in PACKAGE.rglob("*.py")), re.MULTILINE)
+    )
+    problems = []
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        names = re.findall(r"`([\w/]+\.py)`", page.read_text())
+        missing = [name for name in names if not any(module.endswith(f"/{name}") for module in modules)]
+        if page.name == "architecture.md":
+            missing += [name for name in re.findall(r"`([A-Z]+[a-z]\w*)`", page.read_text()) if name not in classes]
+        problems += [f"{page.relative_to(ROOT)}: there is no {name}" for name in missing]
     return problems
 
 
@@ -276,6 +312,7 @@ def main() -> int:
         elif text != wanted:
             problems.append(f"{part.page}: {part.name} is not that of the code: run tests/check_docs.py --write")
     problems += link_problems()
+    problems += name_problems()
     problems += docstring_problems()
     problems += class_name_problems()
     print("\n".join(problems) or "The documentation agrees with the code.")
