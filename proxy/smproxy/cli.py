@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from smproxy import __version__, serve
-from smproxy.commands import check, hooks, listen, publish, replay, sessions, subscribe, token
+from smproxy.commands import check, hooks, listen, load, publish, replay, sessions, subscribe, token
 from smproxy.printable import printable
 
 
@@ -46,6 +46,13 @@ def make_parser() -> Parser:
     )
     subscribe.add_arguments(subscribe_parser)
     subscribe_parser.set_defaults(run=subscribe.run)
+    load_parser = commands.add_parser(
+        "load",
+        help="publish and watch many streams at a time",
+        description="Start many publishers and subscribers, here or at another server, and report what became of them.",
+    )
+    load.add_arguments(load_parser)
+    load_parser.set_defaults(run=load.run)
     listen_parser = commands.add_parser(
         "listen",
         help="show hooks as they come",

@@ -39,6 +39,11 @@ class Tasks:
         for task in tuple(self._running):
             task.cancel()
 
+    async def settled(self) -> None:
+        """Wait for all tasks, also those that are spawned meanwhile."""
+        while self._running:
+            await asyncio.wait(tuple(self._running))
+
     async def drain(self, timeout: float) -> None:
         """Wait for all tasks, and cancel what is not done after ``timeout`` seconds."""
         if self._running:

@@ -247,6 +247,18 @@ async def test_media_ports(terminals: Terminals) -> None:
     page.check()
 
 
+async def test_load(terminals: Terminals) -> None:
+    """The commands of docs/load.md: a load with hooks in order, and one over WHIP and WHEP."""
+    page = Page("docs/load.md")
+    await terminals.stays(page.take("smproxy serve"), "Hooks go to")
+    report = await terminals.ends(page.take("smproxy load --publishers 5"), timeout=120)
+    assert re.search(r"publishers +5 +0 +0", report)
+    assert re.search(r"subscribers +10 +0 +0", report)
+    assert "0 missing, 0 late" in report
+    assert re.search(r"publishers +3 +0 +0", await terminals.ends(page.take("smproxy load --whip"), timeout=120))
+    page.check()
+
+
 async def test_bad_networks(terminals: Terminals) -> None:
     """The commands of docs/bad-networks.md: a live publisher gets a bad network, and is rid of it again."""
     page = Page("docs/bad-networks.md")

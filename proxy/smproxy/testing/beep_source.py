@@ -9,7 +9,8 @@ from typing import Any
 
 import av
 
-from smproxy.testing.media import CLOCK_RATE, Pace, Unit, opus_encoder
+from smproxy.testing.media import CLOCK_RATE, Unit, opus_encoder
+from smproxy.testing.pace import Pace
 
 #: Samples of one Opus frame, and of one beep (60 ms).
 _FRAME = 960

@@ -11,7 +11,8 @@ from aiortc.mediastreams import MediaStreamError
 from av.video.frame import PictureType
 
 from smproxy.testing.frame_marker import FrameCode, paint_luma, stream_mark
-from smproxy.testing.media import CLOCK_RATE, FRAME_RATE, HEIGHT, WIDTH, Codec, Pace, Unit, video_encoder
+from smproxy.testing.media import CLOCK_RATE, FRAME_RATE, HEIGHT, WIDTH, Codec, Unit, video_encoder
+from smproxy.testing.pace import Pace
 
 _BIT_RATE = 300_000
 

@@ -18,6 +18,8 @@ import av.filter
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av.video.frame import PictureType
 
+from smproxy.testing.pace import Pace
+
 Kind: TypeAlias = Literal["audio", "video"]
 Codec: TypeAlias = Literal["VP8", "H264"]
 
@@ -79,27 +81,6 @@ class LoopSource:
 
     def want_key_frame(self) -> None:
         self._index = 0
-
-
-class Pace:
-    """Waits until something is due, counted from the first time that it waited."""
-
-    def __init__(self) -> None:
-        self._origin: float | None = None
-
-    async def until(self, seconds: float) -> None:
-        """Wait until so many seconds after the origin.
-
-        After a stall of more than a second the origin moves.
-        """
-        now = asyncio.get_running_loop().time()
-        if self._origin is None:
-            self._origin = now - seconds
-        late = now - self._origin - seconds
-        if late < 0:
-            await asyncio.sleep(-late)
-        elif late > 1:
-            self._origin += late  # go on from here and do not send what was missed in one burst
 
 
 class PacedTrack(MediaStreamTrack):

@@ -117,6 +117,13 @@ class Publisher(SignalingClient):
         """What of the file ``media`` is not sent as it is, in sentences; known once it is published."""
         return [] if self._file is None else list(self._file.notes)
 
+    async def round_trip_time(self) -> float | None:
+        """Return the round trip time of the server's latest RTCP report, in seconds.
+
+        ``None`` while there is none.
+        """
+        return await self._peer.round_trip_time() if self._peer is not None else None
+
     @property
     def statistics(self) -> dict[str, TrackCount]:
         """What was sent so far, by ``audio`` and ``video``: RTP packets and payload bytes.

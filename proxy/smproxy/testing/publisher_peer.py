@@ -67,3 +67,14 @@ class PublishingPeer(Peer):
             octets = int(getattr(sender, "_RTCRtpSender__octet_count"))  # noqa: B009
             self._counts[kind] = TrackCount(packets, octets)
         return dict(self._counts)
+
+    async def round_trip_time(self) -> float | None:
+        """Return the round trip time of the latest receiver report, in seconds, if one has come.
+
+        (RFC 3550, 6.4.1)
+        """
+        for sender in self._senders.values():
+            for report in (await sender.getStats()).values():
+                if report.type == "remote-inbound-rtp" and report.roundTripTime is not None:
+                    return float(report.roundTripTime)
+        return None
