@@ -23,6 +23,8 @@ from smproxy.manager.rest.metrics import MetricsRoutes
 from smproxy.manager.rest.places import Places
 from smproxy.manager.rest.webhook_socket import webhook_socket
 from smproxy.manager.sessions import Sessions
+from smproxy.manager.transcripts import Transcripts
+from smproxy.manager.verdict_log import VerdictLog
 from smproxy.signaling.clock import Clock
 
 from tests.hooks_support import QUICK
@@ -76,7 +78,7 @@ async def hook_api(
     sessions = Sessions(lambda *_: None, clock=clock, rng=rng)
     app = web.Application(middlewares=[make_middleware(clock, AccessRule(token))])
     app.add_routes(HookRoutes(dispatcher, trigger).routes())
-    app.add_routes(MetricsRoutes(dispatcher, sessions, broadcast, sockets, {}).routes())
+    app.add_routes(MetricsRoutes(dispatcher, sessions, broadcast, sockets, VerdictLog(Transcripts(clock))).routes())
     app.add_routes([web.get("/{app:.+}/webhook", webhook_socket(broadcast, journal, places=sockets))])
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()

@@ -21,6 +21,8 @@ from smproxy.manager.rest.hooks import DEFAULT_LIMIT, FILTERS, MAX_LIMIT, HookRo
 from smproxy.manager.rest.metrics import MetricsRoutes
 from smproxy.manager.rest.places import Places
 from smproxy.manager.sessions import Sessions
+from smproxy.manager.transcripts import Transcripts
+from smproxy.manager.verdict_log import VerdictLog
 from smproxy.signaling.clock import Clock
 
 TEXT = (Path(__file__).parents[2] / "docs" / "hook-tools.md").read_text(encoding="utf-8")
@@ -89,7 +91,7 @@ async def test_api_and_metrics() -> None:
         Sessions(lambda *_: None, clock=clock, rng=rng),
         HookBroadcast(),
         Places("listeners"),
-        {"allowed": 0},
+        VerdictLog(Transcripts(clock)),
     )
     registry = metrics._registry
     assert isinstance(registry, CollectorRegistry)

@@ -45,16 +45,19 @@ class BackEnd:
             return failed(f"the back end gave no answer within {TIMEOUT:g} s")
         except (ClientError, OSError, ValueError):
             return failed("the back end cannot be reached")  # the library's text has the URL, and with it a password
-        return read_answer(status, body)
+        return read_answer(status, body, extended=self._extended)
 
-    async def ended(self, request: AuthRequest) -> None:
+    async def ended(self, request: AuthRequest) -> str | None:
         if self._invalidate is None:
-            return
+            return None
         try:
             async with asyncio.timeout(TIMEOUT):
-                await self._post(self._invalidate, invalidate_body(request))
-        except (ClientError, OSError, ValueError, TimeoutError):
-            return
+                status, _ = await self._post(self._invalidate, invalidate_body(request))
+        except TimeoutError:
+            return f"the back end gave no answer within {TIMEOUT:g} s"
+        except (ClientError, OSError, ValueError):
+            return "the back end cannot be reached"
+        return f"the back end answered {status}"
 
     async def close(self) -> None:
         if self._client is not None:

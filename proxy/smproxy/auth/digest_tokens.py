@@ -18,7 +18,7 @@ _MILLISECONDS_FROM = 10**11
 
 def digest_of(fields: str, secret: str) -> str:
     """Return the digest of the first six fields."""
-    return hashlib.sha256(f"{fields}:{secret}".encode()).hexdigest()
+    return hashlib.sha256(f"{fields}:{secret}".encode(errors="replace")).hexdigest()
 
 
 def make_digest_token(
@@ -52,7 +52,7 @@ class DigestScheme(LocalScheme):
         fields = signed.split(":")
         if len(fields) != 6 or not (fields[5].isascii() and fields[5].isdigit()):
             return denied("the token cannot be read")
-        if not hmac.compare_digest(digest_of(signed, self._secret).encode(), digest.encode()):
+        if not hmac.compare_digest(digest_of(signed, self._secret).encode(), digest.encode(errors="replace")):
             return denied("the token's digest is wrong")
         stream, _, role, _, app, expiration = fields
         expires = int(expiration)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from smproxy.auth.grant import GrantError, read_grant
 from smproxy.auth.request import AuthRequest
 from smproxy.auth.verdict import Verdict, denied, failed
 
@@ -15,7 +16,6 @@ HEADERS = {"Accept": "application/json", "Content-Type": "application/json"}
 
 #: Bytes of an answer that are read.
 MAX_ANSWER = 64 * 1024
-_MAX_URL = 2048
 
 
 def missing_credentials(request: AuthRequest) -> Verdict | None:
@@ -59,10 +59,10 @@ def invalidate_body(request: AuthRequest) -> bytes:
     return json.dumps(body | ({"token": request.token} if request.token else {})).encode()
 
 
-def read_answer(status: int, body: bytes) -> Verdict:
+def read_answer(status: int, body: bytes, *, extended: bool = False) -> Verdict:
     """Return what an answer to ``validateCredentials`` means.
 
-    Anything but 200 and a true ``result`` denies.
+    Anything but 200 and a true ``result`` denies, and so does a grant that cannot be used.
     """
     if status != 200:
         return denied(f"the back end answered {status}") if status < 500 else failed(f"the back end answered {status}")
@@ -75,5 +75,7 @@ def read_answer(status: int, body: bytes) -> Verdict:
     result = answer["result"]
     if result is not True and not (isinstance(result, str) and result.lower() == "true"):
         return denied("the back end refused the credentials")
-    url = answer.get("url")
-    return Verdict("allowed", url=url[:_MAX_URL] if isinstance(url, str) and url else None)
+    try:
+        return Verdict("allowed", grant=read_grant(answer, extended=extended))
+    except GrantError as error:
+        return failed(f"the back end's answer cannot be used: {error}")

@@ -18,8 +18,11 @@ class Scheme(Protocol):
         """Decide on a client; whoever asks sets the time limit."""
         ...
 
-    async def ended(self, request: AuthRequest) -> None:
-        """Note that the session of an admitted publisher is over."""
+    async def ended(self, request: AuthRequest) -> str | None:
+        """Note that the session of an admitted publisher is over.
+
+        Return what a call about it came to, if there was one.
+        """
         ...
 
     async def close(self) -> None:
@@ -39,7 +42,7 @@ class LocalScheme:
     async def decide(self, request: AuthRequest) -> Verdict:
         return self.check(request)
 
-    async def ended(self, request: AuthRequest) -> None:
+    async def ended(self, request: AuthRequest) -> str | None:
         return None
 
     async def close(self) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+from smproxy.auth.grant import NOTHING, Grant
 
 #: ``failed``: there was no usable answer, which denies.
 Result: TypeAlias = Literal["allowed", "denied", "failed"]
@@ -19,8 +21,7 @@ class Verdict:
     result: Result
     reason: str = ""
     status: Literal[401, 403] = 401
-    #: What the back end sent as ``url``.
-    url: str | None = field(default=None, repr=False)
+    grant: Grant = NOTHING
 
     @property
     def allowed(self) -> bool:

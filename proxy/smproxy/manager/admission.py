@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from yarl import URL
 
+from smproxy.auth.grant import NOTHING
 from smproxy.auth.request import make_request
 from smproxy.faults.admission_fault import FailedConnection, FailedDial, HttpError, RejectedConnection
 from smproxy.manager.attempt import Attempt, Client
@@ -25,6 +26,7 @@ from smproxy.signaling.messages import ServerMessage
 from smproxy.signaling.node import ATTEMPT_HEADER, Announce
 from smproxy.signaling.params import ConnectionParams, ParamError
 from smproxy.signaling.payloads import Role
+from smproxy.signaling.renaming import Renaming
 from smproxy.signaling.socket_endpoints import read_socket_endpoint
 
 logger = logging.getLogger(__name__)
@@ -128,7 +130,9 @@ class Admission:
 
     def _open(self, request: UpgradeRequest, faults: ConnectionFaults, decision: Decision | None = None) -> None:
         """Begin the session of a client that is let in."""
-        params = faults.params
+        grant = NOTHING if decision is None else decision.verdict.grant
+        params = grant.apply(faults.params)
+        rewriter = None if grant.name is None else Renaming(grant.name)
         try:
             node = self._choose(params)
         except ParamError as error:
@@ -173,7 +177,8 @@ class Admission:
                 observer=attempt,
                 origin_filter=origin_filter,
                 transcript=transcript,
-                faults=self._faults.pipeline(faults, attempt, origin_filter),
+                faults=self._faults.pipeline(faults, attempt, origin_filter, rewriter),
+                rewriter=rewriter,
                 unreachable=None if dial_fails is None else dial_fails.how.after,
             )
         except ValueError as error:  # what was checked above should not get here, but no session may hang on it

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+from smproxy.auth.grant import Grant
 from smproxy.auth.request import AuthRequest
 from smproxy.auth.scheme import Scheme
 from smproxy.auth.verdict import Verdict, failed
@@ -19,9 +19,10 @@ from smproxy.manager.faults.connection import ConnectionFaults
 from smproxy.manager.session import Session
 from smproxy.manager.sessions import Sessions
 from smproxy.manager.transcripts import Transcripts
+from smproxy.manager.verdict_log import VerdictLog
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.params import ConnectionParams
-from smproxy.tasks import Tasks
+from smproxy.tasks import Tasks, Timers
 
 logger = logging.getLogger(__name__)
 
@@ -50,28 +51,40 @@ class Decision:
     outcome: AuthOutcome | None = None
 
 
+@dataclass(slots=True)
+class _Admitted:
+    """A client that was let in: what was asked, what was granted, and the timer of its lifetime."""
+
+    request: AuthRequest
+    grant: Grant
+    lifetime: asyncio.TimerHandle | None = None
+
+
 class Authenticator:
     """Decides who is let in. ``close`` reports the last sessions to the scheme and closes it."""
 
     def __init__(
-        self, scheme: Scheme | None, *, sessions: Sessions, transcripts: Transcripts, clock: Clock, lazy: bool = False
+        self,
+        scheme: Scheme | None,
+        *,
+        sessions: Sessions,
+        transcripts: Transcripts,
+        log: VerdictLog,
+        clock: Clock,
+        lazy: bool = False,
     ) -> None:
         self._scheme = scheme
         self._sessions = sessions
         self._transcripts = transcripts
+        self._log = log
         self._clock = clock
         self._lazy = lazy
         self._tasks = Tasks()
         self._endings = Tasks()
         self._waiting = 0
-        self._counts: Counter[str] = Counter(allowed=0, denied=0, failed=0)
-        self._admitted: dict[int, AuthRequest] = {}
+        self._lifetimes = Timers()
+        self._admitted: dict[int, _Admitted] = {}
         self._unwatch = sessions.watch(self._session_changed)
-
-    @property
-    def counts(self) -> Mapping[str, int]:
-        """How many verdicts there were of each kind."""
-        return self._counts
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something that waits for a verdict."""
@@ -84,13 +97,15 @@ class Authenticator:
     async def decide(self, request: AuthRequest, faults: ConnectionFaults) -> Decision:
         """Decide on a client.
 
-        One that comes back to its session with the same credentials is not asked about again.
+        One that comes back to its session with the same credentials is not asked about again, and has what it was granted.
         In lazy mode it is let in now, and ``admitted`` asks.
         """
         if (use := faults.authentication) is not None:
             return await self._decide_by_fault(request, use[0], use[1].decide())
-        came_back = any(known.identity == request.identity for known in self._returning())
-        if self._lazy or came_back:
+        for known in self._returning():
+            if known.request.identity == request.identity:
+                return Decision(request, Verdict("allowed", grant=known.grant), 0, asked=False)
+        if self._lazy:
             return Decision(request, Verdict("allowed"), 0, asked=False)
         return await self._ask(request)
 
@@ -100,11 +115,13 @@ class Authenticator:
             self.note(attempt.session, attempt.params, decision)
             self._tasks.spawn(self._throw_out(attempt, decision.outcome))
             return
-        if attempt.session not in self._admitted and self._lazy and not decision.asked:
-            self._tasks.spawn(self._ask_lazily(attempt, decision.request))
-        elif decision.asked:
+        if decision.asked:
             self.note(attempt.session, attempt.params, decision)
-        self._admitted[attempt.session] = decision.request
+        elif attempt.session in self._admitted:
+            return  # it came back
+        elif self._lazy:
+            self._tasks.spawn(self._ask_lazily(attempt, decision.request))
+        self._admit(attempt.session, decision)
 
     def note(self, session: int, params: ConnectionParams, decision: Decision) -> None:
         """Keep a verdict in the transcript of a session; count a fault that has acted."""
@@ -112,13 +129,13 @@ class Authenticator:
         if decision.fault is not None:
             scheme = decision.fault.name
             decision.fault.acted(session, params, decision.verdict.reason)
-        if (transcript := self._transcripts.get(session)) is not None:
-            transcript.add_authentication(scheme, decision.verdict, decision.took_ms)
+        self._log.add(session, scheme, decision.verdict, decision.took_ms)
 
     async def close(self) -> None:
         """End what waits, and give the scheme some time for the ends of sessions."""
         self._unwatch()
         self._tasks.cancel()
+        self._lifetimes.cancel()
         await self._endings.drain(STOP_TIMEOUT)
         if self._scheme is not None:
             await self._scheme.close()
@@ -131,7 +148,7 @@ class Authenticator:
             "" if outcome.result == "allowed" else outcome.reason,
             403 if outcome.result == "failed" else 401,
         )
-        self._counts[verdict.result] += 1
+        self._log.count(verdict, outcome.after)
         return Decision(request, verdict, round(outcome.after * 1000), fault=fault, outcome=outcome)
 
     async def _throw_out(self, attempt: Attempt, outcome: AuthOutcome) -> None:
@@ -158,30 +175,54 @@ class Authenticator:
                 verdict = failed("the authentication scheme failed")
             finally:
                 self._waiting -= 1
-        self._counts[verdict.result] += 1
-        took = round((self._clock.monotonic() - began) * 1000)
+        took = self._clock.monotonic() - began
+        self._log.count(verdict, took)
         if not verdict.allowed:
             logger.warning(
                 "%s of %r as %r over %s from %s is not allowed: %s",
                 request.action, request.stream or request.client_id, request.username, request.transport,
                 request.address, verdict.reason,
             )  # fmt: skip
-        return Decision(request, verdict, took)
+        return Decision(request, verdict, round(took * 1000))
 
     async def _ask_lazily(self, attempt: Attempt, request: AuthRequest) -> None:
         """Ask about a client that was let in, and end its session when it should not have been."""
         decision = await self._ask(request)
         self.note(attempt.session, attempt.params, decision)
-        if not decision.verdict.allowed:
-            self._admitted.pop(attempt.session, None)
+        if decision.verdict.allowed:
+            if attempt.session in self._admitted:
+                self._admit(attempt.session, decision)
+        else:
+            self._forget(attempt.session)
             self._sessions.deny(attempt, decision.verdict.reason)
 
-    def _returning(self) -> list[AuthRequest]:
+    def _admit(self, session: int, decision: Decision) -> None:
+        """Keep what was allowed until the session ends, which a lifetime may do."""
+        self._forget(session)
+        admitted = self._admitted[session] = _Admitted(decision.request, decision.verdict.grant)
+        if (seconds := admitted.grant.lifetime) is not None:
+            message = f"its lifetime of {seconds:g} s is over"
+            admitted.lifetime = self._lifetimes.after(seconds, lambda: self._sessions.expire(session, message))
+
+    def _forget(self, session: int) -> _Admitted | None:
+        admitted = self._admitted.pop(session, None)
+        if admitted is not None and admitted.lifetime is not None:
+            self._lifetimes.forget(admitted.lifetime)
+        return admitted
+
+    def _returning(self) -> list[_Admitted]:
         """Return what was allowed of the sessions that wait for their publishers."""
         found = (self._admitted.get(number) for number in self._sessions.waiting)
-        return [request for request in found if request is not None]
+        return [admitted for admitted in found if admitted is not None]
 
     def _session_changed(self, session: Session) -> None:
-        request = self._admitted.pop(session.number, None) if session.over else None
-        if request is not None and request.action == "publish" and self._scheme is not None:
-            self._endings.spawn(self._scheme.ended(request))
+        admitted = self._forget(session.number) if session.over else None
+        if admitted is not None and admitted.request.action == "publish" and self._scheme is not None:
+            self._endings.spawn(self._report_end(session.number, self._scheme, admitted.request))
+
+    async def _report_end(self, session: int, scheme: Scheme, request: AuthRequest) -> None:
+        """Report the end of a session to the scheme."""
+        began = self._clock.monotonic()
+        came_to = await scheme.ended(request)
+        if came_to is not None and (transcript := self._transcripts.get(session)) is not None:
+            transcript.add_end_call(scheme.name, came_to, round((self._clock.monotonic() - began) * 1000))

@@ -9,7 +9,7 @@ import msgspec
 
 from smproxy.hooks.event import Context, HookEvent
 from smproxy.manager.session import Session
-from smproxy.manager.views import Direction, SessionView, State, TrackKind, TrackView
+from smproxy.manager.views import AuthenticationView, Direction, SessionView, State, TrackKind, TrackView
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.node import TrackStatistics
 from smproxy.signaling.payloads import (
@@ -73,15 +73,21 @@ class History:
 
     Only the last ``kept`` ended sessions are remembered.
 
-    ``faults_of`` names the faults of a session.
+    ``faults_of`` names the faults of a session, ``verdict_on`` returns what was decided on it.
     """
 
     def __init__(
-        self, clock: Clock, *, kept: int = KEPT, faults_of: Callable[[int], Collection[str]] = lambda _: ()
+        self,
+        clock: Clock,
+        *,
+        kept: int = KEPT,
+        faults_of: Callable[[int], Collection[str]] = lambda _: (),
+        verdict_on: Callable[[int], AuthenticationView | None] = lambda _: None,
     ) -> None:
         self._clock = clock
         self._kept = kept
         self._faults_of = faults_of
+        self._verdict_on = verdict_on
         self._entries: dict[int, _Entry] = {}
         self._ended: dict[int, None] = {}
         self._forgotten: tuple[Callable[[int], None], ...] = ()
@@ -237,6 +243,7 @@ class History:
             error=entry.error,
             hooks=entry.hooks,
             faults=list(self._faults_of(entry.number)),
+            authentication=self._verdict_on(entry.number),
             tracks=[] if session is None else self._tracks(entry, session),
         )
 

@@ -53,6 +53,7 @@ from smproxy.manager.rest.upgrades import UpgradeResource
 from smproxy.manager.rest.webhook_socket import webhook_socket
 from smproxy.manager.sessions import Sessions
 from smproxy.manager.transcripts import Transcripts
+from smproxy.manager.verdict_log import VerdictLog
 from smproxy.manager.whip.routes import WhipRoutes
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.payloads import Reason
@@ -112,9 +113,11 @@ class Manager:
         self._broadcast = broadcast
         self.registry = OriginRegistry(allow_hosts=settings.allow_hosts, any_host=settings.any_host)
 
-        self.history = history = History(clock, faults_of=faults.names_for)
         self.transcripts = transcripts = Transcripts(clock)
+        verdicts = VerdictLog(transcripts)
+        self.history = history = History(clock, faults_of=faults.names_for, verdict_on=verdicts.of)
         history.on_forgotten(transcripts.forget)
+        history.on_forgotten(verdicts.forget)
 
         dispatcher.on_published(history.hook_published)
         self.sessions = Sessions(dispatcher.emit, clock=clock, rng=rng, reconnect_window=settings.reconnect_window)
@@ -126,7 +129,12 @@ class Manager:
         # Its masks are drawn at the pace of the traffic, which must not decide on the next session's number.
         self._relay = Relay(limits=RelayLimits(), clock=clock, rng=random.Random(rng.getrandbits(64)))  # noqa: S311
         self._authenticator = Authenticator(
-            settings.auth, sessions=self.sessions, transcripts=transcripts, clock=clock, lazy=settings.auth_lazy
+            settings.auth,
+            sessions=self.sessions,
+            transcripts=transcripts,
+            log=verdicts,
+            clock=clock,
+            lazy=settings.auth_lazy,
         )
         admission = Admission(
             settings.rules,
@@ -171,9 +179,7 @@ class Manager:
         application.add_routes(hooks.HookRoutes(dispatcher, trigger).routes())
         application.add_routes(FaultRoutes(faults).routes())
         sockets = Places("listeners on the webhook socket")
-        application.add_routes(
-            metrics.MetricsRoutes(dispatcher, self.sessions, broadcast, sockets, self._authenticator.counts).routes()
-        )
+        application.add_routes(metrics.MetricsRoutes(dispatcher, self.sessions, broadcast, sockets, verdicts).routes())
         self.dashboard_events = DashboardEvents(
             sessions=self.sessions,
             history=history,

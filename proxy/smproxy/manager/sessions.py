@@ -49,7 +49,7 @@ logger = logging.getLogger(__name__)
 
 _SILENT = frozenset({Phase.SILENT, Phase.STALLED})
 _CONNECTED = frozenset({Phase.CONNECTED, Phase.LIVE}) | _SILENT
-_FINAL = frozenset({Reason.KICKED, Reason.NODE_SHUTDOWN, Reason.REPLACED, Reason.UNAUTHORIZED})
+_FINAL = frozenset({Reason.KICKED, Reason.NODE_SHUTDOWN, Reason.REPLACED, Reason.UNAUTHORIZED, Reason.EXPIRED})
 
 
 class Sessions:
@@ -209,10 +209,14 @@ class Sessions:
     def deny(self, attempt: Attempt, message: str) -> None:
         """End the session of a client that was let in before its credentials were refused."""
         session = self._attempts.session_of(attempt)
-        if session is None or session.over or session.attempt is not attempt:
-            return
-        self._finish(session, Reason.UNAUTHORIZED, message)
-        attempt.close_relay(1008, "unauthorized")
+        if session is not None and session.attempt is attempt:
+            self._expel(session, attempt, Reason.UNAUTHORIZED, message)
+
+    def expire(self, number: int, message: str) -> None:
+        """End a session whose time is up."""
+        session = self._sessions.get(number)
+        if session is not None and session.attempt is not None:
+            self._expel(session, session.attempt, Reason.EXPIRED, message)
 
     def stop(self, reason: Reason = Reason.NODE_SHUTDOWN) -> None:
         """End every session, with its hooks."""
@@ -299,15 +303,23 @@ class Sessions:
         attempt.close_relay(1000, "the publisher is back on another connection")
         self._attempts.release(attempt)
 
+    def _expel(self, session: Session, attempt: Attempt, reason: Reason, message: str) -> None:
+        """End a session so that its client notices."""
+        if not session.over:
+            self._finish(session, reason, message, command=Kick(attempt.token, reason))
+            attempt.close_relay(1008, reason.name.lower())
+
     def _did_not_come_back(self, session: Session) -> None:
         self._finish(session, Reason.TIMEOUT)
 
-    def _finish(self, session: Session, reason: Reason, message: str | None = None) -> None:
+    def _finish(
+        self, session: Session, reason: Reason, message: str | None = None, command: Kick | None = None
+    ) -> None:
         self._emit(session, session.life.end(reason, message))
         attempt = session.attempt
         if attempt is not None and attempt.node.command is not None:
             # No news to an origin that has reported the end itself; any other must not go on with a stream that nobody knows.
-            attempt.node.command(Evict(attempt.token))
+            attempt.node.command(command or Evict(attempt.token))
         self._forget(session)
 
     def _forget(self, session: Session) -> None:

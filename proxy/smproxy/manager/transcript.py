@@ -129,7 +129,14 @@ class Transcript:
     def add_authentication(self, scheme: str, verdict: Verdict, took_ms: int) -> None:
         """Add what an authentication scheme has decided."""
         decided = {"scheme": scheme, "result": verdict.result, "reason": verdict.reason, "tookMs": took_ms}
+        granted = msgspec.to_builtins(verdict.grant)
+        decided |= {key: value for key, value in granted.items() if value is not None}
         self._add(Entry(self.now(), "proxy", msgspec.json.encode(decided), "auth"))
+
+    def add_end_call(self, scheme: str, came_to: str, took_ms: int) -> None:
+        """Add the call by which a scheme's back end learned of the session's end."""
+        called = {"scheme": scheme, "result": "invalidated", "reason": came_to, "tookMs": took_ms}
+        self._add(Entry(self.now(), "proxy", msgspec.json.encode(called), "auth"))
 
     def add_close(self, side: Side, code: int | None, reason: str) -> None:
         """Add the socket's end, which ``side`` began.

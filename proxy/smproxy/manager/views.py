@@ -39,14 +39,29 @@ class TrackView(_View, frozen=True):
     bitrate: int
 
 
+class AuthenticationView(_View, frozen=True):
+    """The verdict on a session.
+
+    ``url``, ``name`` and ``lifetime`` (seconds) are what the back end's answer had, the URL without secrets.
+    """
+
+    scheme: str
+    result: Literal["allowed", "denied", "failed"]
+    reason: str | None
+    took_ms: int
+    url: str | None
+    name: str | None
+    lifetime: float | None
+
+
 class SessionView(_View, frozen=True):
     """One session, alive or ended.
 
     Times are Unix milliseconds, or ``null`` for what has not happened.
 
     ``reason`` says why a connected session ended, ``error`` why an attempt never became one. ``hooks`` counts the events
-    so far, ``faults`` names those that have acted on it. A connection that was refused for its parameters may have no ``id``
-    and ``stream``.
+    so far, ``faults`` names those that have acted on it, ``authentication`` is ``null`` where nobody decided. A connection
+    that was refused for its parameters may have no ``id`` and ``stream``.
     """
 
     session: int
@@ -72,6 +87,7 @@ class SessionView(_View, frozen=True):
     error: str | None
     hooks: int
     faults: list[str]
+    authentication: AuthenticationView | None
     tracks: list[TrackView]
 
 

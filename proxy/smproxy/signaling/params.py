@@ -6,7 +6,8 @@ keys nor ``id``, and stringifies whatever a page gave it, so ``undefined``, ``nu
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -148,6 +149,13 @@ class ConnectionParams:
             role=self.role,
             transport=self.transport,
         )
+
+    def with_origin_query(self, values: Mapping[str, str]) -> ConnectionParams:
+        """Return these parameters with other values in the query for the origin."""
+        replaced = {key.lower() for key in values}
+        kept = [raw for key, raw in _split(self.origin_query) if key.lower() not in replaced]
+        kept += [f"{key}={quote(value, safe='')}" for key, value in values.items()]
+        return replace(self, origin_query="&".join(kept))
 
     @property
     def origin_target(self) -> str:

@@ -39,6 +39,7 @@ class Reason(IntEnum):
     ORIGIN_LOST = 4
     REPLACED = 5
     UNAUTHORIZED = 6
+    EXPIRED = 7
 
 
 class ConnectError(IntEnum):

@@ -108,6 +108,7 @@ ERROR_OF_END: Mapping[Reason, ConnectError] = MappingProxyType(
         Reason.ORIGIN_LOST: ConnectError.ORIGIN_UNREACHABLE,
         Reason.REPLACED: ConnectError.NAME_IN_USE,
         Reason.UNAUTHORIZED: ConnectError.REJECTED,
+        Reason.EXPIRED: ConnectError.REJECTED,
     }
 )
 

@@ -16,6 +16,7 @@ from smproxy.faults.signaling_fault import SignalingFault
 from smproxy.manager.faults.exchange import ExchangePipeline, SessionActions
 from smproxy.manager.relay.fault_pipeline import FaultPipeline
 from smproxy.manager.relay.origin_filter import OriginFilter
+from smproxy.manager.relay.rewrite import Rewriter
 from smproxy.signaling.params import ConnectionParams
 from smproxy.signaling.payloads import ConnectError
 
@@ -62,7 +63,11 @@ class ConnectionFaults:
         return None
 
     def pipeline(
-        self, session: int, report_refusal: Callable[[ConnectError], None], origin_filter: OriginFilter | None
+        self,
+        session: int,
+        report_refusal: Callable[[ConnectError], None],
+        origin_filter: OriginFilter | None,
+        rewriter: Rewriter | None = None,
     ) -> FaultPipeline | None:
         """Make what the messages of the connection pass; ``None`` when no fault acts on them."""
         faults = [
@@ -72,7 +77,7 @@ class ConnectionFaults:
         ]
         if not faults:
             return None
-        return FaultPipeline(faults, report_refusal=report_refusal, origin_filter=origin_filter)
+        return FaultPipeline(faults, report_refusal=report_refusal, origin_filter=origin_filter, rewriter=rewriter)
 
     def exchanges(self, session: int | None, actions: SessionActions) -> ExchangePipeline | None:
         """Make what the HTTP requests of the connection pass; ``None`` when no fault acts on them."""

@@ -20,6 +20,7 @@ from smproxy.manager.faults.media import MediaFaults
 from smproxy.manager.faults.origin import OriginFaults, lose
 from smproxy.manager.relay.fault_pipeline import FaultPipeline
 from smproxy.manager.relay.origin_filter import OriginFilter
+from smproxy.manager.relay.rewrite import Rewriter
 from smproxy.manager.sessions import Sessions
 from smproxy.signaling.node import AttemptFailed
 from smproxy.signaling.params import ConnectionParams, ParamError
@@ -76,10 +77,14 @@ class FaultInjection:
         return ConnectionFaults(params, tuple(Use(fault, fault.behaviour()) for fault in drawn), hooks)
 
     def pipeline(
-        self, faults: ConnectionFaults, attempt: Attempt, origin_filter: OriginFilter | None
+        self,
+        faults: ConnectionFaults,
+        attempt: Attempt,
+        origin_filter: OriginFilter | None,
+        rewriter: Rewriter | None = None,
     ) -> FaultPipeline | None:
         """Make what the messages of an attempt pass; ``None`` when no fault acts on them."""
-        return faults.pipeline(attempt.session, partial(self._report_refusal, attempt), origin_filter)
+        return faults.pipeline(attempt.session, partial(self._report_refusal, attempt), origin_filter, rewriter)
 
     def exchanges(self, faults: ConnectionFaults, attempt: Attempt) -> ExchangePipeline | None:
         """Make what the HTTP requests of an attempt pass; ``None`` when no fault acts on them."""

@@ -18,6 +18,7 @@ from smproxy.manager.relay.leg import Leg
 from smproxy.manager.relay.legs import make_legs
 from smproxy.manager.relay.observer import Observer, RelayEnd, TranscriptWriter
 from smproxy.manager.relay.origin_filter import OriginFilter
+from smproxy.manager.relay.rewrite import Rewriter
 from smproxy.manager.upgrade import UpgradeRequest
 from smproxy.signaling import messages
 
@@ -56,6 +57,7 @@ class RelayedConnection:
         over: Callable[[RelayedConnection], None],
         transcript: TranscriptWriter | None = None,
         faults: FaultPipeline | None = None,
+        rewriter: Rewriter | None = None,
     ) -> None:
         self.opened_ms = opened_ms
         self._context = context
@@ -69,7 +71,8 @@ class RelayedConnection:
         self._dial: Dial | None = None
         self._faults = faults
         on_message = dispatcher.client_message, dispatcher.origin_message
-        self._client, self._origin = make_legs(self, on_message, context.limits.max_message, origin_filter, faults)
+        limit = context.limits.max_message
+        self._client, self._origin = make_legs(self, on_message, limit, origin_filter, faults, rewriter, context.rng)
         if faults is not None:
             faults.attach(self, self._client, self._origin, context.rng, transcript)
 

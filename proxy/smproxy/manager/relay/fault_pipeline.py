@@ -15,6 +15,7 @@ from smproxy.manager.relay.frames import text_frame
 from smproxy.manager.relay.leg import Leg
 from smproxy.manager.relay.observer import TranscriptWriter
 from smproxy.manager.relay.origin_filter import OriginFilter, let_through
+from smproxy.manager.relay.rewrite import Rewriter, rewritten
 from smproxy.signaling.payloads import ConnectError
 from smproxy.tasks import Timers
 
@@ -87,10 +88,12 @@ class FaultPipeline:
         *,
         report_refusal: Callable[[ConnectError], None],
         origin_filter: OriginFilter | None = None,
+        rewriter: Rewriter | None = None,
     ) -> None:
         self.report_refusal = report_refusal
         self._faults = [fault for fault, _ in faults]
         self._passes = None if origin_filter is None else let_through(origin_filter)
+        self._rewriter = rewriter
         self._attached: _Attached | None = None
         self._timers = Timers()
         for fault, acted in faults:
@@ -112,7 +115,8 @@ class FaultPipeline:
 
     def from_client(self, text: bytes | None, frames: bytes) -> bytes:
         """Return what goes on to the origin in place of a client's message."""
-        passed = [Message(text, frames)]
+        other = None if self._rewriter is None else rewritten(self._rewriter.to_origin, text)
+        passed = [Message(text, frames) if other is None else Message(other)]
         for fault in self._faults:
             passed = [after for message in passed for after in self._through(fault.from_client, message)]
         return self.frames("origin", passed)
@@ -121,7 +125,8 @@ class FaultPipeline:
         """Return what goes on to the client in place of an origin's message."""
         if self._passes is not None and not self._passes(text, frames):
             return b""
-        passed = [Message(text, frames)]
+        other = None if self._rewriter is None else rewritten(self._rewriter.to_client, text)
+        passed = [Message(text, frames) if other is None else Message(other)]
         for fault in self._faults:
             passed = [after for message in passed for after in self._through(fault.from_origin, message)]
         return self.frames("client", passed)

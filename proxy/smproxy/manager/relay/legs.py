@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from random import Random
 
 from smproxy.manager.relay.delayed_leg import DelayedLeg
 from smproxy.manager.relay.fault_pipeline import FaultPipeline
 from smproxy.manager.relay.leg import Leg, LegOwner
 from smproxy.manager.relay.message_filter import MessageFilter
 from smproxy.manager.relay.origin_filter import OriginFilter, let_through
+from smproxy.manager.relay.rewrite import Rewriter, to_client_by, to_origin_by
 from smproxy.manager.relay.scanner import FrameReader, FrameScanner
 
 OnMessage = Callable[[bytes | None], None]
@@ -21,10 +23,12 @@ def make_legs(
     max_message: int,
     origin_filter: OriginFilter | None,
     faults: FaultPipeline | None,
+    rewriter: Rewriter | None,
+    rng: Random,
 ) -> tuple[Leg, Leg]:
     """Make the client's and the origin's leg.
 
-    Only what may be changed is filtered. ``on_message`` gets their messages.
+    Only what may be changed is filtered. ``on_message`` gets their messages. With ``faults`` it is they that rewrite.
     """
     from_client, from_origin = on_message
     client_scanner, origin_scanner = (FrameScanner(masked=masked, max_message=max_message) for masked in (True, False))
@@ -37,9 +41,14 @@ def make_legs(
         origin = DelayedLeg(owner, "origin", origin_reader, from_origin, partial(faults.delay, "origin"))
     else:
         reader: FrameReader = origin_scanner
-        if origin_filter is not None:
-            reader = MessageFilter(origin_scanner, let_through(origin_filter), max_message=max_message)
-        client = Leg(owner, "client", client_scanner, from_client)
+        client_frames: FrameReader = client_scanner
+        passes = None if origin_filter is None else let_through(origin_filter)
+        if rewriter is not None:
+            client_frames = MessageFilter(client_scanner, to_origin_by(rewriter, rng), max_message=max_message)
+            passes = to_client_by(rewriter, passes)
+        if passes is not None:
+            reader = MessageFilter(origin_scanner, passes, max_message=max_message)
+        client = Leg(owner, "client", client_frames, from_client)
         origin = Leg(owner, "origin", reader, from_origin)
     client.peer, origin.peer = origin, client
     return client, origin

@@ -18,6 +18,7 @@ from smproxy.manager.relay.limits import RelayLimits
 from smproxy.manager.relay.observer import Observer, TranscriptWriter
 from smproxy.manager.relay.origin_filter import OriginFilter
 from smproxy.manager.relay.refusal import Refusal
+from smproxy.manager.relay.rewrite import Rewriter
 from smproxy.manager.upgrade import UpgradeRequest
 from smproxy.signaling.clock import Clock
 
@@ -63,6 +64,7 @@ class Relay:
         transcript: TranscriptWriter | None = None,
         faults: FaultPipeline | None = None,
         unreachable: float | None = None,
+        rewriter: Rewriter | None = None,
     ) -> RelayedConnection:
         """Accept the client and dial the origin.
 
@@ -71,14 +73,23 @@ class Relay:
         A client that offers subprotocols is accepted once the origin has chosen. ``headers`` are added to the origin's
         request. With ``origin_filter`` a message of the origin goes on only if the filter says so. ``transcript`` gets every
         message as it came. With ``faults`` every message passes them, and the ``origin_filter`` that they were given.
-        ``unreachable`` makes the dial fail after so many seconds. After ``stop`` the client gets a plain 503.
+        With ``rewriter`` messages go on as it says. ``unreachable`` makes the dial fail after so many seconds.
+        After ``stop`` the client gets a plain 503.
 
         Raises:
             ValueError: ``target`` or ``headers`` have characters that do not belong there.
             RuntimeError: the request has been answered before.
         """
         connection = RelayedConnection(
-            self._context, request, observer, origin_filter, self._clock.wall_ms(), self._over, transcript, faults
+            self._context,
+            request,
+            observer,
+            origin_filter,
+            self._clock.wall_ms(),
+            self._over,
+            transcript,
+            faults,
+            rewriter,
         )
         if self._stopping:
             connection.turn_away("shutting down")

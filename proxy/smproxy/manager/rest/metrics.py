@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -16,6 +16,7 @@ from smproxy.hooks.status import SinkStatus
 from smproxy.manager.rest.places import Places
 from smproxy.manager.rest.query import Parameters
 from smproxy.manager.sessions import Sessions
+from smproxy.manager.verdict_log import VerdictLog
 
 #: The labels of everything that is counted per sink.
 _SINK = ("sink",)
@@ -30,7 +31,7 @@ class MetricsRoutes:
         sessions: Sessions,
         broadcast: HookBroadcast,
         sockets: Places,
-        verdicts: Mapping[str, int],
+        verdicts: VerdictLog,
     ) -> None:
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(_Collector(dispatcher, sessions, broadcast, sockets, verdicts))
@@ -55,7 +56,7 @@ class _Collector(Collector):
         sessions: Sessions,
         broadcast: HookBroadcast,
         sockets: Places,
-        verdicts: Mapping[str, int],
+        verdicts: VerdictLog,
     ) -> None:
         self._verdicts = verdicts
         self._dispatcher = dispatcher
@@ -77,9 +78,13 @@ class _Collector(Collector):
             "smproxy_webhook_listeners_dropped", "Listeners dropped for being slow.", self._broadcast.dropped
         )
         verdicts = CounterMetricFamily("smproxy_auth_verdicts", "Verdicts on clients by result.", labels=("result",))
-        for result, count in self._verdicts.items():
+        for result, count in self._verdicts.counts.items():
             verdicts.add_metric([result], count)
         yield verdicts
+        total = sum(self._verdicts.counts.values())
+        yield SummaryMetricFamily(
+            "smproxy_auth_seconds", "How long verdicts took.", count_value=total, sum_value=self._verdicts.seconds
+        )
 
     def _journal(self) -> Iterator[Metric]:
         journal = self._dispatcher.journal

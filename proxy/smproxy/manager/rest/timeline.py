@@ -121,8 +121,10 @@ def _signaling(entry: Entry, transcript: Transcript) -> TimelineEntry:
         message = json_object(entry.text.decode()) or {}
         to = "authentication"
         title = f"{message.get('scheme')}: {message.get('result')}"
-        reason = transcript.redactor.text(str(message.get("reason") or ""))
-        detail = f"{reason}{', ' if reason else ''}took {message.get('tookMs')} ms"
+        granted = [f"{key} {message[key]}" for key in _GRANTED if key in message]
+        parts = [str(message.get("reason") or ""), *granted]
+        said = [transcript.redactor.text(part) for part in parts if part]
+        detail = ", ".join([*said, f"took {message.get('tookMs')} ms"])
     elif entry.via == "http":
         title = exchange_title(entry.text, transcript.redactor.text)
         detail = f"http, {len(entry.text)} bytes"
@@ -131,6 +133,9 @@ def _signaling(entry: Entry, transcript: Transcript) -> TimelineEntry:
         detail = f"{entry.via}, {len(entry.text)} bytes"
     return TimelineEntry(at=int(entry.at * 1000), kind="signaling", by=entry.side, to=to, title=title, detail=detail)
 
+
+#: What a back end's answer may have beside its verdict, in the order in which it is shown.
+_GRANTED = ("name", "lifetime", "recording", "meta", "url")
 
 #: What names a client's message, in the order in which it is looked for.
 _NAMES = (

@@ -84,6 +84,8 @@ class Offers:
             )
         asked, node, faults = self._admit(request, endpoint, body)
         decision = await self._authorize(request, asked, faults, body) if self._authenticator.asks(faults) else None
+        if decision is not None:
+            asked = asked.granted(decision.verdict.grant)
         client = Client(
             remote_ip=request.remote or "",
             user_agent=request.headers.get("User-Agent", "")[:500],

@@ -8,6 +8,7 @@ from urllib.parse import quote, unquote
 
 from yarl import URL
 
+from smproxy.auth.grant import Grant
 from smproxy.manager.whip.problem import Problem
 from smproxy.signaling.params import ConnectionParams
 from smproxy.signaling.payloads import Role
@@ -23,6 +24,10 @@ class Request:
 
     params: ConnectionParams
     stream: str
+
+    def granted(self, grant: Grant) -> Request:
+        """Return what it is about once a grant is applied."""
+        return Request(grant.apply(self.params), grant.name or self.stream)
 
 
 def read_request(

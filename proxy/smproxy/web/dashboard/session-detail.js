@@ -16,6 +16,13 @@ import { confirmButton } from "./confirm-button.js";
 /* So long after its end no more messages come. */
 const SETTLED_MS = 5000;
 
+/* What was decided: "round-trip: allowed in 3 ms", "jwt: denied in 0 ms, the token has expired". */
+function authenticationText(verdict) {
+  if (!verdict) return "";
+  const why = verdict.reason ? `, ${verdict.reason}` : "";
+  return `${verdict.scheme}: ${verdict.result} in ${duration(verdict.tookMs)}${why}`;
+}
+
 function factsOf(session) {
   const connected = session.connectedAt === null ? "–" : `after ${duration(session.connectedAt - session.startedAt)}`;
   return {
@@ -31,6 +38,9 @@ function factsOf(session) {
     Connected: connected,
     Ended: session.endedAt === null ? "" : moment(session.endedAt),
     Recording: session.recording ? "asked for" : "",
+    Authentication: authenticationText(session.authentication),
+    Lifetime: session.authentication?.lifetime ? duration(session.authentication.lifetime * 1000) : "",
+    "Signed URL": session.authentication?.url,
     Hooks: count(session.hooks),
     Faults: session.faults.join(", "),
     Client: session.userAgent,

@@ -10,6 +10,7 @@ const REASONS = [
   "the origin was lost",
   "another publisher took the stream name over",
   "the credentials were refused",
+  "its lifetime is over",
 ];
 
 const ERRORS = [
@@ -23,7 +24,16 @@ const ERRORS = [
 ];
 
 /* The API names what the hooks number. */
-const REASON_NAMES = ["user_action", "timeout", "node_shutdown", "kicked", "origin_lost", "replaced", "unauthorized"];
+const REASON_NAMES = [
+  "user_action",
+  "timeout",
+  "node_shutdown",
+  "kicked",
+  "origin_lost",
+  "replaced",
+  "unauthorized",
+  "expired",
+];
 const ERROR_NAMES = [
   "invalid_sdp",
   "timeout",
