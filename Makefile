@@ -56,8 +56,8 @@ simulation: install                      ## run the core of the cluster with 10,
 pythons: install                         ## run the unit tests with every other Python that is at hand
 	@sh tests/pythons.sh
 
-coverage: install                        ## measure which lines the quick tests reach
-	COVERAGE_CORE=ctrace $(BIN)/pytest $(QUICK) --cov=smproxy --cov-report=term:skip-covered --cov-report=html
+coverage: install                        ## measure what the unit tests reach, and fail below the floor  (make coverage ARGS=tests for more)
+	COVERAGE_CORE=ctrace $(BIN)/pytest $(or $(ARGS),tests/unit) -n 2 --cov=smproxy --cov-report=term:skip-covered --cov-report=html
 
 screenshots: install                     ## take the pictures of the documentation
 	$(BIN)/python -m tests.browser.screenshots
