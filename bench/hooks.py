@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import inspect
 import multiprocessing
 import os
 import random
@@ -244,7 +245,7 @@ async def latencies(
         if wait > 0:
             await asyncio.sleep(wait)
         sent[event[0].uuid] = time.monotonic()
-        if (result := send(*event)) is not None:
+        if inspect.isawaitable(result := send(*event)):
             tasks.append(asyncio.ensure_future(result))
     await asyncio.gather(*tasks)
     return sent
