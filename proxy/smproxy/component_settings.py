@@ -13,6 +13,7 @@ from smproxy.manager.manager import ManagerSettings
 from smproxy.option_values import takeover_after
 from smproxy.settings import Settings
 from smproxy.signaling.clock import Clock
+from smproxy.signaling.whip import IceServer
 
 if TYPE_CHECKING:
     from smproxy.origin.origin import OriginSettings
@@ -32,7 +33,9 @@ def make_sinks(settings: Settings, clock: Clock) -> list[Sink]:
     ]
 
 
-def make_manager_settings(settings: Settings, tls_context: ssl.SSLContext | None, clock: Clock) -> ManagerSettings:
+def make_manager_settings(
+    settings: Settings, tls_context: ssl.SSLContext | None, clock: Clock, ice_servers: tuple[IceServer, ...]
+) -> ManagerSettings:
     """Make the manager's settings.
 
     Raises:
@@ -54,7 +57,7 @@ def make_manager_settings(settings: Settings, tls_context: ssl.SSLContext | None
         ),
         admin_token=settings.admin_token,
         allow_hosts=settings.allow_host,
-        ice_servers=settings.ice_server,
+        ice_servers=ice_servers,
         any_host=settings.any_host,
         reconnect_window=settings.reconnect_window,
         simulate=settings.simulate,
@@ -65,7 +68,7 @@ def make_manager_settings(settings: Settings, tls_context: ssl.SSLContext | None
     )
 
 
-def make_origin_settings(settings: Settings) -> OriginSettings:
+def make_origin_settings(settings: Settings, ice_servers: tuple[IceServer, ...]) -> OriginSettings:
     """Make the settings of the origin in this process."""
     from smproxy.origin.origin import OriginSettings, WhepOffline
 
@@ -79,5 +82,5 @@ def make_origin_settings(settings: Settings) -> OriginSettings:
         recordings_limit=settings.recordings_limit * 1_000_000,
         takeover=takeover_after(settings.takeover),
         whep_offline=WhepOffline(settings.whep_offline),
-        ice_servers=settings.ice_server,
+        ice_servers=ice_servers,
     )

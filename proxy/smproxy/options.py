@@ -127,6 +127,7 @@ OPTIONS: tuple[Option, ...] = (
         "IP",
         True,
     ),
+    Option("--turn", "turn", values.flag, "run a TURN server for tests (coturn, if installed), and name it to clients"),
     Option(
         "--media-gap", "media_gap", values.positive_seconds, "seconds of silence until a session is `reconnect`", "S"
     ),

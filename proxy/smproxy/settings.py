@@ -63,6 +63,7 @@ class Settings:
     customer_scope: str = "default"
     media_port: int | None = None
     media_address: tuple[str, ...] = ()
+    turn: bool = False
     media_gap: float = 2.0
     media_timeout: float = 5.0
     reconnect_window: float = 0.0

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from smproxy.addresses import url_host
+from smproxy.addresses import WILDCARDS, url_host
 from smproxy.certificates import CertificateFiles
 from smproxy.component_settings import make_manager_settings, make_origin_settings, make_sinks
 from smproxy.faults import FaultRegistry
@@ -26,6 +26,7 @@ from smproxy.settings import Settings, SettingsError, settings_of
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.node import Hello, Report
 from smproxy.tls_settings import make_tls_context
+from smproxy.turn_server import TurnServer
 
 if TYPE_CHECKING:
     from smproxy.embedded import EmbeddedSimulator
@@ -76,6 +77,7 @@ class Simulator:
         self._dispatcher: HookDispatcher | None = None
         self._certificates: CertificateFiles | None = None
         self._media_port: int | None = None
+        self._ice_servers = self.settings.ice_server
         self._hook_log: HookLog | None = None
         self._embedded: EmbeddedSimulator | None = None
 
@@ -207,6 +209,8 @@ class Simulator:
         """Start everything, from the sinks up to the ports, which open last."""
         async with AsyncExitStack() as stack:
             broadcast = HookBroadcast()
+            if self.settings.turn:
+                self._ice_servers = (await self._start_turn(stack)).ice_server, *self.settings.ice_server
             self._dispatcher = dispatcher = await self._start_dispatcher(stack, broadcast)
             self._manager = manager = self._make_manager(dispatcher, broadcast)
             stack.push_async_callback(manager.stop)
@@ -224,6 +228,16 @@ class Simulator:
     async def stop(self) -> None:
         """Refuse new clients, end live ones, deliver hooks for at most ``flush`` seconds."""
         await self._running.aclose()
+
+    async def _start_turn(self, stack: AsyncExitStack) -> TurnServer:
+        addresses = self.settings.media_address
+        host = addresses[0] if addresses and self.settings.host in WILDCARDS else self.settings.host
+        try:
+            turn = await TurnServer.start("127.0.0.1" if host in WILDCARDS else host, self._stream("turn"))
+        except (RuntimeError, OSError) as error:
+            raise SettingsError(f"--turn: {error}") from None
+        stack.push_async_callback(turn.stop)
+        return turn
 
     async def _start_dispatcher(self, stack: AsyncExitStack, broadcast: HookBroadcast) -> HookDispatcher:
         """Start the journal and what reads from it.
@@ -255,7 +269,7 @@ class Simulator:
     def _make_manager(self, dispatcher: HookDispatcher, broadcast: HookBroadcast) -> Manager:
         context, self._certificates = make_tls_context(self.settings, self._clock)
         return Manager(
-            make_manager_settings(self.settings, context, self._clock),
+            make_manager_settings(self.settings, context, self._clock, self._ice_servers),
             dispatcher=dispatcher,
             broadcast=broadcast,
             clock=self._clock,
@@ -273,7 +287,7 @@ class Simulator:
             if node is not None:
                 manager.sessions.report(node, report)
 
-        settings = make_origin_settings(self.settings)
+        settings = make_origin_settings(self.settings, self._ice_servers)
         try:
             origin = await Origin.start(settings, report, clock=self._clock, rng=self._stream("origin"))
         except UnfitLibraryError as error:

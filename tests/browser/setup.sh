@@ -20,3 +20,4 @@ need() { # need COMMAND PACKAGE
 need npm npm
 need curl curl
 need ip iproute2
+need turnserver coturn

@@ -43,6 +43,7 @@ from smproxy.manager.rest.as_v1.login import Login
 from smproxy.manager.rest.as_v1.nodes import AdminRoutes
 from smproxy.manager.rest.faults import FaultRoutes
 from smproxy.manager.rest.feed import FeedRoutes
+from smproxy.manager.rest.ice_servers import IceServerRoutes
 from smproxy.manager.rest.origins import OriginRoutes
 from smproxy.manager.rest.pages import PageRoutes
 from smproxy.manager.rest.places import Places
@@ -193,6 +194,7 @@ class Manager:
             facts={"version": smproxy.__version__, "startedAt": clock.wall_ms(), "app": settings.rules.default_app},
         )
         application.add_routes(FeedRoutes(self.dashboard_events).routes())
+        application.add_routes(access.open(IceServerRoutes(settings.ice_servers).routes()))
         pages = PageRoutes(app=settings.rules.default_app, sdk_file=settings.sdk_file, asks_token=access.has_token)
         application.add_routes(access.open(pages.routes()))
         self._whip = WhipRoutes(

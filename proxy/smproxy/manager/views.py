@@ -144,6 +144,20 @@ class OriginView(_View, frozen=True):
     sessions: int
 
 
+class IceServerView(_View, frozen=True, omit_defaults=True):
+    """One ICE server (W3C WebRTC, 4.2.2)."""
+
+    urls: str
+    username: str | None = None
+    credential: str | None = None
+
+
+class IceServerList(_View, frozen=True):
+    """The ICE servers, as an ``RTCConfiguration`` has them."""
+
+    ice_servers: list[IceServerView]
+
+
 class OriginList(_View, frozen=True):
     """The registered origins, in the order of their registration."""
 

@@ -33,8 +33,10 @@ class NetworkLink:
     duplicates and reordering depend on the seed alone; what the rate does depends on the traffic, too.
     """
 
-    def __init__(self, conditions: Conditions, rng: random.Random) -> None:
+    def __init__(self, conditions: Conditions, rng: random.Random, *, exempt: str = "") -> None:
         self.counts = LinkCounts()
+        #: The address whose datagrams do not go over this link; empty: there is none.
+        self.exempt = exempt
         self._rng = rng
         self._bad = False
         #: When the last bit of what was taken so far has been sent, and when the latest datagram arrives.

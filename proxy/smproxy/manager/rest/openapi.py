@@ -20,7 +20,7 @@ from smproxy.manager.rest.query import Parameters
 from smproxy.manager.rest.reset import ResetView
 from smproxy.manager.rest.timeline import TimelineView
 from smproxy.manager.rest.wait import NotYet
-from smproxy.manager.views import Kicked, OriginList, SessionList, StreamList
+from smproxy.manager.views import IceServerList, Kicked, OriginList, SessionList, StreamList
 from smproxy.signaling.payloads import EVENT_OF, Connection
 
 API = "/api/v1"
@@ -28,7 +28,17 @@ OPENAPI = API + "/openapi.json"
 
 _REF = "#/components/schemas/{name}"
 
-_VIEWS: tuple[type, ...] = (SessionList, StreamList, OriginList, Kicked, TimelineView, ResetView, NotYet, SinkList)
+_VIEWS: tuple[type, ...] = (
+    SessionList,
+    StreamList,
+    OriginList,
+    IceServerList,
+    Kicked,
+    TimelineView,
+    ResetView,
+    NotYet,
+    SinkList,
+)
 
 _DESCRIPTION = """\
 Look at sessions, streams and hooks of a running stream manager, wait for what is to happen, make it fail, and start afresh.

@@ -127,6 +127,8 @@ STREAMS = (
     _get("/streams/{scope}/{name}", "streams", "One live stream", Response("The stream.", "StreamView"), errors=(400, 404)),
     _get("/streams/{scope}/{name}/thumbnail.png", "streams", "The last key frame of a live stream",
          Response("The picture.", {"type": "string", "contentMediaType": "image/png"}, "image/png"), errors=(404, 503)),
+    _get("/ice-servers", "streams", "The STUN and TURN servers that clients are to use",
+         Response("An RTCConfiguration.", "IceServerList"), errors=(400,)),
     _get("/origins", "streams", "The registered origins and what they carry", Response("The origins.", "OriginList"),
          errors=(400,)),
 )  # fmt: skip
