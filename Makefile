@@ -40,7 +40,7 @@ format: install                          ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-browser-setup: install                   ## install what the browser tests need
+browser-setup: install                   ## install browsers, npm and the servers that the tests need
 	@sh tests/browser/setup.sh
 	$(BIN)/python -m tests.browser.sdk
 

@@ -20,10 +20,10 @@ def banner(simulator: Simulator) -> str:
         ("WHIP and WHEP", f"http://{plain}/{app}/whip/endpoint/NAME and …/{app}/whep/endpoint/NAME"),
         ("Webhook socket", f"ws://{plain}/{app}/webhook?customerScope=SCOPE"),
     ]
-    if simulator.tls_port is not None:
-        rows.append(
-            ("With TLS", f"https://{host}:{simulator.tls_port} and wss://{host}:{simulator.tls_port}/streammanager")
-        )
+    rows += [("The same", f"http://{host}:{port}/") for port in simulator.ports[1:]]
+    rows += [
+        ("With TLS", f"https://{host}:{port} and wss://{host}:{port}/streammanager") for port in simulator.tls_ports
+    ]
     if (
         others := network_names(settings.host, settings.tls_host)
         if settings.host in WILDCARDS or settings.tls_host

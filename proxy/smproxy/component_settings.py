@@ -45,8 +45,8 @@ def make_manager_settings(
     return ManagerSettings(
         host=settings.host,
         names=settings.tls_host,
-        port=settings.port,
-        tls_port=settings.tls_port,
+        ports=settings.ports,
+        tls_ports=settings.tls_ports,
         tls_context=tls_context,
         rules=AdmissionRules(
             disabled_by=None if settings.proxy_enabled else f"proxy.enabled in {settings.config}",
@@ -65,6 +65,8 @@ def make_manager_settings(
         recordings=settings.recordings_dir,
         auth=make_scheme(settings, clock),
         auth_lazy=settings.auth_lazy,
+        trusted_proxies=settings.trust_proxy,
+        pages=settings.pages,
     )
 
 

@@ -27,6 +27,10 @@ class EmbeddedInner(Protocol):
     @property
     def tls_port(self) -> int | None: ...
     @property
+    def ports(self) -> tuple[int, ...]: ...
+    @property
+    def tls_ports(self) -> tuple[int, ...]: ...
+    @property
     def url(self) -> str: ...
     @property
     def rest_url(self) -> str: ...
@@ -75,13 +79,23 @@ class EmbeddedSimulator:
 
     @property
     def port(self) -> int:
-        """The port of REST, pages and WebSocket."""
+        """The port of REST, pages and WebSocket; the first where there are several."""
         return self.inner.port
 
     @property
+    def ports(self) -> tuple[int, ...]:
+        """All ports of REST, pages and WebSocket."""
+        return self.inner.ports
+
+    @property
     def tls_port(self) -> int | None:
-        """The port of https and wss, if any."""
+        """The port of https and wss, if any; the first where there are several."""
         return self.inner.tls_port
+
+    @property
+    def tls_ports(self) -> tuple[int, ...]:
+        """All ports of https and wss."""
+        return self.inner.tls_ports
 
     @property
     def hooks(self) -> SyncHooks:

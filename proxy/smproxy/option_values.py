@@ -9,10 +9,19 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from smproxy.signaling.params import NAME_LIMIT
 from smproxy.signaling.whip import IceServer
 from smproxy.urls import host_name, read_url
+
+#: Where a directory of pages is served, unless a path is named.
+PAGES_PATH = "/webrtcexamples/"
+_PATH_SEGMENT = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+_OWN_PATHS = frozenset(
+    {"api", "as", "auth", "cluster", "conference-api", "healthz", "metrics", "publish", "sdk", "streammanager",
+     "subscribe", "web"}
+)  # fmt: skip
 
 #: The port on which Red5 origins take signaling.
 ORIGIN_PORT = 5080
@@ -103,6 +112,29 @@ def ip_address(text: str) -> str:
         return str(ipaddress.ip_address(text.strip("[]")))
     except ValueError:
         raise ValueError("it takes an IPv4 or IPv6 address, such as 192.0.2.7") from None
+
+
+def network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """Read an address, or a network in CIDR notation."""
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError:
+        raise ValueError("it takes an address or a network, such as 192.0.2.7 or 10.0.0.0/8") from None
+
+
+def pages(text: str) -> tuple[str, Path]:
+    """Read a directory of pages, with the path to serve it at or without."""
+    path, directory = PAGES_PATH, text
+    if text.startswith("/") and "=" in text:
+        path, _, directory = text.partition("=")
+    segments = path.strip("/").split("/")
+    if not all(_PATH_SEGMENT.fullmatch(segment) for segment in segments):
+        raise ValueError("PATH is made of letters, digits, - and _, such as /my/pages/")
+    if segments[0] in _OWN_PATHS:
+        raise ValueError(f"/{segments[0]} is a path of the stream manager's own: give another PATH")
+    if not directory:
+        raise ValueError("it takes a directory, or PATH=DIR")
+    return f"/{'/'.join(segments)}/", Path(directory)
 
 
 def token(text: str) -> str:

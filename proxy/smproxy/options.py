@@ -37,7 +37,7 @@ class Option:
 
 OPTIONS: tuple[Option, ...] = (
     Option("--host", "host", host_name, "address to listen on", "HOST"),
-    Option("--port", "port", values.port, "port of REST, pages and WebSocket; 0 takes a free one", "PORT"),
+    Option("--port", "port", values.port, "port of REST, pages and WebSocket; 0 takes a free one", "PORT", True),
     Option("--config", "config", Path, "a red5-web.properties to take settings from", "FILE"),
     Option(
         "--hook-uri", "hook_uri", values.hook_uri, "where lifecycle hooks go to, http(s):// or nats://", "URL", True
@@ -213,7 +213,23 @@ OPTIONS: tuple[Option, ...] = (
         "NAME",
         True,
     ),
-    Option("--tls-port", "tls_port", values.port, "port of https and wss", "PORT"),
+    Option("--tls-port", "tls_port", values.port, "port of https and wss", "PORT", True),
+    Option(
+        "--trust-proxy",
+        "trust_proxy",
+        values.network,
+        "a reverse proxy in front, whose X-Forwarded-For, -Proto and -Host tell who the client is",
+        "ADDRESS[/BITS]",
+        True,
+    ),
+    Option(
+        "--pages",
+        "pages",
+        values.pages,
+        "a directory of your own pages, served at PATH, else at /webrtcexamples/",
+        "[PATH=]DIR",
+        True,
+    ),
     Option("--exit-with-parent", "exit_with_parent", values.flag, "stop when the process that started it has ended"),
     Option("--sdk-file", "sdk_file", Path, "the vendor's red5pro-sdk.min.js, for /publish to use it", "FILE"),
     Option(

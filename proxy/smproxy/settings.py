@@ -6,6 +6,7 @@ import difflib
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,8 @@ class Settings:
     """Everything that can be set. Times are seconds."""
 
     host: str = "127.0.0.1"
-    port: int = 5080
+    #: One, or several that all serve the same.
+    port: int | tuple[int, ...] = 5080
     config: Path | None = None
     hook_uri: tuple[str, ...] = field(default=(), repr=False)
     hook_format: tuple[str, ...] = ()
@@ -88,13 +90,16 @@ class Settings:
     tls_key: Path | None = None
     tls_self_signed: bool = False
     tls_host: tuple[str, ...] = ()
-    tls_port: int = 5443
+    tls_port: int | tuple[int, ...] = 5443
     exit_with_parent: bool = False
     log_level: str = "info"
     log_format: str = "text"
     proxy_enabled: bool = True
     default_app: str = "live"
     sdk_file: Path | None = None
+    #: Directories of pages, each with its path.
+    pages: tuple[tuple[str, Path], ...] = ()
+    trust_proxy: tuple[IPv4Network | IPv6Network, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.tls_cert is None) != (self.tls_key is None):
@@ -123,11 +128,31 @@ class Settings:
             raise SettingsError(
                 f"--sdk-file {self.sdk_file}: there is no such file: give the path of red5pro-sdk.min.js"
             )
+        for path, directory in self.pages:
+            if not os.path.isdir(directory):
+                raise SettingsError(f"--pages {directory}: there is no such directory: give one, or PATH=DIR")
+            if path == f"/{self.default_app}/":
+                raise SettingsError(f"--pages {path}={directory}: that is where the streams are: give another path")
+        if not self.ports or not self.tls_ports:
+            raise SettingsError("no port is given: give --port and --tls-port a number, or 0 for a free one")
+        twice = _given_twice(self.ports + (self.tls_ports if self.tls else ()))
+        if twice is not None:
+            raise SettingsError(f"port {twice} is given twice: give each --port and --tls-port a number of its own")
         for flag, given in (("--hook-format", self.hook_format), ("--hook-secret", self.hook_secret)):
             if len(given) not in {0, 1, len(self.hook_uri)}:
                 raise SettingsError(
                     f"{flag} is given {len(given)} times for {len(self.hook_uri)} --hook-uri: give it once, or once for each"
                 )
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The ports of http and ws."""
+        return _several(self.port)
+
+    @property
+    def tls_ports(self) -> tuple[int, ...]:
+        """The ports of https and wss, if any are to be opened."""
+        return _several(self.tls_port)
 
     @property
     def sinks(self) -> tuple[SinkSettings, ...]:
@@ -159,6 +184,15 @@ class Settings:
     def tls(self) -> bool:
         """Whether everything is also served as https and wss."""
         return self.tls_self_signed or self.tls_cert is not None
+
+
+def _several(port: int | tuple[int, ...]) -> tuple[int, ...]:
+    return (port,) if isinstance(port, int) else port
+
+
+def _given_twice(ports: tuple[int, ...]) -> int | None:
+    """Return a port that is there twice; 0 stands for any free one."""
+    return next((port for index, port in enumerate(ports) if port and port in ports[:index]), None)
 
 
 def default_of(option: Option) -> str:

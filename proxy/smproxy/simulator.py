@@ -19,7 +19,7 @@ from smproxy.hooks.journal import FILE_NAME, Journal, JournalError, Retention
 from smproxy.hooks.journal.recovery import end_unfinished
 from smproxy.hooks.retry import PROFILES
 from smproxy.manager.faults.hooks import HookFaults
-from smproxy.manager.manager import Manager
+from smproxy.manager.manager import ListenError, Manager
 from smproxy.manager.origin_registry import Node
 from smproxy.option_values import Address
 from smproxy.settings import Settings, SettingsError, settings_of
@@ -128,13 +128,23 @@ class Simulator:
 
     @property
     def port(self) -> int:
-        """The port of REST, pages and WebSocket."""
-        return self.manager.port
+        """The port of REST, pages and WebSocket; the first where there are several."""
+        return self.manager.ports[0]
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """All ports of REST, pages and WebSocket."""
+        return self.manager.ports
 
     @property
     def tls_port(self) -> int | None:
-        """The port of https and wss, if any."""
-        return self.manager.tls_port
+        """The port of https and wss, if any; the first where there are several."""
+        return next(iter(self.manager.tls_ports), None)
+
+    @property
+    def tls_ports(self) -> tuple[int, ...]:
+        """All ports of https and wss."""
+        return self.manager.tls_ports
 
     @property
     def media_port(self) -> int | None:
@@ -221,8 +231,8 @@ class Simulator:
             stack.push_async_callback(manager.refuse_new)
             try:
                 await manager.start()
-            except OSError as error:
-                raise SettingsError(_cannot_listen(self.settings, error, tls=manager.port != 0)) from None
+            except ListenError as error:
+                raise SettingsError(_cannot_listen(self.settings.host, error)) from None
             self._running = stack.pop_all()
 
     async def stop(self) -> None:
@@ -309,8 +319,10 @@ def _external(address: Address) -> Hello:
     return Hello(address=str(address), host=address.host, port=address.port)
 
 
-def _cannot_listen(settings: Settings, error: OSError, *, tls: bool) -> str:
-    port, flag = (settings.tls_port, "--tls-port") if tls else (settings.port, "--port")
-    reason = (error.strerror or str(error)).lower()
+def _cannot_listen(host: str, error: ListenError) -> str:
+    flag = "--tls-port" if error.tls else "--port"
+    reason = (error.why.strerror or str(error.why)).lower()
     mend = f"choose another with {flag} or --host (0 takes a free port)"
-    return f"cannot listen on {settings.host}, port {port}: {reason}: {mend}"
+    if isinstance(error.why, PermissionError):
+        mend = f"allow it as docs/ports.md says, or {mend}"
+    return f"cannot listen on {host}, port {error.port}: {reason}: {mend}"

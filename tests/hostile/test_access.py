@@ -13,7 +13,6 @@ from tests.integration.conftest import StartSimulator
 OPEN = {
     "/as/v1/auth/login", "/auth/login",
     "/as/v1/streams/stream/{group}/publish/{path}", "/as/v1/streams/stream/{group}/subscribe/{path}",
-    "/{socket}",
     "/", "/publish", "/subscribe", "/sdk/{name}", "/web/{path}", "/healthz", "/streammanager", "/streammanager/", "/{whip}",
     "/streammanager/api/{version}/event/{path}", "/streammanager/api/{version}/media/{path}",
 }  # fmt: skip

@@ -81,6 +81,7 @@ def test_every_page_is_run() -> None:
     here = {"README.md", "CONTRIBUTING.md", "docs/control-api.md", "docs/hook-tools.md", "docs/pages.md"}
     here |= {
         "docs/authentication.md",
+        "docs/ports.md",
         "docs/stream-manager-2.md",
         "docs/conformance.md",
         "docs/whip.md",
@@ -102,6 +103,16 @@ async def test_stream_manager_2(terminals: Terminals) -> None:
     page = Page("docs/stream-manager-2.md")
     assert '"token"' in await terminals.ends(page.take("curl -u admin"))
     assert '"streamGuid":"live/cam"' in await terminals.ends(page.take("curl http"))
+    page.check()
+
+
+async def test_ports(terminals: Terminals) -> None:
+    """The commands of docs/ports.md."""
+    page = Page("docs/ports.md")
+    await terminals.stays(page.take("smproxy serve --port"), "Hooks go to")
+    for url in ("http://localhost:5080", "http://localhost:8081", "https://localhost:443", "https://localhost:8083"):
+        await terminals.ends(f"curl --insecure --fail --silent {url}/healthz")
+    await terminals.stays(page.take("smproxy serve --trust-proxy") + " --port 0 --data-dir :memory:", "Hooks go to")
     page.check()
 
 
@@ -216,6 +227,9 @@ async def test_pages(terminals: Terminals) -> None:
     (terminals.directory / "red5pro-sdk.min.js").write_bytes(sdk.obtain().read_bytes())
     await terminals.stays(page.take("smproxy serve --sdk-file"), "Hooks go to")
     await terminals.stays(page.take("curl -N"), "event: ")
+    await terminals.stays(page.take("smproxy serve --pages") + " --port 5081 --data-dir :memory:", "Hooks go to")
+    assert "<html" in await terminals.ends("curl --fail http://localhost:5081/webrtcexamples/")
+    assert "<html" in await terminals.ends("curl --fail http://localhost:5081/test/pages/publish.html")
     page.check()
 
 

@@ -30,7 +30,7 @@ def test_precedence(tmp_path: Path) -> None:
     config.write_text("proxy.enabled=true\nrest.administratorToken=from-file\nwebhooks.endpoint=http://file.example/\n")
     environ = {"SMPROXY_ADMIN_TOKEN": "from-environment", "SMPROXY_PORT": "6000"}
     settings = load_settings({"config": str(config), "port": "7000"}, environ)
-    assert settings.port == 7000
+    assert settings.ports == (7000,)
     assert settings.admin_token == "from-environment"
     assert settings.webhooks_endpoint == "http://file.example/"
     assert settings.node == 1

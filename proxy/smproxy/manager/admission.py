@@ -260,7 +260,7 @@ def keeps_the_socket(message: ServerMessage | None) -> bool:
 
 def _url(request: UpgradeRequest) -> str:
     """Return what the client dialed."""
-    return f"{'wss' if request.secure else 'ws'}://{request.headers.get('host', '')}{request.target}"
+    return f"{'wss' if request.secure else 'ws'}://{request.host}{request.target}"
 
 
 def _shortened(text: str) -> str:

@@ -22,6 +22,7 @@ from smproxy.manager.http_head import (
     parse_request_line,
     with_target,
 )
+from smproxy.manager.trusted_proxies import TrustedProxies
 from smproxy.manager.upgrade import UpgradeRequest, http_error
 from smproxy.signaling.clock import Clock
 
@@ -39,6 +40,8 @@ class Listener:
 
     At most ``max_connections`` at a time, of every kind. When there are as many, the one that has kept the server waiting
     longest, for a head, a body, the next request or the reading of an answer, gives way to a new one.
+
+    ``proxies`` are believed who the client of an upgrade is.
     """
 
     def __init__(
@@ -50,11 +53,13 @@ class Listener:
         clock: Clock,
         times: HttpTimes = HttpTimes(),  # noqa: B008 - immutable
         max_connections: int = 10_000,
+        proxies: TrustedProxies | None = None,
     ) -> None:
         self.http = http
         self.is_socket_path = is_socket_path
         self.clock = clock
         self.max_connections = max_connections
+        self.proxies = proxies
         self.deadlines = HttpDeadlines(times)
         self.connections = 0
         self.stopping = False
@@ -67,7 +72,7 @@ class Listener:
         return Connection(self)
 
     def takeover(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Take the connection of a request that aiohttp has read, for the route of such upgrades.
+        """Take the connection of an upgrade request that aiohttp has read.
 
         That is how an upgrade comes in on a connection that has served HTTP before. A request that is no valid handshake gets
         its HTTP error.
@@ -274,6 +279,7 @@ class Connection(asyncio.Protocol):
             transport=self._transport,
             rest=rest,
             keeper=self,
+            proxies=self._listener.proxies,
         )
         self._listener.upgrade(request)
         if not request.answered:

@@ -41,6 +41,7 @@ from smproxy.manager.rest.as_v1 import provisions as as_v1_provisions
 from smproxy.manager.rest.as_v1 import streams as as_v1_streams
 from smproxy.manager.rest.as_v1.login import Login
 from smproxy.manager.rest.as_v1.nodes import AdminRoutes
+from smproxy.manager.rest.directory import DirectoryRoutes
 from smproxy.manager.rest.faults import FaultRoutes
 from smproxy.manager.rest.feed import FeedRoutes
 from smproxy.manager.rest.ice_servers import IceServerRoutes
@@ -50,10 +51,11 @@ from smproxy.manager.rest.places import Places
 from smproxy.manager.rest.provisions import ProvisionRoutes
 from smproxy.manager.rest.recordings import RecordingRoutes
 from smproxy.manager.rest.server_lists import ServerListRoutes
-from smproxy.manager.rest.upgrades import UpgradeResource
+from smproxy.manager.rest.upgrades import make_upgrade_middleware
 from smproxy.manager.rest.webhook_socket import webhook_socket
 from smproxy.manager.sessions import Sessions
 from smproxy.manager.transcripts import Transcripts
+from smproxy.manager.trusted_proxies import Network, TrustedProxies
 from smproxy.manager.verdict_log import VerdictLog
 from smproxy.manager.whip.routes import WhipRoutes
 from smproxy.signaling.clock import Clock
@@ -76,8 +78,8 @@ class ManagerSettings:
 
     host: str = "127.0.0.1"
     names: tuple[str, ...] = ()
-    port: int = 0
-    tls_port: int = 0
+    ports: tuple[int, ...] = (0,)
+    tls_ports: tuple[int, ...] = (0,)
     tls_context: ssl.SSLContext | None = field(default=None, repr=False)
     rules: AdmissionRules = field(default_factory=AdmissionRules)
     admin_token: str | None = field(default=None, repr=False)
@@ -91,6 +93,19 @@ class ManagerSettings:
     #: Who may publish and subscribe; everybody without one.
     auth: Scheme | None = field(default=None, repr=False)
     auth_lazy: bool = False
+    trusted_proxies: tuple[Network, ...] = ()
+    #: Directories of a user's pages, by the path below which they are served.
+    pages: tuple[tuple[str, Path], ...] = ()
+
+
+class ListenError(Exception):
+    """A port that cannot be opened: which one, and why."""
+
+    def __init__(self, port: int, why: OSError, *, tls: bool) -> None:
+        self.port = port
+        self.why = why
+        self.tls = tls
+        super().__init__(f"port {port}: {why}")
 
 
 class Manager:
@@ -149,9 +164,16 @@ class Manager:
         )
         # Every route needs the access rule but those that are marked as open, or as a scope's own.
         access = AccessRule(settings.admin_token, hosts=(settings.host, *settings.names))
-        application = web.Application(middlewares=[errors.make_middleware(clock, access)], client_max_size=2**20)
+        proxies = TrustedProxies(settings.trusted_proxies)
+        application = web.Application(
+            middlewares=[make_upgrade_middleware(self._take_over), errors.make_middleware(clock, access, proxies)],
+            client_max_size=2**20,
+        )
         application.on_response_prepare.append(cors.add_headers)
         application.add_routes(access.open(health.routes()))
+        # Before all that match any scope in a path: a directory's path is the user's choice.
+        for path, directory in settings.pages:
+            application.add_routes(access.open(DirectoryRoutes(path, directory).routes()))
         application.add_routes(proxy_clients.ProxyClientRoutes(self.sessions, clock=clock).routes())
         provisions = Provisions(clock)
         application.add_routes(ProvisionRoutes(provisions).routes())
@@ -171,8 +193,6 @@ class Manager:
         application.add_routes(events_api.overviews())
         application.add_routes(access.open(events_api.places()))
         application.add_routes(access.open(web.get(path, _no_upgrade) for path in sorted(MANAGER_PATHS)))
-        for route in access.open([web.get("/{socket:.+}", self._upgrade)]):
-            application.router.register_resource(UpgradeResource(route))
         application.add_routes(control.routes(self, dispatcher, broadcast, clock=clock))
         recordings = RecordingRoutes(settings.recordings, self.registry, access)
         application.add_routes(recordings.routes())
@@ -219,10 +239,12 @@ class Manager:
             upgrade=admission,
             clock=clock,
             times=self._times,
+            proxies=proxies,
         )
         self._servers: list[asyncio.Server] = []
-        self.port = 0
-        self.tls_port: int | None = None
+        #: The ports that are open, in the order of the settings.
+        self.ports: tuple[int, ...] = ()
+        self.tls_ports: tuple[int, ...] = ()
 
     @property
     def router(self) -> web.UrlDispatcher:
@@ -233,13 +255,15 @@ class Manager:
         """Open the ports.
 
         Raises:
-            OSError: a port cannot be opened.
+            ListenError: a port cannot be opened.
         """
         await self._runner.setup()
         self._fault_injection.start()
-        self.port = await self._listen(self._settings.port, None)
-        if self._settings.tls_context is not None:
-            self.tls_port = await self._listen(self._settings.tls_port, self._settings.tls_context)
+        for port in self._settings.ports:
+            self.ports += (await self._listen(port, None),)
+        if (context := self._settings.tls_context) is not None:
+            for port in self._settings.tls_ports:
+                self.tls_ports += (await self._listen(port, context),)
 
     async def refuse_new(self) -> None:
         """Close the listening sockets; what is connected stays."""
@@ -272,19 +296,21 @@ class Manager:
 
     async def _listen(self, port: int, context: ssl.SSLContext | None) -> int:
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(
-            self._listener,
-            self._settings.host,
-            port,
-            ssl=context,
-            ssl_handshake_timeout=10 if context else None,
-            backlog=1024,
-        )
+        try:
+            server = await loop.create_server(
+                self._listener,
+                self._settings.host,
+                port,
+                ssl=context,
+                ssl_handshake_timeout=10 if context else None,
+                backlog=1024,
+            )
+        except OSError as error:
+            raise ListenError(port, error, tls=context is not None) from None
         self._servers.append(server)
         return _port_of(server.sockets)
 
-    async def _upgrade(self, request: web.Request) -> web.StreamResponse:
-        """Take an upgrade that came on a connection which has served HTTP before."""
+    def _take_over(self, request: web.BaseRequest) -> web.StreamResponse:
         return self._listener.takeover(request)
 
 

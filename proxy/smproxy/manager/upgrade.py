@@ -10,6 +10,7 @@ from typing import Protocol
 from websockets.utils import accept_key
 
 from smproxy.manager.http_head import Headers
+from smproxy.manager.trusted_proxies import Requester, TrustedProxies
 
 _FORGOTTEN = Headers()
 
@@ -40,6 +41,7 @@ class UpgradeRequest:
         "answered",
         "closed",
         "headers",
+        "host",
         "key",
         "path",
         "remote_ip",
@@ -61,6 +63,7 @@ class UpgradeRequest:
         transport: asyncio.Transport,
         rest: bytes,
         keeper: Keeper,
+        proxies: TrustedProxies | None = None,
     ) -> None:
         self.target = target
         self.path = target.partition("?")[0]
@@ -74,11 +77,20 @@ class UpgradeRequest:
         peer = transport.get_extra_info("peername")
         self.remote_ip, self.remote_port = (str(peer[0]), int(peer[1])) if isinstance(peer, tuple) else ("", 0)
         self.secure = transport.get_extra_info("sslcontext") is not None
+        self.host = headers.get("host", "")
+        if proxies:
+            self._believe(proxies)
         self._keeper = keeper
         self._accept = ""
 
     def __repr__(self) -> str:
         return f"<UpgradeRequest {self.path} from {self.remote_ip}>"  # never the query: it carries credentials
+
+    def _believe(self, proxies: TrustedProxies) -> None:
+        """Take the client's address, scheme and host from the headers of a trusted proxy."""
+        peer = Requester(self.remote_ip, self.remote_port, self.secure, self.host)
+        found = proxies.requester(peer, lambda name: self.headers.all(name.lower()))
+        self.remote_ip, self.remote_port, self.secure, self.host = found.ip, found.port, found.secure, found.host
 
     @property
     def accept(self) -> str:

@@ -59,6 +59,8 @@ def origin_request(request: UpgradeRequest, host: str, port: int, target: str, e
         raise ValueError("invalid character in the target of an origin request")
     agent = request.headers.get("user-agent")
     more = "" if agent is None else f"User-Agent: {agent}\r\n"
+    if request.remote_port:  # a reverse proxy in front may not tell it
+        more += f"X-Forwarded-For-Meta-Port: {request.remote_port}\r\n"
     for name, value in extra.items():
         if _name(name) is None or _value(value) is None:
             raise ValueError(f"invalid character in the header {name!r} of an origin request")
@@ -72,7 +74,6 @@ def origin_request(request: UpgradeRequest, host: str, port: int, target: str, e
         "Sec-WebSocket-Version: 13\r\n"
         f"Sec-WebSocket-Protocol: {', '.join(offer(request))}\r\n"
         f"X-Forwarded-For: {request.remote_ip}\r\n"
-        f"X-Forwarded-For-Meta-Port: {request.remote_port}\r\n"
         f"X-Forwarded-For-Meta-Secure: {'true' if request.secure else 'false'}\r\n"
         f"X-Forwarded-For-Meta-Type: {'WEB' if 'origin' in request.headers else 'DIRECT'}\r\n"
         f"{more}\r\n"

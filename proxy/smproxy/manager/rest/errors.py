@@ -13,6 +13,7 @@ from aiohttp.web_protocol import RequestPayloadError
 from smproxy.manager.access import AccessError, AccessRule
 from smproxy.manager.aiohttp_protocol import BodyTooSlowError, begun, timed_body
 from smproxy.manager.rest.cors import is_preflight
+from smproxy.manager.trusted_proxies import Requester, TrustedProxies
 from smproxy.signaling.clock import Clock
 
 logger = logging.getLogger(__name__)
@@ -46,8 +47,10 @@ def error_response(status: int, message: str, clock: Clock, *, path: str = "") -
     return json_response({"error": message, **body} if path.startswith(_MANAGER_2) else body, status=status)
 
 
-def make_middleware(clock: Clock, access: AccessRule) -> Middleware:
+def make_middleware(clock: Clock, access: AccessRule, proxies: TrustedProxies | None = None) -> Middleware:
     """Make the middleware: preflights, access rule, reading of bodies, and all error answers.
+
+    Behind a proxy of ``proxies`` every handler sees the client's address, scheme and host.
 
     A handler finds the whole body read: whatever can go wrong with it on the way is answered here.
     """
@@ -56,6 +59,8 @@ def make_middleware(clock: Clock, access: AccessRule) -> Middleware:
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         response: web.StreamResponse
         begun(request)
+        if proxies:
+            request = _as_sent(request, proxies)
         if is_preflight(request):
             response = web.Response(status=204)
         else:
@@ -82,6 +87,15 @@ def make_middleware(clock: Clock, access: AccessRule) -> Middleware:
         return response
 
     return middleware
+
+
+def _as_sent(request: web.Request, proxies: TrustedProxies) -> web.Request:
+    """Return the request as its client sent it to the proxy in front, where that is trusted."""
+    peer = Requester(request.remote or "", secure=request.secure, host=request.host)
+    found = proxies.requester(peer, lambda name: request.headers.getall(name, ()))
+    if found == peer:
+        return request
+    return request.clone(remote=found.ip, scheme="https" if found.secure else "http", host=found.host)
 
 
 async def _read_body(request: web.Request) -> None:

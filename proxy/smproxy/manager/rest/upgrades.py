@@ -1,29 +1,27 @@
-"""WebSocket upgrades on a connection that has served HTTP before.
-
-Browsers keep their connections alive.
-"""
+"""WebSocket upgrades on a connection that has served HTTP before, as proxies keep it."""
 
 from __future__ import annotations
 
-from aiohttp import web
-from aiohttp.web_request import Request
-from aiohttp.web_urldispatcher import DynamicResource, UrlMappingMatchInfo
+from collections.abc import Callable
 
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from smproxy.manager.aiohttp_protocol import begun
 from smproxy.signaling.socket_endpoints import is_socket_path
 
 
-class UpgradeResource(DynamicResource):
-    """Match WebSocket upgrades on every path for signaling, and nothing else.
+def make_upgrade_middleware(takeover: Callable[[web.BaseRequest], web.StreamResponse]) -> Middleware:
+    """Make the middleware that has upgrades on paths for signaling taken over.
 
-    No other route is hidden by it.
+    No route can do that: which one of several matches a path is the router's choice.
     """
 
-    def __init__(self, route: web.RouteDef) -> None:
-        super().__init__(route.path)
-        self.add_route(route.method, route.handler)
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.headers.get("Upgrade", "").lower() == "websocket" and is_socket_path(request.rel_url.raw_path):
+            begun(request)
+            return takeover(request)
+        return await handler(request)
 
-    async def resolve(self, request: Request) -> tuple[UrlMappingMatchInfo | None, set[str]]:
-        """Match a request."""
-        if request.headers.get("Upgrade", "").lower() != "websocket" or not is_socket_path(request.rel_url.raw_path):
-            return None, set()
-        return await super().resolve(request)
+    return middleware
