@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from aiohttp import ClientError, ClientResponseError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 
 from smproxy.auth.request import AuthRequest
 from smproxy.auth.round_trip import (
@@ -19,6 +19,10 @@ from smproxy.auth.verdict import Verdict, failed
 
 #: Seconds for the whole of a question. (The vendor takes 9 s for each of its steps, and none for the end of a session.)
 TIMEOUT = 9.0
+
+
+class _TooLarge(ValueError):
+    pass
 
 
 class BackEnd:
@@ -43,6 +47,10 @@ class BackEnd:
                 status, body = await self._post(self._validate, validate_body(request, extended=self._extended))
         except TimeoutError:
             return failed(f"the back end gave no answer within {TIMEOUT:g} s")
+        except _TooLarge:
+            return failed("the back end's answer is too large")
+        except ClientResponseError:
+            return failed("the back end's answer is not HTTP")
         except (ClientError, OSError, ValueError):
             return failed("the back end cannot be reached")  # the library's text has the URL, and with it a password
         return read_answer(status, body, extended=self._extended)
@@ -76,5 +84,5 @@ class BackEnd:
             async for chunk in response.content.iter_any():
                 answer += chunk
                 if len(answer) > MAX_ANSWER:
-                    raise ValueError("the answer is too large")
+                    raise _TooLarge
             return response.status, answer

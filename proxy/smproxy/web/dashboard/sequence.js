@@ -25,6 +25,10 @@ function ofFrame(frame) {
     const { code, reason } = frame.close;
     return { ...base, title: `close ${code ?? ""} ${reason ?? ""}`.trim(), content: frame.close };
   }
+  if (frame.via === "auth") {
+    const { scheme, result } = frame.message;
+    return { ...base, to: "authentication", title: `${scheme}: ${result}`, content: frame.message, note: true };
+  }
   const title = frame.message
     ? nameOf(frame.message)
     : frame.text === null
