@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import NamedTuple, NoReturn, Protocol
 
 from smproxy import __version__, serve
 from smproxy.commands import check, hooks, listen, load, publish, replay, sessions, subscribe, token
+from smproxy.commands.output import OK, CommandError, ReaderGone, note
 from smproxy.printable import printable
 
 
@@ -19,6 +20,85 @@ class Parser(argparse.ArgumentParser):
         super().error(printable(message))
 
 
+class CommandModule(Protocol):
+    """What a module of a command has."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser, /) -> None:
+        """Add the command's arguments."""
+
+    def run(self, arguments: argparse.Namespace, /) -> int:
+        """Run the command; return its exit code."""
+
+
+class Command(NamedTuple):
+    """One command, as ``smproxy --help`` lists it."""
+
+    module: CommandModule
+    name: str
+    help: str
+    description: str
+
+
+COMMANDS = (
+    Command(
+        serve,
+        "serve",
+        "run the stream manager",
+        "Run the stream manager until Ctrl-C. Every option can also be set as SMPROXY_… in the environment, "
+        "for instance SMPROXY_PORT=5081.",
+    ),
+    Command(publish, "publish", "publish a test pattern or a file", "Publish to a stream manager, as the SDK does."),
+    Command(
+        subscribe,
+        "subscribe",
+        "watch a stream and count what comes",
+        "Subscribe at a stream manager, as the SDK does, and show what comes each second.",
+    ),
+    Command(
+        load,
+        "load",
+        "publish and watch many streams at a time",
+        "Start many publishers and subscribers, here or at another server, and report what became of them.",
+    ),
+    Command(
+        listen,
+        "listen",
+        "show hooks as they come",
+        "Receive hooks and print them, or print what comes on a webhook socket.",
+    ),
+    Command(
+        hooks,
+        "hooks",
+        "list, send again and trigger hooks",
+        "Look at the hook journal of an instance, and have a running one send events.",
+    ),
+    Command(
+        sessions,
+        "sessions",
+        "list, show and export sessions",
+        "Look at the sessions of a running instance, and export what was said in one.",
+    ),
+    Command(
+        replay,
+        "replay",
+        "play a recorded client again",
+        "Play the client of an exported session against a server, and report the first difference.",
+    ),
+    Command(
+        token,
+        "token",
+        "make a token for a server with authentication",
+        "Make a token that a stream manager with --auth takes, or one that it must refuse.",
+    ),
+    Command(
+        check,
+        "check",
+        "check a WHIP or WHEP server against the standards",
+        "Check every requirement of WHIP (RFC 9725) or WHEP against a server, this one or any other.",
+    ),
+)
+
+
 def make_parser() -> Parser:
     """Make the parser of all commands."""
     parser = Parser(
@@ -26,82 +106,23 @@ def make_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    serve_parser = commands.add_parser(
-        "serve",
-        help="run the stream manager",
-        description="Run the stream manager until Ctrl-C. Every option can also be set as SMPROXY_… in the environment, "
-        "for instance SMPROXY_PORT=5081.",
-    )
-    serve.add_arguments(serve_parser)
-    serve_parser.set_defaults(run=serve.run)
-    publish_parser = commands.add_parser(
-        "publish", help="publish a test pattern or a file", description="Publish to a stream manager, as the SDK does."
-    )
-    publish.add_arguments(publish_parser)
-    publish_parser.set_defaults(run=publish.run)
-    subscribe_parser = commands.add_parser(
-        "subscribe",
-        help="watch a stream and count what comes",
-        description="Subscribe at a stream manager, as the SDK does, and show what comes each second.",
-    )
-    subscribe.add_arguments(subscribe_parser)
-    subscribe_parser.set_defaults(run=subscribe.run)
-    load_parser = commands.add_parser(
-        "load",
-        help="publish and watch many streams at a time",
-        description="Start many publishers and subscribers, here or at another server, and report what became of them.",
-    )
-    load.add_arguments(load_parser)
-    load_parser.set_defaults(run=load.run)
-    listen_parser = commands.add_parser(
-        "listen",
-        help="show hooks as they come",
-        description="Receive hooks and print them, or print what comes on a webhook socket.",
-    )
-    listen.add_arguments(listen_parser)
-    listen_parser.set_defaults(run=listen.run)
-    hooks_parser = commands.add_parser(
-        "hooks",
-        help="list, send again and trigger hooks",
-        description="Look at the hook journal of an instance, and have a running one send events.",
-    )
-    hooks.add_arguments(hooks_parser)
-    hooks_parser.set_defaults(run=hooks.run)
-    sessions_parser = commands.add_parser(
-        "sessions",
-        help="list, show and export sessions",
-        description="Look at the sessions of a running instance, and export what was said in one.",
-    )
-    sessions.add_arguments(sessions_parser)
-    sessions_parser.set_defaults(run=sessions.run)
-    replay_parser = commands.add_parser(
-        "replay",
-        help="play a recorded client again",
-        description="Play the client of an exported session against a server, and report the first difference.",
-    )
-    replay.add_arguments(replay_parser)
-    replay_parser.set_defaults(run=replay.run)
-    token_parser = commands.add_parser(
-        "token",
-        help="make a token for a server with authentication",
-        description="Make a token that a stream manager with --auth takes, or one that it must refuse.",
-    )
-    token.add_arguments(token_parser)
-    token_parser.set_defaults(run=token.run)
-    check_parser = commands.add_parser(
-        "check",
-        help="check a WHIP or WHEP server against the standards",
-        description="Check every requirement of WHIP (RFC 9725) or WHEP against a server, this one or any other.",
-    )
-    check.add_arguments(check_parser)
-    check_parser.set_defaults(run=check.run)
+    for command in COMMANDS:
+        of_command = commands.add_parser(command.name, help=command.help, description=command.description)
+        command.module.add_arguments(of_command)
+        of_command.set_defaults(run=command.module.run, command=f"smproxy {command.name}")
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code."""
+    """Run a command and return its exit code: 2 for unusable arguments, 1 when it failed."""
     arguments = make_parser().parse_args(argv)
-    code: int = arguments.run(arguments)
+    try:
+        code: int = arguments.run(arguments)
+    except ReaderGone:
+        return OK
+    except CommandError as error:
+        note(arguments.command, str(error))
+        return error.code
     return code
 
 

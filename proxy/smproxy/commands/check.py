@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from smproxy.commands.arguments import seconds
-from smproxy.commands.output import FAILED, OK, USAGE, ReaderGone, note, write
+from smproxy.commands.output import FAILED, OK, USAGE, note, write
 
 if TYPE_CHECKING:
     from smproxy.conformance.check import Result
@@ -77,8 +77,6 @@ def run(args: argparse.Namespace) -> int:
         return USAGE
     try:
         return asyncio.run(_check(args))
-    except ReaderGone:
-        return OK
     except KeyboardInterrupt:
         note(_NAME, "stopped")
         return FAILED

@@ -13,12 +13,10 @@ from typing import Any
 from smproxy.commands.answers import Resent, Triggered
 from smproxy.commands.api import DEFAULT_URL, Api
 from smproxy.commands.arguments import add_instance_arguments, session_number
-from smproxy.commands.output import OK, USAGE, CommandError, ReaderGone, note, write
+from smproxy.commands.output import OK, USAGE, CommandError, write
 from smproxy.commands.parse_time import milliseconds
 from smproxy.hooks.names import STATES
 from smproxy.signaling.payloads import INTERNAL_EVENTS
-
-COMMAND = "smproxy hooks"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,13 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     Returns 0; 1 when it failed or found nothing to act on; 2 for unusable arguments.
     """
     act: Callable[[argparse.Namespace], int] = arguments.act
-    try:
-        return act(arguments)
-    except ReaderGone:
-        return OK
-    except CommandError as error:
-        note(COMMAND, str(error))
-        return error.code
+    return act(arguments)
 
 
 def _add_place(parser: argparse.ArgumentParser) -> None:

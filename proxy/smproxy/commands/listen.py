@@ -68,11 +68,6 @@ def run(arguments: argparse.Namespace) -> int:
     """
     try:
         return asyncio.run(_listen(arguments, os.environ))
-    except ReaderGone:
-        return OK
-    except CommandError as error:
-        note(COMMAND, str(error))
-        return error.code
     except KeyboardInterrupt:
         return OK
 

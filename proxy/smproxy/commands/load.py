@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from smproxy.commands.arguments import add_connection_arguments, seconds, whole_number
 from smproxy.commands.client_run import StoppedEarly, stopped_by_signals, unless_stopped, until_over
-from smproxy.commands.output import FAILED, OK, USAGE, ReaderGone
+from smproxy.commands.output import FAILED, OK, USAGE
 from smproxy.commands.peer_support import (
     DEFAULT_URL,
     Lines,
@@ -109,8 +109,6 @@ def run(args: argparse.Namespace) -> int:
     except ValueError as error:
         output.error(str(error))
         return USAGE
-    except ReaderGone:
-        return OK
 
 
 class _Clients:

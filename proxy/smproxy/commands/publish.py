@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from smproxy.commands.arguments import add_connection_arguments, seconds
 from smproxy.commands.client_run import StoppedEarly, stopped_by_signals, unless_stopped, until_over
-from smproxy.commands.output import FAILED, OK, USAGE, ReaderGone
+from smproxy.commands.output import FAILED, OK, USAGE
 from smproxy.commands.peer_support import (
     DEFAULT_URL,
     Lines,
@@ -84,8 +84,6 @@ def run(args: argparse.Namespace) -> int:
     except ValueError as error:
         output.error(str(error))
         return USAGE
-    except ReaderGone:
-        return OK
 
 
 def _make_publisher(args: argparse.Namespace) -> Publisher:

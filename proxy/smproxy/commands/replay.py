@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from smproxy.commands.arguments import seconds
-from smproxy.commands.output import FAILED, OK, USAGE, CommandError, ReaderGone, note, write
+from smproxy.commands.output import FAILED, OK, USAGE, CommandError, write
 from smproxy.commands.peer_support import DEFAULT_URL, UsageError, trust
 from smproxy.urls import read_url
 
@@ -49,11 +49,6 @@ def run(arguments: argparse.Namespace) -> int:
     """
     try:
         return _run(arguments)
-    except ReaderGone:
-        return OK
-    except CommandError as error:
-        note(COMMAND, str(error))
-        return error.code
     except KeyboardInterrupt:
         return FAILED
 

@@ -11,10 +11,8 @@ from typing import Any
 from smproxy.commands.answers import TimelineLines
 from smproxy.commands.api import DEFAULT_URL, Api
 from smproxy.commands.arguments import add_instance_arguments, session_number
-from smproxy.commands.output import OK, CommandError, ReaderGone, note, write
+from smproxy.commands.output import OK, CommandError, write
 from smproxy.manager.views import SessionList, SessionView
-
-COMMAND = "smproxy sessions"
 
 STATES = ("connecting", "connected", "reconnecting", "disconnected", "failed")
 
@@ -62,13 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     Returns 0; 1 when it failed or there is no such session; 2 for unusable arguments.
     """
     act: Callable[[argparse.Namespace], int] = arguments.act
-    try:
-        return act(arguments)
-    except ReaderGone:
-        return OK
-    except CommandError as error:
-        note(COMMAND, str(error))
-        return error.code
+    return act(arguments)
 
 
 def _list(arguments: argparse.Namespace) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from smproxy.commands.arguments import add_connection_arguments, seconds, whole_number
 from smproxy.commands.client_run import StoppedEarly, stopped_by_signals, unless_stopped, until_over
-from smproxy.commands.output import FAILED, OK, USAGE, ReaderGone
+from smproxy.commands.output import FAILED, OK, USAGE
 from smproxy.commands.peer_support import (
     DEFAULT_URL,
     Lines,
@@ -106,8 +106,6 @@ def run(args: argparse.Namespace) -> int:
     except ValueError as error:
         output.error(str(error))
         return USAGE
-    except ReaderGone:
-        return OK
 
 
 def _target(args: argparse.Namespace) -> tuple[str, str, dict[str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from smproxy.commands.arguments import seconds
-from smproxy.commands.output import OK, USAGE, ReaderGone, note, write
+from smproxy.commands.output import OK, USAGE, note, write
 from smproxy.signaling.clock import Clock
 
 COMMAND = "smproxy token"
@@ -57,8 +57,6 @@ def run(arguments: argparse.Namespace) -> int:
     except ValueError as error:
         note(COMMAND, str(error))
         return USAGE
-    except ReaderGone:
-        pass
     return OK
 
 
