@@ -312,7 +312,9 @@ class Simulator:
             ) from None
         stack.push_async_callback(origin.stop)
         self._media_port = origin.media_port
-        node = manager.registry.attach(origin.hello, origin.command, thumbnail=origin.thumbnail)
+        node = manager.registry.attach(
+            origin.hello, origin.command, thumbnail=origin.thumbnail, shared_objects=origin.shared_objects
+        )
 
 
 def _external(address: Address) -> Hello:

@@ -165,7 +165,7 @@ class Admission:
         if dial_fails is not None:
             dial_fails.fault.acted(attempt.session, params)
         if node.command is not None:
-            node.command(Announce(attempt.token))
+            node.command(Announce(attempt.token, params.customer_scope or ""))
         origin_filter = None if node.reports or self._rules.pass_switch else keeps_the_socket
         try:
             attempt.relay = self._relay.open(

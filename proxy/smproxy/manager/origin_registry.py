@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from smproxy.signaling.node import CommandTo, Hello, Load
+from smproxy.signaling.node import CommandTo, Hello, Load, SharedObjectState
 
 Thumbnail: TypeAlias = Callable[[str, str], Awaitable[bytes | None]]
 """Gives the last key frame of a live stream, by scope and name, as PNG; ``None`` when there is none. Raises ``ValueError``
@@ -37,6 +37,7 @@ class Node:
     region: str = "local"
     command: CommandTo | None = None
     thumbnail: Thumbnail | None = None
+    shared_objects: Callable[[], list[SharedObjectState]] | None = None
     sessions: int = 0
     load: Load = field(default_factory=lambda: Load(publishers=0))
 
@@ -64,9 +65,16 @@ class OriginRegistry:
         """The registered origins, in the order of their registration."""
         return list(self._nodes.values())
 
-    def attach(self, hello: Hello, command: CommandTo | None = None, *, thumbnail: Thumbnail | None = None) -> Node:
+    def attach(
+        self,
+        hello: Hello,
+        command: CommandTo | None = None,
+        *,
+        thumbnail: Thumbnail | None = None,
+        shared_objects: Callable[[], list[SharedObjectState]] | None = None,
+    ) -> Node:
         """Register an origin, in place of one of the same address."""
-        node = Node(hello.address, hello.host, hello.port, hello.region, command, thumbnail)
+        node = Node(hello.address, hello.host, hello.port, hello.region, command, thumbnail, shared_objects)
         self._nodes[hello.address.lower()] = node
         return node
 

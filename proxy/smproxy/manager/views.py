@@ -158,6 +158,27 @@ class IceServerList(_View, frozen=True):
     ice_servers: list[IceServerView]
 
 
+class SharedObjectView(_View, frozen=True):
+    """One shared object.
+
+    ``members`` are sessions, ``version`` counts the changes of its properties.
+    """
+
+    name: str
+    scope: str
+    customer_scope: str | None
+    origin: str
+    version: int
+    members: list[int]
+    properties: dict[str, Any]
+
+
+class SharedObjectList(_View, frozen=True):
+    """The shared objects of all origins."""
+
+    shared_objects: list[SharedObjectView]
+
+
 class OriginList(_View, frozen=True):
     """The registered origins, in the order of their registration."""
 

@@ -12,26 +12,34 @@ MAX_ANNOUNCED = 10_000
 
 
 class Announcements:
-    """Attempt tokens that may be used, each once."""
+    """Attempt tokens that may be used, each once, with their customer scopes."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._until: OrderedDict[str, float] = OrderedDict()
+        self._customer_scopes: OrderedDict[str, str] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._until)
 
-    def add(self, attempt: str) -> None:
+    def add(self, attempt: str, customer_scope: str = "") -> None:
         """Let the client of an attempt in, once and for a while."""
         now = self._monotonic()
         self._until[attempt] = now + LIFETIME
         self._until.move_to_end(attempt)
         while len(self._until) > MAX_ANNOUNCED or next(iter(self._until.values())) < now:
             self._until.popitem(last=False)
+        self._customer_scopes[attempt] = customer_scope
+        while len(self._customer_scopes) > MAX_ANNOUNCED:
+            self._customer_scopes.popitem(last=False)
 
     def take(self, attempt: str | None) -> bool:
         """Use an announcement up; False when there is none."""
         return attempt is not None and self._until.pop(attempt, 0.0) >= self._monotonic()
+
+    def customer_scope(self, attempt: str) -> str:
+        """Return the customer scope of an attempt and forget it; empty when it was not announced."""
+        return self._customer_scopes.pop(attempt, "")
 
     def discard(self, attempt: str) -> None:
         """Withdraw an announcement; without one nothing happens."""

@@ -19,6 +19,7 @@ from smproxy.origin.effects import (
     MakeOffer,
     Refuse,
     Send,
+    SharedObjectRequest,
     TakeAnswer,
     TakeOffer,
     TakeViewerOffer,
@@ -65,6 +66,7 @@ class ClientSession:
         *,
         attempt: str,
         recording: bool = False,
+        customer_scope: str = "",
     ) -> None:
         self.attempt = attempt
         self.scope = signaling.scope
@@ -78,6 +80,9 @@ class ClientSession:
         self._channel = ChannelWriter(channel, services.tasks)
         self._changed = changed
         self.role: ClientRole = self._role_for(signaling)
+        self._customer_scope = customer_scope
+        #: It has joined a shared object, which makes it connected without media.
+        self._joined = False
         self._peer_closing = self._silenced = self._warned = False
         self._liveness: Liveness | None = None
         self._next_statistics = 0.0
@@ -165,12 +170,28 @@ class ClientSession:
                     self.report(node.ChannelFrame(self.attempt, False, text[:MAX_REPORTED]))
             case Refuse(error):
                 self._finish(Reason.USER_ACTION, error)
+            case SharedObjectRequest():
+                self._use_shared_object(effect)
             case LogClientLine(level, text):
                 _log.info("attempt %s: client log %s: %s", self.attempt, level, text)
             case LogProblem(text):
                 _log.warning("attempt %s: %s", self.attempt, text)
             case _:
                 self.role.perform(effect)
+
+    def _use_shared_object(self, request: SharedObjectRequest) -> None:
+        if self.ended:
+            return
+        objects = self._services.shared_objects
+        objects.take(request, (self._customer_scope, self.scope), self)
+        if not self._joined and objects.joined(self):
+            self._joined = True
+            if not self.up:
+                self.report(node.TransportUp(self.attempt))
+
+    def send_shared_object(self, text: str) -> None:
+        """Send a message of a shared object on the transport where the client listens."""
+        self.perform_now([Send(text, self.role.signaling.current)])
 
     def count_as(self, role: Role) -> None:
         """Count as load of this role from now on; ``changed`` is called when negotiation goes on."""
@@ -338,12 +359,13 @@ class ClientSession:
         self._forget_connecting()
         self._services.faults.ended(self.attempt)
         self.role.signaling.end()
+        self._services.shared_objects.leave_all(self)
         for report in last_reports:
             self.report(report)
         try:
             self.role.release()
         finally:
-            if self.up:
+            if self.up or self._joined:
                 self.report(node.PeerEnded(self.attempt, reason, lost))
             else:
                 self.report(node.AttemptFailed(self.attempt, error))

@@ -19,6 +19,16 @@ class Via(Enum):
     CHANNEL = "channel"
 
 
+class SharedObjectAction(Enum):
+    """What a client wants of a shared object, as its status codes name it."""
+
+    GET_REMOTE = "GetRemote"
+    CONNECT = "Connect"
+    SET_PROPERTY = "SetProperty"
+    SEND = "Send"
+    CLOSE = "Disconnect"
+
+
 @dataclass(frozen=True, slots=True)
 class Send:
     """Send this to the client."""
@@ -47,6 +57,15 @@ class LogProblem:
     """Log what of the client's messages could not be taken."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SharedObjectRequest:
+    """Do this to a shared object; the value is JSON as it came."""
+
+    action: SharedObjectAction
+    value: bytes
+    via: Via
 
 
 # of a publisher -------------------------------------------------------------------------------------------------------
@@ -168,6 +187,7 @@ Effect: TypeAlias = (
     | Refuse
     | LogClientLine
     | LogProblem
+    | SharedObjectRequest
     | TakeOffer
     | StartStream
     | SetKeyFrameInterval

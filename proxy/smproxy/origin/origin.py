@@ -28,6 +28,7 @@ from smproxy.origin.recording.recorder import Recorder
 from smproxy.origin.role import OriginServices
 from smproxy.origin.server import OriginListener
 from smproxy.origin.settings import OriginSettings, WhepOffline
+from smproxy.origin.shared_objects import SharedObjects
 from smproxy.origin.signaling_channel import NoChannel, SignalingChannel
 from smproxy.origin.streams import Streams
 from smproxy.origin.websocket import WebSocketChannel, serve_websocket
@@ -47,6 +48,7 @@ from smproxy.signaling.node import (
     Lift,
     Load,
     ReportTo,
+    SharedObjectState,
     TrackStatistics,
 )
 from smproxy.signaling.payloads import Reason, Role
@@ -77,6 +79,7 @@ class Origin:
             streams=Streams(settings.takeover, clock.monotonic),
             outputs=Outputs(recorder),
             faults=InjectedFaults(),
+            shared_objects=SharedObjects(clock.monotonic),
             tasks=Tasks(),
             sockets=sockets,
         )
@@ -127,8 +130,8 @@ class Origin:
         ``Announce`` lets the client of an attempt in. ``Drain`` refuses new streams and new subscribers; what is live goes on.
         """
         match command:
-            case Announce(attempt=attempt):
-                self._announcements.add(attempt)
+            case Announce(attempt=attempt, customer_scope=customer_scope):
+                self._announcements.add(attempt, customer_scope)
             case Drain(enabled=enabled):
                 self.services.draining = enabled
             case Kick(attempt=attempt, reason=reason):
@@ -177,6 +180,10 @@ class Origin:
         """
         return await self.services.outputs.thumbnails.png(scope, stream)
 
+    def shared_objects(self) -> list[SharedObjectState]:
+        """Return the shared objects of all scopes."""
+        return self.services.shared_objects.states()
+
     # sessions ---------------------------------------------------------------------------------------------------------
 
     def _admit(self, attempt: str | None, scope: str) -> bool:
@@ -213,7 +220,15 @@ class Origin:
     ) -> ClientSession:
         if attempt is None or attempt in self._attempts:
             attempt = random_attempt(self.services.rng)
-        session = ClientSession(self.services, channel, signaling, self._changed, attempt=attempt, recording=recording)
+        session = ClientSession(
+            self.services,
+            channel,
+            signaling,
+            self._changed,
+            attempt=attempt,
+            recording=recording,
+            customer_scope=self._announcements.customer_scope(attempt),
+        )
         self._sessions.add(session)
         self._attempts[attempt] = session
         return session

@@ -22,7 +22,7 @@ from smproxy.origin.effects import (
     TakeOffer,
     Via,
 )
-from smproxy.origin.requests import UNNAMEABLE, nameable, read_mute, read_publisher_message
+from smproxy.origin.requests import UNNAMEABLE, nameable, read_mute, read_publisher_message, read_shared_object
 from smproxy.origin.role_signaling import RoleSignaling
 from smproxy.origin.source import Source
 from smproxy.origin.streams import Streams
@@ -128,6 +128,8 @@ class PublisherSignaling(RoleSignaling):
             return self._understood("mute", read_mute(message.mute))
         if message.send is not UNSET:
             return self._understood("send", read_publisher_message(message.send))
+        if request := read_shared_object(message, via):
+            return [request]
         # handleCandidate too: an ICE lite agent does not need the client's candidates.
         return []
 
@@ -208,7 +210,7 @@ class PublisherSignaling(RoleSignaling):
             return effects
         if self._media and not self._available_sent:
             self._available_sent = True
-            effects.append(Send(messages.publish_available(self.stream), self._current))
+            effects.append(Send(messages.publish_available(self.stream), self.current))
         return effects + self._announce_channel()
 
 

@@ -10,7 +10,15 @@ import contextlib
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from smproxy.origin.effects import LogClientLine, Mute, PublisherMessage, SetOrientation
+from smproxy.origin.effects import (
+    LogClientLine,
+    Mute,
+    PublisherMessage,
+    SetOrientation,
+    SharedObjectAction,
+    SharedObjectRequest,
+    Via,
+)
 from smproxy.signaling.messages import ClientMessage
 from smproxy.signaling.redaction import Redactor
 
@@ -137,6 +145,20 @@ def read_publisher_message(raw: Raw) -> list[PublisherMessage | SetOrientation]:
                     return [SetOrientation(turned)]
         return [PublisherMessage(message.method, message.data.copy())]  # a Raw keeps the whole frame alive
     return []
+
+
+def read_shared_object(message: ClientMessage, via: Via) -> SharedObjectRequest | None:
+    """Return what is asked of a shared object; ``None`` when nothing is."""
+    for action, raw in (
+        (SharedObjectAction.GET_REMOTE, message.shared_object_get_remote),
+        (SharedObjectAction.CONNECT, message.shared_object_connect),
+        (SharedObjectAction.SET_PROPERTY, message.shared_object_set_property),
+        (SharedObjectAction.SEND, message.shared_object_send),
+        (SharedObjectAction.CLOSE, message.shared_object_close),
+    ):
+        if raw is not UNSET:
+            return SharedObjectRequest(action, bytes(raw), via)
+    return None
 
 
 def _log_text(raw: Raw | UnsetType) -> str:

@@ -15,6 +15,7 @@ from smproxy.origin.media_sockets import MediaSockets
 from smproxy.origin.outputs import Outputs
 from smproxy.origin.role_signaling import RoleSignaling
 from smproxy.origin.settings import OriginSettings
+from smproxy.origin.shared_objects import SharedObjects
 from smproxy.origin.streams import Streams
 from smproxy.origin.transport import TransportEvents
 from smproxy.signaling.clock import Clock
@@ -35,6 +36,7 @@ class OriginServices:
     streams: Streams
     outputs: Outputs
     faults: InjectedFaults
+    shared_objects: SharedObjects
     tasks: Tasks
     #: Where media comes in.
     sockets: MediaSockets

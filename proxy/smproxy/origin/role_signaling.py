@@ -99,7 +99,7 @@ class RoleSignaling(ABC):
     def not_connected(self, reason: str) -> list[Effect]:
         """Send an error: no connection came about. The end of the attempt is the caller's to report."""
         self._over = True
-        return [self._error(self.FAILED, f"No media connection could be made: {reason}", self._current)]
+        return [self._error(self.FAILED, f"No media connection could be made: {reason}", self.current)]
 
     def channel_opened(self, label: str) -> list[Effect]:
         """Note that the client's data channel is open."""
@@ -160,5 +160,6 @@ class RoleSignaling(ABC):
         return self._channel is not None
 
     @property
-    def _current(self) -> Via:
+    def current(self) -> Via:
+        """The transport on which the client listens."""
         return Via.CHANNEL if self.switched else Via.SOCKET

@@ -71,6 +71,11 @@ class ClientMessage(msgspec.Struct, frozen=True, rename="camel"):
     log: str | UnsetType = UNSET
     message: Raw | UnsetType = UNSET
     call_adapter: Raw | UnsetType = UNSET
+    shared_object_get_remote: Raw | UnsetType = UNSET
+    shared_object_connect: Raw | UnsetType = UNSET
+    shared_object_set_property: Raw | UnsetType = UNSET
+    shared_object_send: Raw | UnsetType = UNSET
+    shared_object_close: Raw | UnsetType = UNSET
     id: str | UnsetType = UNSET
 
 
@@ -198,11 +203,14 @@ _TEXTS = (
     "isAvailable", "handleOffer", "handleAnswer", "publish", "requestOffer", "subscribe", "requestId", "transport", "mode",
     "videoEncoding", "audioEncoding", "id",
 )  # fmt: skip
+_SHARED_OBJECT = (
+    "sharedObjectGetRemote", "sharedObjectConnect", "sharedObjectSetProperty", "sharedObjectSend", "sharedObjectClose",
+)  # fmt: skip
 _READERS: Mapping[str, Callable[[bytes], Any]] = {
     **dict.fromkeys(_TEXTS, _text),
     **dict.fromkeys(("unpublish", "handleCandidate", "switchChannel", "log"), _anything),
     **dict.fromkeys(("bundle", "datachannel", "doNotSwitch"), _flag),
-    **dict.fromkeys(("mute", "standby", "send", "message", "callAdapter"), Raw),
+    **dict.fromkeys(("mute", "standby", "send", "message", "callAdapter", *_SHARED_OBJECT), Raw),
     "keyFramerate": _number,
     "data": _data,
 }

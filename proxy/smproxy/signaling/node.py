@@ -22,7 +22,7 @@ class _Message(msgspec.Struct, frozen=True, tag_field="type"):
 
 
 class TransportUp(_Message, frozen=True, tag="transport_up"):
-    """ICE and DTLS are up: media can flow."""
+    """ICE and DTLS are up: media can flow. Or a client without media has joined a shared object."""
 
     attempt: str
 
@@ -203,6 +203,7 @@ class Announce(_Message, frozen=True, tag="announce"):
     """
 
     attempt: str
+    customer_scope: str = ""
 
 
 class Kick(_Message, frozen=True, tag="kick"):
@@ -250,6 +251,17 @@ class Lift(_Message, frozen=True, tag="lift"):
 
 
 Command: TypeAlias = Announce | Kick | Evict | Drain | Inject | Lift
+
+
+class SharedObjectState(msgspec.Struct, frozen=True):
+    """A shared object of an origin; ``members`` are attempts, ``version`` counts the changes."""
+
+    name: str
+    scope: str
+    customer_scope: str
+    version: int
+    members: list[str]
+    properties: dict[str, msgspec.Raw]
 
 
 class Hello(_Message, frozen=True, tag="hello"):

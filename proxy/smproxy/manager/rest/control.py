@@ -16,6 +16,7 @@ from smproxy.manager.rest.openapi import OpenApiRoutes
 from smproxy.manager.rest.origins import OriginRoutes
 from smproxy.manager.rest.reset import ResetRoutes
 from smproxy.manager.rest.sessions import SessionRoutes
+from smproxy.manager.rest.shared_objects import SharedObjectRoutes
 from smproxy.manager.rest.streams import StreamRoutes
 from smproxy.manager.rest.timeline import Timeline
 from smproxy.manager.rest.wait import WaitRoutes
@@ -56,4 +57,5 @@ def routes(
         *SessionRoutes(sessions, history, manager.transcripts, timeline).routes(),
         *StreamRoutes(sessions, history).routes(),
         *OriginRoutes(manager.registry, history).routes(),
+        *SharedObjectRoutes(manager.registry, history).routes(),
     ]

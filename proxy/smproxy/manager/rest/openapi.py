@@ -20,7 +20,7 @@ from smproxy.manager.rest.query import Parameters
 from smproxy.manager.rest.reset import ResetView
 from smproxy.manager.rest.timeline import TimelineView
 from smproxy.manager.rest.wait import NotYet
-from smproxy.manager.views import IceServerList, Kicked, OriginList, SessionList, StreamList
+from smproxy.manager.views import IceServerList, Kicked, OriginList, SessionList, SharedObjectList, StreamList
 from smproxy.signaling.payloads import EVENT_OF, Connection
 
 API = "/api/v1"
@@ -33,6 +33,7 @@ _VIEWS: tuple[type, ...] = (
     StreamList,
     OriginList,
     IceServerList,
+    SharedObjectList,
     Kicked,
     TimelineView,
     ResetView,

@@ -131,6 +131,8 @@ STREAMS = (
          Response("An RTCConfiguration.", "IceServerList"), errors=(400,)),
     _get("/origins", "streams", "The registered origins and what they carry", Response("The origins.", "OriginList"),
          errors=(400,)),
+    _get("/shared-objects", "streams", "The shared objects, with their properties and members",
+         Response("The shared objects.", "SharedObjectList"), errors=(400,)),
 )  # fmt: skip
 
 _HOOK_FILTERS = (

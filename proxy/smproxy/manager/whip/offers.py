@@ -257,7 +257,7 @@ class Offers:
         url = URL(f"{base}{path}?{asked.params.origin_query}", encoded=True)
         headers = sent_on(request.headers, attempt.client.remote_ip, request.secure)
         if node.command is not None:
-            node.command(Announce(attempt.token))
+            node.command(Announce(attempt.token, asked.params.customer_scope or ""))
             headers[ATTEMPT_HEADER] = attempt.token
         try:
             async with self._origins.exchange("POST", url, headers, body) as response:

@@ -18,7 +18,7 @@ from smproxy.origin.effects import (
     TakeAnswer,
     Via,
 )
-from smproxy.origin.requests import Call, read_mute, read_path, read_standby
+from smproxy.origin.requests import Call, read_mute, read_path, read_shared_object, read_standby
 from smproxy.origin.role_signaling import RoleSignaling
 from smproxy.origin.streams import Streams
 from smproxy.signaling import messages
@@ -85,7 +85,7 @@ class SubscriberSignaling(RoleSignaling):
         if not self._started or self._over or metadata == self._metadata:
             return []
         self._metadata = metadata
-        return [Send(messages.metadata(metadata), self._current)]
+        return [Send(messages.metadata(metadata), self.current)]
 
     def publisher_sent(self, message: PublisherMessage, sender: str) -> list[Effect]:
         """Pass on a message of the publisher, in the form that the client understands."""
@@ -95,7 +95,7 @@ class SubscriberSignaling(RoleSignaling):
             text = messages.publisher_invoked(message.method, message.data)
         else:
             text = messages.publisher_said(message.method, message.data, sender)
-        return [Send(text, self._current)]
+        return [Send(text, self.current)]
 
     def unpublished(self) -> list[Effect]:
         """Send that the stream ended; later SDKs leave on it, older ones stay."""
@@ -103,7 +103,7 @@ class SubscriberSignaling(RoleSignaling):
             return []
         self._metadata = {}
         self._unpublished = True
-        via = self._current
+        via = self.current
         return [Send(messages.unpublish_notify(channel=via is Via.CHANNEL), via)]
 
     def published(self) -> list[Effect]:
@@ -111,11 +111,11 @@ class SubscriberSignaling(RoleSignaling):
         if not self._started or self._over:
             return []
         self._unpublished = False
-        return [Send(messages.connect_status(messages.PLAY_PUBLISH_NOTIFY), self._current)]
+        return [Send(messages.connect_status(messages.PLAY_PUBLISH_NOTIFY), self.current)]
 
     def cannot_show(self, reason: str) -> list[Effect]:
         """Send why nothing is shown of a track: the stream was published again in another codec."""
-        return [] if self._over else [self._error(PLAY_FAILED, reason, self._current)]
+        return [] if self._over else [self._error(PLAY_FAILED, reason, self.current)]
 
     def switched_to(self, wanted: SwitchTo) -> list[Effect]:
         """Send that another stream is shown: the reply to the ticket, and the notice."""
@@ -157,6 +157,8 @@ class SubscriberSignaling(RoleSignaling):
             return self._understood("mute", read_mute(message.mute))
         if message.standby is not UNSET:
             return self._understood("standby", read_standby(message.standby))
+        if request := read_shared_object(message, via):
+            return [request]
         # handleCandidate too: an ICE lite agent does not need the client's candidates. send: nobody is to have it.
         return []
 
