@@ -21,8 +21,8 @@ from typing import Any
 import av
 from aiortc.codecs import h264, vpx
 from av.video.frame import PictureType
+from smproxy.origin.recording.disk_space import RecordingStore
 from smproxy.origin.recording.recording import QueuedPacket, Recording
-from smproxy.origin.recording.store import RecordingStore
 from smproxy.origin.rtcp_receiver import SenderReport
 from smproxy.origin.track import Track
 from smproxy.signaling.payloads import Kind

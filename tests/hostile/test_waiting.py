@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from smproxy.manager.rest.places import LIMIT
+from smproxy.manager.rest.client_limit import LIMIT
 from smproxy.simulator import Simulator
 from websockets.asyncio.client import connect
 

@@ -17,10 +17,10 @@ from smproxy.hooks.journal import FILE_NAME, Journal
 from smproxy.hooks.sinks.uris import parse_hook_uri
 from smproxy.hooks.trigger import Trigger
 from smproxy.manager.access import AccessRule
+from smproxy.manager.rest.client_limit import ClientLimit
 from smproxy.manager.rest.errors import make_middleware
 from smproxy.manager.rest.hooks import HookRoutes
 from smproxy.manager.rest.metrics import MetricsRoutes
-from smproxy.manager.rest.places import Places
 from smproxy.manager.rest.webhook_socket import webhook_socket
 from smproxy.manager.sessions import Sessions
 from smproxy.manager.transcripts import Transcripts
@@ -38,7 +38,7 @@ class HookApi:
     url: str
     dispatcher: HookDispatcher
     broadcast: HookBroadcast
-    sockets: Places
+    sockets: ClientLimit
 
     @property
     def journal(self) -> Journal:
@@ -69,7 +69,7 @@ async def hook_api(
     """Serve; ``data_dir`` ``None``: the journal is in memory."""
     clock, rng = Clock(), random.Random()
     journal = await Journal.start(None if data_dir is None else data_dir / FILE_NAME, clock=clock)
-    broadcast, sockets = HookBroadcast(), Places("listeners on the webhook socket")
+    broadcast, sockets = HookBroadcast(), ClientLimit("listeners on the webhook socket")
     dispatcher = await HookDispatcher.start(
         [parse_hook_uri(uri) for uri in sinks],
         clock=clock, rng=rng, profile=QUICK, listeners=[broadcast], journal=journal,

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import aiohttp
-from smproxy.manager.rest.places import LIMIT
+from smproxy.manager.rest.client_limit import LIMIT
 from smproxy.simulator import Simulator
 from smproxy.testing import WebhookReceiver
 

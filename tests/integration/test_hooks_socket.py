@@ -13,8 +13,8 @@ import pytest
 from aiohttp import web
 from smproxy.hooks.broadcast import HookBroadcast
 from smproxy.manager.access import AccessRule
+from smproxy.manager.rest.client_limit import ClientLimit
 from smproxy.manager.rest.errors import make_middleware
-from smproxy.manager.rest.places import Places
 from smproxy.manager.rest.webhook_socket import webhook_socket
 from smproxy.signaling.clock import Clock
 from websockets.asyncio.client import ClientConnection, connect
@@ -27,7 +27,7 @@ from tests.hooks_support import encoded
 
 @asynccontextmanager
 async def serving(
-    broadcast: HookBroadcast, heartbeat: float = 20.0, places: Places | None = None
+    broadcast: HookBroadcast, heartbeat: float = 20.0, places: ClientLimit | None = None
 ) -> AsyncIterator[tuple[str, web.AppRunner]]:
     """Serve the webhook socket at a free port; yields the address of the application ``live`` and the runner."""
     app = web.Application(middlewares=[make_middleware(Clock(), AccessRule())])
@@ -225,7 +225,7 @@ async def test_a_peer_that_is_gone_silently_is_noticed() -> None:
 async def test_one_listener_too_many_gets_503() -> None:
     """Beyond the limit the upgrade is answered with 503, and with 101 again when a place is free."""
     broadcast = HookBroadcast()
-    async with serving(broadcast, places=Places("listeners", 1)) as (url, _):
+    async with serving(broadcast, places=ClientLimit("listeners", 1)) as (url, _):
         async with connect(url):
             with pytest.raises(InvalidStatus) as caught:
                 await connect(url)
@@ -239,7 +239,7 @@ async def test_one_listener_too_many_gets_503() -> None:
 async def test_a_plain_get_is_refused_and_takes_no_place() -> None:
     """What is no WebSocket upgrade gets an HTTP error and is no listener."""
     broadcast = HookBroadcast()
-    async with serving(broadcast, places=Places("listeners", 1)) as (url, _), aiohttp.ClientSession() as session:
+    async with serving(broadcast, places=ClientLimit("listeners", 1)) as (url, _), aiohttp.ClientSession() as session:
         for _ in range(3):
             async with session.get(url.replace("ws://", "http://")) as response:
                 assert response.status == 400

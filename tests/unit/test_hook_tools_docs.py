@@ -17,9 +17,9 @@ from smproxy.hooks.dispatcher import HookDispatcher
 from smproxy.hooks.journal import Journal
 from smproxy.hooks.sinks.uris import parse_hook_uri
 from smproxy.hooks.trigger import Trigger
+from smproxy.manager.rest.client_limit import ClientLimit
 from smproxy.manager.rest.hooks import DEFAULT_LIMIT, FILTERS, MAX_LIMIT, HookRoutes
 from smproxy.manager.rest.metrics import MetricsRoutes
-from smproxy.manager.rest.places import Places
 from smproxy.manager.sessions import Sessions
 from smproxy.manager.transcripts import Transcripts
 from smproxy.manager.verdict_log import VerdictLog
@@ -90,7 +90,7 @@ async def test_api_and_metrics() -> None:
         dispatcher,
         Sessions(lambda *_: None, clock=clock, rng=rng),
         HookBroadcast(),
-        Places("listeners"),
+        ClientLimit("listeners"),
         VerdictLog(Transcripts(clock)),
     )
     registry = metrics._registry

@@ -16,10 +16,10 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from smproxy.origin.recording.disk_space import NoRoom, RecordingStore
 from smproxy.origin.recording.file import Placed, RecordingFile
 from smproxy.origin.recording.matroska import HEADER_SIZE, Header, TrackEntry, read_header
 from smproxy.origin.recording.recording import QueuedPacket, Recording, RecordingOutcome
-from smproxy.origin.recording.store import NoRoom, RecordingStore
 from smproxy.signaling.payloads import Kind
 
 from tests.unit.recording_media import Parser, audio_packets, resized_packets, seek, video_packets, watch

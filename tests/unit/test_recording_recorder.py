@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 from smproxy.origin.recording import recorder as module
+from smproxy.origin.recording.disk_space import RecordingStore
 from smproxy.origin.recording.recorder import Recorder, RecordingRequest
 from smproxy.origin.recording.recording import QueuedPacket, Recording
-from smproxy.origin.recording.store import RecordingStore
 from smproxy.origin.rtcp_receiver import SenderReport
 from smproxy.origin.track import Track
 from smproxy.signaling.node import RecordingEnded, RecordingStarted, Report

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from smproxy.conformance.check import WHIP, Check, NotJudged, RequirementLevel, Violated
-from smproxy.conformance.description import H264, OPUS, UNKNOWN, VP8, Media, read
+from smproxy.conformance.sdp import H264, OPUS, UNKNOWN, VP8, Media, read
 from smproxy.conformance.server import ServerUnderCheck
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from smproxy.conformance.check import Check, NotJudged, RequirementLevel, Violated
-from smproxy.conformance.description import new_credentials, read, write_fragment
 from smproxy.conformance.http import HttpAnswer
+from smproxy.conformance.sdp import new_credentials, read, write_fragment
 from smproxy.conformance.server import FRAGMENT, CheckedSession, ServerUnderCheck
 
 HOST = "candidate:1387637174 1 udp 2122260223 127.0.0.1 61764 typ host"

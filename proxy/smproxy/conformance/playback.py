@@ -6,8 +6,8 @@ import json
 
 from smproxy.conformance.access import links
 from smproxy.conformance.check import WHEP, Check, NotJudged, RequirementLevel, Violated
-from smproxy.conformance.description import UNKNOWN, Media, read
 from smproxy.conformance.http import resolve
+from smproxy.conformance.sdp import UNKNOWN, Media, read
 from smproxy.conformance.server import SDP, ServerUnderCheck
 
 _EVENTS = "urn:ietf:params:whep:ext:core:server-sent-events"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from smproxy.conformance.check import Check, NotJudged, RequirementLevel, Violated
-from smproxy.conformance.description import OPUS, VP8, Media, read
 from smproxy.conformance.http import HttpAnswer, NoAnswer
+from smproxy.conformance.sdp import OPUS, VP8, Media, read
 from smproxy.conformance.server import SDP, ServerUnderCheck
 
 PAGE = "https://page.example"

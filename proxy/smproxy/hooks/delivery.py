@@ -22,7 +22,7 @@ from smproxy.hooks.retry import FAST, RetryProfile
 from smproxy.hooks.retry_timer import RetryTimer
 from smproxy.hooks.sink import Dead, Delivered, Disabled, Outcome, Retry, Sink, Skipped
 from smproxy.hooks.status import Counters, DeadLetter, DeliveryUpdate, SinkStatus
-from smproxy.hooks.throttle import ThrottledLog
+from smproxy.hooks.throttled_log import ThrottledLog
 from smproxy.hooks.workers import Workers
 from smproxy.signaling.clock import Clock
 

@@ -14,7 +14,7 @@ from smproxy.hooks.journal import Journal, JournalError
 from smproxy.hooks.retry import FAST, RetryProfile
 from smproxy.hooks.sink import EventListener, Sink
 from smproxy.hooks.status import DeadLetter, DeliveryUpdate, SinkStatus
-from smproxy.hooks.throttle import ThrottledLog
+from smproxy.hooks.throttled_log import ThrottledLog
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.payloads import EVENT_OF, INTERNAL_EVENTS, Connection, Payload
 

@@ -16,7 +16,7 @@ from typing import Protocol
 from smproxy.hooks.event import Stored
 from smproxy.hooks.journal.types import JournalError, Mark, Page
 from smproxy.hooks.ordered_queue import OrderedQueue
-from smproxy.hooks.throttle import ThrottledLog
+from smproxy.hooks.throttled_log import ThrottledLog
 
 logger = logging.getLogger(__name__)
 

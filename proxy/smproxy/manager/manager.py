@@ -41,13 +41,13 @@ from smproxy.manager.rest.as_v1 import provisions as as_v1_provisions
 from smproxy.manager.rest.as_v1 import streams as as_v1_streams
 from smproxy.manager.rest.as_v1.login import Login
 from smproxy.manager.rest.as_v1.nodes import AdminRoutes
+from smproxy.manager.rest.client_limit import ClientLimit
 from smproxy.manager.rest.directory import DirectoryRoutes
 from smproxy.manager.rest.faults import FaultRoutes
 from smproxy.manager.rest.feed import FeedRoutes
 from smproxy.manager.rest.ice_servers import IceServerRoutes
 from smproxy.manager.rest.origins import OriginRoutes
 from smproxy.manager.rest.pages import PageRoutes
-from smproxy.manager.rest.places import Places
 from smproxy.manager.rest.provisions import ProvisionRoutes
 from smproxy.manager.rest.recordings import RecordingRoutes
 from smproxy.manager.rest.server_lists import ServerListRoutes
@@ -199,7 +199,7 @@ class Manager:
         trigger = Trigger(dispatcher, rng=rng)
         application.add_routes(hooks.HookRoutes(dispatcher, trigger).routes())
         application.add_routes(FaultRoutes(faults).routes())
-        sockets = Places("listeners on the webhook socket")
+        sockets = ClientLimit("listeners on the webhook socket")
         application.add_routes(metrics.MetricsRoutes(dispatcher, self.sessions, broadcast, sockets, verdicts).routes())
         self.dashboard_events = DashboardEvents(
             sessions=self.sessions,

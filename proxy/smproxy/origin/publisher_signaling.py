@@ -11,6 +11,7 @@ from collections.abc import Callable
 import msgspec
 from msgspec import UNSET
 
+from smproxy.origin.client_requests import UNNAMEABLE, nameable, read_mute, read_publisher_message, read_shared_object
 from smproxy.origin.effects import (
     BecomeSubscriber,
     Effect,
@@ -22,7 +23,6 @@ from smproxy.origin.effects import (
     TakeOffer,
     Via,
 )
-from smproxy.origin.requests import UNNAMEABLE, nameable, read_mute, read_publisher_message, read_shared_object
 from smproxy.origin.role_signaling import RoleSignaling
 from smproxy.origin.source import Source
 from smproxy.origin.streams import Streams

@@ -6,9 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
+from smproxy.origin.client_requests import Call, ClientLog, read_call
 from smproxy.origin.effects import Effect, LogClientLine, LogProblem, Refuse, Send, Via
 from smproxy.origin.offer import InvalidOffer, Offer
-from smproxy.origin.requests import Call, ClientLog, read_call
 from smproxy.origin.streams import Streams
 from smproxy.signaling import messages
 from smproxy.signaling.messages import ClientMessage, UnusableMessage

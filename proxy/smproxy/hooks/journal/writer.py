@@ -14,7 +14,7 @@ from typing import Any
 from smproxy.hooks.event import Stored
 from smproxy.hooks.journal.store import BATCH, Store
 from smproxy.hooks.journal.types import Mark
-from smproxy.hooks.throttle import ThrottledLog
+from smproxy.hooks.throttled_log import ThrottledLog
 from smproxy.signaling.clock import monotonic
 
 logger = logging.getLogger(__name__)

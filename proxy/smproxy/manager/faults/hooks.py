@@ -16,7 +16,7 @@ from smproxy.faults import Fault, FaultRegistry, Layer
 from smproxy.faults.hook_fault import HookEventView, HookFault
 from smproxy.hooks.dispatcher import HookDispatcher
 from smproxy.hooks.event import Stored
-from smproxy.hooks.throttle import ThrottledLog
+from smproxy.hooks.throttled_log import ThrottledLog
 from smproxy.tasks import Timers
 
 logger = logging.getLogger(__name__)

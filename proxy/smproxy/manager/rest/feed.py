@@ -13,7 +13,7 @@ from aiohttp import web
 
 from smproxy.manager.aiohttp_protocol import until_client_leaves
 from smproxy.manager.dashboard_events import DashboardEvents
-from smproxy.manager.rest.places import Places
+from smproxy.manager.rest.client_limit import ClientLimit
 from smproxy.manager.rest.query import Parameters
 
 FEED = "/api/v1/feed"
@@ -30,7 +30,7 @@ class FeedRoutes:
 
     def __init__(self, events: DashboardEvents, *, heartbeat: float = HEARTBEAT) -> None:
         self._events = events
-        self._places = Places("dashboards")
+        self._places = ClientLimit("dashboards")
         self._heartbeat = heartbeat
 
     def routes(self) -> list[web.RouteDef]:

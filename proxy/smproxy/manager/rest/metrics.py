@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 from smproxy.hooks.broadcast import HookBroadcast
 from smproxy.hooks.dispatcher import HookDispatcher
 from smproxy.hooks.status import SinkStatus
-from smproxy.manager.rest.places import Places
+from smproxy.manager.rest.client_limit import ClientLimit
 from smproxy.manager.rest.query import Parameters
 from smproxy.manager.sessions import Sessions
 from smproxy.manager.verdict_log import VerdictLog
@@ -30,7 +30,7 @@ class MetricsRoutes:
         dispatcher: HookDispatcher,
         sessions: Sessions,
         broadcast: HookBroadcast,
-        sockets: Places,
+        sockets: ClientLimit,
         verdicts: VerdictLog,
     ) -> None:
         self._registry = CollectorRegistry(auto_describe=False)
@@ -55,7 +55,7 @@ class _Collector(Collector):
         dispatcher: HookDispatcher,
         sessions: Sessions,
         broadcast: HookBroadcast,
-        sockets: Places,
+        sockets: ClientLimit,
         verdicts: VerdictLog,
     ) -> None:
         self._verdicts = verdicts

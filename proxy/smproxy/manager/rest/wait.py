@@ -20,8 +20,8 @@ from smproxy.hooks.journal import Journal, JournalError, JournalQuery
 from smproxy.hooks.names import NAMES, STATES
 from smproxy.hooks.replay import SinceError, find_start
 from smproxy.manager.aiohttp_protocol import until_client_leaves
+from smproxy.manager.rest.client_limit import ClientLimit
 from smproxy.manager.rest.errors import ApiError, json_response
-from smproxy.manager.rest.places import Places
 from smproxy.manager.rest.query import Parameters, whole_number
 from smproxy.signaling.clock import MAX_SESSION_NUMBER, Clock
 
@@ -109,7 +109,7 @@ class WaitRoutes:
 
     def __init__(self, broadcast: HookBroadcast, journal: Journal | None, *, clock: Clock) -> None:
         self._broadcast = broadcast
-        self._places = Places("waits for a hook")
+        self._places = ClientLimit("waits for a hook")
         self._journal = journal
         self._clock = clock
         self._since_ms: int | None = clock.wall_ms()

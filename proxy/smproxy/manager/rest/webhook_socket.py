@@ -18,8 +18,8 @@ from smproxy.hooks.broadcast import ALL, Filter, HookBroadcast, HookListener
 from smproxy.hooks.journal import Journal, JournalError
 from smproxy.hooks.names import NAMES
 from smproxy.hooks.replay import SinceError, Start, find_start, replayed
+from smproxy.manager.rest.client_limit import ClientLimit
 from smproxy.manager.rest.errors import ApiError
-from smproxy.manager.rest.places import Places
 from smproxy.manager.rest.query import Parameters
 
 #: Bytes of one incoming message. Nothing that comes in is used; more than this ends the connection with 1009.
@@ -56,7 +56,7 @@ def webhook_socket(
     broadcast: HookBroadcast,
     journal: Journal | None = None,
     *,
-    places: Places | None = None,
+    places: ClientLimit | None = None,
     heartbeat: float = 20.0,
 ) -> Handler:
     """Make the request handler.
@@ -69,7 +69,7 @@ def webhook_socket(
     that each closing handshake would run into its time-out of a second.
     """
 
-    taken = places or Places("listeners on the webhook socket")
+    taken = places or ClientLimit("listeners on the webhook socket")
 
     async def handle(request: web.Request) -> web.StreamResponse:
         refusal: _RefusedError | None = None

@@ -24,11 +24,11 @@ from smproxy.manager.sessions import Sessions
 from smproxy.manager.transcript import Side, Transcript
 from smproxy.manager.transcripts import Transcripts
 from smproxy.manager.whip.exchange import ExchangeFailed, Origins, read_body
-from smproxy.manager.whip.notes import request_note, response_note
 from smproxy.manager.whip.parameters import Request, read_bearer, read_request
 from smproxy.manager.whip.problem import Problem
 from smproxy.manager.whip.reply import passed_on, sent_on
-from smproxy.manager.whip.table import WhipSession, WhipTable
+from smproxy.manager.whip.session_table import WhipSession, WhipTable
+from smproxy.manager.whip.transcript_entries import request_note, response_note
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.http_exchange import HttpRequest, HttpResponse
 from smproxy.signaling.node import ATTEMPT_HEADER, Announce, AttemptFailed, PlayStarted, StreamStarted, TransportUp

@@ -26,11 +26,11 @@ from smproxy.manager.sessions import Sessions
 from smproxy.manager.transcript import Side
 from smproxy.manager.transcripts import Transcripts
 from smproxy.manager.whip.exchange import MAX_BODY, ExchangeFailed, Origins, read_body
-from smproxy.manager.whip.notes import request_note, response_note
 from smproxy.manager.whip.offers import Offers, exchange_of
 from smproxy.manager.whip.problem import Problem
 from smproxy.manager.whip.reply import passed_on, send, sent_on
-from smproxy.manager.whip.table import WhipSession, WhipTable
+from smproxy.manager.whip.session_table import WhipSession, WhipTable
+from smproxy.manager.whip.transcript_entries import request_note, response_note
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.http_exchange import JSON, SDP, HttpResponse
 from smproxy.signaling.node import PeerEnded

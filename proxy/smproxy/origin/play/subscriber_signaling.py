@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
+from smproxy.origin.client_requests import Call, read_mute, read_path, read_shared_object, read_standby
 from smproxy.origin.effects import (
     Effect,
     MakeOffer,
@@ -18,7 +19,6 @@ from smproxy.origin.effects import (
     TakeAnswer,
     Via,
 )
-from smproxy.origin.requests import Call, read_mute, read_path, read_shared_object, read_standby
 from smproxy.origin.role_signaling import RoleSignaling
 from smproxy.origin.streams import Streams
 from smproxy.signaling import messages

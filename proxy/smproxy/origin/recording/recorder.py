@@ -12,9 +12,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from smproxy.origin.recording.disk_space import RecordingStore
 from smproxy.origin.recording.names import MATROSKA, WEBM, relative_path
 from smproxy.origin.recording.recording import QueuedPacket, Recording, RecordingOutcome
-from smproxy.origin.recording.store import RecordingStore
 from smproxy.origin.recording.writer import RecordingWriter
 from smproxy.origin.rtp_packet import RtpPacket
 from smproxy.origin.track import Track

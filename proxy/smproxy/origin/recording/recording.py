@@ -15,9 +15,9 @@ from smproxy.origin.codecs import DEPACKETIZERS
 from smproxy.origin.codecs.frame import Depacketizer, MediaFrame
 from smproxy.origin.codecs.opus import SILENCE, SILENCE_LENGTH
 from smproxy.origin.recording.av_sync import AvSync, PlacedFrame
+from smproxy.origin.recording.disk_space import NoRoom, RecordingStore
 from smproxy.origin.recording.file import Placed, RecordingFile
 from smproxy.origin.recording.jitter_buffer import JitterBuffer
-from smproxy.origin.recording.store import NoRoom, RecordingStore
 from smproxy.origin.rtcp_receiver import SenderReport
 from smproxy.origin.rtp_packet import RtpPacket
 from smproxy.signaling.payloads import Kind

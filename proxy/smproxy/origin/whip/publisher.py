@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
+from smproxy.origin.client_requests import UNNAMEABLE, nameable
 from smproxy.origin.effects import Effect, Send, SetKeyFrameInterval, StartStream, TakeOffer, Via
 from smproxy.origin.offer import Offer, UnsupportedOffer
 from smproxy.origin.publisher_signaling import MODES, PublisherSignaling, in_use, key_frame_interval
-from smproxy.origin.requests import UNNAMEABLE, nameable
 from smproxy.origin.source import Source
 from smproxy.origin.streams import Streams
 from smproxy.origin.whip.http_signaling import HttpSignaling, check_directions

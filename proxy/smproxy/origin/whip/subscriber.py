@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from smproxy.origin.client_requests import UNNAMEABLE, nameable
 from smproxy.origin.effects import Effect, MakeOffer, Send, StartPlayback, TakeAnswer, TakeViewerOffer, Via
 from smproxy.origin.offer import Offer
 from smproxy.origin.play.subscriber_signaling import SubscriberSignaling
-from smproxy.origin.requests import UNNAMEABLE, nameable
 from smproxy.origin.settings import WhepOffline
 from smproxy.origin.streams import Streams
 from smproxy.origin.whip.events import ViewerEvents

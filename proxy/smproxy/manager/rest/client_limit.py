@@ -1,4 +1,4 @@
-"""How many may have a long answer of one kind at a time."""
+"""How many clients may have a long answer of one kind at a time."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from smproxy.manager.rest.errors import ApiError
 LIMIT = 100
 
 
-class Places:
-    """The places for one kind of client; ``what`` names them in the plural."""
+class ClientLimit:
+    """Counts the clients of one kind; ``what`` names them in the plural."""
 
     def __init__(self, what: str, limit: int = LIMIT) -> None:
         self.taken = 0
@@ -21,10 +21,10 @@ class Places:
 
     @contextmanager
     def take(self) -> Iterator[None]:
-        """Take a place as long as the context lasts.
+        """Count a client as long as the context lasts.
 
         Raises:
-            ApiError: 503, none is free.
+            ApiError: 503, there are as many as may be.
         """
         if self.taken >= self._limit:
             raise ApiError(503, f"There are {self._limit} {self._what} already: end one of them, or try again later.")
