@@ -11,9 +11,9 @@ from tests.integration.conftest import StartSimulator
 
 #: What everybody may use: pages and their files, the proxy and WHIP, the way to an origin, and whether the instance is up.
 OPEN = {
-    "/as/v1/auth/login", "/auth/login",
+    "/as/v1/auth/login", "/auth/login", "/api/v1/ice-servers",
     "/as/v1/streams/stream/{group}/publish/{path}", "/as/v1/streams/stream/{group}/subscribe/{path}",
-    "/", "/publish", "/subscribe", "/sdk/{name}", "/web/{path}", "/healthz", "/streammanager", "/streammanager/", "/{whip}",
+    "/", "/publish", "/subscribe", "/picture-check.js", "/sdk/{name}", "/web/{path}", "/healthz", "/streammanager", "/streammanager/", "/{whip}",
     "/streammanager/api/{version}/event/{path}", "/streammanager/api/{version}/media/{path}",
 }  # fmt: skip
 
