@@ -13,7 +13,8 @@ from tests.integration.conftest import StartSimulator
 OPEN = {
     "/as/v1/auth/login", "/auth/login", "/api/v1/ice-servers",
     "/as/v1/streams/stream/{group}/publish/{path}", "/as/v1/streams/stream/{group}/subscribe/{path}",
-    "/", "/publish", "/subscribe", "/picture-check.js", "/sdk/{name}", "/web/{path}", "/healthz", "/streammanager", "/streammanager/", "/{whip}",
+    "/picture-check.js", "/", "/publish", "/subscribe",
+    "/sdk/{name}", "/web/{path}", "/healthz", "/streammanager", "/streammanager/", "/{whip}",
     "/streammanager/api/{version}/event/{path}", "/streammanager/api/{version}/media/{path}",
 }  # fmt: skip
 

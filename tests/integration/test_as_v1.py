@@ -13,7 +13,7 @@ import pytest
 from smproxy.option_values import Address
 from smproxy.simulator import Simulator
 
-from tests.helpers import eventually
+from tests.helpers import eventually, scaled
 from tests.integration.conftest import LoneOrigin, MakePublisher, StartSimulator, published
 
 PROVISION = {
@@ -166,6 +166,7 @@ async def test_publish(manager: Manager2) -> None:
     ):  # fmt: skip
         await manager.get(f"{STREAMS}/publish/live/cam?{query}", status)
     await manager.get(f"{STREAMS}/publish/cam", 400)
+    await manager.get(f"{STREAMS}/publish/live/cam?region=&strict=true", 200)
     await manager.get("/streams/stream/other/publish/live/cam", 404)
 
 
@@ -262,3 +263,27 @@ async def test_forward(http: aiohttp.ClientSession, start_simulator: StartSimula
             assert (await ask(target, method))[0] == status, (target, method)
     await lone_origin.origin.stop()
     assert (await manager.get(f"/proxy/forward/?target=http%3A%2F%2F{lone_origin.address}%2F", 502))["error"]
+
+
+async def test_region_of_a_client_that_names_no_host(simulator: Simulator, http: aiohttp.ClientSession) -> None:
+    """The proxies take ``region`` as a wish and with ``strict`` as a condition, over WebSocket, WHIP and WHEP."""
+    for query, good in (
+        ("nodeGroup=default&region=nowhere", True),
+        ("nodeGroup=default&region=local&strict=true", True),
+        ("nodeGroup=default&subgroup=nowhere&strict=true", False),
+        ("nodeGroup=default&region=nowhere&strict=true", False),
+        ("nodeGroup=default&region=nowhere&strict=true&host=127.0.0.1", True),
+    ):
+        url = f"{simulator.rest_url}/as/v1/proxy"
+        for path in (f"publish/live/cam?id=cam&{query}", f"subscribe/live/cam?id=subscriber-1&{query}"):
+            async with http.ws_connect(f"{url}/ws/{path}") as socket:
+                first = await socket.receive_str(timeout=scaled(10))
+                assert ("Success" if good else "Rejected") in first, (path, first)
+        for protocol in ("whip", "whep"):
+            endpoint = f"{url}/{protocol}/live/cam?signal=true&{query}"
+            async with http.options(endpoint) as response:
+                assert response.status == 200
+                assert response.headers.get("Session-Host") == ("127.0.0.1" if good else None)
+            async with http.post(endpoint, data=b"no offer", headers={"Content-Type": "application/sdp"}) as response:
+                assert (response.status == 404) == (not good), await response.text()
+                assert good or "region has no origin (there are local)" in await response.text()

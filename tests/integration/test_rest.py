@@ -10,6 +10,7 @@ import pytest
 from smproxy.option_values import Address
 from smproxy.simulator import Simulator
 
+from tests.helpers import eventually
 from tests.integration.conftest import MakePublisher, StartSimulator, published
 
 VERSIONS = ["1.0", "2.0", "3.0", "3.1", "4.0"]
@@ -100,6 +101,33 @@ async def test_endpoints(start_simulator: StartSimulator, http: aiohttp.ClientSe
     assert [entry["serverAddress"] for entry in body] == ["203.0.113.7", "127.0.0.1"]
     _, body, _ = await rest.call("/4.0/event/live/s?action=broadcast&endpoints=1")
     assert isinstance(body, dict)
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("region=nowhere", 200),
+        ("region=local&strict=true", 200),
+        ("region=nowhere&strict=TRUE", 404),
+        ("region=undefined&strict=true", 200),
+        ("region=nowhere&strict=undefined", 200),
+        ("endpoints=2&strict=true", 404),
+        ("endpoints=2&strict=false", 200),
+        ("strict=maybe", 400),
+        ("geozone=europe", 400),
+        ("geozone=undefined&region=null", 200),
+    ],
+)
+@pytest.mark.parametrize("action", ["broadcast", "subscribe"])
+async def test_region_and_strict(
+    start_simulator: StartSimulator, http: aiohttp.ClientSession, action: str, query: str, status: int
+) -> None:
+    """A region is a wish, with ``strict`` a condition, as is the number of endpoints; what a page writes for none is none."""
+    simulator = await start_simulator()
+    async with simulator.publisher("s", send_media=False):
+        await eventually(lambda: len(simulator.manager.sessions.publishing()) == 1, 10)
+        answer = await Rest(http, simulator).call(f"/4.0/event/live/s?action={action}&{query}")
+    assert answer[0] == status, answer
 
 
 async def test_live_stream(

@@ -74,6 +74,28 @@ def test_region() -> None:
     assert registry.choose(region="mars") is not None
 
 
+def test_strict_region() -> None:
+    """With ``strict`` the region is a condition, and the error names the regions that there are."""
+    registry = OriginRegistry(any_host=True)
+    registry.attach(hello("10.0.0.1", "us"))
+    europe = registry.attach(hello("10.0.0.2", "eu"))
+    assert registry.ranked(region="eu", strict=True) == [europe]
+    for host in (None, "production.example"):
+        with pytest.raises(OriginChoiceError, match="eu, us") as error:
+            registry.choose(host, region="mars", strict=True)
+        assert error.value.parameter == "region"
+    assert registry.choose("10.0.0.1", region="eu", strict=True).region == "us", "a host that is named comes first"
+
+
+def test_ranked_by_region_and_load() -> None:
+    """Those of the region come first, then the least loaded."""
+    registry = OriginRegistry()
+    for address, region, sessions in (("1.0.0.1", "us", 0), ("1.0.0.2", "eu", 9), ("1.0.0.3", "eu", 3)):
+        registry.attach(hello(address, region)).sessions = sessions
+    assert [node.address for node in registry.ranked(region="eu")] == ["1.0.0.3", "1.0.0.2", "1.0.0.1"]
+    assert [node.address for node in registry.ranked()] == ["1.0.0.1", "1.0.0.3", "1.0.0.2"]
+
+
 def test_no_origin() -> None:
     """Without any origin the choice fails with what to do."""
     registry = OriginRegistry()

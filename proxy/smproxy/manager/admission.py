@@ -201,9 +201,10 @@ class Admission:
 
     def _choose(self, params: ConnectionParams) -> Node:
         try:
-            return self._registry.choose(params.host)
+            return self._registry.choose(params.host, region=params.region, strict=params.strict)
         except OriginChoiceError as error:
-            refusal = ParamError("host", params.host, str(error), error.hint)
+            value = params.region if error.parameter == "region" else params.host
+            refusal = ParamError(error.parameter, value, str(error), error.hint)
             refusal.connection = params.connection
             raise refusal from None
 

@@ -17,10 +17,14 @@ when it cannot be decoded."""
 
 
 class OriginChoiceError(LookupError):
-    """No origin can be chosen; the message says why, ``hint`` what to do."""
+    """No origin can be chosen; the message says why, ``hint`` what to do.
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    ``parameter`` is the one of the client that asked for it.
+    """
+
+    def __init__(self, message: str, hint: str = "", *, parameter: str = "host") -> None:
         self.hint = hint
+        self.parameter = parameter
         super().__init__(message)
 
 
@@ -83,16 +87,31 @@ class OriginRegistry:
         if self._nodes.get(node.address.lower()) is node:
             del self._nodes[node.address.lower()]
 
-    def choose(self, host: str | None = None, *, region: str | None = None) -> Node:
+    def ranked(self, *, region: str | None = None, strict: bool = False) -> list[Node]:
+        """Return the origins for a new connection, best first: those of the region, then by load.
+
+        Raises:
+            OriginChoiceError: there is none, or with ``strict`` none in the region.
+        """
+        if not self._nodes:
+            raise OriginChoiceError("names no origin and none is registered", "start with --origin HOST[:PORT]")
+        nodes = sorted(self.nodes, key=lambda node: (region not in (None, node.region), node.sessions))
+        fitting = [node for node in nodes if not strict or region in (None, node.region)]
+        if not fitting:
+            known = ", ".join(sorted({node.region for node in nodes}))
+            raise OriginChoiceError(f"has no origin (there are {known})", "leave out strict", parameter="region")
+        return fitting
+
+    def choose(self, host: str | None = None, *, region: str | None = None, strict: bool = False) -> Node:
         """Return the origin for a connection that names ``host``, or the least loaded one.
 
-        ``region`` is a wish: it is met when there is an origin of that region.
+        ``region`` is a wish, which is met when there is an origin of that region; with ``strict`` a condition.
 
         Raises:
             OriginChoiceError: ``host`` is neither registered nor allowed, or there is no origin at all.
         """
         if host is None:
-            return self._least_loaded(region)
+            return self.ranked(region=region, strict=strict)[0]
         wanted = host.lower()
         node = self._nodes.get(wanted) or self._nodes.get(wanted.removesuffix(f":{self._default_port}"))
         if node is not None:
@@ -101,18 +120,11 @@ class OriginRegistry:
         if any(_allows(pattern, name) for pattern in self._allow_hosts):
             return Node(address=host, host=name, port=port)
         if self._any_host:
-            return self._least_loaded(region)
+            return self.ranked(region=region, strict=strict)[0]
         known = ", ".join(node.address for node in self._nodes.values()) or "none"
         raise OriginChoiceError(
             f"is not a registered origin ({known})", f"register it with --origin {host}, or start with --any-host"
         )
-
-    def _least_loaded(self, region: str | None) -> Node:
-        nodes = self.nodes
-        if not nodes:
-            raise OriginChoiceError("names no origin and none is registered", "start with --origin HOST[:PORT]")
-        regional = [node for node in nodes if node.region == region]
-        return min(regional or nodes, key=lambda node: node.sessions)
 
 
 def _allows(pattern: str, host: str) -> bool:

@@ -52,6 +52,7 @@ class ConnectionParams:
     ``app`` and ``context`` come without outer slashes; ``host`` is ``None`` when the client leaves the choice to the manager.
     ``password`` is for the origin alone and therefore not part of the ``repr``. ``simulate`` names faults
     (:mod:`smproxy.faults`) that the client asks for. ``customer_scope_given``: ``customer_scope`` is the client's own.
+    ``region`` is where the origin is to be when there is no ``host``, with ``strict`` nowhere else.
     """
 
     id: str
@@ -67,6 +68,8 @@ class ConnectionParams:
     transport: Transport = "websocket"
     simulate: str | None = None
     customer_scope_given: bool = True
+    region: str | None = None
+    strict: bool = False
     origin_query: str = field(default="", repr=False)
 
     @classmethod
@@ -101,6 +104,7 @@ class ConnectionParams:
         host = reader.host("host")
         app = reader.scope("app") or default_app
         context = reader.scope("context")
+        region = reader.get("region") or reader.get("subgroup")
         simulate = reader.text("simulate", SIMULATE_LIMIT)
         role = Role.SUBSCRIBER if stream_id and stream_id.startswith("subscriber-") else Role.PUBLISHER
         if reader.refusal:
@@ -128,6 +132,8 @@ class ConnectionParams:
             role=role,
             simulate=simulate,
             customer_scope_given=customer_scope_given,
+            region=region,
+            strict=(reader.get("strict") or "").lower() == "true",
             origin_query="&".join(raw for key, raw in pairs if key.lower() not in _FOR_PROXY),
         )
 

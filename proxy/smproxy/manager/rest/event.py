@@ -5,6 +5,7 @@ Source: Red5, Stream Manager REST API 1.0 to 4.0; the answers are the same in al
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from aiohttp import web
@@ -47,32 +48,34 @@ class EventRoutes:
         """Name the origin to publish to, or the one that a stream can be watched at."""
         scope, name = read_stream_path(request)
         action = request.query.get("action", "")
-        region = request.query.get("region")
+        region, strict, count = _text(request, "region"), _flag(request, "strict"), _count(_text(request, "endpoints"))
+        if (zone := _text(request, "geozone")) is not None:
+            raise ApiError(400, f"There is no geozone {zone[:100]!r}: none is provisioned here, ask for a region.")
         if action == "broadcast":
-            try:
-                node = self._registry.choose(None, region=region)
-            except OriginChoiceError:
-                raise ApiError(404, f"No suitable origin found for {scope}/{name}") from None
+            nodes = self._origins(f"{scope}/{name}", region, strict)
         elif action == "subscribe":
             session = self._live(scope, name, *self._provisions.nearest(scope, name))
             assert session.attempt is not None
-            node, name = session.attempt.node, session.life.peer
+            nodes, name = [session.attempt.node], session.life.peer
+            if strict and region not in (None, nodes[0].region):
+                raise ApiError(404, f"No stream found for {scope}/{name} in {region[:100]!r}")
         else:
             raise ApiError(400, f"action={action!r} is neither broadcast nor subscribe.")
-        count = _count(request.query.get("endpoints"))
-        answer = _place(name, scope, node)
-        if count == 1:
-            return json_response(answer)
-        others = [other for other in self._registry.nodes if other is not node] if action == "broadcast" else []
-        return json_response([answer, *(_place(name, scope, other) for other in others)][:count])
+        if strict and len(nodes) < count:
+            raise ApiError(404, f"There are {len(nodes)} servers for {scope}/{name}, not {count}.")
+        places = [_place(name, scope, node) for node in nodes[:count]]
+        return json_response(places[0] if count == 1 else places)
+
+    def _origins(self, stream: str, region: str | None = None, strict: bool = False) -> Sequence[Node]:
+        try:
+            return self._registry.ranked(region=region, strict=strict)
+        except OriginChoiceError:
+            raise ApiError(404, f"No suitable origin found for {stream}") from None
 
     async def media(self, request: web.Request) -> web.StreamResponse:
         """Name the origin that has the recordings of a stream."""
         scope, name = read_stream_path(request)
-        try:
-            return json_response(_place(name, scope, self._registry.choose(None)))
-        except OriginChoiceError:
-            raise ApiError(404, f"No suitable origin found for {scope}/{name}") from None
+        return json_response(_place(name, scope, self._origins(f"{scope}/{name}")[0]))
 
     async def list(self, request: web.Request) -> web.StreamResponse:
         """List the live streams."""
@@ -100,8 +103,21 @@ class EventRoutes:
         raise ApiError(404, f"No stream found for {scope}/{name}")
 
 
+def _text(request: web.Request, name: str) -> str | None:
+    """Return a parameter; what a page sends for none is none."""
+    text = request.query.get(name)
+    return None if text is None or text in NOT_SUPPLIED else text
+
+
+def _flag(request: web.Request, name: str) -> bool:
+    text = _text(request, name)
+    if text is not None and text.lower() not in ("true", "false"):
+        raise ApiError(400, f"{name}={text[:100]!r} is neither true nor false.")
+    return text is not None and text.lower() == "true"
+
+
 def _count(text: str | None) -> int:
-    if text is None or text in NOT_SUPPLIED:
+    if text is None:
         return 1
     if not (text.isascii() and text.isdigit() and len(text) <= 4 and 0 < int(text) <= 1000):
         raise ApiError(400, f"endpoints={text[:100]!r} is not a whole number from 1 to 1000.")

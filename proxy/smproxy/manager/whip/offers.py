@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from urllib.parse import urljoin
@@ -111,6 +112,12 @@ class Offers:
         transcript.add_exchange(answered_by, response_note(outcome))
         return outcome
 
+    def node(self, request: web.Request, endpoint: Endpoint) -> Node | None:
+        """Return the origin for an OPTIONS on an endpoint; ``None``: the POST will say why."""
+        with contextlib.suppress(ParamError, Problem):
+            return self._choose(self._read(request, endpoint))
+        return None
+
     def preflight(self, request: web.Request, endpoint: Endpoint) -> ExchangePipeline | None:
         """Return the faults that an OPTIONS on an endpoint passes, if there are any."""
         try:
@@ -130,7 +137,8 @@ class Offers:
             redact = self._transcripts.open(session, str(request.url)).redactor.text
             why = redact(f"{error}: {error.hint}" if error.hint else str(error))
             logger.warning("refused %s: %s", request.remote, why)
-            raise self._refusal(request, session, body, Problem(400, f"{why}.")) from None
+            status = 404 if error.parameter == "region" else 400
+            raise self._refusal(request, session, body, Problem(status, f"{why}.")) from None
 
     async def _authorize(self, request: web.Request, asked: Request, faults: ConnectionFaults, body: bytes) -> Decision:
         """Return the decision that lets a client in.
@@ -192,9 +200,10 @@ class Offers:
 
     def _choose(self, asked: Request) -> Node:
         try:
-            return self._registry.choose(asked.params.host)
+            return self._registry.choose(asked.params.host, region=asked.params.region, strict=asked.params.strict)
         except OriginChoiceError as error:
-            refusal = ParamError("host", asked.params.host, str(error), error.hint)
+            value = asked.params.region if error.parameter == "region" else asked.params.host
+            refusal = ParamError(error.parameter, value, str(error), error.hint)
             refusal.connection = asked.params.connection
             raise refusal from None
 

@@ -6,7 +6,6 @@ and keeps the books; the exchange itself (answers, entity tags, fragments) is th
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import secrets
 from collections.abc import Callable, Sequence
@@ -20,7 +19,7 @@ from smproxy.faults.exchange_fault import HttpOutcome
 from smproxy.manager.admission import AdmissionRules
 from smproxy.manager.authenticator import Authenticator
 from smproxy.manager.faults.injection import FaultInjection
-from smproxy.manager.origin_registry import OriginChoiceError, OriginRegistry
+from smproxy.manager.origin_registry import OriginRegistry
 from smproxy.manager.session import Session
 from smproxy.manager.sessions import Sessions
 from smproxy.manager.transcript import Side
@@ -62,7 +61,6 @@ class WhipRoutes:
         new_identity: Callable[[], str] = lambda: secrets.token_hex(ID_DIGITS // 2),
     ) -> None:
         self._ice_servers = ice_servers
-        self._registry = registry
         self._sessions = sessions
         self._transcripts = transcripts
         self._origins = Origins()
@@ -109,9 +107,9 @@ class WhipRoutes:
             case "OPTIONS":
                 faults = self._offers.preflight(request, endpoint)
                 if faults is None:
-                    return await self._options(request)
+                    return await self._options(request, endpoint)
                 outcome, _ = await faults.run(
-                    exchange_of(request, endpoint.protocol, b""), lambda: self._options(request)
+                    exchange_of(request, endpoint.protocol, b""), lambda: self._options(request, endpoint)
                 )
                 return outcome
             case "HEAD" if endpoint.protocol == "whep":  # discovery (draft-ietf-wish-whep): what the endpoint takes
@@ -121,11 +119,11 @@ class WhipRoutes:
             case method:
                 raise Problem(405, f"{method} is not for an endpoint.", {"Allow": _ENDPOINT_METHODS})
 
-    async def _options(self, request: web.Request) -> HttpResponse:
+    async def _options(self, request: web.Request, endpoint: Endpoint) -> HttpResponse:
         headers = [("Accept-Post", SDP), ("Allow", _ENDPOINT_METHODS)]
-        with contextlib.suppress(OriginChoiceError):  # the POST will say so
+        if (node := self._offers.node(request, endpoint)) is not None:
             # The vendor's SDK sends what follows to the node that is named here, by ``host=``.
-            headers.append(("Session-Host", self._registry.choose(request.query.get("host") or None).address))
+            headers.append(("Session-Host", node.address))
         headers += [server.link for server in self._ice_servers]  # never in a preflight's answer, which no page sees
         return HttpResponse(200, tuple(headers))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from smproxy.manager.access import parameter
-from smproxy.manager.origin_registry import Node, OriginRegistry
+from smproxy.manager.origin_registry import Node, OriginChoiceError, OriginRegistry
 from smproxy.manager.rest.errors import ApiError
 
 GROUP = "default"
@@ -44,15 +44,13 @@ def choose(request: web.Request, registry: OriginRegistry) -> list[Node]:
     Raises:
         ApiError: 404, there is none.
     """
-    region = parameter(request, "region") or parameter(request, "subgroup")
+    region = parameter(request, "region") or parameter(request, "subgroup") or None
     strict = flag(request, "strict", False)
-    nodes = sorted(registry.nodes, key=lambda node: (region not in (None, node.region), node.sessions))
-    fitting = [node for node in nodes if not strict or region in (None, node.region)]
-    if not fitting:
-        raise ApiError(
-            404, "There is no server for this stream." if not nodes else f"There is no server in {region!r}."
-        )
-    return fitting
+    try:
+        return registry.ranked(region=region, strict=strict)
+    except OriginChoiceError:
+        there = f"There is no server in {region!r}." if registry.nodes else "There is no server for this stream."
+        raise ApiError(404, there) from None
 
 
 def endpoint_count(request: web.Request) -> int:

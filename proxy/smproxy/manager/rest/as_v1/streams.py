@@ -10,6 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
+from smproxy.manager.access import parameter
 from smproxy.manager.origin_registry import Node, OriginRegistry
 from smproxy.manager.provisions import Provisions
 from smproxy.manager.rest.as_v1.group import GUID, check_group, choose, endpoint_count, flag
@@ -72,7 +73,12 @@ class GroupStreamRoutes:
         check_group(request)
         endpoint_count(request)
         scope, name = read_stream_path(request)
-        return json_response([self.location(self.live(scope, name, *self._provisions.nearest(scope, name)))])
+        session = self.live(scope, name, *self._provisions.nearest(scope, name))
+        region = parameter(request, "region") or parameter(request, "subGroup")
+        assert session.attempt is not None
+        if flag(request, "strict", False) and region not in (None, "", session.attempt.node.region):
+            raise ApiError(404, f"There is no live stream {scope}/{name} in {region[:100]!r}.")
+        return json_response([self.location(session)])
 
     def live(self, scope: str, name: str, *others: str) -> Session:
         """Return the first of these streams that is live.
