@@ -81,7 +81,9 @@ class Claims:
             known = read_claim(found.value)
             if known.nonce == nonce:  # stored, though the answer was lost
                 return self._take(key, known, found.revision)
-            over = yield from is_over(known.owner, self._standing)
+            # An earlier life of this very node has ended before this one began.
+            earlier = known.owner.node == owner.node and known.owner != owner
+            over = True if earlier else (yield from is_over(known.owner, self._standing))
             if over is False:
                 self._nonces.discard(nonce)
                 return ClaimRefusal.TAKEN

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+import msgspec
+
 from smproxy.cluster.records import ClaimRecord, NodeLife, NodeRecord, NodeState, claim_key
 
 
@@ -24,7 +26,10 @@ class Directory:
         self._claims: dict[str, tuple[ClaimRecord, int]] = {}
 
     def node_seen(self, record: NodeRecord) -> None:
-        """Take an entry of a node."""
+        """Take an entry of a node. One that says that it is dead has nothing else of it."""
+        known = self._nodes.get(record.life.node)
+        if record.state is NodeState.DEAD and known is not None and known.record.life == record.life:
+            record = msgspec.structs.replace(known.record, state=NodeState.DEAD)
         self._nodes[record.life.node] = _Seen(record, self._monotonic())
 
     def node_gone(self, node: str) -> None:
@@ -49,6 +54,10 @@ class Directory:
         now = self._monotonic()
         alive = (seen.record for _, seen in sorted(self._nodes.items()) if now < seen.at + self._ttl)
         return [record for record in alive if record.state is not NodeState.DEAD]
+
+    def known(self) -> list[NodeRecord]:
+        """Return the nodes that are alive, and those that died of late: they may be back any time."""
+        return [seen.record for _, seen in sorted(self._nodes.items())]
 
     def node(self, name: str) -> NodeRecord | None:
         """Return a node that is alive."""

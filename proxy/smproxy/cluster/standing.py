@@ -14,11 +14,12 @@ class Standing:
 
     A node that cannot renew its lease does not know whether it is cut off, so that others may take its place, or whether the
     registry is down, so that nobody can. Its peers know: it asks all of them directly. It goes on beyond its lease only while
-    each says that it has lost the registry, too; it ends with the first that has it, and with one that does not answer. A node
-    without peers ends with its lease.
+    each says that it has lost the registry, too, or does not run; it ends with the first that has it, and with one that cannot
+    be asked. A node without peers ends with its lease.
 
     A node that may judge, which is to declare another dead, has had the registry for ``grace``: so long that every node beyond
-    its lease has asked it, and has stopped.
+    its lease has asked it, and has stopped. A node that has just joined waits for a whole lease: who does not know it cannot
+    ask it.
     """
 
     def __init__(self, timing: Timing, monotonic: Callable[[], float]) -> None:
@@ -37,7 +38,9 @@ class Standing:
         """Start a new life with its first lease."""
         self._fenced = False
         self._until = sent + self._timing.ttl - self._timing.margin
-        self._since = self._replied = self._monotonic()
+        # Nodes that do not know this one yet may be slow to find the registry again.
+        self._since = self._monotonic() + self._timing.ttl - self._timing.grace
+        self._replied = self._monotonic()
         self._lost_too.clear()
 
     def renewed(self, sent: float) -> None:
@@ -59,7 +62,7 @@ class Standing:
         return not self._fenced and self._monotonic() > self._until - self._timing.grace
 
     def know_peers(self, peers: Iterable[str]) -> None:
-        """Take the other nodes that are alive; without the registry those known before stay."""
+        """Take the other nodes; without the registry those known before stay."""
         if self.has_registry():
             self._peers = frozenset(peers)
 
