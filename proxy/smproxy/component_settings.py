@@ -49,7 +49,7 @@ def make_manager_settings(
         tls_ports=settings.tls_ports,
         tls_context=tls_context,
         rules=AdmissionRules(
-            disabled_by=None if settings.proxy_enabled else f"proxy.enabled in {settings.config}",
+            disabled_by=_disabled_by(settings),
             default_app=settings.default_app,
             customer_scope_required=settings.customer_scope == "required",
             default_customer_scope=settings.customer_scope if named else None,
@@ -70,12 +70,20 @@ def make_manager_settings(
     )
 
 
+def _disabled_by(settings: Settings) -> str | None:
+    if settings.cluster is not None and "manager" not in settings.roles:
+        return f"--roles {','.join(settings.roles)}"
+    return None if settings.proxy_enabled else f"proxy.enabled in {settings.config}"
+
+
 def make_origin_settings(settings: Settings, ice_servers: tuple[IceServer, ...]) -> OriginSettings:
     """Make the settings of the origin in this process."""
     from smproxy.origin.origin import OriginSettings, WhepOffline
 
     return OriginSettings(
-        address="127.0.0.1",
+        host="127.0.0.1" if settings.cluster is None else settings.host,
+        address="127.0.0.1" if settings.cluster is None else settings.node_name,
+        announce_wait=0.0 if settings.cluster is None else 2.0,
         media_gap=settings.media_gap,
         media_timeout=settings.media_timeout,
         media_port=settings.media_port,

@@ -237,6 +237,10 @@ def endpoint(text: str) -> str | None:
     return hook_uri(text) if text else None
 
 
+#: What a node of a cluster may do.
+ROLES = ("manager", "origin")
+
+
 def hook_uri(text: str) -> str:
     """Read the URL of a hook receiver."""
     from smproxy.hooks.sinks.uris import parse_hook_uri  # aiohttp is not needed to print --help
@@ -267,3 +271,32 @@ def protocol(text: str) -> str:
     if text.removesuffix("://") not in ("http", "https"):
         raise ValueError("it is http:// or https://")
     return text
+
+
+def registry(text: str) -> str:
+    """Read the URL of a NATS server."""
+    read_url(text, "nats", "tls")
+    return text
+
+
+def roles(text: str) -> tuple[str, ...]:
+    """Read the roles of a node."""
+    names = tuple(dict.fromkeys(each.strip() for each in text.split(",")))
+    if not set(names) <= set(ROLES):
+        raise ValueError(f"it takes {' or '.join(ROLES)}, or both with a comma between")
+    return names
+
+
+def node_id(text: str) -> str:
+    """Read the name of a node."""
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?", text):
+        raise ValueError("it takes up to 32 lower-case letters, digits and hyphens")
+    return text
+
+
+def cluster_ttl(text: str) -> float:
+    """Read the seconds after which a silent node is dead."""
+    seconds = float(text)
+    if not 1.0 <= seconds <= 600.0:
+        raise ValueError("it takes 1 to 600 seconds")
+    return seconds

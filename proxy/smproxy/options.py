@@ -230,6 +230,17 @@ OPTIONS: tuple[Option, ...] = (
         "[PATH=]DIR",
         True,
     ),
+    Option("--cluster", "cluster", values.registry, "join the cluster whose registry is this NATS server", "nats://…"),
+    Option("--roles", "roles", values.roles, "what this node does in its cluster", "manager,origin"),
+    Option(
+        "--node-id", "node_id", values.node_id, "name of this node in its cluster (else the machine's name)", "NAME"
+    ),
+    Option(
+        "--advertise", "advertise", host_name, "address at which the other nodes reach this one (else --host)", "HOST"
+    ),
+    Option(
+        "--cluster-ttl", "cluster_ttl", values.cluster_ttl, "seconds until a node that is silent is dead", "SECONDS"
+    ),
     Option("--exit-with-parent", "exit_with_parent", values.flag, "stop when the process that started it has ended"),
     Option("--sdk-file", "sdk_file", Path, "the vendor's red5pro-sdk.min.js, for /publish to use it", "FILE"),
     Option(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
+import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
 
-from smproxy.option_values import Address
+from smproxy.option_values import ROLES, Address
 from smproxy.options import OPTIONS, Option
 from smproxy.properties import Property, decode_properties, parse_properties
 from smproxy.signaling.whip import IceServer
@@ -91,6 +93,11 @@ class Settings:
     tls_self_signed: bool = False
     tls_host: tuple[str, ...] = ()
     tls_port: int | tuple[int, ...] = 5443
+    cluster: str | None = field(default=None, repr=False)
+    roles: tuple[str, ...] = ROLES
+    node_id: str | None = None
+    advertise: str | None = None
+    cluster_ttl: float = 9.0
     exit_with_parent: bool = False
     log_level: str = "info"
     log_format: str = "text"
@@ -120,7 +127,9 @@ class Settings:
             raise SettingsError(
                 f"--media-timeout {self.media_timeout:g} must be longer than --media-gap {self.media_gap:g}"
             )
-        if not self.local_origin and not self.origin and not self.allow_host:
+        if self.cluster is None and (self.node_id or self.advertise or self.roles != ROLES):
+            raise SettingsError("--roles, --node-id and --advertise are for a node of a cluster: give --cluster too")
+        if self.cluster is None and not self.local_origin and not self.origin and not self.allow_host:
             raise SettingsError("--no-local-origin leaves no origin to publish to: give --origin HOST[:PORT]")
         if self.auth is not None and self.auth_uri is not None:
             raise SettingsError("--auth and --auth-uri both decide who may publish: give one of them")
@@ -153,6 +162,21 @@ class Settings:
     def tls_ports(self) -> tuple[int, ...]:
         """The ports of https and wss, if any are to be opened."""
         return _several(self.tls_port)
+
+    @property
+    def node_name(self) -> str:
+        """The name of this node in its cluster."""
+        name = re.sub("[^a-z0-9-]", "-", (self.node_id or socket.gethostname()).lower())[:32].strip("-")
+        return name or "node"
+
+    @property
+    def node_number(self) -> int:
+        """The number of this node in hooks.
+
+        In a cluster it is the one that the name ends with, unless one is given.
+        """
+        digits = re.search("[0-9]{1,6}$", self.node_name) if self.cluster is not None and self.node == 1 else None
+        return int(digits[0]) if digits else self.node
 
     @property
     def sinks(self) -> tuple[SinkSettings, ...]:
@@ -270,7 +294,7 @@ def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Setti
 
 
 #: Settings that may hold a secret, which no error quotes.
-_UNQUOTED = frozenset({"hook_uri", "hook_secret", "webhooks_endpoint", "auth", "auth_uri"})
+_UNQUOTED = frozenset({"hook_uri", "hook_secret", "webhooks_endpoint", "auth", "auth_uri", "cluster"})
 
 
 def _parse(option: Option, value: Any, source: str) -> Any:

@@ -29,7 +29,9 @@ from smproxy.tls_settings import make_tls_context
 from smproxy.turn_server import TurnServer
 
 if TYPE_CHECKING:
+    from smproxy.clustered import Clustered
     from smproxy.embedded import EmbeddedSimulator
+    from smproxy.origin.origin import Origin
     from smproxy.testing import Publisher, Subscriber
     from smproxy.testing.hook_log import HookLog
     from smproxy.testing.hooks import Hooks
@@ -221,18 +223,24 @@ class Simulator:
             broadcast = HookBroadcast()
             if self.settings.turn:
                 self._ice_servers = (await self._start_turn(stack)).ice_server, *self.settings.ice_server
-            self._dispatcher = dispatcher = await self._start_dispatcher(stack, broadcast)
-            self._manager = manager = self._make_manager(dispatcher, broadcast)
+            cluster = await self._prepare_cluster()
+            self._dispatcher = dispatcher = await self._start_dispatcher(stack, broadcast, cluster)
+            if cluster is not None:
+                stack.push_async_callback(cluster.stop)
+            self._manager = manager = self._make_manager(dispatcher, broadcast, cluster)
             stack.push_async_callback(manager.stop)
             for address in self.settings.origin:
                 manager.registry.attach(_external(address))
-            if self.settings.local_origin:
-                await self._start_origin(stack, manager)
+            origin: Origin | None = None
+            if self.settings.local_origin and "origin" in self.settings.roles:
+                origin = await self._start_origin(stack, manager, cluster)
             stack.push_async_callback(manager.refuse_new)
             try:
                 await manager.start()
             except ListenError as error:
                 raise SettingsError(_cannot_listen(self.settings.host, error)) from None
+            if cluster is not None:
+                await cluster.join(manager, *((origin.hello, origin.command) if origin else (None, None)))
             self._running = stack.pop_all()
 
     async def stop(self) -> None:
@@ -249,7 +257,18 @@ class Simulator:
         stack.push_async_callback(turn.stop)
         return turn
 
-    async def _start_dispatcher(self, stack: AsyncExitStack, broadcast: HookBroadcast) -> HookDispatcher:
+    async def _prepare_cluster(self) -> Clustered | None:
+        if self.settings.cluster is None:
+            return None
+        try:
+            from smproxy.clustered import Clustered
+        except ImportError:
+            raise SettingsError("--cluster needs nats-py: pip install 'stream-manager-proxy[cluster]'") from None
+        return await Clustered.prepare(self.settings, self._clock, self._stream("cluster"))
+
+    async def _start_dispatcher(
+        self, stack: AsyncExitStack, broadcast: HookBroadcast, cluster: Clustered | None
+    ) -> HookDispatcher:
         """Start the journal and what reads from it.
 
         What a process before this one left unfinished is ended first.
@@ -264,19 +283,26 @@ class Simulator:
                 make_sinks(settings, self._clock),
                 clock=self._clock,
                 rng=self._stream("delivery"),
-                events=EventFactory(node=settings.node, clock=self._clock, rng=self._stream("events")),
+                events=cluster.events if cluster is not None else self._events(),
                 profile=PROFILES[settings.hook_retries],
                 listeners=[broadcast] if self._hook_log is None else [broadcast, self._hook_log],
                 journal=journal,
             )
             stack.push_async_callback(dispatcher.stop, self._flush)
             stack.push_async_callback(HookFaults.start(self.faults, dispatcher).stop)
-            await end_unfinished(journal, dispatcher.emit)
+            if cluster is None:
+                await end_unfinished(journal, dispatcher.emit)
+            else:
+                cluster.take_hooks(dispatcher, journal)
+                await end_unfinished(journal, dispatcher.emit, cluster.events.found)
         except (JournalError, ValueError) as error:
             raise SettingsError(str(error)) from None
         return dispatcher
 
-    def _make_manager(self, dispatcher: HookDispatcher, broadcast: HookBroadcast) -> Manager:
+    def _events(self) -> EventFactory:
+        return EventFactory(node=self.settings.node, clock=self._clock, rng=self._stream("events"))
+
+    def _make_manager(self, dispatcher: HookDispatcher, broadcast: HookBroadcast, cluster: Clustered | None) -> Manager:
         context, self._certificates = make_tls_context(self.settings, self._clock)
         return Manager(
             make_manager_settings(self.settings, context, self._clock, self._ice_servers),
@@ -285,9 +311,10 @@ class Simulator:
             clock=self._clock,
             rng=self._stream("manager"),
             faults=self.faults,
+            extension=None if cluster is None else cluster.membership,
         )
 
-    async def _start_origin(self, stack: AsyncExitStack, manager: Manager) -> None:
+    async def _start_origin(self, stack: AsyncExitStack, manager: Manager, cluster: Clustered | None) -> Origin:
         # Imported here because aiortc takes a third of a second, which --no-local-origin and --help need not pay.
         from smproxy.origin.origin import Origin, UnfitLibraryError
 
@@ -297,9 +324,17 @@ class Simulator:
             if node is not None:
                 manager.sessions.report(node, report)
 
+        if cluster is not None:
+            cluster.report_to(report)
         settings = make_origin_settings(self.settings, self._ice_servers)
         try:
-            origin = await Origin.start(settings, report, clock=self._clock, rng=self._stream("origin"))
+            origin = await Origin.start(
+                settings,
+                report if cluster is None else cluster.channels.report,
+                clock=self._clock,
+                rng=self._stream("origin"),
+                names=None if cluster is None else cluster.names,
+            )
         except UnfitLibraryError as error:
             raise SettingsError(
                 f"the origin cannot run: {error}: install stream-manager-proxy with its dependencies into an environment of "
@@ -315,6 +350,7 @@ class Simulator:
         node = manager.registry.attach(
             origin.hello, origin.command, thumbnail=origin.thumbnail, shared_objects=origin.shared_objects
         )
+        return origin
 
 
 def _external(address: Address) -> Hello:

@@ -199,7 +199,11 @@ class World:
 
         def arrive() -> None:
             other = self.nodes.get(peer)
-            if other is not None and frozenset((node.name, peer)) not in self.cut_peers:
+            if frozenset((node.name, peer)) in self.cut_peers:
+                return
+            if other is None:  # nothing listens there
+                self.after(0.001, lambda: node.wake(lambda: heard(False)))
+            else:
                 other.wake(lambda: self.after(0.001, lambda: node.wake(lambda: heard(other.standing.has_registry()))))
 
         def heard(has: bool) -> None:
@@ -284,7 +288,7 @@ class Node:
     def _tick(self) -> None:
         """Send media, and ask the peers when the lease is in doubt."""
         self.act()
-        self.standing.know_peers(record.life.node for record in self.directory.nodes() if record.life.node != self.name)
+        self.standing.know_peers(record.life.node for record in self.directory.known() if record.life.node != self.name)
         if self.standing.doubtful():
             for peer in self.standing.peers:
                 self.world.ask_peer(self, peer)

@@ -36,6 +36,13 @@ class Directory:
         """Note that an entry was deleted: the node has left."""
         self._nodes.pop(node, None)
 
+    def keep_nodes(self) -> None:
+        """Let no entry grow old now: without the registry none can be renewed."""
+        now = self._monotonic()
+        for seen in self._nodes.values():
+            if seen.record.state is not NodeState.DEAD and now < seen.at + self._ttl:
+                seen.at = now
+
     def claim_seen(self, key: str, record: ClaimRecord, revision: int) -> None:
         """Take an entry of a stream."""
         self._claims[key] = record, revision

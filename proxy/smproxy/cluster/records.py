@@ -86,6 +86,7 @@ class Unfinished(msgspec.Struct, frozen=True, kw_only=True):
     user_agent: str | None = None
     stream: str | None = None
     watcher: str | None = None
+    joined: bool = False
     epoch: int | None = None
 
 

@@ -8,6 +8,8 @@ import random
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+import msgspec
+
 from smproxy.hooks.delivery import Delivery, Limits
 from smproxy.hooks.event import Context, EncodedEvent, EventFactory, HookEvent, Stored, encode
 from smproxy.hooks.journal import Journal, JournalError
@@ -147,7 +149,10 @@ class HookDispatcher:
         """
         if EVENT_OF[type(payload)] in INTERNAL_EVENTS and not self._takes_internal:
             return None
-        return self.publish(self._events.make(payload, sequence, connection), context)
+        event = self._events.make(payload, sequence, connection)
+        if context is not None and context.epoch is not None:
+            event = msgspec.structs.replace(event, epoch=context.epoch)
+        return self.publish(event, context)
 
     def publish(self, event: HookEvent, context: Context | None = None) -> EncodedEvent | None:
         """Send ``event`` to every sink and listener, some time soon.

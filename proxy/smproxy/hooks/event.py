@@ -18,7 +18,9 @@ _TIMESTAMP_MASK = (1 << 48) - 1
 class HookEvent(msgspec.Struct, frozen=True):
     """One lifecycle event. The fields are the JSON keys, in the order in which they are sent.
 
-    ``ts`` is Unix time in milliseconds; ``seq`` counts 1, 2, 3 … within one session.
+    ``ts`` is Unix time in milliseconds; ``seq`` counts 1, 2, 3 … within one session. In a cluster the events of a
+    publisher whose stream has begun have the ``epoch`` of its owner: of two sessions of one stream that with the higher one is
+    the later.
     """
 
     uuid: str
@@ -28,6 +30,7 @@ class HookEvent(msgspec.Struct, frozen=True):
     payload: Payload
     seq: int
     connection: Connection
+    epoch: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +46,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     watcher: str | None = None
     joined: bool = False
     synthetic: bool = False
+    #: Of the stream's owner, in a cluster.
+    epoch: int | None = None
 
 
 class EncodedEvent(msgspec.Struct, frozen=True):

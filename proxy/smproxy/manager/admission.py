@@ -84,6 +84,9 @@ class Admission:
             logger.warning("upgrade refused: %s switches the proxy off", self._rules.disabled_by)
             request.reject(403, f"The WebSocket proxy is disabled by {self._rules.disabled_by}.")
             return
+        if not self._sessions.may_act():
+            request.reject(503, "This node has no place in its cluster now: try again later, or another one.")
+            return
         try:
             params = self._read(request)
             faults = self._faults.choose(params)
@@ -201,7 +204,9 @@ class Admission:
 
     def _choose(self, params: ConnectionParams) -> Node:
         try:
-            return self._registry.choose(params.host, region=params.region, strict=params.strict)
+            return self._registry.choose(
+                params.host, region=params.region, strict=params.strict, stream=(params.scope, params.id)
+            )
         except OriginChoiceError as error:
             value = params.region if error.parameter == "region" else params.host
             refusal = ParamError(error.parameter, value, str(error), error.hint)

@@ -8,12 +8,14 @@ import random
 import secrets
 import socket
 import ssl
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 import smproxy
 from smproxy.auth.scheme import Scheme
@@ -108,6 +110,21 @@ class ListenError(Exception):
         super().__init__(f"port {port}: {why}")
 
 
+class NodeExtension(Protocol):
+    """What a cluster adds to a manager's HTTP interface."""
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes for other nodes, which check by themselves who asks."""
+
+    def accepts(self, request: web.BaseRequest) -> bool:
+        """Return whether a request comes from another node."""
+
+    async def handle(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        """Respond to a request, which other nodes may have to answer, too."""
+
+
 class Manager:
     """Listen, admit, relay and answer.
 
@@ -123,6 +140,7 @@ class Manager:
         clock: Clock,
         rng: random.Random,
         faults: FaultRegistry,
+        extension: NodeExtension | None = None,
     ) -> None:
         self._settings = settings
         self._dispatcher = dispatcher
@@ -165,10 +183,13 @@ class Manager:
         # Every route needs the access rule but those that are marked as open, or as a scope's own.
         access = AccessRule(settings.admin_token, hosts=(settings.host, *settings.names))
         proxies = TrustedProxies(settings.trusted_proxies)
-        application = web.Application(
-            middlewares=[make_upgrade_middleware(self._take_over), errors.make_middleware(clock, access, proxies)],
-            client_max_size=2**20,
-        )
+        middlewares = [make_upgrade_middleware(self._take_over), errors.make_middleware(clock, access, proxies)]
+        if extension is not None:
+            middlewares.append(_middleware(extension))
+            access.accept_also(extension.accepts)
+        application = web.Application(middlewares=middlewares, client_max_size=2**20)
+        if extension is not None:
+            application.add_routes(access.open(extension.routes()))
         application.on_response_prepare.append(cors.add_headers)
         application.add_routes(access.open(health.routes()))
         # Before all that match any scope in a path: a directory's path is the user's choice.
@@ -316,6 +337,16 @@ class Manager:
 
 async def _no_upgrade(request: web.Request) -> web.StreamResponse:
     raise errors.ApiError(426, "This is the WebSocket proxy: connect with ws:// or wss://.")
+
+
+def _middleware(extension: NodeExtension) -> Middleware:
+    @web.middleware
+    async def middleware(
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        return await extension.handle(request, handler)
+
+    return middleware
 
 
 def _count_faults(book: FaultRegistry) -> dict[str, int]:

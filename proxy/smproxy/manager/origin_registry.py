@@ -43,6 +43,7 @@ class Node:
     thumbnail: Thumbnail | None = None
     shared_objects: Callable[[], list[SharedObjectState]] | None = None
     sessions: int = 0
+    draining: bool = False
     load: Load = field(default_factory=lambda: Load(publishers=0))
 
     @property
@@ -63,6 +64,8 @@ class OriginRegistry:
         self._any_host = any_host
         self._default_port = default_port
         self._nodes: dict[str, Node] = {}
+        #: Gives the address of the origin that has a stream, by scope and name, where several are registered.
+        self.owner_of: Callable[[str, str], str | None] = lambda scope, name: None
 
     @property
     def nodes(self) -> list[Node]:
@@ -87,6 +90,11 @@ class OriginRegistry:
         if self._nodes.get(node.address.lower()) is node:
             del self._nodes[node.address.lower()]
 
+    def owner(self, scope: str, name: str) -> Node | None:
+        """Return the origin that has a stream, as far as that is known."""
+        address = self.owner_of(scope, name)
+        return None if address is None else self._nodes.get(address.lower())
+
     def ranked(self, *, region: str | None = None, strict: bool = False) -> list[Node]:
         """Return the origins for a new connection, best first: those of the region, then by load.
 
@@ -95,21 +103,32 @@ class OriginRegistry:
         """
         if not self._nodes:
             raise OriginChoiceError("names no origin and none is registered", "start with --origin HOST[:PORT]")
-        nodes = sorted(self.nodes, key=lambda node: (region not in (None, node.region), node.sessions))
+        nodes = [node for node in self.nodes if not node.draining] or self.nodes
+        nodes.sort(key=lambda node: (region not in (None, node.region), _load(node)))
         fitting = [node for node in nodes if not strict or region in (None, node.region)]
         if not fitting:
             known = ", ".join(sorted({node.region for node in nodes}))
             raise OriginChoiceError(f"has no origin (there are {known})", "leave out strict", parameter="region")
         return fitting
 
-    def choose(self, host: str | None = None, *, region: str | None = None, strict: bool = False) -> Node:
+    def choose(
+        self,
+        host: str | None = None,
+        *,
+        region: str | None = None,
+        strict: bool = False,
+        stream: tuple[str, str] | None = None,
+    ) -> Node:
         """Return the origin for a connection that names ``host``, or the least loaded one.
 
-        ``region`` is a wish, which is met when there is an origin of that region; with ``strict`` a condition.
+        ``region`` is a wish, which is met when there is an origin of that region; with ``strict`` a condition. ``stream``,
+        scope and name, goes to the origin that has it.
 
         Raises:
             OriginChoiceError: ``host`` is neither registered nor allowed, or there is no origin at all.
         """
+        if stream is not None and (host is None or self._any_host) and (owner := self.owner(*stream)) is not None:
+            return owner
         if host is None:
             return self.ranked(region=region, strict=strict)[0]
         wanted = host.lower()
@@ -125,6 +144,11 @@ class OriginRegistry:
         raise OriginChoiceError(
             f"is not a registered origin ({known})", f"register it with --origin {host}, or start with --any-host"
         )
+
+
+def _load(node: Node) -> int:
+    """Return how much an origin carries, whichever managers its clients came through."""
+    return max(node.sessions, node.load.publishers + node.load.subscribers)
 
 
 def _allows(pattern: str, host: str) -> bool:

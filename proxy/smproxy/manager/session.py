@@ -27,6 +27,8 @@ class Session:
         self.watched: str | None = None
         #: The stream that it is shown, which may be another after a switch.
         self.shown: str | None = None
+        #: Of the claim on the stream's name, in a cluster.
+        self.epoch: int | None = None
 
     @property
     def number(self) -> int:
@@ -53,6 +55,7 @@ class Session:
             stream=f"{self.life.scope}/{name}" if name is not None else None,
             watcher=self.life.peer if subscriber else None,
             joined=self.joined,
+            epoch=self.epoch,
         )
 
     @property

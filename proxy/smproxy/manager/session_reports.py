@@ -26,7 +26,8 @@ def take_report(session: Session, report: Report, now_ms: int) -> list[Payload]:
     match report:
         case TransportUp():
             return life.transport_up()
-        case StreamStarted(stream=stream, scope=scope):
+        case StreamStarted(stream=stream, scope=scope, epoch=epoch):
+            session.epoch = epoch
             session.started_ms = session.started_ms or now_ms
             return life.stream_start(peer=stream, scope=scope)
         case PlayStarted(stream=stream, scope=scope):

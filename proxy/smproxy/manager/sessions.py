@@ -69,6 +69,8 @@ class Sessions:
         self._default_customer_scope_logged = False
         #: Is given what was sent on a data channel: the session, whether by its client, and the text.
         self.overheard: Callable[[int, bool, str], None] = lambda session, by_client, text: None
+        #: Says whether sessions may go on; when they may not, it has ended them.
+        self.may_act: Callable[[], bool] = lambda: True
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -161,6 +163,8 @@ class Sessions:
 
         One about an attempt that is not current is ignored.
         """
+        if not self.may_act():
+            return
         if isinstance(report, Load):
             node.load = report
             return

@@ -6,6 +6,7 @@ This is the only module that other packages import.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Callable
@@ -28,6 +29,7 @@ from smproxy.origin.recording.recorder import Recorder
 from smproxy.origin.role import OriginServices
 from smproxy.origin.server import OriginListener
 from smproxy.origin.settings import OriginSettings, WhepOffline
+from smproxy.origin.shared_names import SharedNames
 from smproxy.origin.shared_objects import SharedObjects
 from smproxy.origin.signaling_channel import NoChannel, SignalingChannel
 from smproxy.origin.streams import Streams
@@ -67,7 +69,13 @@ class Origin:
     """A running origin. Made by :meth:`start`, ended by :meth:`stop`."""
 
     def __init__(
-        self, settings: OriginSettings, report: ReportTo, clock: Clock, rng: random.Random, sockets: MediaSockets
+        self,
+        settings: OriginSettings,
+        report: ReportTo,
+        clock: Clock,
+        rng: random.Random,
+        sockets: MediaSockets,
+        names: SharedNames | None,
     ) -> None:
         recorder = Recorder(settings.recordings, settings.recordings_limit, report, clock.monotonic)
         self.services = OriginServices(
@@ -76,15 +84,17 @@ class Origin:
             rng=rng,
             report=report,
             identity=Identity.generateCertificate(),
-            streams=Streams(settings.takeover, clock.monotonic),
+            streams=Streams(settings.takeover, clock.monotonic, None if names is None else names.taken),
             outputs=Outputs(recorder),
             faults=InjectedFaults(),
             shared_objects=SharedObjects(clock.monotonic),
             tasks=Tasks(),
             sockets=sockets,
+            names=names,
         )
         self.hello = Hello(address=settings.address, host=settings.host, port=settings.port, region=settings.region)
         self._announcements = Announcements(clock.monotonic)
+        self._announced = asyncio.Event()
         self._exchanges = HttpExchanges(self.services, self._admit, self._open_exchange)
         interval = min(_SWEEP_INTERVAL, settings.media_gap / 4, settings.media_timeout / 4)
         self._sweeper = Sweeper(max(interval, 0.01), clock.monotonic)
@@ -96,8 +106,16 @@ class Origin:
         self._stop_sweeper: Callable[[], None] | None = None
 
     @classmethod
-    async def start(cls, settings: OriginSettings, report: ReportTo, *, clock: Clock, rng: random.Random) -> Origin:
-        """Listen and be ready.
+    async def start(
+        cls,
+        settings: OriginSettings,
+        report: ReportTo,
+        *,
+        clock: Clock,
+        rng: random.Random,
+        names: SharedNames | None = None,
+    ) -> Origin:
+        """Listen and be ready. ``names`` are shared with the other nodes of a cluster.
 
         Raises:
             OSError: the port is not to be had.
@@ -106,7 +124,7 @@ class Origin:
         if (unfit := self_test()) is not None:
             raise UnfitLibraryError(unfit)
         sockets = await open_media(settings, HostAddresses(clock.monotonic))
-        origin = cls(settings, report, clock, rng, sockets)
+        origin = cls(settings, report, clock, rng, sockets, names)
         try:
             origin._listener = await OriginListener.start(
                 settings, origin._admit_socket, origin._serve, WhipHandler(origin._exchanges)
@@ -132,6 +150,8 @@ class Origin:
         match command:
             case Announce(attempt=attempt, customer_scope=customer_scope):
                 self._announcements.add(attempt, customer_scope)
+                announced, self._announced = self._announced, asyncio.Event()
+                announced.set()
             case Drain(enabled=enabled):
                 self.services.draining = enabled
             case Kick(attempt=attempt, reason=reason):
@@ -186,15 +206,22 @@ class Origin:
 
     # sessions ---------------------------------------------------------------------------------------------------------
 
-    def _admit(self, attempt: str | None, scope: str) -> bool:
+    async def _admit(self, attempt: str | None, scope: str) -> bool:
         """Decide whether a client may connect."""
-        if self.services.settings.open_to_all or self._announcements.take(attempt):
+        settings = self.services.settings
+        if settings.open_to_all or self._announcements.take(attempt):
             return True
+        if settings.announce_wait and attempt is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(settings.announce_wait):
+                    while not self._announcements.take(attempt):
+                        await self._announced.wait()
+                    return True
         _log.warning("refused a client for scope %s: its stream manager did not announce it", scope)
         return False
 
-    def _admit_socket(self, asked: ConnectionRequest) -> bool:
-        return self._admit(asked.attempt, asked.scope)
+    async def _admit_socket(self, asked: ConnectionRequest) -> bool:
+        return await self._admit(asked.attempt, asked.scope)
 
     async def _serve(self, connection: ServerConnection, asked: ConnectionRequest) -> None:
         signaling = PublisherSignaling(

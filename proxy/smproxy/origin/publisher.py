@@ -26,7 +26,7 @@ from smproxy.origin.source import Source
 from smproxy.origin.track import Track
 from smproxy.signaling import node
 from smproxy.signaling.node import Report, TrackStatistics
-from smproxy.signaling.payloads import ConnectError, Role
+from smproxy.signaling.payloads import ConnectError, Reason, Role
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +41,9 @@ class PublisherRole:
         self._services = services
         self._session = session
         self._outputs: PublisherOutputs | None = None
+        #: The name that this client has in the cluster, and the claim's epoch.
+        self._claimed: str | None = None
+        self._epoch: int | None = None
 
     @property
     def error_if_client_leaves(self) -> ConnectError:
@@ -60,6 +63,9 @@ class PublisherRole:
             plan = plan_answer(offer, video_encoding=effect.video_encoding, audio_encoding=effect.audio_encoding)
         except InvalidOffer as exc:
             await session.perform(self.signaling.invalid_offer(exc))
+            return
+        if self.signaling.stream is not None and (refused := await self._claim(self.signaling.stream)) is not None:
+            await session.perform(self.signaling.name_refused(refused))
             return
         transport = self.transport = PublisherTransport(
             plan,
@@ -93,7 +99,9 @@ class PublisherRole:
         session, source = self._session, self.source
         match effect:
             case StartStream(stream, mode):
-                session.report(node.StreamStarted(session.attempt, stream, session.scope, mode))
+                session.report(node.StreamStarted(session.attempt, stream, session.scope, mode, self._epoch))
+                if self._claimed not in (None, stream):
+                    self._services.tasks.spawn(self._claim_other(stream))
                 if self._outputs is not None:
                     self._outputs.started(stream, mode)
             case SetKeyFrameInterval(seconds) if self.transport is not None:
@@ -108,6 +116,27 @@ class PublisherRole:
                 source.say(effect)
             case _:
                 pass
+
+    async def _claim(self, name: str) -> ConnectError | None:
+        """Take the name on every node of the cluster; return why it cannot be had."""
+        names, session = self._services.names, self._session
+        if names is None:
+            return None
+        epoch = await names.claim(session.scope, name, lambda: session.kick(Reason.ORIGIN_LOST))
+        if not isinstance(epoch, int):
+            return epoch
+        if session.ended:  # the client has left meanwhile
+            names.release(session.scope, name)
+            return ConnectError.TIMEOUT
+        self._claimed, self._epoch = name, epoch
+        return None
+
+    async def _claim_other(self, name: str) -> None:
+        """Take the name of a client that publishes under another one than it offered."""
+        if self._services.names is not None and self._claimed is not None:
+            self._services.names.release(self._session.scope, self._claimed)
+        if await self._claim(name) is not None:
+            self._session.kick(Reason.ORIGIN_LOST)
 
     def connected(self) -> None:
         """Act on the transport being up. With a data channel only the stream is available at once."""
@@ -142,6 +171,8 @@ class PublisherRole:
         """Free the name, which ends the stream for its subscribers, and end the outputs."""
         if self.signaling.stream is not None:
             self._services.streams.free(self._session.scope, self.signaling.stream, self.signaling)
+        if self._services.names is not None and self._claimed is not None:
+            self._services.names.release(self._session.scope, self._claimed)
         if self._outputs is not None:
             self._outputs.ended()
         if self.source is not None:

@@ -85,6 +85,12 @@ class PublisherSignaling(RoleSignaling):
             Send(messages.connect_status(messages.TRICKLE_COMPLETED), Via.SOCKET),
         ]
 
+    def name_refused(self, error: ConnectError) -> list[Effect]:
+        """Refuse the client: the cluster does not give it the name."""
+        if error is ConnectError.NAME_IN_USE:
+            return self._refuse(error, BAD_NAME, in_use(self.stream or ""), Via.SOCKET)
+        return self.refused(error, NO_REGISTRY)
+
     def connected(self) -> list[Effect]:
         """Note that the transport is up; this client waits for its first media instead."""
         return []
@@ -212,6 +218,10 @@ class PublisherSignaling(RoleSignaling):
             self._available_sent = True
             effects.append(Send(messages.publish_available(self.stream), self.current))
         return effects + self._announce_channel()
+
+
+#: The reason of a refusal: whose the name is cannot be known now.
+NO_REGISTRY = "The cluster's registry does not answer, so no name can be given: try again later."
 
 
 def _nothing() -> None:

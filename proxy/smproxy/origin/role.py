@@ -15,12 +15,13 @@ from smproxy.origin.media_sockets import MediaSockets
 from smproxy.origin.outputs import Outputs
 from smproxy.origin.role_signaling import RoleSignaling
 from smproxy.origin.settings import OriginSettings
+from smproxy.origin.shared_names import SharedNames
 from smproxy.origin.shared_objects import SharedObjects
 from smproxy.origin.streams import Streams
 from smproxy.origin.transport import TransportEvents
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.node import Report, ReportTo, TrackStatistics
-from smproxy.signaling.payloads import ConnectError, Role
+from smproxy.signaling.payloads import ConnectError, Reason, Role
 from smproxy.tasks import Tasks
 
 
@@ -42,6 +43,8 @@ class OriginServices:
     sockets: MediaSockets
     #: New streams and subscribers are refused.
     draining: bool = False
+    #: The names of the cluster, if there is one.
+    names: SharedNames | None = None
 
 
 class RoleSession(TransportEvents, Protocol):
@@ -69,6 +72,9 @@ class RoleSession(TransportEvents, Protocol):
 
     def leave(self) -> None:
         """End because the client asked for it."""
+
+    def kick(self, reason: Reason) -> None:
+        """End the stream so that its client notices."""
 
     def fail(self) -> None:
         """End because of an error of ours, which was logged."""

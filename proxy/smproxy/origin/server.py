@@ -46,7 +46,7 @@ class OriginListener:
     async def start(
         cls,
         settings: OriginSettings,
-        admit: Callable[[ConnectionRequest], bool],
+        admit: Callable[[ConnectionRequest], Awaitable[bool]],
         serve_client: Callable[[ServerConnection, ConnectionRequest], Awaitable[None]],
         handle_http: HttpHandler,
     ) -> OriginListener:
@@ -116,11 +116,11 @@ class OriginListener:
             if asked is not None:  # checked before the upgrade
                 await serve_client(connection, asked)
 
-        def check(connection: ServerConnection, request: Request) -> Response | None:
+        async def check(connection: ServerConnection, request: Request) -> Response | None:
             asked = _read(request)
             if asked is None:
                 return connection.respond(http.HTTPStatus.NOT_FOUND, "No such application.\n")
-            return None if admit(asked) else connection.respond(http.HTTPStatus.FORBIDDEN, f"{NOT_ANNOUNCED}\n")
+            return None if await admit(asked) else connection.respond(http.HTTPStatus.FORBIDDEN, f"{NOT_ANNOUNCED}\n")
 
         server = await serve(
             handle,

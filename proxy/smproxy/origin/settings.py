@@ -30,6 +30,7 @@ class OriginSettings:
     that recordings go to (``None``: there is none) and ``recordings_limit`` how much may be in it.
     ``open_to_all`` also takes clients that no manager announced: for benchmarks and tests of the origin by itself.
     ``whep_retry_after`` is the ``Retry-After`` of a 409, ``ice_servers`` are sent to WHIP and WHEP clients.
+    ``announce_wait`` is how long a client may be ahead of its announcement, which takes another way between machines.
     ``takeover`` is how long a publisher must have had its name before another may take it over: 0 at once, ``None`` never.
     ``media_port`` is the one UDP port that all media comes to (0: any that is free; ``None``: each client has ports of its
     own), and ``media_addresses`` are what candidates say instead of the machine's own addresses.
@@ -52,5 +53,6 @@ class OriginSettings:
     whep_retry_after: int = 5
     ice_servers: tuple[IceServer, ...] = ()
     takeover: float | None = None
+    announce_wait: float = 0.0
     media_port: int | None = None
     media_addresses: tuple[str, ...] = ()

@@ -28,12 +28,19 @@ class _Claim:
 class Streams:
     """The name table of one origin. A key is (scope, name).
 
-    ``takeover``: seconds after which another client may take a name over, 0 at once, ``None`` never.
+    ``takeover``: seconds after which another client may take a name over, 0 at once, ``None`` never. ``taken_elsewhere`` says
+    whether another origin has a name.
     """
 
-    def __init__(self, takeover: float | None = None, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        takeover: float | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        taken_elsewhere: Callable[[str, str], bool] | None = None,
+    ) -> None:
         self._takeover = takeover
         self._monotonic = monotonic
+        self._taken_elsewhere = taken_elsewhere or (lambda scope, name: False)
         self._claims: dict[tuple[str, str], _Claim] = {}
         self._watchers: dict[tuple[str, str], dict[StreamWatcher, None]] = {}
 
@@ -88,7 +95,9 @@ class Streams:
     def taken_by_another(self, scope: str, name: str, owner: object) -> bool:
         """Return whether another owner has the name and keeps it."""
         claim = self._claims.get((scope, name))
-        return claim is not None and claim.owner is not owner and self.takeover_in(scope, name) != 0
+        if claim is None:
+            return self._taken_elsewhere(scope, name)
+        return claim.owner is not owner and self.takeover_in(scope, name) != 0
 
     def is_live(self, scope: str, name: str) -> bool:
         """Return whether the stream can be subscribed to."""

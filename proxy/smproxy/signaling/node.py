@@ -37,6 +37,8 @@ class StreamStarted(_Message, frozen=True, tag="stream_started"):
     stream: str
     scope: str
     mode: str = "live"
+    #: Of the claim on the name, in a cluster.
+    epoch: int | None = None
 
 
 class TrackStarted(_Message, frozen=True, tag="track_started"):

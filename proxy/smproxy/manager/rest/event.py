@@ -53,6 +53,8 @@ class EventRoutes:
             raise ApiError(400, f"There is no geozone {zone[:100]!r}: none is provisioned here, ask for a region.")
         if action == "broadcast":
             nodes = self._origins(f"{scope}/{name}", region, strict)
+        elif action == "subscribe" and (owner := self._registry.owner(scope, name)) is not None:
+            nodes = [owner]
         elif action == "subscribe":
             session = self._live(scope, name, *self._provisions.nearest(scope, name))
             assert session.attempt is not None

@@ -79,6 +79,8 @@ class Offers:
         """
         if self._rules.disabled_by is not None:
             raise Problem(403, f"The proxy is disabled by {self._rules.disabled_by}.")
+        if not self._sessions.may_act():
+            raise Problem(503, "This node has no place in its cluster now.", {"Retry-After": "5"})
         if self._table.full:
             raise Problem(
                 503, f"There are {len(self._table)} sessions, as many as there can be.", {"Retry-After": "10"}
@@ -200,7 +202,12 @@ class Offers:
 
     def _choose(self, asked: Request) -> Node:
         try:
-            return self._registry.choose(asked.params.host, region=asked.params.region, strict=asked.params.strict)
+            return self._registry.choose(
+                asked.params.host,
+                region=asked.params.region,
+                strict=asked.params.strict,
+                stream=(asked.params.scope, asked.params.id),
+            )
         except OriginChoiceError as error:
             value = asked.params.region if error.parameter == "region" else asked.params.host
             refusal = ParamError(error.parameter, value, str(error), error.hint)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from smproxy.origin.client_session import ClientSession
 from smproxy.origin.role import OriginServices
@@ -34,7 +34,7 @@ class HttpExchanges:
     def __init__(
         self,
         services: OriginServices,
-        admit: Callable[[str | None, str], bool],
+        admit: Callable[[str | None, str], Awaitable[bool]],
         open_session: OpenSession,
     ) -> None:
         self._services = services
@@ -92,7 +92,7 @@ class HttpExchanges:
         return exchange if same else None
 
     async def _handle_endpoint(self, target: WhipTarget, request: HttpRequest, attempt: str | None) -> HttpResponse:
-        if request.method == "POST" and not self._admit(attempt, target.scope):
+        if request.method == "POST" and not await self._admit(attempt, target.scope):
             return problem(403, "This origin takes only clients that its stream manager sends.")
         asked = read_endpoint_request(target, request)
         if isinstance(asked, HttpResponse):

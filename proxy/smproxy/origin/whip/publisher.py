@@ -7,7 +7,7 @@ import math
 from smproxy.origin.client_requests import UNNAMEABLE, nameable
 from smproxy.origin.effects import Effect, Send, SetKeyFrameInterval, StartStream, TakeOffer, Via
 from smproxy.origin.offer import Offer, UnsupportedOffer
-from smproxy.origin.publisher_signaling import MODES, PublisherSignaling, in_use, key_frame_interval
+from smproxy.origin.publisher_signaling import MODES, NO_REGISTRY, PublisherSignaling, in_use, key_frame_interval
 from smproxy.origin.source import Source
 from smproxy.origin.streams import Streams
 from smproxy.origin.whip.http_signaling import HttpSignaling, check_directions
@@ -44,6 +44,10 @@ class WhipSignaling(HttpSignaling, PublisherSignaling):
         self._offered = True
         wishes = self._parameters.get("videoencoding"), self._parameters.get("audioencoding")
         return [TakeOffer(sdp, *(None if each is None else each[:32] for each in wishes))]
+
+    def name_refused(self, error: ConnectError) -> list[Effect]:
+        """Refuse the client: the cluster does not give it the name."""
+        return self._in_use() if error is ConnectError.NAME_IN_USE else self.refused(error, NO_REGISTRY)
 
     def _in_use(self) -> list[Effect]:
         wait = self._streams.takeover_in(self.scope, self._name)

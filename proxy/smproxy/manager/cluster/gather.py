@@ -1,0 +1,170 @@
+"""Answers over all nodes: the control API of each node, asked by the one that was asked."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from smproxy.cluster.records import NodeRecord
+from smproxy.manager.cluster.paths import KEY_HEADER
+from smproxy.manager.cluster.peers import PeerResponse, Peers
+from smproxy.manager.rest.errors import ApiError
+
+#: Seconds for the nodes to answer a question, and to do what they are told.
+ANSWER_WITHIN = 1.0
+DONE_WITHIN = 10.0
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+#: Lists that are put together: the field of the list, and whether what is newest comes first.
+_LISTS: dict[str, tuple[str, str | None]] = {
+    "/api/v1/sessions": ("sessions", "startedAt"),
+    "/api/v1/streams": ("streams", None),
+    "/api/v1/hooks": ("hooks", None),
+    "/api/v1/hooks/dead": ("hooks", None),
+    "/api/v1/faults/log": ("log", None),
+}
+#: What one node knows: the first that knows it answers.
+_ONE = re.compile(
+    r"/api/v1/(sessions/[^/]+(/frames|/timeline)?|streams/.+|recordings/.+|hooks/[0-9a-f]{8}-[0-9a-f-]{27}(/resend)?)"
+)
+#: What every node does.
+_ALL = {
+    ("POST", "/api/v1/reset"),
+    ("POST", "/api/v1/faults"),
+    ("DELETE", "/api/v1/faults"),
+}
+_WAIT = "/api/v1/hooks/wait"
+_FAULT = re.compile(r"/api/v1/faults/[^/]+")
+
+
+class Gather:
+    """A middleware that has the other nodes answer, too."""
+
+    def __init__(self, peers: Peers, others: Callable[[], Sequence[NodeRecord]], own_key: str) -> None:
+        self._peers = peers
+        self._others = others
+        self._own_key = own_key
+
+    def from_node(self, request: web.BaseRequest) -> bool:
+        """Whether a request comes from another node, which wants this node's answer only."""
+        return request.headers.get(KEY_HEADER, "") == self._own_key
+
+    async def handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Respond for all nodes where that is asked of them."""
+        method, path = request.method, request.path
+        if self.from_node(request) or not path.startswith("/api/v1/") or not self._others():
+            return await handler(request)
+        if method == "GET" and path in _LISTS:
+            return await self._list(request, handler, *_LISTS[path])
+        if path == _WAIT:
+            return await self._wait(request, handler)
+        if (method, path) in _ALL:
+            return await self._everywhere(request, handler)
+        if (_ONE.fullmatch(path) and path not in _LISTS) or (method == "DELETE" and _FAULT.fullmatch(path)):
+            return await self._whoever_knows(request, handler)
+        return await handler(request)
+
+    async def _ask_all(self, request: web.Request, within: float, body: bytes = b"") -> list[PeerResponse]:
+        return await asyncio.gather(
+            *(self._peers.ask(peer, request.method, request.path_qs, body, within) for peer in self._others())
+        )
+
+    async def _list(
+        self, request: web.Request, handler: Handler, field: str, newest_by: str | None
+    ) -> web.StreamResponse:
+        others = asyncio.ensure_future(self._ask_all(request, ANSWER_WITHIN))
+        try:
+            mine = await handler(request)
+        except BaseException:
+            others.cancel()
+            raise
+        answers = await others
+        assert isinstance(mine, web.Response)
+        merged: dict[str, Any] = msgspec.json.decode(bytes(mine.body or b"{}"))  # type: ignore[arg-type]
+        for answer in answers:
+            if answer.status == 200:
+                theirs = msgspec.json.decode(answer.body)
+                merged[field] += theirs[field]
+                if "total" in merged:
+                    merged["total"] += theirs["total"]
+        if newest_by is not None:
+            merged[field].sort(key=lambda each: each[newest_by], reverse=True)
+        limit = request.query.get("limit", "")
+        if limit.isascii() and limit.isdigit():
+            del merged[field][int(limit) :]
+        merged["partial"] = sorted(answer.node for answer in answers if answer.status != 200)
+        return _json(merged)
+
+    async def _whoever_knows(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            body = await request.read()
+            answers = await self._ask_all(request, DONE_WITHIN if request.method != "GET" else ANSWER_WITHIN, body)
+            for answer in answers:
+                if answer.status not in (0, 404):
+                    kind, _, charset = answer.content_type.partition("; charset=")
+                    return web.Response(
+                        status=answer.status, body=answer.body, content_type=kind, charset=charset or None
+                    )
+            if silent := sorted(answer.node for answer in answers if not answer.status):
+                raise ApiError(503, f"{error} No answer from {', '.join(silent)}.") from None
+            raise
+
+    async def _everywhere(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        mine = await handler(request)
+        answers = await self._ask_all(request, DONE_WITHIN, await request.read())
+        assert isinstance(mine, web.Response)
+        merged: dict[str, Any] = msgspec.json.decode(bytes(mine.body or b"{}"))  # type: ignore[arg-type]
+        for answer in answers:
+            if 200 <= answer.status < 300:
+                theirs = msgspec.json.decode(answer.body)
+                for key, value in merged.items():
+                    if type(value) is int and type(theirs.get(key)) is int and request.path != "/api/v1/faults":
+                        merged[key] = value + theirs[key]
+        if request.path == "/api/v1/faults" and request.method == "DELETE":
+            merged["removed"] += sum(
+                msgspec.json.decode(each.body)["removed"] for each in answers if each.status == 200
+            )
+        merged["partial"] = sorted(answer.node for answer in answers if not 200 <= answer.status < 300)
+        return _json(merged, mine.status)
+
+    async def _wait(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Wait at every node at once; the first event that comes is the answer."""
+        within = DONE_WITHIN + 600.0
+
+        async def here() -> PeerResponse | web.StreamResponse:
+            return await handler(request)
+
+        waits: list[asyncio.Future[PeerResponse | web.StreamResponse]] = [asyncio.ensure_future(here())]
+        waits += [
+            asyncio.ensure_future(self._peers.ask(peer, "GET", request.path_qs, b"", within)) for peer in self._others()
+        ]
+        try:
+            for next_one in asyncio.as_completed(waits[1:] + waits[:1]):
+                with contextlib.suppress(ApiError):
+                    answer = await next_one
+                    if answer.status == 200:
+                        return answer if isinstance(answer, web.StreamResponse) else _passed(answer)
+            return await waits[0]  # type: ignore[return-value]
+        finally:
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+
+
+def _passed(answer: PeerResponse) -> web.Response:
+    return web.Response(status=answer.status, body=answer.body, content_type="application/json")
+
+
+def _json(value: object, status: int = 200) -> web.Response:
+    return web.Response(status=status, body=msgspec.json.encode(value), content_type="application/json")
