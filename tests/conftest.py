@@ -14,7 +14,7 @@ settings.load_profile("project")
 
 TESTS = Path(__file__).parent
 #: Fixtures that publish or watch, and packages whose objects a test module uses when it does so by itself.
-_MEDIA_FIXTURES = {"publisher", "subscriber", "published"}
+_MEDIA_FIXTURES = {"publisher", "subscriber", "published", "start_node"}
 _MEDIA_PACKAGES = (
     "aiortc",
     "av",
