@@ -343,7 +343,7 @@ async def test_publish_command(running: RunningOrigin, words: tuple[str, ...]) -
     assert StreamStarted in running.kinds()
     if "--json" in words:
         last = json.loads(out.splitlines()[-1])
-        assert (last["event"], last["ended_by"]) == ("end", "client")
+        assert (last["event"], last["endedBy"]) == ("end", "client")
         assert last["packets"] > 0
     else:
         assert out.splitlines()[-1].startswith("ended by the client: ")

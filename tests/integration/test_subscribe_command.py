@@ -48,9 +48,9 @@ async def test_several_as_json_with_a_snapshot(
     sums: list[dict[str, Any]] = end["subscribers"]
     assert len(sums) == len({each["id"] for each in sums}) == 3
     for each in sums:
-        assert (each["ended_by"], each["size"], each["lost"]) == ("client", "320x240", 0)
+        assert (each["endedBy"], each["size"], each["lost"]) == ("client", "320x240", 0)
         assert each["frames"] > 0
-        assert each["first_picture_ms"] > 0
+        assert each["firstPictureMs"] > 0
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 

@@ -192,7 +192,7 @@ class PublishOutput(Lines):
 
     def live(self, publisher: Publisher) -> None:
         ms = publisher.publish_ms or 0.0
-        self.write({"event": "live", "stream": publisher.stream, "publish_ms": ms}, f"live after {ms:.0f} ms")
+        self.write({"event": "live", "stream": publisher.stream, "publishMs": ms}, f"live after {ms:.0f} ms")
 
     def note(self, text: str) -> None:
         self.write({"event": "note", "text": text}, f"note: {text}")
@@ -219,7 +219,7 @@ class PublishOutput(Lines):
         record = {
             "event": "end",
             "stream": publisher.stream,
-            "ended_by": publisher.ended_by,
+            "endedBy": publisher.ended_by,
             "bytes": octets,
             "packets": packets,
             "tracks": {kind: {"packets": c.packets, "bytes": c.bytes} for kind, c in publisher.statistics.items()},

@@ -205,7 +205,7 @@ class SubscribeOutput(Lines):
     def live(self, subscribers: Sequence[Subscriber]) -> None:
         slowest = max(each.subscribe_ms or 0.0 for each in subscribers)
         stream, count = subscribers[0].stream, len(subscribers)
-        record = {"event": "live", "stream": stream, "subscribers": count, "subscribe_ms": slowest}
+        record = {"event": "live", "stream": stream, "subscribers": count, "subscribeMs": slowest}
         who = f"{count} subscribers live" if count > 1 else "live"
         self.write(record, f"{who} after {slowest:.0f} ms")
 
@@ -234,7 +234,7 @@ class SubscribeOutput(Lines):
         elif watched[0].subscriber.unpublished.is_set():
             who = "unpublished: "
         else:
-            who = f"ended by the {records[0]['ended_by']}: "
+            who = f"ended by the {records[0]['endedBy']}: "
         text = f"{who}{frames} frames{_size(records)}, {octets / 1000:.0f} kB, {lost} packets lost"
         delays = [each["latency"] for each in records if each.get("latency")]
         if delays:

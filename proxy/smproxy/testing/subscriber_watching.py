@@ -48,10 +48,10 @@ class Watching:
         subscriber = self.subscriber
         record = {
             "id": subscriber.request_id,
-            "ended_by": subscriber.ended_by,
+            "endedBy": subscriber.ended_by,
             "reason": subscriber.close_reason or None,
-            "subscribe_ms": subscriber.subscribe_ms,
-            "first_picture_ms": subscriber.first_picture_ms,
+            "subscribeMs": subscriber.subscribe_ms,
+            "firstPictureMs": subscriber.first_picture_ms,
             **self._counts(),
         }
         if subscriber.decodes:
