@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from aiohttp import web
+
+from smproxy.testing.local_server import LocalServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,26 +31,23 @@ class AuthCall:
         return str(self.body.get("streamID", ""))
 
 
-class AuthBackEnd:
+class AuthBackEnd(LocalServer):
     """An authentication back end on a free loopback port, as an async context manager.
 
     At first it allows everybody.
     """
 
     def __init__(self, *, host: str = "127.0.0.1", port: int = 0) -> None:
+        super().__init__(host, port)
         #: Everything that came, in the order of arrival.
         self.calls: list[AuthCall] = []
-        self._host = host
-        self._port = port
-        self._runner: web.AppRunner | None = None
         self._changed = asyncio.Event()
-        self._released = asyncio.Event()
         self.allow()
 
     @property
     def url(self) -> str:
         """The base URL, for ``auth_uri``."""
-        return f"http://{self._host}:{self._port}"
+        return self._base
 
     def allow(self, **answer: Any) -> None:
         """Allow everybody, at once; ``answer`` are more keys of the answer, such as ``url``."""
@@ -91,32 +89,11 @@ class AuthBackEnd:
         self.calls.clear()
         self.allow()
 
-    async def start(self) -> None:
-        """Listen."""
+    def _app(self) -> web.Application:
         app = web.Application()
         app.router.add_post("/validateCredentials", self._validate)
         app.router.add_post("/invalidateCredentials", self._invalidate)
-        self._released.clear()
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, self._host, self._port, reuse_address=True).start()
-        self._port = int(self._runner.addresses[0][1])
-
-    async def stop(self) -> None:
-        """Stop listening."""
-        self._released.set()
-        runner, self._runner = self._runner, None
-        if runner is not None:
-            await runner.cleanup()
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
+        return app
 
     async def _validate(self, request: web.Request) -> web.Response:
         call = await self._note("validate", request)

@@ -8,8 +8,7 @@ import ssl as tls
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Final, Literal, Self, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -17,6 +16,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from smproxy.signaling.clock import monotonic
 from smproxy.testing.hook_log import HookLog
 from smproxy.testing.hooks import Expectations
+from smproxy.testing.local_server import LocalServer
 
 Event: TypeAlias = dict[str, Any]
 
@@ -76,7 +76,7 @@ Response: TypeAlias = int | Answer | Literal["hang", "drop", "cut"]
 Responder: TypeAlias = Callable[[ReceivedHook], Response | Awaitable[Response]]
 
 
-class WebhookReceiver(Expectations):
+class WebhookReceiver(LocalServer, Expectations):
     """A hook receiver on a free loopback port, as an async context manager.
 
     ``expect``, ``expect_order`` and ``none`` are about what arrives here, each attempt by itself, refused ones included.
@@ -97,6 +97,7 @@ class WebhookReceiver(Expectations):
         port: int = 0,
         ssl: tls.SSLContext | None = None,
     ) -> None:
+        super().__init__(host, port, ssl)
         self.respond = respond
         #: Everything that came, in the order of arrival, repeated attempts included.
         self.hooks: list[ReceivedHook] = []
@@ -104,12 +105,7 @@ class WebhookReceiver(Expectations):
         self.malformed: list[bytes] = []
         self._log = HookLog()
         self._path = path
-        self._host = host
-        self._port = port
-        self._ssl = ssl
-        self._runner: web.AppRunner | None = None
         self._changed = asyncio.Event()
-        self._released = asyncio.Event()
 
     @property
     def respond(self) -> object:
@@ -126,7 +122,7 @@ class WebhookReceiver(Expectations):
     @property
     def url(self) -> str:
         """Where to send hooks."""
-        return f"{'https' if self._ssl else 'http'}://{self._host}:{self._port}{self._path}"
+        return f"{self._base}{self._path}"
 
     @property
     def events(self) -> list[Event]:
@@ -135,40 +131,10 @@ class WebhookReceiver(Expectations):
             ::-1
         ]
 
-    async def start(self) -> None:
-        """Listen. Port 0 becomes a free one, which another ``start`` takes again.
-
-        Raises:
-            OSError: The address is taken.
-        """
+    def _app(self) -> web.Application:
         app = web.Application(client_max_size=2**20)
         app.router.add_post(self._path, self._receive)
-        self._released.clear()
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host, self._port, ssl_context=self._ssl, reuse_address=True)
-        try:
-            await site.start()
-        except OSError:
-            await self.stop()
-            raise
-        self._port = int(self._runner.addresses[0][1])
-
-    async def stop(self) -> None:
-        """Stop listening and drop what hangs. What was received stays readable."""
-        self._released.set()
-        runner, self._runner = self._runner, None
-        if runner is not None:
-            await runner.cleanup()
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
+        return app
 
     async def wait_for(self, predicate: Callable[[ReceivedHook], object], timeout: float = 5.0) -> ReceivedHook:
         """Return the first hook, past or future, for which ``predicate`` holds.
