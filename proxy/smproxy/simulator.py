@@ -348,7 +348,11 @@ class Simulator:
         stack.push_async_callback(origin.stop)
         self._media_port = origin.media_port
         node = manager.registry.attach(
-            origin.hello, origin.command, thumbnail=origin.thumbnail, shared_objects=origin.shared_objects
+            origin.hello,
+            origin.command,
+            thumbnail=origin.thumbnail,
+            shared_objects=origin.shared_objects,
+            interstitials=origin.interstitials,
         )
         return origin
 

@@ -38,6 +38,9 @@ class Watching:
     def unpublished(self, source: Source) -> None:
         self._note(f"unpublished {source.name}")
 
+    def inserted(self) -> None:
+        self._note("inserted")
+
     def informed(self) -> None:
         self._note("informed")
 

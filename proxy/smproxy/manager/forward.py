@@ -12,6 +12,7 @@ from yarl import URL
 from smproxy.manager.origin_registry import Node, OriginRegistry
 from smproxy.manager.rest.as_v1.login import Login
 from smproxy.manager.rest.errors import ApiError
+from smproxy.manager.rest.interstitials import InterstitialRoutes
 from smproxy.manager.whip.exchange import ExchangeFailed, Origins, read_body
 
 _FORWARD = "/as/v1/proxy/forward"
@@ -26,7 +27,8 @@ _NOT_FORWARDED = frozenset(
 class ForwardRoutes:
     """The forwarding route. ``close`` ends its connections."""
 
-    def __init__(self, registry: OriginRegistry, login: Login) -> None:
+    def __init__(self, registry: OriginRegistry, login: Login, interstitials: InterstitialRoutes) -> None:
+        self._interstitials = interstitials
         self._registry = registry
         self._login = login
         self._origins = Origins()
@@ -49,6 +51,9 @@ class ForwardRoutes:
             self._login.require(request, "proxy")
             raise ApiError(501, "digestAction is not simulated: the origins here check no digest.")
         target, node = self._target(request.query.get("target", ""))
+        if request.method == "POST" and node.command is not None and target.path.rstrip("/").endswith("/interstitial"):
+            # An origin here has no such route of its own: its stream manager knows what is live.
+            return self._interstitials.answer(await request.read())
         headers = {name: value for name, value in request.headers.items() if _passes(name)}
         headers["X-Forwarded-For"] = request.remote or ""
         body = await request.read() or None

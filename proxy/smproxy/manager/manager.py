@@ -48,6 +48,7 @@ from smproxy.manager.rest.directory import DirectoryRoutes
 from smproxy.manager.rest.faults import FaultRoutes
 from smproxy.manager.rest.feed import FeedRoutes
 from smproxy.manager.rest.ice_servers import IceServerRoutes
+from smproxy.manager.rest.interstitials import InterstitialRoutes
 from smproxy.manager.rest.origins import OriginRoutes
 from smproxy.manager.rest.pages import PageRoutes
 from smproxy.manager.rest.provisions import ProvisionRoutes
@@ -206,7 +207,9 @@ class Manager:
         application.add_routes(access.open(streams_2.places()))
         provisions_2 = as_v1_provisions.GroupProvisionRoutes(provisions, streams_2, self.registry, login)
         application.add_routes(provisions_2.routes())
-        self._forward = ForwardRoutes(self.registry, login)
+        interstitials = InterstitialRoutes(self.registry, self.sessions, clock=clock)
+        application.add_routes(interstitials.routes())
+        self._forward = ForwardRoutes(self.registry, login, interstitials)
         application.add_routes(self._forward.routes())
         application.add_routes(AdminRoutes(self.registry, self.sessions, login, clock=clock).routes())
         application.add_routes(ServerListRoutes(self.sessions).routes())

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from smproxy.signaling.node import CommandTo, Hello, Load, SharedObjectState
+from smproxy.signaling.node import CommandTo, Hello, InterstitialState, Load, SharedObjectState
 
 Thumbnail: TypeAlias = Callable[[str, str], Awaitable[bytes | None]]
 """Gives the last key frame of a live stream, by scope and name, as PNG; ``None`` when there is none. Raises ``ValueError``
@@ -42,6 +42,7 @@ class Node:
     command: CommandTo | None = None
     thumbnail: Thumbnail | None = None
     shared_objects: Callable[[], list[SharedObjectState]] | None = None
+    interstitials: Callable[[], list[InterstitialState]] | None = None
     sessions: int = 0
     draining: bool = False
     load: Load = field(default_factory=lambda: Load(publishers=0))
@@ -79,9 +80,12 @@ class OriginRegistry:
         *,
         thumbnail: Thumbnail | None = None,
         shared_objects: Callable[[], list[SharedObjectState]] | None = None,
+        interstitials: Callable[[], list[InterstitialState]] | None = None,
     ) -> Node:
         """Register an origin, in place of one of the same address."""
-        node = Node(hello.address, hello.host, hello.port, hello.region, command, thumbnail, shared_objects)
+        node = Node(
+            hello.address, hello.host, hello.port, hello.region, command, thumbnail, shared_objects, interstitials
+        )
         self._nodes[hello.address.lower()] = node
         return node
 

@@ -179,6 +179,29 @@ class SharedObjectList(_View, frozen=True):
     shared_objects: list[SharedObjectView]
 
 
+class InterstitialView(_View, frozen=True):
+    """One interstitial. Paths have their scope; times are Unix milliseconds.
+
+    ``starts_at`` is ``null`` once it is shown, ``ends_at`` while it lasts until it is resumed.
+    """
+
+    id: int
+    target: str
+    interstitial: str
+    audio: bool
+    video: bool
+    state: Literal["waiting", "shown"]
+    origin: str
+    starts_at: int | None
+    ends_at: int | None
+
+
+class InterstitialList(_View, frozen=True):
+    """The interstitials of all origins."""
+
+    interstitials: list[InterstitialView]
+
+
 class OriginList(_View, frozen=True):
     """The registered origins, in the order of their registration."""
 

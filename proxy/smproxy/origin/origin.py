@@ -20,6 +20,7 @@ from smproxy.origin.candidates import HostAddresses
 from smproxy.origin.client_session import ClientSession
 from smproxy.origin.connection_request import ConnectionRequest, random_attempt
 from smproxy.origin.injected_faults import InjectedFaults
+from smproxy.origin.interstitials import Interstitials
 from smproxy.origin.liveness import Sweeper
 from smproxy.origin.media_sockets import MediaSockets, open_media
 from smproxy.origin.outputs import Outputs
@@ -46,16 +47,19 @@ from smproxy.signaling.node import (
     Evict,
     Hello,
     Inject,
+    InsertStream,
+    InterstitialState,
     Kick,
     Lift,
     Load,
     ReportTo,
+    ResumeStream,
     SharedObjectState,
     TrackStatistics,
 )
 from smproxy.signaling.payloads import Reason, Role
 from smproxy.signaling.redaction import Redactor
-from smproxy.tasks import Tasks
+from smproxy.tasks import Tasks, Timers
 
 __all__ = ["Origin", "OriginSettings", "UnfitLibraryError", "WhepOffline"]
 
@@ -102,6 +106,8 @@ class Origin:
         self._attempts: dict[str, ClientSession] = {}
         self._loaded: dict[Role, set[ClientSession]] = {role: set() for role in Role}
         self._load = Load(publishers=0)
+        self._interstitials = Interstitials(self.services.streams, clock.monotonic)
+        self._timers = Timers()
         self._listener: OriginListener | None = None
         self._stop_sweeper: Callable[[], None] | None = None
 
@@ -166,6 +172,12 @@ class Origin:
                 self.services.faults.inject(command, self._attempts.get(attempt))
             case Lift(attempt=attempt):
                 self.services.faults.lift(command, self._attempts.get(attempt))
+            case InsertStream():
+                self._interstitials.add(command)
+                self._advance_interstitials()
+            case ResumeStream():
+                self._interstitials.resume(command)
+                self._advance_interstitials()
 
     def statistics(self) -> list[TrackStatistics]:
         """Return the counters of all live tracks."""
@@ -183,6 +195,7 @@ class Origin:
             return
         if self._stop_sweeper is not None:
             self._stop_sweeper()
+        self._timers.cancel()
         await asyncio.gather(*(session.shut(reason) for session in tuple(self._sessions)))
         await listener.stop()
         for session in tuple(self._sessions):
@@ -203,6 +216,16 @@ class Origin:
     def shared_objects(self) -> list[SharedObjectState]:
         """Return the shared objects of all scopes."""
         return self.services.shared_objects.states()
+
+    def interstitials(self) -> list[InterstitialState]:
+        """Return the interstitials that are shown or wait."""
+        return self._interstitials.states()
+
+    def _advance_interstitials(self) -> None:
+        self._timers.cancel()
+        wait = self._interstitials.advance()
+        if wait is not None:
+            self._timers.after(wait, self._advance_interstitials)
 
     # sessions ---------------------------------------------------------------------------------------------------------
 

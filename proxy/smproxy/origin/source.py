@@ -32,6 +32,9 @@ class StreamWatcher(Protocol):
     def unpublished(self, source: Source) -> None:
         """It is gone."""
 
+    def inserted(self) -> None:
+        """Another stream is to be shown in its place, or no longer."""
+
     def informed(self) -> None:
         """The stream's metadata changed."""
 

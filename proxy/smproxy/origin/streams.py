@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from smproxy.origin.source import Source, StreamWatcher, tell_all
+from smproxy.signaling.payloads import Kind
 
 
 class NameOwner(Protocol):
@@ -23,6 +24,15 @@ class _Claim:
     since: float
     live: bool = False
     source: Source | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Insertion:
+    """A stream that is shown in place of another one: its audio, its video or both."""
+
+    scope: str
+    name: str
+    kinds: frozenset[Kind]
 
 
 class Streams:
@@ -43,6 +53,7 @@ class Streams:
         self._taken_elsewhere = taken_elsewhere or (lambda scope, name: False)
         self._claims: dict[tuple[str, str], _Claim] = {}
         self._watchers: dict[tuple[str, str], dict[StreamWatcher, None]] = {}
+        self._insertions: dict[tuple[str, str], Insertion] = {}
 
     def __len__(self) -> int:
         return len(self._claims)
@@ -84,6 +95,9 @@ class Streams:
         if claim is None or claim.owner is not owner:
             return
         del self._claims[(scope, name)]
+        self._insertions.pop((scope, name), None)
+        for target in [key for key, each in self._insertions.items() if (each.scope, each.name) == (scope, name)]:
+            self.insert(*target, None)
         watchers = self._watchers.get((scope, name), {})
         if not watchers:
             self._watchers.pop((scope, name), None)
@@ -112,6 +126,29 @@ class Streams:
         """Return the live stream of a name."""
         claim = self._claims.get((scope, name))
         return claim.source if claim is not None and claim.live else None
+
+    def insertion(self, scope: str, name: str) -> Insertion | None:
+        """Return what is shown in place of a stream."""
+        return self._insertions.get((scope, name))
+
+    def insert(self, scope: str, name: str, insertion: Insertion | None) -> None:
+        """Show another stream in place of one, or none any more, and notify its watchers.
+
+        It ends with either stream.
+        """
+        if insertion is None:
+            self._insertions.pop((scope, name), None)
+        else:
+            self._insertions[scope, name] = insertion
+        tell_all(self._watchers.get((scope, name), {}), lambda watcher: watcher.inserted())
+
+    def shown(self, source: Source, kind: Kind) -> Source:
+        """Return the stream whose audio or video the subscribers of a stream are shown."""
+        insertion = self._insertions.get((source.scope, source.name))
+        if insertion is None or kind not in insertion.kinds:
+            return source
+        inserted = self.source(insertion.scope, insertion.name)
+        return source if inserted is None or kind not in inserted.tracks else inserted
 
     def watchers(self, scope: str, name: str) -> int:
         """Return how many watch a name."""

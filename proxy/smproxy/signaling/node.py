@@ -252,7 +252,31 @@ class Lift(_Message, frozen=True, tag="lift"):
     id: str
 
 
-Command: TypeAlias = Announce | Kick | Evict | Drain | Inject | Lift
+class InsertStream(_Message, frozen=True, tag="insert_stream"):
+    """Show a stream to the subscribers of another one, in so many seconds and for so long.
+
+    ``duration`` ``None``: until ``ResumeStream``. What is not ``audio`` or ``video`` goes on from the target.
+    """
+
+    target_scope: str
+    target: str
+    scope: str
+    stream: str
+    id: int = 0
+    audio: bool = True
+    video: bool = True
+    starts_in: float = 0.0
+    duration: float | None = None
+
+
+class ResumeStream(_Message, frozen=True, tag="resume_stream"):
+    """Show a stream to its subscribers again, whatever was inserted."""
+
+    scope: str
+    stream: str
+
+
+Command: TypeAlias = Announce | Kick | Evict | Drain | Inject | Lift | InsertStream | ResumeStream
 
 
 class SharedObjectState(msgspec.Struct, frozen=True):
@@ -264,6 +288,19 @@ class SharedObjectState(msgspec.Struct, frozen=True):
     version: int
     members: list[str]
     properties: dict[str, msgspec.Raw]
+
+
+class InterstitialState(msgspec.Struct, frozen=True):
+    """An interstitial of an origin, shown or waiting; times in seconds, paths with their scope."""
+
+    id: int
+    target: str
+    interstitial: str
+    audio: bool
+    video: bool
+    shown: bool
+    starts_in: float
+    ends_in: float | None
 
 
 class Hello(_Message, frozen=True, tag="hello"):

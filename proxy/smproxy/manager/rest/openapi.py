@@ -20,7 +20,15 @@ from smproxy.manager.rest.query import Parameters
 from smproxy.manager.rest.reset import ResetView
 from smproxy.manager.rest.timeline import TimelineView
 from smproxy.manager.rest.wait import NotYet
-from smproxy.manager.views import IceServerList, Kicked, OriginList, SessionList, SharedObjectList, StreamList
+from smproxy.manager.views import (
+    IceServerList,
+    InterstitialList,
+    Kicked,
+    OriginList,
+    SessionList,
+    SharedObjectList,
+    StreamList,
+)
 from smproxy.signaling.payloads import EVENT_OF, Connection
 
 API = "/api/v1"
@@ -34,6 +42,7 @@ _VIEWS: tuple[type, ...] = (
     OriginList,
     IceServerList,
     SharedObjectList,
+    InterstitialList,
     Kicked,
     TimelineView,
     ResetView,

@@ -133,6 +133,8 @@ STREAMS = (
          errors=(400,)),
     _get("/shared-objects", "streams", "The shared objects, with their properties and members",
          Response("The shared objects.", "SharedObjectList"), errors=(400,)),
+    _get("/interstitials", "streams", "The interstitials that are shown or wait for their time",
+         Response("The interstitials.", "InterstitialList"), errors=(400,)),
 )  # fmt: skip
 
 _HOOK_FILTERS = (

@@ -52,8 +52,10 @@ class SubscriberRole:
         self._plan: OfferPlan | None = None
         self._unwatch: Callable[[], None] = _nothing
         self._source: Source | None = None
+        #: Those whose forwarders are in use.
+        self._used: set[Source] = set()
         self._slotted = False
-        self._attached: dict[Slot, str] = {}
+        self._attached: dict[Slot, Source] = {}
         self._may_switch = TokenBucket(SWITCH_RATE, SWITCH_BURST, services.clock.monotonic)
 
     @property
@@ -202,18 +204,40 @@ class SubscriberRole:
         if source is None:
             return
         for slot, sender in transport.senders.items():
-            forwarder = source.forwarder(slot.kind, self)
+            shown = self._shown(slot, source)
+            if self._attached.get(slot) is shown:
+                continue
+            forwarder = shown.forwarder(slot.kind, self)
             if forwarder is None:
                 continue
             self._detach(slot)
+            self._used.add(shown)
             try:
                 sender.attach(forwarder)
             except ValueError as exc:
-                _log.warning("attempt %s: stream %s: %s", session.attempt, source.name, exc)
-                session.perform_now(self.signaling.cannot_show(f"Stream {source.name}: {exc}."))
+                _log.warning("attempt %s: stream %s: %s", session.attempt, shown.name, exc)
+                session.perform_now(self.signaling.cannot_show(f"Stream {shown.name}: {exc}."))
                 continue
-            self._attached[slot] = source.name
-            session.report(node.LocalTrackAttached(session.attempt, slot.number, source.name, slot.name))
+            self._attached[slot] = shown
+            session.report(node.LocalTrackAttached(session.attempt, slot.number, shown.name, slot.name))
+        self._leave_unused()
+
+    def _shown(self, slot: Slot, source: Source) -> Source:
+        """Return the stream for a slot: an inserted one whose codec it takes, or its own."""
+        shown = self._services.streams.shown(source, slot.kind)
+        if shown is source or carries(slot.format, shown.formats[slot.kind]):
+            return shown
+        codec = shown.formats[slot.kind].codec
+        _log.warning(
+            "attempt %s: interstitial %s is not shown: it has %s, and this subscription takes %s",
+            self._session.attempt, shown.name, codec, slot.format.codec,
+        )  # fmt: skip
+        return source
+
+    def _leave_unused(self) -> None:
+        for unused in self._used.difference(self._attached.values()):
+            unused.leave(self)
+        self._used.intersection_update(self._attached.values())
 
     def _detach(self, slot: Slot) -> None:
         if self.transport is not None:
@@ -224,9 +248,8 @@ class SubscriberRole:
     def _detach_all(self) -> None:
         for slot in tuple(self._attached):
             self._detach(slot)
-        source, self._source = self._source, None
-        if source is not None:
-            source.leave(self)
+        self._source = None
+        self._leave_unused()
 
     def _switch(self, wanted: SwitchTo) -> None:
         session = self._session
@@ -265,6 +288,11 @@ class SubscriberRole:
         if self._source is source:
             self._detach_all()
             self._session.perform_now(self.signaling.unpublished())
+
+    def inserted(self) -> None:
+        """Show another stream in place of the one that is watched, or that one again."""
+        if self._slotted:
+            self._show()
 
     def informed(self) -> None:
         """Send the metadata, if it changed."""
