@@ -19,6 +19,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,9 @@ TASKS = (
 )
 
 
+#: Whose capacity shares are of; the first that has figures. With ``tuned`` nginx's buffers take an SDP.
+REFERENCES = {False: ("nginx", "websockets relay"), True: ("nginx, tuned", "nginx", "websockets relay")}
+
 #: Seconds that a relay has for all connections of a task.
 CONNECTING = 60.0
 
@@ -85,6 +89,18 @@ async def receive_hooks(port: int) -> None:
 async def measure(port: int, pid: int, task: Task, seconds: float) -> tuple[float, float]:
     """Return the CPU time per unit in microseconds, and how busy the relay was."""
     load = traffic.Load(port, task.connections, task.size, task.messages)
+    try:
+        return await under(load, pid, task, seconds, port)
+    finally:
+        await load.stop()
+
+
+async def under(load: traffic.Load, pid: int, task: Task, seconds: float, port: int) -> tuple[float, float]:
+    """Begin the load and measure the relay under it.
+
+    Raises:
+        NoWork, TimeoutError: the relay does not answer.
+    """
     async with asyncio.timeout(CONNECTING):
         await load.start()
         while not (task.messages or load.connected):  # noqa: ASYNC110
@@ -93,22 +109,15 @@ async def measure(port: int, pid: int, task: Task, seconds: float) -> tuple[floa
     before, cpu, began = load.done, machine.cpu_time(pid), time.monotonic()
     await asyncio.sleep(seconds)
     spent, work, took = machine.cpu_time(pid) - cpu, load.done - before, time.monotonic() - began
-    await load.stop()
     if not work:
         raise NoWork(f"no work was done on port {port}")
     return spent / work / 1000, spent / took / 1e9
 
 
-def start(stack: contextlib.ExitStack, folder: Path) -> tuple[dict[str, tuple[int, int]], list[str]]:
-    """Start the origin, the receiver and every relay that there is; return name to port and process id, and what is missing."""
-    origin, hooks = machine.free_port(), machine.free_port()
-    stack.enter_context(
-        machine.process([sys.executable, str(BENCH / "traffic.py"), str(origin)], core=machine.DRIVER, port=origin)
-    )
-    command = [sys.executable, str(BENCH / "relay.py"), "--receive", str(hooks)]
-    stack.enter_context(machine.process(command, core=machine.DRIVER, port=hooks))
-    peers: list[Peer] = [
-        Product(f"http://127.0.0.1:{hooks}/"),
+def all_peers(hook_uri: str) -> list[Peer]:
+    """Return the relays that are measured."""
+    return [
+        Product(hook_uri),
         Script("product", "its relay alone"),
         Nginx(),
         Nginx("nginx, tuned", TUNED),
@@ -118,6 +127,19 @@ def start(stack: contextlib.ExitStack, folder: Path) -> tuple[dict[str, tuple[in
         Script("websockets", "websockets relay"),
         Mitmproxy(),
     ]
+
+
+def start(
+    stack: contextlib.ExitStack, folder: Path, peers_for: Callable[[str], list[Peer]]
+) -> tuple[dict[str, tuple[int, int]], list[str]]:
+    """Start the origin, the receiver and every relay that there is; return name to port and process id, and what is missing."""
+    origin, hooks = machine.free_port(), machine.free_port()
+    stack.enter_context(
+        machine.process([sys.executable, str(BENCH / "traffic.py"), str(origin)], core=machine.DRIVER, port=origin)
+    )
+    command = [sys.executable, str(BENCH / "relay.py"), "--receive", str(hooks)]
+    stack.enter_context(machine.process(command, core=machine.DRIVER, port=hooks))
+    peers = peers_for(f"http://127.0.0.1:{hooks}/")
     running: dict[str, tuple[int, int]] = {}
     missing: list[str] = []
     for number, peer in enumerate(peers):
@@ -135,18 +157,18 @@ def start(stack: contextlib.ExitStack, folder: Path) -> tuple[dict[str, tuple[in
     return running, missing
 
 
-def run(rounds: int, seconds: float, tasks: tuple[Task, ...]) -> Results:
+def run(
+    rounds: int, seconds: float, tasks: tuple[Task, ...], peers_for: Callable[[str], list[Peer]] = all_peers
+) -> Results:
     """Measure every relay at every task, in turns."""
     machine.pin(machine.DRIVER)
     results = Results("relay", ["relay", *(task.name for task in tasks), "added latency, median"])
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        relays, missing = start(stack, folder)
+        relays, missing = start(stack, folder, peers_for)
         shares: dict[str, list[str]] = {name: [] for name in relays}
         given_up: dict[str, str] = {}
         for task in tasks:
-            reference = "nginx, tuned" if task.tuned else "nginx"
-            reference = reference if reference in relays.keys() - given_up.keys() else "websockets relay"
             costs: dict[str, list[float]] = {name: [] for name in relays if name not in given_up}
             busy: dict[str, list[float]] = {name: [] for name in costs}
             for _ in range(rounds):
@@ -154,8 +176,6 @@ def run(rounds: int, seconds: float, tasks: tuple[Task, ...]) -> Results:
                     try:
                         cost, used = measured(*relays[name], task, seconds)
                     except STOPPED as error:
-                        if name == reference:
-                            raise
                         given_up[name] = f"{name} stopped answering at {task.name} ({error or type(error).__name__})"
                         print(given_up[name], flush=True)
                         del costs[name], busy[name]
@@ -164,6 +184,7 @@ def run(rounds: int, seconds: float, tasks: tuple[Task, ...]) -> Results:
                     busy[name].append(used)
             for name in given_up:
                 shares[name].append("failed")
+            reference = next(name for name in (*REFERENCES[task.tuned], *costs) if name in costs)
             for name, values in costs.items():
                 share = Figure.of([100 * base / own for base, own in zip(costs[reference], values, strict=True)])
                 limited = "" if statistics.median(busy[name]) > 0.9 else " †"
@@ -173,11 +194,11 @@ def run(rounds: int, seconds: float, tasks: tuple[Task, ...]) -> Results:
                     flush=True,
                 )
             results.data[task.name] = {"reference": reference, "target": task.target, "us": costs, "busy": busy}
-        added = waits({name: each for name, each in relays.items() if name not in given_up}, rounds)
+        added = waits({name: each for name, each in relays.items() if name not in given_up}, rounds, given_up)
         results.data["latency"] = added
         base = added.get("nginx")
         for name, cells in shares.items():
-            if name in given_up:
+            if name not in added:
                 results.rows.append([name, *cells, "failed"])
                 continue
             ratio = ""
@@ -226,12 +247,25 @@ def shortfalls(data: dict[str, Any], tasks: tuple[Task, ...]) -> list[str]:
     return found
 
 
-def waits(relays: dict[str, tuple[int, int]], rounds: int) -> dict[str, list[float]]:
-    """Return the median round trip at light load of every relay in every round, in seconds."""
+def waits(relays: dict[str, tuple[int, int]], rounds: int, given_up: dict[str, str]) -> dict[str, list[float]]:
+    """Return the median round trip at light load of every relay in every round, in seconds.
+
+    One that stops answering is added to ``given_up``.
+    """
+
+    async def look(port: int) -> list[float]:
+        async with asyncio.timeout(CONNECTING):
+            return await traffic.latency(port, 200, 150, 0.002)
+
     found: dict[str, list[float]] = {name: [] for name in relays}
     for _ in range(rounds):
-        for name, (port, _) in relays.items():
-            found[name].append(statistics.median(uvloop.run(traffic.latency(port, 200, 150, 0.002))))
+        for name in list(found):
+            try:
+                found[name].append(statistics.median(uvloop.run(look(relays[name][0]))))
+            except (*STOPPED, EOFError) as error:
+                given_up[name] = f"{name} stopped answering at light load ({error or type(error).__name__})"
+                print(given_up[name], flush=True)
+                del found[name]
     return found
 
 

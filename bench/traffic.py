@@ -95,20 +95,36 @@ class Origin(asyncio.Protocol):
 class Client(asyncio.Protocol):
     """Sends the next request when the reply is there, and checks it; says goodbye after ``messages`` when there is a limit."""
 
-    def __init__(self, size: int, messages: int, count: Callable[[], bool], again: Callable[[], None] | None) -> None:
+    def __init__(
+        self,
+        size: int,
+        messages: int,
+        count: Callable[[], bool],
+        again: Callable[[], None] | None,
+        living: set[Client],
+    ) -> None:
         payload = text_of(size)
         self.request, self.reply = framed(payload, masked=True), framed(payload, masked=False)
         self.count = count
         self.again = again
+        self.transport: asyncio.Transport | None = None
         self.buffer = b""
         self.left = messages
         self.open = False
+        self.living = living
+
+    def cut(self) -> None:
+        """End the connection at once."""
+        self.again = None
+        if self.transport is not None:
+            self.transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
-        self.transport.write(HANDSHAKE)
+        self.transport = transport = cast(asyncio.Transport, transport)
+        transport.write(HANDSHAKE)
 
     def data_received(self, data: bytes) -> None:
+        assert self.transport is not None
         self.buffer += data
         if not self.open:
             head, found, rest = self.buffer.partition(b"\r\n\r\n")
@@ -133,6 +149,7 @@ class Client(asyncio.Protocol):
             self.transport.write(CLOSE)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.living.discard(self)
         if self.again is not None and self.count():
             self.again()
 
@@ -146,6 +163,7 @@ class Load:
         self._port, self._size, self._messages = port, size, messages
         self._tasks: set[asyncio.Task[object]] = set()
         self._connections = connections
+        self._clients: set[Client] = set()
 
     async def start(self) -> None:
         """Connect; gently, for there may be thousands."""
@@ -160,13 +178,16 @@ class Load:
 
     def _connect(self) -> None:
         loop = asyncio.get_running_loop()
-        again = self._connect if self._messages else None
-        work = loop.create_connection(
-            lambda: Client(self._size, self._messages, self._count, again), "127.0.0.1", self._port
-        )
+        work = loop.create_connection(self._client, "127.0.0.1", self._port)
         task: asyncio.Task[object] = loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._connected)
+
+    def _client(self) -> Client:
+        again = self._connect if self._messages else None
+        client = Client(self._size, self._messages, self._count, again, self._clients)
+        self._clients.add(client)
+        return client
 
     def _connected(self, task: asyncio.Task[object]) -> None:
         self._tasks.discard(task)
@@ -179,9 +200,13 @@ class Load:
         return not self._tasks
 
     async def stop(self) -> None:
-        """Let what is under way end."""
+        """Let what is under way end, and cut off what does not: a loop does not close before its connections."""
         self._running = False
         await asyncio.sleep(0.2)
+        for task in self._tasks:
+            task.cancel()
+        for client in tuple(self._clients):
+            client.cut()
 
 
 class Idle(asyncio.Protocol):
@@ -219,17 +244,19 @@ async def latency(port: int, size: int, count: int, pause: float) -> list[float]
     payload = text_of(size)
     request, reply = framed(payload, masked=True), framed(payload, masked=False)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(HANDSHAKE)
-    await reader.readuntil(b"\r\n\r\n")
-    took: list[float] = []
-    for _ in range(count):
-        began = time.perf_counter()
-        writer.write(request)
-        assert await reader.readexactly(len(reply)) == reply
-        took.append(time.perf_counter() - began)
-        await asyncio.sleep(pause)
-    writer.close()
-    return took
+    try:
+        writer.write(HANDSHAKE)
+        await reader.readuntil(b"\r\n\r\n")
+        took: list[float] = []
+        for _ in range(count):
+            began = time.perf_counter()
+            writer.write(request)
+            assert await reader.readexactly(len(reply)) == reply
+            took.append(time.perf_counter() - began)
+            await asyncio.sleep(pause)
+        return took
+    finally:
+        writer.transport.abort()
 
 
 async def serve(port: int) -> None:
