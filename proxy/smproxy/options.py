@@ -40,14 +40,19 @@ OPTIONS: tuple[Option, ...] = (
     Option("--port", "port", values.port, "port of REST, pages and WebSocket; 0 takes a free one", "PORT", True),
     Option("--config", "config", Path, "a red5-web.properties to take settings from", "FILE"),
     Option(
-        "--hook-uri", "hook_uri", values.hook_uri, "where lifecycle hooks go to, http(s):// or nats://", "URL", True
+        "--hook-uri",
+        "hook_uri",
+        values.hook_uri,
+        "where lifecycle hooks go to, http(s):// or nats://; scope=NAME,URL for one customer scope",
+        "URL",
+        True,
     ),
     Option(
         "--hook-format",
         "hook_format",
-        values.choice("envelope", "red5", "cloudevents"),
+        values.choice("envelope", "red5", "cloudevents", "livekit", "antmedia", "ome", "srs", "atm0s", "atm0s-quirks"),
         "form of the hooks, once for all URLs or once for each, in their order (else envelope)",
-        "envelope|red5|cloudevents",
+        "envelope|red5|cloudevents|livekit|antmedia|ome|srs|atm0s|atm0s-quirks",
         True,
     ),
     Option(

@@ -13,18 +13,24 @@ from pathlib import Path
 import msgspec
 import pytest
 from smproxy.certificates import self_signed, server_context
-from smproxy.hooks.event import encode
+from smproxy.hooks.event import HookEvent, encode
 from smproxy.hooks.formats.registry import FORMATS
 from smproxy.hooks.sink import DELIVERED, SKIPPED, Retry, Sink
 from smproxy.hooks.sinks.uris import parse_hook_uri
 from smproxy.signaling.clock import Clock
-from smproxy.signaling.payloads import WebSocketPayload
+from smproxy.signaling.payloads import PeerPayload, WebSocketPayload
 from smproxy.testing.webhook_receiver import WebhookReceiver
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from tests.hooks_support import connection, encoded, hook_event, receiver, statuses
 
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
+
+
+def joined() -> HookEvent:
+    """Make an event that every format has."""
+    payload = PeerPayload(session=1, peer="cam", room="live", event="peer_joined")
+    return msgspec.structs.replace(hook_event(1, 2), event="peer", payload=payload)
 
 
 @asynccontextmanager
@@ -41,9 +47,7 @@ async def started(uri: str, **options: object) -> AsyncIterator[Sink]:
 @pytest.mark.parametrize("name", FORMATS)
 async def test_the_library_verifies_what_arrived(name: str, secret: str) -> None:
     """The verifier of standardwebhooks takes the body and headers that arrived, in every format, and none that differ."""
-    named = msgspec.structs.replace(
-        hook_event(1, 2, state="connected"), connection=connection(meta={"é": "\ud800", "url": "a/b"})
-    )
+    named = msgspec.structs.replace(joined(), connection=connection(meta={"é": "\ud800", "url": "a/b"}))
     key = secret if secret == SECRET else secret.encode()
     async with receiver() as made, started(made.url, format=name, secret=secret) as sink:
         assert await sink.deliver(encode(named)) == DELIVERED
@@ -93,7 +97,7 @@ async def test_a_format_has_its_media_type_and_its_silence() -> None:
     async with receiver() as made:
         for name in FORMATS:
             async with started(made.url, format=name) as sink:
-                assert await sink.deliver(encode(hook_event(1, 2, state="connected"))) == DELIVERED
+                assert await sink.deliver(encode(joined())) == DELIVERED
                 types[name] = made.requests[-1].headers["Content-Type"]
                 sent = len(made.requests)
                 told = await sink.deliver(internal)
@@ -102,6 +106,8 @@ async def test_a_format_has_its_media_type_and_its_silence() -> None:
         "envelope": "application/json",
         "red5": "application/json",
         "cloudevents": "application/cloudevents+json",
+        "livekit": "application/webhook+json",
+        **dict.fromkeys(("antmedia", "ome", "srs", "atm0s", "atm0s-quirks"), "application/json"),
     }
 
 

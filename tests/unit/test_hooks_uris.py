@@ -102,9 +102,19 @@ def test_a_sink_goes_by_its_url_without_secrets(uri: str, name: str) -> None:
 @pytest.mark.parametrize("uri", ["http://localhost/h", "nats://localhost"])
 def test_each_format_is_a_sink_of_its_own(uri: str) -> None:
     """The name of a sink tells its format, so that one receiver can have two of them."""
-    assert [parse_hook_uri(uri, format=name).name for name in FORMATS] == [uri, f"{uri} (red5)", f"{uri} (cloudevents)"]
+    names = [parse_hook_uri(uri, format=name).name for name in FORMATS]
+    assert names == [uri, *(f"{uri} ({name})" for name in FORMATS if name != "envelope")]
     with pytest.raises(ValueError, match="unknown hook format 'xml'"):
         parse_hook_uri(uri, format="xml")
+
+
+def test_a_customer_scope() -> None:
+    """What stands after ``scope=`` is in the sink's name; without a name or a URL it is refused in one line."""
+    assert parse_hook_uri("scope=acme,http://u:p@localhost/h").name == "http://***@localhost/h (scope acme)"
+    assert parse_hook_uri("scope=a%2Cb,http://localhost/h", format="srs").name == "http://localhost/h (srs) (scope a,b)"
+    for uri in ("scope=acme", "scope=,http://localhost/h", "scope=acme,localhost", "scope=a,scope=b"):
+        with pytest.raises(ValueError, match="hook URI"):
+            parse_hook_uri(uri)
 
 
 def test_without_its_package_nats_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
 
     ``stream`` is ``<scope>/<name>`` of what is published or watched, ``watcher`` the peer that watches it; ``joined`` says that
     ``peer_joined`` of the session was told before this event. ``synthetic``: nobody was connected, a person asked for the
-    event; its session is never alive and needs no end.
+    event; its session is never alive and needs no end. ``remote_ip``: the client's address.
     """
 
     user_agent: str | None = None
@@ -48,6 +48,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     synthetic: bool = False
     #: Of the stream's owner, in a cluster.
     epoch: int | None = None
+    remote_ip: str | None = None
 
 
 class EncodedEvent(msgspec.Struct, frozen=True):

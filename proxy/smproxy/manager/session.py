@@ -56,6 +56,7 @@ class Session:
             watcher=self.life.peer if subscriber else None,
             joined=self.joined,
             epoch=self.epoch,
+            remote_ip=self.life.remote_ip,
         )
 
     @property

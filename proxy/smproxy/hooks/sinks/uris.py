@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote
 
 from yarl import URL
 
-from smproxy.hooks.formats.registry import format_named
+from smproxy.hooks.formats.registry import UNCHECKED, format_named
 from smproxy.hooks.sink import Sink
-from smproxy.hooks.sinks.signature import Signer
+from smproxy.hooks.sinks.scoped import ScopedSink
+from smproxy.hooks.sinks.vendor_signatures import signer_for
 from smproxy.hooks.sinks.webhook import DEFAULT_TIMEOUT, WebhookSink
 from smproxy.signaling.clock import Clock
 from smproxy.urls import read_url
 
 _WEBHOOK_SCHEMES = ("http", "https")
 _NATS_SCHEMES = ("nats", "tls")
+_SCOPE = "scope="
 
 
 def parse_hook_uri(
@@ -29,11 +32,17 @@ def parse_hook_uri(
     """Make the sink of a URI: ``http(s)`` for webhooks, ``nats`` and ``tls`` for JetStream.
 
     ``timeout``: seconds per attempt. ``format``: a name of :data:`smproxy.hooks.formats.registry.FORMATS`. ``secret`` signs
-    webhooks (:class:`smproxy.hooks.sinks.signature.Signer`) and means nothing to NATS. ``verify_tls=False`` takes any
-    certificate.
+    webhooks (:mod:`smproxy.hooks.sinks.vendor_signatures`) and means nothing to NATS. ``verify_tls=False`` takes any
+    certificate. ``scope=NAME,`` before the URI leaves the events of one customer scope.
 
     Raises ``ValueError`` with one line that says what is wrong and shows no credentials.
     """
+    if uri.startswith(_SCOPE):
+        customer_scope, comma, rest = uri.removeprefix(_SCOPE).partition(",")
+        if not comma or not customer_scope:
+            raise _bad(uri, "a receiver of one customer scope is scope=NAME,http://127.0.0.1:8080/hooks")
+        sink = parse_hook_uri(rest, timeout=timeout, clock=clock, format=format, secret=secret, verify_tls=verify_tls)
+        return ScopedSink(sink, unquote(customer_scope))
     scheme, separator, _ = uri.partition("://")
     scheme = scheme.lower()
     if not separator:
@@ -43,8 +52,15 @@ def parse_hook_uri(
     url = _read(uri)
     chosen = format_named(format)
     if scheme in _WEBHOOK_SCHEMES:
-        signer = None if secret is None else Signer(secret)
-        return WebhookSink(url, timeout=timeout, clock=clock, format=chosen, signer=signer, verify_tls=verify_tls)
+        return WebhookSink(
+            url,
+            timeout=timeout,
+            clock=clock,
+            format=chosen,
+            signer=None if secret is None else signer_for(chosen.name, secret),
+            verify_tls=verify_tls,
+            any_status=chosen.name in UNCHECKED,
+        )
     try:
         # Imported here because it is optional, and because most people have no NATS server.
         from smproxy.hooks.sinks.nats import NatsSink

@@ -73,6 +73,7 @@ class WebhookSink:
     User and password in the URL are sent as basic authentication and never shown.
 
     ``timeout``: seconds per attempt. ``signer`` signs each attempt. ``verify_tls=False`` takes any certificate.
+    With ``any_status`` each answer counts as a delivery, as with servers that do not look at it.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class WebhookSink:
         format: Format = ENVELOPE,
         signer: Signer | None = None,
         verify_tls: bool = True,
+        any_status: bool = False,
     ) -> None:
         self._name = sink_name(url, format)
         self._url = url.with_user(None).with_fragment(None)
@@ -92,6 +94,7 @@ class WebhookSink:
         self._format = format
         self._signer = signer
         self._verify_tls = verify_tls
+        self._any_status = any_status
         self._poster: HttpPoster | None = None
         self._headers = {
             "Content-Type": format.content_type,
@@ -140,6 +143,8 @@ class WebhookSink:
             return Retry(None, f"no answer within {self._timeout:g} s")
         except (OSError, UnicodeError) as error:
             return Retry(None, " ".join(f"{type(error).__name__}: {error}".split()))
+        if self._any_status:
+            return DELIVERED
         return classify(answer.status, retry_after(answer.retry_after, self._clock.wall()))
 
     async def stop(self) -> None:
