@@ -10,14 +10,14 @@ from smproxy.hooks.formats.cloudevents import rfc3339
 from smproxy.signaling.payloads import Role
 
 
-class _Client(msgspec.Struct, omit_defaults=True):
+class _AdmissionClient(msgspec.Struct, omit_defaults=True):
     address: str
     port: int
     real_ip: str
     user_agent: str | None = None
 
 
-class _Request(msgspec.Struct):
+class _AdmissionRequest(msgspec.Struct):
     direction: str
     protocol: str
     status: str
@@ -26,8 +26,8 @@ class _Request(msgspec.Struct):
 
 
 class _Admission(msgspec.Struct):
-    client: _Client
-    request: _Request
+    client: _AdmissionClient
+    request: _AdmissionRequest
 
 
 class OvenMediaEngine:
@@ -53,8 +53,8 @@ class OvenMediaEngine:
         scheme = "ws" if body.connection.transport == "websocket" else "http"
         return write(
             _Admission(
-                _Client(address, 0, address, whole(event.context.user_agent or "") or None),
-                _Request(
+                _AdmissionClient(address, 0, address, whole(event.context.user_agent or "") or None),
+                _AdmissionRequest(
                     direction="outgoing" if body.connection.role == Role.SUBSCRIBER else "incoming",
                     protocol="webrtc",
                     status="opening" if event.state == "peer_joined" else "closing",
