@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
+import resource
+from pathlib import Path
 
 from smproxy.manager.rest.client_limit import LIMIT
 from smproxy.simulator import Simulator
 from websockets.asyncio.client import connect
 
-from tests.helpers import eventually
+from tests.helpers import eventually, scaled
 from tests.hostile.raw import WEBSOCKET, answer, ask, connected, request, status_of
+from tests.integration.commands import start
 from tests.integration.conftest import StartSimulator
 
 WAIT = "/api/v1/hooks/wait?timeout=60"
@@ -80,6 +84,44 @@ async def test_silent_connections_keep_nobody_out(start_simulator: StartSimulato
         await eventually(lambda: listener.connections <= listener.max_connections)
         socket = request("GET", "/streammanager?id=s&customerScope=acme", *WEBSOCKET)
         assert await status_of(simulator.port, socket) == 101
+
+
+async def test_ten_thousand_silent_connections(tmp_path: Path) -> None:
+    """At the real limit, more than 10,000 connections that say nothing keep nobody out, and cost less than 10 KB each."""
+    limit = 10_000
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    assert most > limit + 500, f"this test opens {limit} connections, and the system allows {most} files (ulimit -Hn)"
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    process = await start(
+        "serve", "--no-local-origin", "--origin", "127.0.0.1", "--port", "0", "--data-dir", str(tmp_path)
+    )
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(scaled(30)):
+            port = None
+            while port is None:
+                found = re.search(rb"Dashboard +http://localhost:(\d+)/", await process.stdout.readline())
+                port = found and int(found[1])
+        assert await status_of(port, request("GET", "/healthz", "Connection: close")) == 200
+        before = memory_of(process.pid)
+        async with contextlib.AsyncExitStack() as stack:
+            for number in range(limit + 200):
+                _, writer = await stack.enter_async_context(connected(port))
+                writer.write(b"GET /healthz HTTP/1.1\r\n" if number % 2 else b"G")
+                if number % 1_000 == 999:
+                    assert await status_of(port, request("GET", "/healthz", "Connection: close")) == 200
+            for _ in range(20):
+                assert await status_of(port, request("GET", "/healthz", "Connection: close")) == 200
+            assert (memory_of(process.pid) - before) / limit < 10_000
+    finally:
+        process.terminate()
+        await process.communicate()
+
+
+def memory_of(pid: int) -> int:
+    """Return the resident memory of a process, in bytes."""
+    (line,) = [each for each in Path(f"/proc/{pid}/status").read_text().splitlines() if each.startswith("VmRSS:")]
+    return int(line.split()[1]) * 1024
 
 
 async def test_who_is_served_keeps_the_place(start_simulator: StartSimulator) -> None:
