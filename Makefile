@@ -9,7 +9,7 @@ ARGS ?=
 QUICK := -m 'not browser and not media' -n 4
 HEAVY := -m 'browser or media' -n 2 --dist loadfile
 
-.PHONY: help install run test lint format unit simulation pythons coverage browser-setup bench bench-setup bench-relay bench-memory bench-churn bench-media
+.PHONY: help install run test lint format unit simulation torture-cluster pythons coverage browser-setup bench bench-setup bench-relay bench-memory bench-churn bench-media
 .PHONY: bench-subscribers bench-hooks bench-start bench-growth bench-profile bench-dashboard screenshots clean
 
 help:                                    ## list what there is
@@ -52,6 +52,9 @@ test: browser-setup lint                 ## run lint and every test, and install
 
 simulation: install                      ## run the core of the cluster with 10,000 seeds in virtual time
 	SMPROXY_SIMULATION_RUNS=10000 $(BIN)/pytest tests/simulation -n 2 -q
+
+torture-cluster: install                 ## kill, freeze and cut off nodes of a cluster, each 50 times (half a day on two cores: ARGS="-k killed")
+	SMPROXY_CLUSTER_RUNS=50 $(BIN)/pytest tests/cluster $(ARGS)
 
 pythons: install                         ## run the unit tests with every other Python that is at hand
 	@sh tests/pythons.sh

@@ -90,7 +90,7 @@ class NatsRegistry:
         try:
             await client.connect(
                 url, allow_reconnect=True, max_reconnect_attempts=-1, reconnect_time_wait=timing.retry,  # type: ignore[arg-type]
-                connect_timeout=2, ping_interval=max(1, round(timing.renew)), max_outstanding_pings=2,
+                connect_timeout=2, ping_interval=max(1, round(timing.answer)), max_outstanding_pings=2,
                 error_cb=ignore, disconnected_cb=changed, reconnected_cb=changed,
             )  # fmt: skip
             registry = cls(client, timing, monotonic)
@@ -153,9 +153,10 @@ class NatsRegistry:
         match request:
             case Read(_, key):
                 found = await bucket.get(key)
-                return RegistryEntry(found.value or b"", found.revision or 0)
+                # What the server leaves of an entry that has expired: nats-py does not know it from an entry.
+                return RegistryEntry(found.value, found.revision or 0) if found.value else MISSING
             case Create(_, key, value):
-                return Written(await bucket.create(key, value), sent)
+                return Written(await self._create(bucket, key, value), sent)
             case Update(_, key, value, revision):
                 return Written(await bucket.update(key, value, revision), sent)
             case Remove(name, key, revision):
@@ -168,6 +169,16 @@ class NatsRegistry:
                 return Written(reply.seq, sent)
             case ListKeys():
                 return tuple(await bucket.keys())
+
+    @staticmethod
+    async def _create(bucket: KeyValue, key: str, value: bytes) -> int:
+        try:
+            return await bucket.create(key, value)
+        except KeyWrongLastSequenceError:
+            found = await bucket.get(key)
+            if found.value:
+                raise
+            return await bucket.update(key, value, found.revision)
 
     def watch(self, bucket: Bucket, on_change: OnChange, on_listed: OnListed) -> None:
         """Have every change of a bucket from now on, after all that it holds."""

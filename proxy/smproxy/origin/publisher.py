@@ -123,7 +123,7 @@ class PublisherRole:
         if names is None:
             return None
         epoch = await names.claim(session.scope, name, lambda: session.kick(Reason.ORIGIN_LOST))
-        if not isinstance(epoch, int):
+        if isinstance(epoch, ConnectError):  # which is a number, too
             return epoch
         if session.ended:  # the client has left meanwhile
             names.release(session.scope, name)
