@@ -229,6 +229,7 @@ class Node:
             name,
             self.standing,
             timing,
+            monotonic=clock,
             new_incarnation=lambda: f"{world.rng.getrandbits(32):08x}",
             record=lambda life: NodeRecord(life=life),
             on_joined=self._joined,

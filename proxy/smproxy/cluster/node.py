@@ -86,6 +86,7 @@ class ClusterNode:
             me.life.node,
             self.standing,
             timing,
+            monotonic=monotonic,
             new_incarnation=lambda: f"{rng.getrandbits(48):012x}",
             record=self._record,
             on_joined=self._on_join,

@@ -24,6 +24,7 @@ class Registration:
         standing: Standing,
         timing: Timing,
         *,
+        monotonic: Callable[[], float],
         new_incarnation: Callable[[], str],
         record: Callable[[NodeLife], NodeRecord],
         on_joined: Callable[[NodeLife], None],
@@ -33,6 +34,7 @@ class Registration:
         self._node = node
         self._standing = standing
         self._timing = timing
+        self._monotonic = monotonic
         self._new_incarnation = new_incarnation
         self._record = record
         self._on_joined = on_joined
@@ -123,5 +125,7 @@ class Registration:
             had = self._standing.has_registry()
             self._revision = reply.revision
             self._standing.renewed(reply.sent)
+            # From one request to the next, so that slow answers do not add to it.
+            pause = max(self._timing.retry / 10, self._timing.renew - (self._monotonic() - reply.sent))
             if not had and self._standing.has_registry():
                 self._on_regained()
