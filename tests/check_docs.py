@@ -2,21 +2,25 @@
 
 Checked: the README's option table holds every option of ``smproxy serve --help`` with its default and its words, the diagram
 of a session's life is that of the transition table, the table of faults is that of their kinds, what is shown of their code
-is the code, every relative link of README and docs leads to a file, classes and modules that a page names are there, the
-first line of a docstring has at most 90 characters, and the name of a class stands for one class.
+is the code, the numbers of the code in its sentences are those of the code, every relative link leads to a file, classes
+and modules that a page names are there, the first line of a docstring has at most 90 characters, and the name of a class
+stands for one class.
 """
 
 from __future__ import annotations
 
 import ast
 import inspect
+import math
 import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from smproxy.auth.back_end import TIMEOUT as AUTH_TIMEOUT
 from smproxy.cli import make_parser
+from smproxy.commands.forward import TIMEOUT as FORWARD_TIMEOUT
 from smproxy.conformance.check import Check
 from smproxy.conformance.playback import BEFORE_PUBLISHING
 from smproxy.conformance.runner import ALL
@@ -30,11 +34,29 @@ from smproxy.faults.media_fault import FaultyPeer, MediaFault
 from smproxy.faults.origin_fault import FaultyOrigin, OriginFault
 from smproxy.faults.parameter import AnyParameter
 from smproxy.faults.signaling_fault import SignalingFault, SignalingSession
+from smproxy.hooks.broadcast import LIMIT as BROADCAST_LIMIT
+from smproxy.hooks.delivery import Limits
+from smproxy.hooks.journal import Retention
+from smproxy.hooks.retry import PROFILES as RETRY_PROFILES
 from smproxy.hooks.sink import Sink
+from smproxy.hooks.sinks.http import MAX_ANSWER
+from smproxy.hooks.sinks.jetstream import DUPLICATE_WINDOW, MAX_AGE
+from smproxy.hooks.sinks.webhook import DEFAULT_TIMEOUT
+from smproxy.manager.history import KEPT
+from smproxy.manager.http_head import HEAD_LIMIT
+from smproxy.manager.relay.limits import RelayLimits
+from smproxy.manager.rest.webhook_socket import MAX_INCOMING
+from smproxy.manager.transcript import FIRST, FRAME
+from smproxy.manager.transcripts import BUDGET
+from smproxy.manager.whip.session_table import MAX_SESSIONS
 from smproxy.network import PROFILES
 from smproxy.options import OPTIONS, Option
+from smproxy.origin.recording.disk_space import KEEP_FREE
 from smproxy.settings import default_of
+from smproxy.signaling.params import META_LIMIT, NAME_LIMIT
 from smproxy.signaling.session import TABLE, Phase, Step
+from smproxy.signaling.whip import MAX_SDP
+from smproxy.simulator import FLUSH
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "proxy" / "smproxy"
@@ -52,6 +74,25 @@ SCOPE_WAY = (
     "hooks/sinks/webhook.py", "hooks/formats/envelope.py", "hooks/sinks/http.py",
 )  # fmt: skip
 """The modules through which a client's customer scope goes; tests/integration/test_scope_way.py watches it go."""
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number of the code within a sentence of a page; ``{}`` is its place."""
+
+    page: str
+    sentence: str
+    value: float
+
+    def expected(self) -> tuple[str, str]:
+        """Return the page as it is and as it should be."""
+        text = (ROOT / self.page).read_text()
+        before, after = self.sentence.split("{}")
+        pattern = re.escape(before) + r"\d[\d,.]*(?<![,.])" + re.escape(after)
+        if len(re.findall(pattern, text)) != 1:
+            raise SystemExit(f"{self.page}: there is not one {self.sentence!r}")
+        wanted = f"{before}{self.value:,g}{after}" if self.value < 1e6 else f"{before}{self.value:,.0f}{after}"
+        return text, re.sub(pattern, lambda _: wanted, text)
 
 
 @dataclass(frozen=True)
@@ -212,6 +253,28 @@ def scope_way() -> str:
     return "\n".join([f"{len(SCOPE_WAY)} modules:", "", "| | module | what it holds |", "| --- | --- | --- |", *rows])
 
 
+def retry_table() -> str:
+    """Write the schedules of retries."""
+    lines = ["| profile | waits of up to | gives up | longest `Retry-After` |", "| --- | --- | --- | --- |"]
+    for profile in RETRY_PROFILES.values():
+        steps = list(map(_time, profile.steps))
+        same = len(steps) - 1 - max(index for index, step in enumerate(steps) if step != steps[-1])
+        waits = ", ".join([*steps[:-same], f"then {steps[-1]} each"] if same > 1 else steps)
+        end = f"after attempt {len(steps) + 1}"
+        if profile.budget < math.inf:
+            budget = _time(profile.budget)
+            end = f"after the first failure that comes {budget} or more after the first attempt"
+        lines.append(f"| `{profile.name}` | {waits} | {end} | {_time(profile.retry_after_limit)} |")
+    return "\n".join(lines)
+
+
+def _time(seconds: float) -> str:
+    for unit, name in ((3600, "h"), (60, "min"), (1, "s")):
+        if seconds >= unit:
+            return f"{seconds / unit:g} {name}"
+    return f"{seconds * 1000:g} ms"
+
+
 GENERATED = (
     Generated("docs/bad-networks.md", "profiles", network_profiles),
     Generated("docs/add-a-fault.md", "example", fault_example),
@@ -224,6 +287,42 @@ GENERATED = (
     Generated("docs/faults.md", "faults", fault_table),
     Generated("docs/conformance.md", "conformance rows", conformance_table),
     Generated("docs/faults.md", "http faults", http_fault_table),
+    Generated("docs/hooks.md", "retries", retry_table),
+)
+
+
+KB, MB = 1 << 10, 1 << 20
+RELAY = RelayLimits()
+NUMBERS = (
+    Number("docs/hooks.md", "up to {} are served at a time", Limits().in_flight),
+    Number("docs/hooks.md", "and {} MiB; what is pending", Retention().bytes / MB),
+    Number("docs/hooks.md", "delivers for up to {} seconds", FLUSH),
+    Number("docs/hooks.md", "{} seconds, from connecting to the end of the answer", DEFAULT_TIMEOUT),
+    Number("docs/hooks.md", "Of the answer's body up to {} KiB are read", MAX_ANSWER / KB),
+    Number("docs/hooks.md", "no answer within {} s | tried again", DEFAULT_TIMEOUT),
+    Number("docs/hooks.md", "and more than {} KiB", MAX_INCOMING / KB),
+    Number("docs/hooks.md", "the listener is {} MiB behind", BROADCAST_LIMIT / MB),
+    Number("docs/hook-tools.md", "one that is {} MiB behind", BROADCAST_LIMIT / MB),
+    Number("docs/hook-tools.md", "when there is none within {} s", FORWARD_TIMEOUT),
+    Number("docs/signaling.md", "the stream name; at most {} characters", NAME_LIMIT),
+    Number("docs/signaling.md", "a JSON object as a string, {} KiB at most", META_LIMIT / KB),
+    Number("docs/signaling.md", "does not take the handshake within {} s", RELAY.dial_timeout),
+    Number("docs/signaling.md", "to a side that has been silent for {} s", RELAY.idle_ping),
+    Number("docs/signaling.md", "that stays silent for another {} s", RELAY.idle_timeout),
+    Number("docs/signaling.md", "A message over {} MiB", RELAY.max_message / MB),
+    Number("docs/whip.md", "a body over {} KiB", MAX_SDP / KB),
+    Number("docs/whip.md", "{} sessions are open", MAX_SESSIONS),
+    Number("docs/control-api.md", "the last {} that ended", KEPT),
+    Number("docs/control-api.md", "the first {} KiB and the last", FIRST / KB),
+    Number("docs/control-api.md", "session, {} MiB of all sessions", BUDGET / MB),
+    Number("docs/control-api.md", "a frame of more than {} KiB", FRAME / KB),
+    Number("docs/recording.md", "less than {} MiB are left", KEEP_FREE / MB),
+    Number("docs/authentication.md", "no answer within {} s", AUTH_TIMEOUT),
+    Number("docs/hook-formats.md", "for {} days", MAX_AGE / 86_400),
+    Number("docs/hook-formats.md", "for {} minutes", DUPLICATE_WINDOW / 60),
+    Number("docs/hook-formats.md", "no acknowledgement within {} s", DEFAULT_TIMEOUT),
+    Number("README.md", "Messages up to {} MiB", RELAY.max_message / MB),
+    Number("README.md", "request heads up to {} KiB", HEAD_LIMIT / KB),
 )
 
 
@@ -305,12 +404,13 @@ def class_name_problems() -> list[str]:
 def main() -> int:
     """Run the checks, or write what is generated."""
     problems = help_problems()
-    for part in GENERATED:
+    for part in (*GENERATED, *NUMBERS):
         text, wanted = part.expected()
         if "--write" in sys.argv:
             (ROOT / part.page).write_text(wanted)
         elif text != wanted:
-            problems.append(f"{part.page}: {part.name} is not that of the code: run tests/check_docs.py --write")
+            what = part.name if isinstance(part, Generated) else repr(part.sentence)
+            problems.append(f"{part.page}: {what} is not that of the code: run tests/check_docs.py --write")
     problems += link_problems()
     problems += name_problems()
     problems += docstring_problems()

@@ -14,8 +14,6 @@ from smproxy.manager.rest import wait
 from smproxy.manager.rest.operations import OPERATIONS
 from smproxy.manager.rest.reset import ResetView
 from smproxy.manager.rest.wait import NotYet
-from smproxy.manager.transcript import FIRST, FRAME
-from smproxy.manager.transcripts import BUDGET
 from smproxy.manager.views import SessionView
 from smproxy.signaling.payloads import ConnectError, Reason
 
@@ -63,13 +61,6 @@ def test_the_parameters_of_a_wait() -> None:
     named = set(re.findall(r"`(\w+)`", "".join(re.findall(r"(?m)^\| ([^|]+) \|", table)))) - {"parameter"}
     assert named == set(wait.FILTERS)
     assert f"at most {wait.MAX_TIMEOUT:g}; default {wait.DEFAULT_TIMEOUT:g}" in table
-
-
-def test_the_limits_of_records() -> None:
-    """The sizes that are promised are those of the code."""
-    assert f"the first {FIRST // 1024} KiB" in PAGE
-    assert f"{BUDGET // 1024**2} MiB of all sessions" in PAGE
-    assert f"more than {FRAME // 1024} KiB" in PAGE
 
 
 @pytest.mark.parametrize("name", ["replay", "sessions"])

@@ -8,12 +8,8 @@ import uuid
 from pathlib import Path
 
 import pytest
-from smproxy.hooks.delivery import Limits
 from smproxy.hooks.event import HookEvent, encode
-from smproxy.hooks.journal import FILE_NAME, Retention
-from smproxy.hooks.retry import FAST, STANDARD
-from smproxy.hooks.sinks.http import MAX_ANSWER
-from smproxy.hooks.sinks.webhook import DEFAULT_TIMEOUT
+from smproxy.hooks.journal import FILE_NAME
 from smproxy.signaling.payloads import ConnectError, Connection, Reason, Role, SessionPayload
 
 TEXT = (Path(__file__).parents[2] / "docs" / "hooks.md").read_text(encoding="utf-8")
@@ -52,15 +48,6 @@ def test_all_numbers_are_listed(heading: str, numbers: type[Reason | ConnectErro
     assert [int(row.split("|")[1]) for row in match[1].splitlines()] == [number.value for number in numbers]
 
 
-def test_limits_and_schedules_are_those_of_the_code() -> None:
-    """The numbers printed about queues, attempts and retries are the defaults."""
-    assert Limits().in_flight == 32
-    assert "up to 32 are served" in TEXT
-    assert Retention().bytes == 256 * 2**20
-    assert "and 256 MiB;" in TEXT
+def test_the_journal_is_named() -> None:
+    """The page names the file that the journal is in."""
     assert FILE_NAME in TEXT
-    assert (DEFAULT_TIMEOUT, MAX_ANSWER) == (5.0, 64 * 1024)
-    assert FAST.steps[:8] == (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0)
-    assert (FAST.budget, FAST.retry_after_limit) == (30, 30)
-    assert STANDARD.steps == (5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600)
-    assert STANDARD.retry_after_limit == 36_000

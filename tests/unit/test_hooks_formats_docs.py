@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from smproxy.hooks.formats.registry import FORMATS
-from smproxy.hooks.sinks.jetstream import DUPLICATE_WINDOW, MAX_AGE
 from smproxy.hooks.sinks.nats import DEFAULT_PORT, DEFAULT_PREFIX, NatsSink, customer_scope_token
 from smproxy.hooks.sinks.signature import Signer
 from smproxy.hooks.sinks.uris import parse_hook_uri
-from smproxy.hooks.sinks.webhook import DEFAULT_TIMEOUT
 from standardwebhooks import Webhook
 
 from tests.unit.test_hooks_formats import PEER, PUBLISHER, SUBSCRIBER, made, projected, state
@@ -72,13 +70,9 @@ def test_the_verifying_example_works() -> None:
     assert isinstance(Webhook(b"any other text"), Webhook)
 
 
-def test_numbers_and_names_of_nats_are_those_of_the_code() -> None:
-    """Port, prefix, subjects and times are the defaults; the URLs shown are accepted."""
-    assert (DEFAULT_PORT, DEFAULT_PREFIX) == (4222, "hooks")
-    assert "port 4222, prefix `hooks`" in TEXT
-    assert (MAX_AGE, DUPLICATE_WINDOW, DEFAULT_TIMEOUT) == (7 * 86_400, 600, 5)
-    for number in ("for 7 days", "for 10 minutes", "within 5 s"):
-        assert number in TEXT
+def test_names_of_nats_are_those_of_the_code() -> None:
+    """Port, prefix and subjects are the defaults; the URLs shown are accepted."""
+    assert f"port {DEFAULT_PORT}, prefix `{DEFAULT_PREFIX}`" in TEXT
     assert customer_scope_token("a.b") == "a%2Eb"
     assert customer_scope_token(None) == "_"
     for uri in re.findall(r"(?:nats|tls)://[\w.:@/]+", TEXT):
