@@ -88,3 +88,16 @@ async def test_encoder(program: str, tmp_path: Path) -> None:
         assert [each for each in errors.splitlines() if b"DELETE" not in each and b"dispose" not in each] == []
         ended = [each for each in reports if isinstance(each, PeerEnded)]
         assert [each.reason for each in ended] == [Reason.USER_ACTION]
+
+
+async def test_a_late_viewer_need_not_wait_for_a_key_frame_of_ffmpeg() -> None:
+    """FFmpeg makes a key frame every 250 frames and ignores requests; who comes 4 s after its start sees a picture (M10)."""
+    async with running(open_to_all=True) as (origin, _), http(origin) as request, webrtc(request) as watching:
+        url = f"http://127.0.0.1:{origin.hello.port}/live/whip/endpoint/cam"
+        async with process(*ffmpeg(url, 60, "-g", "250")):
+            # So late that the origin has asked for a key frame in vain.
+            await eventually(lambda: any(each.frames >= 80 for each in origin.statistics()), 20)
+            await watching.watch("cam")
+            await watching.more("video", count=1)
+            published = [each for each in origin.statistics() if each.frames and each.codec == "H264"]
+            assert {each.key_frames for each in published} == {1}, "another key frame came, so this shows nothing"

@@ -185,9 +185,10 @@ def test_a_key_frame_ends_the_catching_up() -> None:
     assert newcomer.sender.dropped == 101 - BURST // 3
 
 
-def test_a_cache_that_grows_too_large_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond its bound the cache holds nothing; a newcomer then asks for a key frame."""
-    monkeypatch.setattr("smproxy.origin.forward.gop_cache.MAX_BYTES", 2000)
+@pytest.mark.parametrize(("bound", "value"), [("MAX_PACKETS", 200), ("MAX_BYTES", 2000), ("MAX_AGE", 3.0)])
+def test_a_cache_that_grows_too_large_is_given_up(monkeypatch: pytest.MonkeyPatch, bound: str, value: float) -> None:
+    """Beyond its bounds in packets, bytes and seconds the cache holds nothing; a newcomer then asks for a key frame."""
+    monkeypatch.setattr(f"smproxy.origin.forward.gop_cache.{bound}", value)
     clock, publisher, early = watched()
     publisher.frame(key=True)
     publisher.frames(100)

@@ -173,17 +173,17 @@ def test_what_a_publisher_says_is_bounded_in_rate() -> None:
 
 
 def test_forwarders_are_shared_and_closed_after_the_last_user() -> None:
-    """One forwarder for all of a kind, none for a kind that there is not, and none kept for nobody."""
-    what = source(None, Kind.VIDEO)
-    forwarder = what.forwarder(Kind.VIDEO, "a")
-    assert forwarder is what.forwarder(Kind.VIDEO, "b")
-    assert what.forwarder(Kind.AUDIO, "a") is None
-    track = what.tracks[Kind.VIDEO]
+    """One forwarder for all of a kind, none for a kind that there is not, and of sound none kept for nobody."""
+    what = source(None, Kind.AUDIO)
+    forwarder = what.forwarder(Kind.AUDIO, "a")
+    assert forwarder is what.forwarder(Kind.AUDIO, "b")
+    assert what.forwarder(Kind.VIDEO, "a") is None
+    track = what.tracks[Kind.AUDIO]
     what.leave("a")
     assert track._sinks
     what.leave("b")
     assert not track._sinks
-    assert what.forwarder(Kind.VIDEO, "c") is not forwarder
+    assert what.forwarder(Kind.AUDIO, "c") is not forwarder
 
 
 class Owner:

@@ -48,6 +48,9 @@ class StreamWatcher(Protocol):
 class Source:
     """A stream: its tracks, its metadata, and who watches it.
 
+    Its pictures are kept from the latest key frame on while somebody watches, and also while nobody does unless the publisher
+    answers requests for key frames: FFmpeg and OBS do not, and would have no picture for those who come in between.
+
     ``formats`` has the codec of each track as it was negotiated, so that the stream can be offered before its first packet.
     """
 
@@ -64,16 +67,20 @@ class Source:
         self._monotonic = monotonic
         self._forwarders: dict[Kind, TrackForwarder] = {}
         self._users: set[object] = set()
+        picture = self.tracks.get(Kind.VIDEO)
+        if picture is not None:
+            self._forwarders[Kind.VIDEO] = TrackForwarder(picture)
+            picture.on_answer = self._answered
         self._muted: dict[Kind, bool] = {}
         self._may_say = TokenBucket(SAID_RATE, SAID_BURST, monotonic)
         self._warned = False
 
     def forwarder(self, kind: Kind, user: object) -> TrackForwarder | None:
-        """Return the forwarder of a track, made when the first one wants it.
+        """Return the forwarder of a track, made when there is none.
 
         ``None`` when the stream has no such track.
 
-        Whoever uses forwarders is to ``leave`` at the end: without users nothing is kept for them.
+        Whoever uses forwarders is to ``leave`` at the end, so that those that are not needed are closed.
         """
         track = self.tracks.get(kind)
         if track is None:
@@ -87,8 +94,18 @@ class Source:
     def leave(self, user: object) -> None:
         """Use the forwarders no more."""
         self._users.discard(user)
-        if not self._users:
-            self.close()
+        self._close_unused()
+
+    def _answered(self, _: Track) -> None:
+        self._close_unused()
+
+    def _close_unused(self) -> None:
+        """Close the forwarders that nobody needs."""
+        if self._users:
+            return
+        for kind in tuple(self._forwarders):
+            if kind is Kind.AUDIO or self.tracks[kind].answers_requests:
+                self._forwarders.pop(kind).close()
 
     def close(self) -> None:
         """Close the forwarders; those that are still attached lose them."""

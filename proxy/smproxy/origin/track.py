@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from smproxy.origin.codecs import FRAME_START
+from smproxy.origin.key_frame_requests import KeyFrameRequests
 from smproxy.origin.rtcp_receiver import Reception, SenderReport
 from smproxy.origin.rtp_packet import MARKER, FrameStart, RtpPacket, payload_of
 from smproxy.origin.source_selection import SILENT, SourceSelection
@@ -56,6 +57,9 @@ class Track:
         self.on_wanted: Callable[[Track], None] = _ignore
         #: Called when a key frame of another source than the one that is followed is wanted.
         self.on_key_frame_of: Callable[[int], None] = _ignore
+        #: Called when a key frame shows that the publisher answers requests for one, and did not before.
+        self.on_answer: Callable[[Track], None] = _ignore
+        self._requests = KeyFrameRequests()
         #: Which source is followed, when there are several.
         self.selection = SourceSelection()
         self._ignores = False
@@ -101,6 +105,11 @@ class Track:
             self._key_frame_sinks = tuple(other for other in self._key_frame_sinks if other is not sink)
 
         return detach
+
+    @property
+    def answers_requests(self) -> bool:
+        """Whether the last request for a key frame was answered, as far as is known."""
+        return self._requests.answered
 
     def want_key_frame(self) -> None:
         """Ask the publisher for a key frame, at once if the last request is long enough ago.
@@ -180,11 +189,15 @@ class Track:
         self._undecided = False
         if start.key:
             self.key_frames += 1
-            self._last_key_frame = self._monotonic()
+            self._last_key_frame = now = self._monotonic()
             self._key_timestamp = timestamp
             self.wants_key_frame = False
             if start.width:
                 self.width, self.height = start.width, start.height
+            before = self.answers_requests
+            self._requests.key_frame(now, self.frames)
+            if self.answers_requests and not before:
+                self.on_answer(self)
         return start
 
     def _unexpected(self, ssrc: int, sequence: int, timestamp: int) -> tuple[int, bool, bool]:
@@ -280,6 +293,7 @@ class Track:
         due = now - max(self._last_key_frame, self._last_pli) >= key_frame_interval
         if self.wants_key_frame or due or not self.key_frames:
             self._last_pli = now
+            self._requests.sent(now, self.frames)
             return True
         return False
 

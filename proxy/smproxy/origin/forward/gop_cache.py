@@ -9,6 +9,8 @@ from smproxy.origin.rtp_packet import RtpPacket
 #: Bounds of what is kept, about 10 s of 720p. Beyond them nothing is kept until the next key frame.
 MAX_PACKETS = 4096
 MAX_BYTES = 4 << 20
+#: Seconds of what is kept: nobody would catch up with more in a sensible time.
+MAX_AGE = 60.0
 
 
 class GopCache:
@@ -57,9 +59,11 @@ class GopCache:
 
     def append(self, packet: RtpPacket) -> bool:
         """Keep the newest packet; False when that would be too much, and all is forgotten."""
-        self.packets.append(packet)
+        packets = self.packets
+        packets.append(packet)
         self._bytes += len(packet.payload)
-        if len(self.packets) > MAX_PACKETS or self._bytes > MAX_BYTES:
+        age = packet.arrival - packets[0].arrival
+        if len(packets) > MAX_PACKETS or self._bytes > MAX_BYTES or age > MAX_AGE:
             self.clear()
             return False
         return True
