@@ -77,8 +77,8 @@ class SubscribePage:
         return int((await self.until(code, timeout))["number"])
 
     async def numbers(self, index: int = 0) -> list[int]:
-        """Return the numbers of the pictures that were shown, in that order."""
-        return await self.page.evaluate("(index) => numbersOf(index)", index)
+        """Return the numbers of the pictures that were shown, in that order, once there are two of them."""
+        return list(await self.until(f"[numbersOf({index})].find((numbers) => numbers.length > 1)"))
 
     async def received(self, index: int = 0) -> dict[str, Any]:
         """Return the sums of the browser's ``inbound-rtp`` statistics."""
