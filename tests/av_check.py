@@ -41,9 +41,13 @@ _SSRC = {Kind.VIDEO: 1, Kind.AUDIO: 2}
 
 @dataclass
 class Noticed:
-    """What somebody notices who plays a file. Seconds from its start."""
+    """What somebody notices who plays a file. Seconds from its start.
+
+    ``length`` is what the file says of itself, ``played`` the end of the last picture or sound in it.
+    """
 
     length: float
+    played: float
     flashes: list[float]
     beeps: list[float]
     sizes: list[tuple[int, int]]
@@ -51,6 +55,7 @@ class Noticed:
     def check(self, length: float, *, flashes: list[int], beeps: list[int]) -> None:
         """Compare with what the studio saw and heard: at which of its seconds, and how long it recorded."""
         assert abs(self.length - length) <= LENGTH, f"{self.length} s instead of {length} s"
+        assert abs(self.played - length) <= LENGTH, f"{self.played} s are to be seen or heard instead of {length} s"
         for found, wanted in ((self.flashes, flashes), (self.beeps, beeps)):
             assert [round(each) for each in found] == wanted
             assert all(abs(each - round(each)) <= LENGTH for each in found), found
@@ -61,7 +66,7 @@ class Noticed:
 
 def look_and_listen(path: Path) -> Noticed:
     """Play a file."""
-    found = Noticed(0.0, [], [], [])
+    found = Noticed(0.0, 0.0, [], [], [])
     bright = loud = False
     with av.open(str(path)) as container:
         found.length = (container.duration or 0) / 1e6
@@ -73,7 +78,9 @@ def look_and_listen(path: Path) -> Noticed:
                         found.flashes.append(float(frame.time))
                     if not found.sizes or found.sizes[-1] != (frame.width, frame.height):
                         found.sizes.append((frame.width, frame.height))
+                    found.played = max(found.played, float(frame.time))
                 else:
+                    found.played = max(found.played, float(frame.time) + frame.samples / frame.sample_rate)
                     was, loud = loud, _loudness(frame) > 0.02
                     if loud and not was:
                         found.beeps.append(float(frame.time))
@@ -116,6 +123,7 @@ class Studio:
         self._packer: Any = h264.H264Encoder() if codec == "H264" else vpx.Vp8Encoder()
         self._opus: Any = opus_encoder()
         self._sequence = {Kind.VIDEO: 65000, Kind.AUDIO: 100}
+        self._timestamps = dict.fromkeys(_SSRC, 0xFFFF0000)
         self._samples = 0
         self._under_way: list[tuple[float, int, Callable[[], None]]] = []
         self._count = 0
@@ -151,6 +159,7 @@ class Studio:
         """Go on with another source: other numbers and timestamps."""
         self.ssrc[kind] += 10
         self._sequence[kind] += 20_000
+        self._timestamps[kind] += 0x30000000
 
     def run(self, seconds: float) -> None:
         """Let time pass."""
@@ -211,7 +220,7 @@ class Studio:
             0x80,
             96 | marker << 7,
             self._sequence[kind] & 0xFFFF,
-            (timestamp + 0xFFFF0000) & 0xFFFFFFFF,
+            (timestamp + self._timestamps[kind]) & 0xFFFFFFFF,
             self.ssrc[kind],
         )
         self._sequence[kind] += 1
@@ -224,9 +233,8 @@ class Studio:
             (Kind.VIDEO, self.now * 90000),
             (Kind.AUDIO, self._samples - 960 + (self.now - self._heard_at) * 48000),
         ):
-            report = SenderReport(
-                self.ssrc[kind], int((4e9 + self.now) * 2**32), (round(ticks) + 0xFFFF0000) & 0xFFFFFFFF
-            )
+            timestamp = (round(ticks) + self._timestamps[kind]) & 0xFFFFFFFF
+            report = SenderReport(self.ssrc[kind], int((4e9 + self.now) * 2**32), timestamp)
             self._travel(kind, self._reporting(kind, report))
 
     def _reporting(self, kind: Kind, report: SenderReport) -> Callable[[], None]:
