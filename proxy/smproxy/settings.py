@@ -259,6 +259,8 @@ def settings_of(**values: Any) -> Settings:
 
 
 def _parse_text(option: Option, value: Any) -> Any:
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return value
     try:

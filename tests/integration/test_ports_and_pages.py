@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
+import urllib.request
 from pathlib import Path
 
 import aiohttp
@@ -85,6 +86,21 @@ async def test_refused(arguments: list[str], part: str, tmp_path: Path) -> None:
     assert done.code == 2
     assert done.err.count("\n") == 1
     assert part in done.err
+
+
+def test_inside_a_test(tmp_path: Path) -> None:
+    """A simulator in a program takes several ports, a directory of pages by its path or with one, and a proxy to trust."""
+    (tmp_path / "index.html").write_text("mine")
+    with Simulator(port=[0, 0], pages=tmp_path, trust_proxy="10.0.0.0/8") as stream_manager:
+        assert stream_manager.port == stream_manager.ports[0] != stream_manager.ports[1]
+        assert (stream_manager.tls_port, stream_manager.tls_ports) == (None, ())
+        url = f"http://localhost:{stream_manager.ports[1]}/webrtcexamples/"
+        with urllib.request.urlopen(url, timeout=scaled(10)) as response:
+            assert response.read() == b"mine"
+    with Simulator(pages=[f"/a/={tmp_path}", f"/b/c={tmp_path}"]) as stream_manager:
+        for path in ("/a/", "/b/c/"):
+            with urllib.request.urlopen(stream_manager.rest_url + path, timeout=scaled(10)) as response:
+                assert response.read() == b"mine"
 
 
 def test_no_port() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from smproxy.simulator import Simulator
+from smproxy.testing import SubscribeRejected
 
 from tests.helpers import scaled
 from tests.integration.conftest import MakePublisher, StartSimulator, published
@@ -96,6 +97,19 @@ async def test_subscribe_of_a_provision(simulator: Simulator, http: Any, publish
     assert (await rest.call("/4.0/event/live/cam?action=subscribe"))[1]["name"] == "cam_1"
     assert (await rest.call("/4.0/event/live/cam_3?action=subscribe"))[1]["name"] == "cam_2"
     assert (await rest.call("/4.0/event/vod/cam?action=subscribe"))[0] == 404
+
+
+async def test_a_level_over_whep(simulator: Simulator, http: Any, publisher: MakePublisher) -> None:
+    """A viewer over WHEP of a provision, or of a level that is not live, gets the nearest level without asking REST."""
+    rest = Rest(http, simulator)
+    await rest.call(PATH, "POST", json=META)
+    await published(simulator, publisher(simulator, "cam_2"))
+    for asked in ("cam", "cam_1", "cam_2", "cam_3"):
+        async with simulator.subscriber(asked, transport="whep") as viewer:
+            await viewer.wait_for_frames()
+            assert [each.watched for each in simulator.manager.sessions.subscribing()] == ["cam_2"]
+    with pytest.raises(SubscribeRejected, match="409"):
+        await simulator.subscriber("other", transport="whep").subscribe()
 
 
 @pytest.mark.parametrize("endpoints", ["", "undefined", "null", "1"])

@@ -34,6 +34,7 @@ from smproxy.manager.forward import ForwardRoutes
 from smproxy.manager.history import History
 from smproxy.manager.listener import Connection as ListenerConnection
 from smproxy.manager.listener import Listener
+from smproxy.manager.live_streams import LiveStreams
 from smproxy.manager.origin_registry import OriginRegistry
 from smproxy.manager.provisions import Provisions
 from smproxy.manager.relay.limits import RelayLimits
@@ -198,11 +199,12 @@ class Manager:
             application.add_routes(access.open(DirectoryRoutes(path, directory).routes()))
         application.add_routes(proxy_clients.ProxyClientRoutes(self.sessions, clock=clock).routes())
         provisions = Provisions(clock)
+        live_streams = LiveStreams(self.sessions, provisions)
         application.add_routes(ProvisionRoutes(provisions).routes())
         login = Login(access, clock=clock, key=secrets.token_bytes(32))
         access.accept_also(lambda request: login.user(request) is not None)
         application.add_routes(access.open(login.routes()))
-        streams_2 = as_v1_streams.GroupStreamRoutes(self.registry, self.sessions, provisions, clock=clock)
+        streams_2 = as_v1_streams.GroupStreamRoutes(self.registry, self.sessions, provisions, live_streams, clock=clock)
         application.add_routes(streams_2.overviews())
         application.add_routes(access.open(streams_2.places()))
         provisions_2 = as_v1_provisions.GroupProvisionRoutes(provisions, streams_2, self.registry, login)
@@ -213,7 +215,7 @@ class Manager:
         application.add_routes(self._forward.routes())
         application.add_routes(AdminRoutes(self.registry, self.sessions, login, clock=clock).routes())
         application.add_routes(ServerListRoutes(self.sessions).routes())
-        events_api = event.EventRoutes(self.registry, self.sessions, provisions)
+        events_api = event.EventRoutes(self.registry, self.sessions, live_streams)
         application.add_routes(events_api.overviews())
         application.add_routes(access.open(events_api.places()))
         application.add_routes(access.open(web.get(path, _no_upgrade) for path in sorted(MANAGER_PATHS)))
@@ -245,6 +247,7 @@ class Manager:
             settings.rules,
             registry=self.registry,
             sessions=self.sessions,
+            streams=live_streams,
             transcripts=transcripts,
             faults=self._fault_injection,
             clock=clock,

@@ -10,8 +10,8 @@ from typing import Any
 
 from aiohttp import web
 
+from smproxy.manager.live_streams import LiveStreams
 from smproxy.manager.origin_registry import Node, OriginChoiceError, OriginRegistry
-from smproxy.manager.provisions import Provisions
 from smproxy.manager.rest.errors import ApiError, json_response
 from smproxy.manager.rest.stream_path import read_stream_path
 from smproxy.manager.session import Session
@@ -24,10 +24,10 @@ API = "/streammanager/api/{version:1\\.0|2\\.0|3\\.0|3\\.1|4\\.0}"
 class EventRoutes:
     """The event routes of the stream manager API."""
 
-    def __init__(self, registry: OriginRegistry, sessions: Sessions, provisions: Provisions) -> None:
+    def __init__(self, registry: OriginRegistry, sessions: Sessions, streams: LiveStreams) -> None:
         self._registry = registry
         self._sessions = sessions
-        self._provisions = provisions
+        self._streams = streams
 
     def overviews(self) -> list[web.RouteDef]:
         """Return the routes about everybody's streams.
@@ -56,7 +56,9 @@ class EventRoutes:
         elif action == "subscribe" and (owner := self._registry.owner(scope, name)) is not None:
             nodes = [owner]
         elif action == "subscribe":
-            session = self._live(scope, name, *self._provisions.nearest(scope, name))
+            session = self._streams.nearest(scope, name)
+            if session is None:
+                raise ApiError(404, f"No stream found for {scope}/{name}")
             assert session.attempt is not None
             nodes, name = [session.attempt.node], session.life.peer
             if strict and region not in (None, nodes[0].region):
@@ -89,20 +91,15 @@ class EventRoutes:
 
     async def stats(self, request: web.Request) -> web.StreamResponse:
         """Return the numbers of one live stream."""
-        session = self._live(*read_stream_path(request))
+        scope, name = read_stream_path(request)
+        session = self._streams.find(scope, name)
+        if session is None:
+            raise ApiError(404, f"No stream found for {scope}/{name}")
         return json_response(self._listed_with_numbers(session))
 
     def _listed_with_numbers(self, session: Session) -> dict[str, Any]:
         subscribers = self._sessions.watching(session.life.scope, session.life.peer)
         return _listed(session) | _numbers(session, len(subscribers))
-
-    def _live(self, scope: str, name: str, *others: str) -> Session:
-        """Return the first of these streams that is live."""
-        live = {each.life.peer: each for each in self._sessions.publishing() if each.life.scope == scope}
-        for wanted in (name, *others):
-            if wanted in live:
-                return live[wanted]
-        raise ApiError(404, f"No stream found for {scope}/{name}")
 
 
 def _text(request: web.Request, name: str) -> str | None:

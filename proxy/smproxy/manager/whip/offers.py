@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from urllib.parse import urljoin
 
 from aiohttp import web
@@ -20,6 +21,7 @@ from smproxy.manager.authenticator import Authenticator, Decision
 from smproxy.manager.faults.connection import ConnectionFaults
 from smproxy.manager.faults.exchange import ExchangePipeline
 from smproxy.manager.faults.injection import FaultInjection
+from smproxy.manager.live_streams import LiveStreams
 from smproxy.manager.origin_registry import Node, OriginChoiceError, OriginRegistry
 from smproxy.manager.sessions import Sessions
 from smproxy.manager.transcript import Side, Transcript
@@ -52,6 +54,7 @@ class Offers:
         *,
         registry: OriginRegistry,
         sessions: Sessions,
+        streams: LiveStreams,
         transcripts: Transcripts,
         table: WhipTable,
         origins: Origins,
@@ -64,6 +67,7 @@ class Offers:
         self._rules = rules
         self._registry = registry
         self._sessions = sessions
+        self._streams = streams
         self._transcripts = transcripts
         self._table = table
         self._origins = origins
@@ -171,7 +175,8 @@ class Offers:
         return decision
 
     def _read(self, request: web.Request, endpoint: Endpoint) -> Request:
-        return read_request(
+        """Read what a request is about; who watches a provision gets its nearest live level."""
+        asked = read_request(
             endpoint,
             request.rel_url,
             read_bearer(request.headers.get("Authorization", "")),
@@ -180,6 +185,10 @@ class Offers:
             default_customer_scope=self._rules.default_customer_scope,
             make_id=lambda: f"subscriber-{self._new_identity()[:8]}",
         )
+        if endpoint.protocol == "whip":
+            return asked
+        session = self._streams.nearest(asked.params.scope, asked.stream)
+        return asked if session is None else replace(asked, stream=session.life.peer)
 
     def _refuse_by_fault(self, request: web.Request, faults: ConnectionFaults, body: bytes) -> None:
         """Refuse the client before it has an origin, if a fault says so."""
@@ -206,7 +215,7 @@ class Offers:
                 asked.params.host,
                 region=asked.params.region,
                 strict=asked.params.strict,
-                stream=(asked.params.scope, asked.params.id),
+                stream=(asked.params.scope, asked.stream),
             )
         except OriginChoiceError as error:
             value = asked.params.region if error.parameter == "region" else asked.params.host

@@ -19,6 +19,7 @@ from smproxy.faults.exchange_fault import HttpOutcome
 from smproxy.manager.admission import AdmissionRules
 from smproxy.manager.authenticator import Authenticator
 from smproxy.manager.faults.injection import FaultInjection
+from smproxy.manager.live_streams import LiveStreams
 from smproxy.manager.origin_registry import OriginRegistry
 from smproxy.manager.session import Session
 from smproxy.manager.sessions import Sessions
@@ -53,6 +54,7 @@ class WhipRoutes:
         *,
         registry: OriginRegistry,
         sessions: Sessions,
+        streams: LiveStreams,
         transcripts: Transcripts,
         faults: FaultInjection,
         clock: Clock,
@@ -69,6 +71,7 @@ class WhipRoutes:
             rules,
             registry=registry,
             sessions=sessions,
+            streams=streams,
             transcripts=transcripts,
             table=self._table,
             origins=self._origins,

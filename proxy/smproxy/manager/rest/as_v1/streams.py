@@ -11,6 +11,7 @@ from typing import Any
 from aiohttp import web
 
 from smproxy.manager.access import parameter
+from smproxy.manager.live_streams import LiveStreams
 from smproxy.manager.origin_registry import Node, OriginRegistry
 from smproxy.manager.provisions import Provisions
 from smproxy.manager.rest.as_v1.group import GUID, check_group, choose, endpoint_count, flag
@@ -26,10 +27,19 @@ STREAMS = "/as/v1/streams/stream/{group}"
 class GroupStreamRoutes:
     """The stream routes of Stream Manager 2.0."""
 
-    def __init__(self, registry: OriginRegistry, sessions: Sessions, provisions: Provisions, *, clock: Clock) -> None:
+    def __init__(
+        self,
+        registry: OriginRegistry,
+        sessions: Sessions,
+        provisions: Provisions,
+        streams: LiveStreams,
+        *,
+        clock: Clock,
+    ) -> None:
         self._registry = registry
         self._sessions = sessions
         self._provisions = provisions
+        self._streams = streams
         self._clock = clock
 
     def overviews(self) -> list[web.RouteDef]:
@@ -73,24 +83,20 @@ class GroupStreamRoutes:
         check_group(request)
         endpoint_count(request)
         scope, name = read_stream_path(request)
-        session = self.live(scope, name, *self._provisions.nearest(scope, name))
+        session = _found(self._streams.nearest(scope, name), scope, name)
         region = parameter(request, "region") or parameter(request, "subGroup")
         assert session.attempt is not None
         if flag(request, "strict", False) and region not in (None, "", session.attempt.node.region):
             raise ApiError(404, f"There is no live stream {scope}/{name} in {region[:100]!r}.")
         return json_response([self.location(session)])
 
-    def live(self, scope: str, name: str, *others: str) -> Session:
-        """Return the first of these streams that is live.
+    def live(self, scope: str, name: str) -> Session:
+        """Return the session that publishes a stream.
 
         Raises:
-            ApiError: 404, none is.
+            ApiError: 404, there is none.
         """
-        live = {each.life.peer: each for each in self._sessions.publishing() if each.life.scope == scope}
-        for wanted in (name, *others):
-            if wanted in live:
-                return live[wanted]
-        raise ApiError(404, f"There is no live stream {scope}/{name}.")
+        return _found(self._streams.find(scope, name), scope, name)
 
     def location(self, session: Session, *, stats: bool = False) -> dict[str, Any]:
         """Return where a stream is, and its numbers."""
@@ -106,6 +112,12 @@ class GroupStreamRoutes:
         stats = flag(request, "stats", False)
         flag(request, "aggregate", True)  # there are origins only, so that a sum and its parts are the same
         return [self.location(session, stats=stats) for session in sessions]
+
+
+def _found(session: Session | None, scope: str, name: str) -> Session:
+    if session is None:
+        raise ApiError(404, f"There is no live stream {scope}/{name}.")
+    return session
 
 
 def _place(scope: str, name: str, node: Node) -> dict[str, Any]:
