@@ -95,7 +95,7 @@ async def test_dead_letter_is_sent_again(
 
 
 async def test_a_receiver_that_refuses_everything(chromium: Browser, start_simulator: StartSimulator) -> None:
-    """A receiver that answers 422 to everything is shown as failing; two on one host are told apart by their paths."""
+    """A receiver that answers 422 to everything is shown as failing; two on one host are told apart by their paths (T8)."""
     application = web.Application()
 
     async def answer(request: web.Request) -> web.Response:

@@ -99,7 +99,7 @@ async def test_outline(chromium: Browser, simulator: Simulator, path: str) -> No
 @pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
 @pytest.mark.parametrize("view", VIEWS)
 async def test_skip_link_is_first(chromium: Browser, simulator: Simulator, view: str, viewport: dict[str, int]) -> None:
-    """Whatever a page has scrolled into view while it loaded, the first Tab reaches the skip link, and it can be seen."""
+    """Whatever a page has scrolled into view while it loaded, the first Tab reaches the skip link, and it can be seen (T1)."""
     async with open_tab(chromium, simulator.rest_url + view, viewport=viewport) as tab:
         if view.startswith("/#"):
             await tab.linked()
@@ -124,7 +124,7 @@ REACHABLE = """(id) => {
 async def test_buttons_without_scrolling(
     chromium: Browser, simulator: Simulator, path: str, viewport: dict[str, int]
 ) -> None:
-    """Start is reachable without scrolling, and so are Stop and the state while the stream runs, wherever the form is."""
+    """Start is reachable without scrolling, and so are Stop and the state while the stream runs, wherever the form is (T9)."""
     publisher = Publisher(simulator.url, stream="cam-1", params={"customerScope": "acme"})
     async with (
         publisher,

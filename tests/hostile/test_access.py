@@ -99,7 +99,7 @@ async def test_names_of_this_machine(start_simulator: StartSimulator) -> None:
 
 
 async def test_absolute_targets(start_simulator: StartSimulator) -> None:
-    """The host of an absolute target counts, and ``Host`` does not (RFC 9112, 3.2.2), also on a connection used before."""
+    """The host of an absolute target counts, and ``Host`` does not (RFC 9112, 3.2.2), also on a connection used before (S2)."""
     port = (await start_simulator()).port
     assert await status_of(port, request("GET", "http://evil.example/api/v1/hooks")) == 403
     assert await status_of(port, request("GET", "http://localhost/api/v1/hooks", host="evil.example")) == 200

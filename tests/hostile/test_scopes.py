@@ -28,7 +28,7 @@ SCOPED = ("/api/v1/hooks", "/api/v1/hooks/dead", "/api/v1/hooks/wait", "/api/v1/
     "query", ["customerScope=", "scope=acme", "customer_scope=acme", "customerScope=acme&customerscope=b", "x"]
 )
 async def test_refused_everywhere(start_simulator: StartSimulator, query: str) -> None:
-    """An empty scope, a name that does not exist, and two scopes are refused: by every route, and by the socket."""
+    """An empty scope, a name that does not exist, and two scopes are refused: by every route, and by the socket (T13)."""
     simulator = await start_simulator()
     for path in SCOPED:
         status, headers, body = await ask(simulator.port, request("GET", f"{path}?{query}"))

@@ -14,6 +14,7 @@ from smproxy.embedded import EmbeddedSimulator
 
 from tests.browser.sdk import SDK_11, Sdk
 from tests.helpers import scaled
+from tests.terminals import machine
 
 ROOT = Path(__file__).parents[2]
 
@@ -75,7 +76,7 @@ async def test_pytest(examples: Path, page: Path) -> None:
 
 @pytest.mark.browser
 async def test_playwright(examples: Path, page: Path) -> None:
-    """The example for Playwright in JavaScript, with Node's own test runner."""
+    """The example for Playwright in JavaScript, with Node's own test runner; also where there is loopback only (T7)."""
     PLAYWRIGHT.obtain_package()
     modules = examples / "playwright" / "node_modules"
     modules.mkdir()
@@ -83,10 +84,13 @@ async def test_playwright(examples: Path, page: Path) -> None:
     output = await run(_node(), "--test", cwd=examples / "playwright")
     assert "# fail 0" in output
     assert "# pass 2" in output
+    async with machine() as enter:
+        output = await run(*enter, _node(), "--test", cwd=examples / "playwright")
+    assert "# pass 2" in output
 
 
 async def test_the_reason_of_a_refusal(examples: Path) -> None:
-    """The example's ``hook`` and ``fault`` reject with what the stream manager says is wrong."""
+    """The example's ``hook`` and ``fault`` reject with what the stream manager says is wrong (T6)."""
     script = """
         import { StreamManager } from "./stream_manager.mjs"
         const manager = await StreamManager.start()

@@ -94,7 +94,7 @@ async def failing(*arguments: str, cwd: Path, **environ: str) -> tuple[int, str]
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_signal(tmp_path: Path, receiver: WebhookReceiver, number: signal.Signals) -> None:
-    """A signal ends live sessions with reason 2, delivers their hooks, and exits with 0."""
+    """A signal ends live sessions with reason 2, delivers their hooks, and exits with 0 (T5)."""
     async with serving("--hook-uri", receiver.url, cwd=tmp_path) as serve:
         publisher = Publisher(serve.url, stream="s", params={"customerScope": "acme"})
         await publisher.publish()
@@ -118,7 +118,7 @@ async def test_second_signal(tmp_path: Path) -> None:
 
 
 async def test_a_terminal_that_closes(tmp_path: Path) -> None:
-    """A terminal that closes may send SIGHUP twice, which is one request to stop; ignored with ``nohup`` it is none."""
+    """A terminal that closes may send SIGHUP twice, which is one request to stop; ignored with ``nohup`` it is none (T5)."""
     async with serving(cwd=tmp_path) as serve:
         serve.process.send_signal(signal.SIGHUP)
         assert await serve.stop(signal.SIGHUP) == 0
@@ -140,7 +140,7 @@ async def test_a_terminal_that_closes(tmp_path: Path) -> None:
 
 
 async def test_exit_with_parent(tmp_path: Path) -> None:
-    """With ``--exit-with-parent`` the server stops in order when the program that started it has been killed."""
+    """With ``--exit-with-parent`` the server stops in order when the program that started it has been killed (T4)."""
     starter = (
         "import subprocess, sys; subprocess.Popen([sys.executable, '-m', 'smproxy', 'serve', '--port', '0', "
         "'--exit-with-parent']); sys.stdin.read()"
@@ -158,7 +158,7 @@ async def test_exit_with_parent(tmp_path: Path) -> None:
 
 
 async def test_addresses_of_the_machine(tmp_path: Path) -> None:
-    """On every interface, banner and certificate have the machine's addresses, and the names of ``--tls-host``."""
+    """On every interface, banner and certificate have the machine's addresses, and the names of ``--tls-host`` (T10)."""
     arguments = ["--host", "0.0.0.0", "--tls-self-signed", "--tls-port", "0", "--tls-host", "desk.local"]
     async with serving(*arguments, cwd=tmp_path) as serve:
         (row,) = re.findall(r"Other machines +(.*)", serve.banner)

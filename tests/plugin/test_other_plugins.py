@@ -63,7 +63,7 @@ def has(suite: pytest.Pytester, **files: str) -> None:
 
 
 def test_frozen_time(suite: pytest.Pytester) -> None:
-    """With freezegun the stream manager, its clients and the waiting for hooks keep the real time, and the test its own."""
+    """With freezegun the stream manager, its clients and the wait for hooks keep the real time, and the test its own (T2)."""
     has(suite, test_frozen=FROZEN)
     result = suite.runpytest_subprocess(*PLAIN)
     result.assert_outcomes(passed=2, failed=1)
@@ -72,7 +72,7 @@ def test_frozen_time(suite: pytest.Pytester) -> None:
 
 @pytest.mark.parametrize("more", [[], ["--allow-unix-socket"]], ids=["all", "but unix"])
 def test_sockets_forbidden(suite: pytest.Pytester, more: list[str]) -> None:
-    """With pytest-socket's ``--disable-socket`` a fixture fails at once, in one line that says what to allow."""
+    """With pytest-socket's ``--disable-socket`` a fixture fails at once, in one line that says what to allow (T2)."""
     has(suite, test_watch=WATCH, test_manager="def test_manager(stream_manager):\n    pass\n")
     result = suite.runpytest_subprocess(*PLAIN, "-W", "ignore::UserWarning", "--disable-socket", *more)
     result.assert_outcomes(errors=2)
@@ -94,7 +94,7 @@ def test_sockets_of_this_machine_allowed(suite: pytest.Pytester, how: str) -> No
 
 
 def test_an_expectation_that_is_not_awaited(suite: pytest.Pytester) -> None:
-    """An async test that forgets ``await`` fails, and is told which call; one that awaits later, or in a task, does not."""
+    """An async test that forgets ``await`` fails, with the call named; one that awaits later, or in a task, does not (T3)."""
     has(
         suite,
         test_awaits="""

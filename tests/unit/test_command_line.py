@@ -1,4 +1,4 @@
-"""Whatever is given to a command, it succeeds or says in one line what is wrong, as its help promises; never a traceback."""
+"""Whatever is given to a command, it succeeds or says in one line what is wrong, never a traceback (A13)."""
 
 from __future__ import annotations
 

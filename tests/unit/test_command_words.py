@@ -68,14 +68,14 @@ def test_an_event_in_words() -> None:
 
 
 def test_nothing_acts_on_the_terminal() -> None:
-    """Control characters and direction marks of a client do not reach the terminal."""
+    """Control characters and direction marks of a client do not reach the terminal (A13)."""
     assert printable("a\x1b[2Jb\u202ec\nd\x9be") == r"a\u001b[2Jb\u202ec\nd\u009be"
     assert printable("blue é 𝄞") == "blue é 𝄞"
 
 
 @pytest.mark.parametrize("line", [write, lambda line: note("smproxy", line)], ids=["stdout", "stderr"])
 def test_every_line_is_shown(line: Callable[[str], None], capsys: pytest.CaptureFixture[str]) -> None:
-    """Whatever a command prints, control characters are shown, and a line stays one line."""
+    """Whatever a command prints, control characters are shown, and a line stays one line (A13)."""
     line("a\x1b[2Jb\nc")
     assert "".join(capsys.readouterr()).endswith("a\\u001b[2Jb\\nc\n")
 

@@ -249,7 +249,7 @@ async def test_deadlines_of_later_requests() -> None:
 
 @on_both_loops
 async def test_target_in_absolute_form() -> None:
-    """``GET http://host/path`` is as good as ``GET /path``, for HTTP, for an upgrade, and on a connection that served HTTP."""
+    """``GET http://host/path`` is as good as ``GET /path``: HTTP, an upgrade, and a connection that served HTTP (S2)."""
     async with origin(echo) as port, rig(port) as running:
         reader, writer = await running.connect()
         for target in ("http://localhost/rest?a=1", "HTTP://localhost:80/rest?a=1"):
@@ -266,7 +266,7 @@ async def test_target_in_absolute_form() -> None:
 
 @on_both_loops
 async def test_long_request_line() -> None:
-    """A request line has the room that a head has, for HTTP and for an upgrade."""
+    """A request line has the room that a head has, for HTTP and for an upgrade (S3)."""
     async with origin(echo) as port, rig(port) as running:
         reader, writer = await running.connect()
         for _ in range(2):

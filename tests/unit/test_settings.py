@@ -183,7 +183,7 @@ def test_any_properties_text(text: str) -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "iso-8859-1"])
 def test_encodings_of_the_file(tmp_path: Path, encoding: str) -> None:
-    """A file in any encoding that editors write is read, or refused with the reason: its token never goes missing silently."""
+    """A file in any encoding that editors write is read, or refused with the reason: no token goes missing silently (S4)."""
     config = tmp_path / "red5-web.properties"
     config.write_bytes("rest.administratorToken=pässword\nproxy.enabled=true\n".encode(encoding))
     if encoding in ("utf-16-le", "utf-16-be"):  # without a mark
@@ -199,7 +199,7 @@ def test_encodings_of_the_file(tmp_path: Path, encoding: str) -> None:
 
 @pytest.mark.parametrize("raw", [b"\xef\xbb\xbfa=\xff", b"\xff\xfea", b"\xff\xfe\0\0a\0\0\0"])
 def test_a_file_that_is_no_text(tmp_path: Path, raw: bytes) -> None:
-    """A file that is not what its mark says is refused by name."""
+    """A file that is not what its mark says is refused by name (S4)."""
     (tmp_path / "odd.properties").write_bytes(raw)
     with pytest.raises(SettingsError, match=r"odd\.properties: it "):
         load_settings({"config": str(tmp_path / "odd.properties")}, {})
@@ -207,14 +207,14 @@ def test_a_file_that_is_no_text(tmp_path: Path, raw: bytes) -> None:
 
 @pytest.mark.parametrize("character", ["\x85", "\u2028", "\x0b", "\x1c", "\xa0"])
 def test_where_lines_end(character: str) -> None:
-    """Lines end at CR and LF only, and white space is what Java takes for it, as in the real server."""
+    """Lines end at CR and LF only, and white space is what Java takes for it, as in the real server (S4)."""
     entries = parse_properties(f"# a comment{character}proxy.enabled=false\rkey = a{character}b{character}\r\nnext=1")
     assert {key: entry.value for key, entry in entries.items()} == {"key": f"a{character}b{character}", "next": "1"}
     assert entries["next"].line == 3
 
 
 def test_unknown_variables() -> None:
-    """A variable that looks like a setting and is none is told, with the nearest name."""
+    """A variable that looks like a setting and is none is told, with the nearest name (S5)."""
     environ = {
         "SMPROXY_HOOK_URL": "x",
         "SMPROXY_PORT": "1",
