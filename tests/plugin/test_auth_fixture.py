@@ -39,3 +39,13 @@ def test_without_it(publisher: Any, hooks: Any) -> None:
     """A test that does not name it has no authentication."""
     with publisher("cam"):
         hooks.expect("peer_joined", timeout=scaled(10))
+
+
+@pytest.mark.stream_manager(auth_format="extended")
+def test_grants(publisher: Any, auth: Any, hooks: Any) -> None:
+    """What the answer grants is that of ``allow()``, and a call has what the extended format asks with."""
+    auth.allow(name="cam-x", meta={"room": "A"})
+    with publisher("cam", username="ann", password="pw"):
+        joined = hooks.expect("peer_joined", id="cam-x", timeout=scaled(10))
+    assert joined["connection"]["meta"] == {"room": "A"}
+    assert (auth.calls[0].stream, auth.calls[0].body["action"]) == ("cam", "publish")
