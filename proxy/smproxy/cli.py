@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, NoReturn, Protocol
 
 from smproxy import __version__, serve
-from smproxy.commands import check, hooks, listen, load, publish, replay, sessions, subscribe, token
+from smproxy.commands import check, cluster, hooks, listen, load, publish, replay, sessions, subscribe, token
 from smproxy.commands.output import OK, CommandError, ReaderGone, note
 from smproxy.printable import printable
 
@@ -46,6 +46,12 @@ COMMANDS = (
         "run the stream manager",
         "Run the stream manager until Ctrl-C. Every option can also be set as SMPROXY_… in the environment, "
         "for instance SMPROXY_PORT=5081.",
+    ),
+    Command(
+        cluster,
+        "cluster",
+        "run several nodes on this machine",
+        "Run a NATS server, managers and origins as processes of this machine, to try a cluster, until Ctrl-C.",
     ),
     Command(publish, "publish", "publish a test pattern or a file", "Publish to a stream manager, as the SDK does."),
     Command(

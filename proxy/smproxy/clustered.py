@@ -24,7 +24,7 @@ from smproxy.manager.cluster.origin_channels import OriginChannels
 from smproxy.manager.manager import Manager
 from smproxy.settings import Settings, SettingsError
 from smproxy.signaling.clock import Clock
-from smproxy.signaling.node import CommandTo, Drain, Hello, Load, Report, ReportTo
+from smproxy.signaling.node import CommandTo, Hello, Load, Report, ReportTo
 from smproxy.signaling.payloads import ConnectError, Reason
 
 logger = logging.getLogger(__name__)
@@ -110,8 +110,6 @@ class Clustered:
 
     async def join(self, manager: Manager, origin: Hello | None, command: CommandTo | None) -> None:
         """Join, with the ports open."""
-        if command is not None:
-            self.channels.serve_origin(command)
         settings = self._settings
         advertised = url_host(settings.advertise or settings.host)
         me = NodeRecord(
@@ -139,18 +137,14 @@ class Clustered:
             on_fenced=fenced,
             on_nodes=self.membership.nodes_changed,
         )
-        self.membership.begin(self.node, manager.registry, manager.sessions, self._drain(manager, command))
+        self.membership.begin(self.node, manager.registry, manager.sessions)
+        if command is not None:
+            self.channels.serve_origin(command, self._drain)
         await self.node.start()
 
-    def _drain(self, manager: Manager, command: CommandTo | None) -> Callable[[bool], None]:
-        def drain(enabled: bool) -> None:
-            for node in manager.registry.nodes:
-                if node.command is command and command is not None:
-                    node.draining = enabled
-            if command is not None:
-                command(Drain(enabled))
-
-        return drain
+    def _drain(self, enabled: bool) -> None:
+        if self.node is not None:
+            self.node.draining = enabled
 
     def _with_load(self, record: NodeRecord) -> NodeRecord:
         load: Load = self.channels.load

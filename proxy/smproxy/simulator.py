@@ -349,7 +349,7 @@ class Simulator:
         self._media_port = origin.media_port
         node = manager.registry.attach(
             origin.hello,
-            origin.command,
+            origin.command if cluster is None else cluster.channels.command,
             thumbnail=origin.thumbnail,
             shared_objects=origin.shared_objects,
             interstitials=origin.interstitials,

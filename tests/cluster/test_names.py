@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import aiohttp
 import pytest
+from smproxy.signaling.node import Drain
 from smproxy.simulator import Simulator
 from smproxy.testing import PublishRejected
 
@@ -68,3 +70,50 @@ async def test_lists_and_kick_reach_every_node(start_node: StartNode) -> None:
     await get(two, f"/api/v1/sessions/{number}", "DELETE")
     ended = await one.hooks.expect("disconnected", id="s1")
     assert json.loads(ended.body)["payload"]["reason"] == 3
+
+
+async def test_a_drained_origin_gets_nothing_new(start_node: StartNode) -> None:
+    """What any manager drains, no manager sends publishers to; what is live there goes on, until it is undrained."""
+    one = await start_node("m1", roles="manager")
+    two = await start_node("m2", roles="manager")
+    await start_node("o1", roles="origin")
+    await start_node("o2", roles="origin")
+    await eventually(lambda: origins(one) == origins(two) == {"o1", "o2"}, 10)
+    stays = one.publisher("stays", host="o1")
+    await stays.publish()
+    drained = next(node for node in one.manager.registry.nodes if node.address == "o1")
+    assert drained.command is not None
+    drained.command(Drain(True))
+    await eventually(lambda: [node.draining for node in two.manager.registry.nodes].count(True) == 1, 10)
+    for number in range(3):
+        async with two.publisher(f"s{number}"):
+            await two.hooks.expect("peer_joined", id=f"s{number}")
+            (session,) = two.manager.sessions.publishing()
+            assert session.attempt is not None
+            assert session.attempt.node.address == "o2"
+    assert len(one.manager.sessions.publishing()) == 1
+    drained.command(Drain(False))
+    await eventually(lambda: not any(node.draining for node in two.manager.registry.nodes), 10)
+    await stays.unpublish()
+
+
+async def test_waits_and_faults_hold_on_every_node(start_node: StartNode) -> None:
+    """A wait at one node ends with a hook of another; a fault that is switched on at one acts at all."""
+    one = await start_node("n1")
+    two = await start_node("n2")
+    await eventually(lambda: origins(one) == origins(two) == {"n1", "n2"}, 10)
+    waiting = asyncio.create_task(get(two, "/api/v1/hooks/wait?state=connected&id=s1&timeout=20"))
+    async with one.publisher("s1", host="n1"):
+        event = await waiting
+    assert event["event"] == "session"
+    async with aiohttp.ClientSession() as http:
+        body = {"fault": "connect-rejected", "match": {"id": "bad"}}
+        async with http.post(f"{one.rest_url}/api/v1/faults", json=body) as response:
+            assert response.status == 201, await response.text()
+            assert (await response.json())["partial"] == []
+    with pytest.raises(PublishRejected):
+        await two.publisher("bad").publish()
+    reset = await get(two, "/api/v1/reset", "POST")
+    assert reset["partial"] == []
+    async with one.publisher("bad"):
+        pass

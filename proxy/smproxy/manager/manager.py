@@ -126,6 +126,9 @@ class NodeExtension(Protocol):
     ) -> web.StreamResponse:
         """Respond to a request, which other nodes may have to answer, too."""
 
+    async def close(self) -> None:
+        """Close the connections that other nodes have here."""
+
 
 class Manager:
     """Listen, admit, relay and answer.
@@ -145,6 +148,7 @@ class Manager:
         extension: NodeExtension | None = None,
     ) -> None:
         self._settings = settings
+        self._extension = extension
         self._dispatcher = dispatcher
         self._broadcast = broadcast
         self.registry = OriginRegistry(allow_hosts=settings.allow_hosts, any_host=settings.any_host)
@@ -313,6 +317,8 @@ class Manager:
         await self._broadcast.close()
         await self._whip.close()
         await self._forward.close()
+        if self._extension is not None:
+            await self._extension.close()
         await self._listener.stop()
         await self._runner.cleanup()
 

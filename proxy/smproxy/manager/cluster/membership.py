@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 import re
-from collections.abc import Callable
 
 import aiohttp
 from aiohttp import web
@@ -15,7 +14,7 @@ from smproxy.cluster.records import NODE_ID, NodeLife, NodeRecord
 from smproxy.manager.cluster.gather import Gather
 from smproxy.manager.cluster.origin_channels import OriginChannels
 from smproxy.manager.cluster.origin_link import OriginLink
-from smproxy.manager.cluster.paths import CHANNEL, CONTACT, DRAIN, KEY_HEADER
+from smproxy.manager.cluster.paths import CHANNEL, CONTACT, KEY_HEADER
 from smproxy.manager.cluster.peers import Peers
 from smproxy.manager.origin_registry import OriginRegistry
 from smproxy.manager.rest.errors import ApiError
@@ -39,14 +38,10 @@ class ClusterMembership:
         self._links: dict[NodeLife, OriginLink] = {}
         self._stopping: set[asyncio.Task[None]] = set()
         self.handle = Gather(self.peers, self.others, key).handle
-        self._on_drain: Callable[[bool], None] = lambda enabled: None
 
-    def begin(
-        self, node: ClusterNode, registry: OriginRegistry, sessions: Sessions, on_drain: Callable[[bool], None]
-    ) -> None:
+    def begin(self, node: ClusterNode, registry: OriginRegistry, sessions: Sessions) -> None:
         """Take part, from the moment on that the node is made."""
         self._node, self._registry, self._sessions = node, registry, sessions
-        self._on_drain = on_drain
         registry.owner_of = self._owner_of
         sessions.may_act = node.may_act
 
@@ -86,7 +81,7 @@ class ClusterMembership:
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes for other nodes, which show this node's key."""
-        return [web.get(CHANNEL, self._channel), web.get(CONTACT, self._contact), web.post(DRAIN, self._drain)]
+        return [web.get(CHANNEL, self._channel), web.get(CONTACT, self._contact)]
 
     def accepts(self, request: web.BaseRequest) -> bool:
         """Whether a request comes from a node of the cluster."""
@@ -101,20 +96,16 @@ class ClusterMembership:
         has = self._node is not None and self._node.standing.has_registry()
         return web.Response(text="yes" if has else "no")
 
-    async def _drain(self, request: web.Request) -> web.StreamResponse:
-        self._check(request)
-        enabled = request.query.get("enabled") != "false"
-        if self._node is not None:
-            self._node.draining = enabled
-        self._on_drain(enabled)
-        return web.Response(status=204)
-
     async def _channel(self, request: web.Request) -> web.StreamResponse:
         self._check(request)
         node, incarnation = request.query.get("node", ""), request.query.get("incarnation", "")
         if not NODE_ID.fullmatch(node) or not _INCARNATION.fullmatch(incarnation):
             raise ApiError(400, "node and incarnation must name a life of a node.")
         return await self._channels.serve(request, NodeLife(node, incarnation))
+
+    async def close(self) -> None:
+        """Close the node channels of other managers."""
+        await self._channels.close()
 
     async def stop(self) -> None:
         """Close every connection."""

@@ -5,13 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 
 import msgspec
 from aiohttp import WSMsgType, web
 
 from smproxy.cluster.records import NodeLife
 from smproxy.manager.cluster.channel import Confirm, ReportOutbox, encode, read_command
-from smproxy.signaling.node import Announce, AttemptFailed, Command, CommandTo, Evict, Load, PeerEnded, Report, ReportTo
+from smproxy.signaling.node import (
+    Announce,
+    AttemptFailed,
+    Command,
+    CommandTo,
+    Drain,
+    Evict,
+    Load,
+    PeerEnded,
+    Report,
+    ReportTo,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -41,15 +53,28 @@ class OriginChannels:
     def __init__(self, local: ReportTo) -> None:
         self._local = local
         self._command: CommandTo | None = None
+        self._on_drain: Callable[[bool], None] = lambda enabled: None
         self._channels: dict[NodeLife, _Channel] = {}
         self._owners: dict[str, _Channel] = {}
         self._ended: dict[str, None] = {}
+        self._sockets: set[web.WebSocketResponse] = set()
         #: What the origin carries.
         self.load = Load(publishers=0)
 
-    def serve_origin(self, command: CommandTo) -> None:
-        """Pass commands to this origin from now on."""
+    def serve_origin(self, command: CommandTo, on_drain: Callable[[bool], None]) -> None:
+        """Pass commands to this origin from now on.
+
+        ``on_drain`` is called when it is to take nothing new, or to take it again.
+        """
         self._command = command
+        self._on_drain = on_drain
+
+    def command(self, command: Command) -> None:
+        """Take a command of this node's own manager."""
+        if isinstance(command, Drain):
+            self._on_drain(command.enabled)
+        if self._command is not None:
+            self._command(command)
 
     def report(self, report: Report) -> None:
         """Take a report of the origin."""
@@ -88,6 +113,11 @@ class OriginChannels:
         """The managers that have been connected."""
         return list(self._channels)
 
+    async def close(self) -> None:
+        """Close every connection, with what was reported sent."""
+        await asyncio.sleep(0)
+        await asyncio.gather(*(socket.close(code=1001) for socket in tuple(self._sockets)), return_exceptions=True)
+
     async def serve(self, request: web.Request, life: NodeLife) -> web.StreamResponse:
         """Serve one connection of a manager."""
         socket = web.WebSocketResponse(heartbeat=10.0, compress=False, max_msg_size=2**20)
@@ -96,12 +126,14 @@ class OriginChannels:
             await socket.close(code=1011, message=b"this node has no origin")
             return socket
         channel = self._channels.setdefault(life, _Channel())
+        self._sockets.add(socket)
         sending = asyncio.create_task(self._send(socket, channel))
         try:
             async for message in socket:
                 if message.type is WSMsgType.TEXT:
                     self._take(channel, message.data)
         finally:
+            self._sockets.discard(socket)
             sending.cancel()
             with contextlib.suppress(asyncio.CancelledError, ConnectionError):
                 await sending
@@ -122,8 +154,7 @@ class OriginChannels:
         if isinstance(command, Announce):
             self._owners[command.attempt] = channel
             channel.attempts.add(command.attempt)
-        if self._command is not None:
-            self._command(command)
+        self.command(command)
 
     async def _send(self, socket: web.WebSocketResponse, channel: _Channel) -> None:
         sent = 0

@@ -6,7 +6,5 @@ from __future__ import annotations
 CHANNEL = "/api/cluster/channel"
 #: Whether a node has the registry.
 CONTACT = "/api/cluster/contact"
-#: Drain a node, or take that back.
-DRAIN = "/api/cluster/drain"
 #: Proof that a request comes from a node: the key of the node that it goes to.
 KEY_HEADER = "X-Stream-Manager-Node-Key"
