@@ -10,6 +10,8 @@ from urllib.parse import quote
 import aiohttp
 import jwt
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from smproxy.option_values import Address
 from smproxy.simulator import Simulator
 
@@ -62,6 +64,13 @@ class Manager2:
         status, body = await self.call("PUT", "/auth/login", headers=basic(user, password))
         assert status == 200, body
         self.headers = {"Authorization": f"Bearer {body['token']}"}
+
+
+def web_application(handler: Any) -> web.Application:
+    """Make a web server that answers everything with one handler."""
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", handler)
+    return application
 
 
 @pytest.fixture
@@ -263,6 +272,25 @@ async def test_forward(http: aiohttp.ClientSession, start_simulator: StartSimula
             assert (await ask(target, method))[0] == status, (target, method)
     await lone_origin.origin.stop()
     assert (await manager.get(f"/proxy/forward/?target=http%3A%2F%2F{lone_origin.address}%2F", 502))["error"]
+
+
+async def test_forward_says_who_asks(http: aiohttp.ClientSession, start_simulator: StartSimulator) -> None:
+    """An origin that is asked through the manager gets the client's address, and nothing that the client says of it."""
+    seen: list[tuple[str, str]] = []
+
+    async def origin(request: web.Request) -> web.Response:
+        seen.extend((name.lower(), value) for name, value in request.headers.items())
+        return web.Response(text="here")
+
+    async with TestServer(web_application(origin)) as server:
+        simulator = await start_simulator(local_origin=False, origin=(Address("127.0.0.1", server.port),))
+        url = f"{simulator.rest_url}/as/v1/proxy/forward/?target={quote(f'http://127.0.0.1:{server.port}/live/x', safe='')}"
+        made_up = {"x-forwarded-for": "203.0.113.9", "X-Forwarded-Host": "evil.example", "Forwarded": "for=203.0.113.9"}
+        async with http.get(url, headers={**made_up, "X-Other": "kept"}) as response:
+            assert (response.status, await response.text()) == (200, "here")
+    forwarded = [(name, value) for name, value in seen if "forwarded" in name]
+    assert forwarded == [("x-forwarded-for", "127.0.0.1")]
+    assert ("x-other", "kept") in seen
 
 
 async def test_region_of_a_client_that_names_no_host(simulator: Simulator, http: aiohttp.ClientSession) -> None:

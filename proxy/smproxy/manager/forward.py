@@ -54,7 +54,7 @@ class ForwardRoutes:
         if request.method == "POST" and node.command is not None and target.path.rstrip("/").endswith("/interstitial"):
             # An origin here has no such route of its own: its stream manager knows what is live.
             return self._interstitials.answer(await request.read())
-        headers = {name: value for name, value in request.headers.items() if _passes(name)}
+        headers = {name: value for name, value in request.headers.items() if _passes(name) and not _is_forwarded(name)}
         headers["X-Forwarded-For"] = request.remote or ""
         body = await request.read() or None
         try:
@@ -82,6 +82,11 @@ class ForwardRoutes:
             if names & {node.address.lower(), f"{node.host.lower()}:{node.port}"}:
                 return target, node
         raise ApiError(403, f"{target.raw_host} is not a registered origin.")
+
+
+def _is_forwarded(name: str) -> bool:
+    """Return whether a header says who a client is: this server says that itself."""
+    return name.lower() == "forwarded" or name.lower().startswith("x-forwarded-")
 
 
 def _passes(name: str) -> bool:

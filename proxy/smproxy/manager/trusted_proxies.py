@@ -77,7 +77,12 @@ class TrustedProxies:
 
 
 def _read_hop(text: str) -> tuple[str, int] | None:
-    """Return address and port of a hop; ``None`` for what is no address."""
+    """Return address and port of a hop; ``None`` for what is no address.
+
+    One with a zone (RFC 4007) means something on the proxy only, and a zone can be any text.
+    """
+    if "%" in text:
+        return None
     try:
         return str(_plain(text)), 0
     except ValueError:
