@@ -27,7 +27,7 @@ class KeyFrameRequests:
         self._frames = 0
 
     def sent(self, now: float, frames: int) -> None:
-        """Take note of a request, and of how many frames came before it. Seconds.
+        """Note a request, and of how many frames came before it. Seconds.
 
         Of several in a row the first one counts: by the rate of their repetition any key frame would be an answer.
         """
@@ -35,7 +35,7 @@ class KeyFrameRequests:
             self._sent, self._frames = now, frames
 
     def key_frame(self, now: float, frames: int) -> None:
-        """Take note of a key frame, and of how many frames there are with it."""
+        """Note a key frame, and of how many frames there are with it."""
         if self._sent is not None:
             self.answered = now - self._sent <= ANSWER_TIME or frames - self._frames <= ANSWER_FRAMES
             self._sent = None

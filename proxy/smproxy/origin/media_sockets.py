@@ -231,7 +231,7 @@ MAX_ROUTES = 64
 
 
 class _Nobody:
-    """Takes what nobody wants."""
+    """Drops all datagrams."""
 
     def datagram_received(self, data: bytes, addr: object) -> None:
         pass
@@ -258,7 +258,7 @@ async def _bind(
 
 
 def announce(local: Sequence[HostCandidate], announced: Iterable[str]) -> tuple[HostCandidate, ...]:
-    """Return the candidates that a client is told.
+    """Return the candidates to send to a client.
 
     They are the local ones, or the ``announced`` addresses with the ports of the local ones of their family, as behind a port
     mapping. The loopback's ports are left out then, unless there are no others.

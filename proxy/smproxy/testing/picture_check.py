@@ -125,7 +125,7 @@ class PictureCheck:
 
 
 def _is_black(frame: Any) -> bool:
-    """Tell by a few points of the picture."""
+    """Look at a few points of the picture."""
     if frame.format.name not in ("yuv420p", "yuvj420p", "nv12", "gray"):
         frame = frame.reformat(format="gray")
     plane = frame.planes[0]

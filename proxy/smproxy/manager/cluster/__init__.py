@@ -1,1 +1,1 @@
-"""What managers and origins of several nodes say to each other, and answers over all nodes."""
+"""Messages between managers and origins of several nodes, and answers over all nodes."""

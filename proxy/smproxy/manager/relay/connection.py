@@ -299,7 +299,7 @@ class RelayedConnection:
     # the end
 
     def _begin_closing(self, end: RelayEnd) -> None:
-        """Remember who was the first to end it, and bound the time until both legs are gone."""
+        """Note who was the first to end it, and bound the time until both legs are gone."""
         if self._end is None:
             self._end = end
             if self._phase is RelayPhase.SPLICED:

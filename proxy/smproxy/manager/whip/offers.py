@@ -119,7 +119,7 @@ class Offers:
         return outcome
 
     def node(self, request: web.Request, endpoint: Endpoint) -> Node | None:
-        """Return the origin for an OPTIONS on an endpoint; ``None``: the POST will say why."""
+        """Return the origin for an OPTIONS on an endpoint; ``None``: the POST gives the reason."""
         with contextlib.suppress(ParamError, Problem):
             return self._choose(self._read(request, endpoint))
         return None
