@@ -13,6 +13,7 @@ from smproxy.simulator import Simulator
 from smproxy.testing import Publisher, SubscribeRejected, WebhookReceiver
 from smproxy.testing.auth_back_end import AuthBackEnd
 from smproxy.testing.subscriber import Subscriber
+from websockets.asyncio.client import connect
 from yarl import URL
 
 from tests.helpers import eventually, scaled
@@ -262,3 +263,23 @@ async def test_a_publisher_that_comes_back(
         assert (last(receiver)["reason"], [each["connection"]["id"] for each in receiver.events][-1]) == (7, "cam-x")
         calls = await back_end.wait_for_count(2, scaled(10))
         assert [call.kind for call in calls] == ["validate", "invalidate"]
+
+
+async def test_the_origin_of_the_renamed_stream(
+    start_simulator: StartSimulator, receiver: WebhookReceiver, back_end: AuthBackEnd
+) -> None:
+    """Where another origin has the stream of the answer's name, that is where the client is led, over each transport."""
+    async with whip_origin() as first, whip_origin() as second:
+        addresses = tuple(Address("127.0.0.1", origin.port) for origin in (first, second))
+        simulator = await start_simulator(
+            receiver, auth_uri=back_end.url, auth_format="extended", local_origin=False, origin=addresses
+        )
+        owners = {("live", "cam-x"): str(addresses[1])}
+        simulator.manager.registry.owner_of = lambda scope, name: owners.get((scope, name))
+        back_end.allow(name="cam-x")
+        for protocol in ("whip", "whep"):
+            assert (await offer(simulator, CREDENTIALS, protocol))[0] == 201
+        async with connect(f"{simulator.url}?id=subscriber-1&customerScope=acme&{CREDENTIALS}") as socket:
+            await asyncio.wait_for(socket.wait_closed(), scaled(10))  # it is no origin for sockets
+        assert [request[0] for request in second.requests] == ["POST", "POST", "GET"]
+        assert first.requests == []

@@ -123,3 +123,33 @@ def test_a_request_is_read_as_the_vendor_reads_it() -> None:
     assert (request.username, request.password, request.token) == ("a b", "+ ", "")
     assert make_request(params, query, stream="cam", bearer="t").token == "t"
     assert "+ " not in repr(request)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"password": "PW"},
+        {"token": "u"},
+        {"username": "bob"},
+        {"client_id": "cam2"},
+        {"scope": "x"},
+        {"action": "subscribe"},
+    ],
+)
+def test_the_same_client(other: dict[str, Any]) -> None:
+    """A client that comes back is the same only with all of its credentials; upper and lower case count."""
+    known = {"username": "ann", "password": "pw", "token": "t"}
+    assert asking(**known).same_client(asking(**known, address="192.0.2.7"))
+    assert not asking(**known).same_client(asking(**(known | other)))
+
+
+def test_odd_characters() -> None:
+    """What is no text, as in a header with other bytes, is compared as it is and lets nobody in."""
+    odd = "\udce9"
+    assert PasswordScheme({"ann": "pw"}).check(asking(username="ann", password=odd)).result == "denied"
+    assert (
+        DigestScheme(SECRET, now=lambda: NOW).check(asking(token=f"cam:u:streamer::live:{NOW + 9}:{odd}")).result
+        == "denied"
+    )
+    assert JwtScheme(SECRET, now=lambda: NOW).check(asking(token=odd)).result == "denied"
+    assert asking(password=odd).same_client(asking(password=odd))

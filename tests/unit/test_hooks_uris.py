@@ -112,6 +112,8 @@ def test_a_customer_scope() -> None:
     """What stands after ``scope=`` is in the sink's name; without a name or a URL it is refused in one line."""
     assert parse_hook_uri("scope=acme,http://u:p@localhost/h").name == "http://***@localhost/h (scope acme)"
     assert parse_hook_uri("scope=a%2Cb,http://localhost/h", format="srs").name == "http://localhost/h (srs) (scope a,b)"
+    with pytest.raises(ValueError, match="has an Authorization of its own"):
+        parse_hook_uri("http://u:p@localhost/h", format="livekit", secret="devkey:secret")
     for uri in ("scope=acme", "scope=,http://localhost/h", "scope=acme,localhost", "scope=a,scope=b"):
         with pytest.raises(ValueError, match="hook URI"):
             parse_hook_uri(uri)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 from urllib.parse import unquote_plus
@@ -40,10 +41,14 @@ class AuthRequest:
     origin: str | None = None
     parameters: dict[str, str] = field(default_factory=dict, repr=False)
 
+    def same_client(self, other: AuthRequest) -> bool:
+        """Return whether this is the other client come back, with the same credentials."""
+        secrets = [f"{each.password}\0{each.token}".encode(errors="replace") for each in (self, other)]
+        return self._who == other._who and hmac.compare_digest(*secrets)
+
     @property
-    def identity(self) -> tuple[str | None, ...]:
-        """What must be the same for a client that comes back and is not asked about again."""
-        return self.action, self.scope, self.customer_scope, self.client_id, self.username, self.password, self.token
+    def _who(self) -> tuple[str | None, ...]:
+        return self.action, self.scope, self.customer_scope, self.client_id, self.username
 
 
 def make_request(

@@ -137,7 +137,7 @@ class Admission:
         params = grant.apply(faults.params)
         rewriter = None if grant.name is None else Renaming(grant.name)
         try:
-            node = self._choose(params)
+            node = self._choose(params, grant.name or params.id)
         except ParamError as error:
             self._refuse(request, error)
             return
@@ -202,10 +202,10 @@ class Admission:
             return params
         return dataclasses.replace(params, role=endpoint.role)
 
-    def _choose(self, params: ConnectionParams) -> Node:
+    def _choose(self, params: ConnectionParams, stream: str) -> Node:
         try:
             return self._registry.choose(
-                params.host, region=params.region, strict=params.strict, stream=(params.scope, params.id)
+                params.host, region=params.region, strict=params.strict, stream=(params.scope, stream)
             )
         except OriginChoiceError as error:
             value = params.region if error.parameter == "region" else params.host

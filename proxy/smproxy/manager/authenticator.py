@@ -103,7 +103,7 @@ class Authenticator:
         if (use := faults.authentication) is not None:
             return await self._decide_by_fault(request, use[0], use[1].decide())
         for known in self._returning():
-            if known.request.identity == request.identity:
+            if known.request.same_client(request):
                 return Decision(request, Verdict("allowed", grant=known.grant), 0, asked=False)
         if self._lazy:
             return Decision(request, Verdict("allowed"), 0, asked=False)

@@ -21,6 +21,9 @@ class Signer:
     which does not show it, when it is empty or not readable.
     """
 
+    #: Whether ``Authorization`` is among the headers.
+    authorizes = False
+
     def __init__(self, secret: str) -> None:
         self._webhook = Webhook(_key(secret))
 

@@ -52,12 +52,17 @@ def parse_hook_uri(
     url = _read(uri)
     chosen = format_named(format)
     if scheme in _WEBHOOK_SCHEMES:
+        signer = None if secret is None else signer_for(chosen.name, secret)
+        if signer is not None and signer.authorizes and url.user is not None:
+            raise _bad(
+                uri, f"with --hook-secret the format {chosen.name} has an Authorization of its own: no user here"
+            )
         return WebhookSink(
             url,
             timeout=timeout,
             clock=clock,
             format=chosen,
-            signer=None if secret is None else signer_for(chosen.name, secret),
+            signer=signer,
             verify_tls=verify_tls,
             any_status=chosen.name in UNCHECKED,
         )

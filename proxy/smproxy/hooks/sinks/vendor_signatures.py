@@ -25,6 +25,8 @@ class LiveKitSigner(Signer):
     ``secret``: ``KEY:SECRET``.
     """
 
+    authorizes = True
+
     def __init__(self, secret: str) -> None:
         super().__init__(secret)
         key, colon, value = secret.partition(":")

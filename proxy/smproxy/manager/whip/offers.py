@@ -93,6 +93,8 @@ class Offers:
         decision = await self._authorize(request, asked, faults, body) if self._authenticator.asks(faults) else None
         if decision is not None:
             asked = asked.granted(decision.verdict.grant)
+            if decision.verdict.grant.name is not None:
+                node = self._choose_again(request, asked, body)
         client = Client(
             remote_ip=request.remote or "",
             user_agent=request.headers.get("User-Agent", "")[:500],
@@ -139,12 +141,23 @@ class Offers:
             self._refuse_by_fault(request, faults, body)
             return asked, self._choose(asked), faults
         except ParamError as error:
-            session = self._sessions.refuse(error.connection, request.remote or "")
-            redact = self._transcripts.open(session, str(request.url)).redactor.text
-            why = redact(f"{error}: {error.hint}" if error.hint else str(error))
-            logger.warning("refused %s: %s", request.remote, why)
-            status = 404 if error.parameter == "region" else 400
-            raise self._refusal(request, session, body, Problem(status, f"{why}.")) from None
+            raise self._unusable(request, error, body) from None
+
+    def _choose_again(self, request: web.Request, asked: Request, body: bytes) -> Node:
+        """Choose the origin of a stream that the client did not ask for by this name."""
+        try:
+            return self._choose(asked)
+        except ParamError as error:
+            raise self._unusable(request, error, body) from None
+
+    def _unusable(self, request: web.Request, error: ParamError, body: bytes) -> Problem:
+        """Emit the hook of a refusal for a parameter; return the answer."""
+        session = self._sessions.refuse(error.connection, request.remote or "")
+        redact = self._transcripts.open(session, str(request.url)).redactor.text
+        why = redact(f"{error}: {error.hint}" if error.hint else str(error))
+        logger.warning("refused %s: %s", request.remote, why)
+        status = 404 if error.parameter == "region" else 400
+        return self._refusal(request, session, body, Problem(status, f"{why}."))
 
     async def _authorize(self, request: web.Request, asked: Request, faults: ConnectionFaults, body: bytes) -> Decision:
         """Return the decision that lets a client in.
