@@ -109,6 +109,13 @@ class Authenticator:
             return Decision(request, Verdict("allowed"), 0, asked=False)
         return await self._ask(request)
 
+    async def refusal(self, request: AuthRequest) -> str | None:
+        """Return why the scheme does not let in who begins no signaling; ``None`` when it does."""
+        if self._scheme is None:
+            return None
+        verdict = (await self._ask(request)).verdict
+        return None if verdict.allowed else verdict.reason
+
     def admitted(self, attempt: Attempt, decision: Decision) -> None:
         """Note whose session a client that was let in has begun."""
         if decision.outcome is not None:

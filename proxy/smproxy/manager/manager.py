@@ -27,6 +27,7 @@ from smproxy.manager.access import AccessRule
 from smproxy.manager.admission import Admission, AdmissionRules
 from smproxy.manager.aiohttp_protocol import HttpProtocol
 from smproxy.manager.authenticator import Authenticator
+from smproxy.manager.conferences import Conferences
 from smproxy.manager.dashboard_events import DashboardEvents
 from smproxy.manager.deadlines import HttpTimes
 from smproxy.manager.faults.injection import FaultInjection
@@ -45,6 +46,7 @@ from smproxy.manager.rest.as_v1 import streams as as_v1_streams
 from smproxy.manager.rest.as_v1.login import Login
 from smproxy.manager.rest.as_v1.nodes import AdminRoutes
 from smproxy.manager.rest.client_limit import ClientLimit
+from smproxy.manager.rest.conference import ConferenceRoutes
 from smproxy.manager.rest.directory import DirectoryRoutes
 from smproxy.manager.rest.faults import FaultRoutes
 from smproxy.manager.rest.feed import FeedRoutes
@@ -215,6 +217,11 @@ class Manager:
         application.add_routes(provisions_2.routes())
         interstitials = InterstitialRoutes(self.registry, self.sessions, clock=clock)
         application.add_routes(interstitials.routes())
+        #: Those of the conference API.
+        self.conferences = Conferences(dispatcher, clock=clock, rng=rng)
+        self._conference_routes = ConferenceRoutes(self.conferences, self._authenticator, settings.rules)
+        application.add_routes(self._conference_routes.routes())
+        application.add_routes(access.open(self._conference_routes.socket_routes()))
         self._forward = ForwardRoutes(self.registry, login, interstitials)
         application.add_routes(self._forward.routes())
         application.add_routes(AdminRoutes(self.registry, self.sessions, login, clock=clock).routes())
@@ -307,6 +314,7 @@ class Manager:
         await self.refuse_new()
         self.sessions.stop(reason)
         await self._relay.stop(timeout=CLOSE_TIMEOUT)
+        await self._conference_routes.close(reason)
         await self._authenticator.close()
         self._fault_injection.stop()
         if self._dispatcher.journal is not None:

@@ -202,6 +202,30 @@ class InterstitialList(_View, frozen=True):
     interstitials: list[InterstitialView]
 
 
+class ParticipantView(_View, frozen=True):
+    """One participant of a conference. Its session is in its hooks only."""
+
+    participant_id: int
+    display_name: str
+    role: str
+    stream_guid: str
+    session: int
+
+
+class ConferenceView(_View, frozen=True):
+    """One conference, with its participants in the order of joining."""
+
+    conference_id: int
+    customer_scope: str | None
+    participants: list[ParticipantView]
+
+
+class ConferenceList(_View, frozen=True):
+    """The conferences that somebody is in."""
+
+    conferences: list[ConferenceView]
+
+
 class OriginList(_View, frozen=True):
     """The registered origins, in the order of their registration."""
 

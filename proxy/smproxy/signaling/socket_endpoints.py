@@ -21,7 +21,7 @@ from smproxy.signaling.payloads import Role
 MANAGER_PATHS = frozenset({"/streammanager", "/streammanager/"})
 
 #: First segments of paths that are no application, and last ones that belong to another socket.
-_NO_APPLICATION = frozenset({"streammanager", "as", "api"})
+_NO_APPLICATION = frozenset({"streammanager", "as", "api", "conference-api"})
 _NO_SIGNALING = "webhook"
 
 _MANAGER_2 = re.compile(r"/as/v1/proxy/ws/(?P<action>publish|subscribe)/(?P<scope>.+)/(?P<name>[^/]+)/?")

@@ -9,6 +9,7 @@ from aiohttp import web
 from smproxy.faults import FaultRegistry
 from smproxy.hooks.broadcast import HookBroadcast
 from smproxy.hooks.dispatcher import HookDispatcher
+from smproxy.manager.conferences import Conferences
 from smproxy.manager.dashboard_events import DashboardEvents
 from smproxy.manager.history import History
 from smproxy.manager.origin_registry import OriginRegistry
@@ -34,6 +35,7 @@ class Managed(Protocol):
     transcripts: Transcripts
     faults: FaultRegistry
     dashboard_events: DashboardEvents
+    conferences: Conferences
 
 
 def routes(
@@ -49,7 +51,9 @@ def routes(
         await wait.begin()
         manager.dashboard_events.restart()
 
-    reset = ResetRoutes(sessions, history, dispatcher, clock=clock, begin=begin, faults=faults)
+    reset = ResetRoutes(
+        sessions, history, dispatcher, clock=clock, begin=begin, faults=faults, conferences=manager.conferences
+    )
     return [
         *wait.routes(),
         *reset.routes(),

@@ -21,6 +21,7 @@ from smproxy.manager.rest.reset import ResetView
 from smproxy.manager.rest.timeline import TimelineView
 from smproxy.manager.rest.wait import NotYet
 from smproxy.manager.views import (
+    ConferenceList,
     IceServerList,
     InterstitialList,
     Kicked,
@@ -43,6 +44,7 @@ _VIEWS: tuple[type, ...] = (
     IceServerList,
     SharedObjectList,
     InterstitialList,
+    ConferenceList,
     Kicked,
     TimelineView,
     ResetView,

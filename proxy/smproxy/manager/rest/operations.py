@@ -135,6 +135,8 @@ STREAMS = (
          Response("The shared objects.", "SharedObjectList"), errors=(400,)),
     _get("/interstitials", "streams", "The interstitials that are shown or wait for their time",
          Response("The interstitials.", "InterstitialList"), errors=(400,)),
+    _get("/conferences", "streams", "The conferences, with their participants",
+         Response("The conferences.", "ConferenceList"), errors=(400,)),
 )  # fmt: skip
 
 _HOOK_FILTERS = (

@@ -15,11 +15,13 @@ from smproxy.faults import FaultRegistry
 from smproxy.hooks.dispatcher import HookDispatcher
 from smproxy.hooks.journal import JournalError
 from smproxy.manager.attempt import Attempt
+from smproxy.manager.conferences import Conferences
 from smproxy.manager.history import History
 from smproxy.manager.rest.errors import ApiError, json_response
 from smproxy.manager.rest.query import Parameters
 from smproxy.manager.sessions import Sessions
 from smproxy.signaling.clock import Clock
+from smproxy.signaling.payloads import Reason
 
 RESET = "/api/v1/reset"
 
@@ -66,7 +68,9 @@ class ResetRoutes:
         clock: Clock,
         begin: Callable[[], Awaitable[None]],
         faults: FaultRegistry,
+        conferences: Conferences,
     ) -> None:
+        self._conferences = conferences
         self._sessions = sessions
         self._history = history
         self._dispatcher = dispatcher
@@ -115,6 +119,7 @@ class ResetRoutes:
         faults = 0 if keep_faults else self._faults.clear()
         alive = len(self._sessions)
         complete = True
+        self._conferences.end_all(Reason.KICKED)
         try:
             async with asyncio.timeout(timeout):
                 await self._end_all(min(POLITE, timeout / 2))
