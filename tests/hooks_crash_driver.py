@@ -17,6 +17,7 @@ from smproxy.signaling.payloads import ConnectError, Connection, Kind, Payload, 
 from smproxy.signaling.session import Phase, SessionLife
 from yarl import URL
 
+from tests.helpers import eventually
 from tests.hooks_support import QUICK
 
 #: Streams that are published at a time; each has one session after the other.
@@ -109,9 +110,8 @@ async def live(folder: Path, url: str, seed: int, *, drain: bool) -> None:
     while not drain:
         for story in stories:
             story.step()
-        await asyncio.sleep(0)
-        while dispatcher.status()[0].backlog + journal.status().waiting > BACKLOG:  # noqa: ASYNC110
-            await asyncio.sleep(0.001)
+        await asyncio.sleep(0)  # let the dispatcher have its turn
+        await eventually(lambda: dispatcher.status()[0].backlog + journal.status().waiting <= BACKLOG, 60)
     await dispatcher.stop(60.0)
     await journal.stop()
 

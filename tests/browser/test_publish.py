@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import ssl
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import aiohttp
 import pytest
@@ -17,9 +15,7 @@ from smproxy.testing import WebhookReceiver
 from tests.browser.conftest import OpenPage, StartSimulator
 from tests.browser.page_server import PageServer
 from tests.browser.sdk_page import SdkPage
-from tests.helpers import eventually, scaled
-
-T = TypeVar("T")
+from tests.helpers import eventually, eventually_reads, scaled
 
 STREAM = "camera-1"
 LIFE = [
@@ -168,19 +164,11 @@ async def test_statistics_count_what_the_browser_sends(simulator: Simulator, ope
         stats = await rest(simulator, f"event/live/{STREAM}/stats")
         return sum(track["bytes"] for track in stats["tracks"].values())
 
-    first = await _until(received, lambda count: count > 10_000)
-    assert await _until(received, lambda count: count > first)
+    first = await eventually_reads(received, lambda count: count > 10_000)
+    assert await eventually_reads(received, lambda count: count > first)
     assert [stream["name"] for stream in await rest(simulator, "event/list")] == [STREAM]
     assert (await page.unpublish()).resolved
     assert await rest(simulator, "event/list") == []
-
-
-async def _until(read: Callable[[], Awaitable[T]], good: Callable[[T], bool]) -> T:
-    """Ask an HTTP API, which has no event to wait for, until the value is good."""
-    async with asyncio.timeout(scaled(10)):
-        while not good(value := await read()):  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
-    return value
 
 
 async def test_hooks_are_equal_on_every_sink(
@@ -356,7 +344,7 @@ async def test_h264(simulator: Simulator, open_page: OpenPage) -> None:
         stats = await rest(simulator, f"event/live/{STREAM}/stats")
         return stats["tracks"].get("video_main", {}).get("codec")
 
-    assert await _until(codec, lambda name: name is not None) == "H264"
+    assert await eventually_reads(codec, lambda name: name is not None) == "H264"
     assert (await page.unpublish()).resolved
 
 

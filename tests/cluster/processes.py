@@ -15,7 +15,7 @@ import aiohttp
 from smproxy.testing.clients import make_publisher
 from smproxy.testing.publisher import Publisher
 
-from tests.helpers import eventually, scaled
+from tests.helpers import eventually, eventually_reads, scaled
 
 #: Seconds until a silent node is dead.
 TTL = 4.0
@@ -82,17 +82,12 @@ class NodeProcess:
 
     async def has_origins(self, *names: str) -> None:
         """Wait until this node's manager has these origins, and no others."""
-        known: set[str] = set()
 
-        async def ask() -> None:
+        async def known() -> set[str]:
             listed = await self.get("/api/v1/origins")
-            known.clear()
-            known.update(each["address"] for each in listed["origins"])
+            return {each["address"] for each in listed["origins"]}
 
-        async with asyncio.timeout(scaled(30)):
-            while known != set(names):
-                await ask()
-                await asyncio.sleep(0)
+        await eventually_reads(known, lambda found: found == set(names), 30)
 
 
 @asynccontextmanager

@@ -276,7 +276,7 @@ class ModelServer:
 
     async def _left(self, session: Session) -> None:
         if "deaf-to-close" in self.flaws:
-            await asyncio.sleep(DEAF)
+            await asyncio.sleep(DEAF)  # this is the flaw: it notices late that its peer has left
         await self._end(session)
 
     async def _end(self, session: Session, *, media: bool = True) -> None:

@@ -16,6 +16,7 @@ from aiortc.mediastreams import AudioStreamTrack, MediaStreamTrack
 from smproxy.origin.origin import Origin, OriginSettings
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.node import ATTEMPT_HEADER, Announce, Load, Report, TrackStatistics
+from smproxy.testing.pace import Pace
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -30,12 +31,10 @@ class SmallVideo(MediaStreamTrack):
     def __init__(self) -> None:
         super().__init__()
         self._count = 0
-        self._start: float | None = None
+        self._pace = Pace()
 
     async def recv(self) -> av.VideoFrame:
-        loop = asyncio.get_running_loop()
-        self._start = self._start or loop.time()
-        await asyncio.sleep(max(self._start + self._count / 20 - loop.time(), 0))
+        await self._pace.until(self._count / 20)
         frame = av.VideoFrame(160, 120, "yuv420p")
         for plane in frame.planes:
             plane.update(bytes([128 + self._count % 8]) * plane.buffer_size)

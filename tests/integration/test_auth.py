@@ -20,8 +20,8 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.helpers import eventually, scaled
 from tests.integration.conftest import StartSimulator
+from tests.integration.encoders import ffmpeg, run
 from tests.integration.lives import last, spell
-from tests.integration.test_whip_clients import ffmpeg, run
 
 SECRET = "hunter2-7310001"
 SDP = {"Content-Type": "application/sdp"}
@@ -110,9 +110,7 @@ async def test_a_whole_session_over_whip_with_a_bearer(
 ) -> None:
     """FFmpeg's bearer token is the ``token`` of one question; its DELETE asks nothing, and its end is told."""
     url = f"{simulator.rest_url}/live/whip/endpoint/cam?customerScope=acme"
-    command = ffmpeg(url, 1)
-    command[-1:] = ["-authorization", SECRET, url]
-    code, output = await run(command)
+    code, output = await run(ffmpeg(url, 1, "-authorization", SECRET))
     assert code == 0, output
     calls = await back_end.wait_for_count(2, scaled(10))
     assert [(call.kind, call.body["token"], call.stream) for call in calls] == [
@@ -125,9 +123,7 @@ async def test_ffmpeg_is_refused(simulator: Simulator, back_end: AuthBackEnd, re
     """FFmpeg fails on the 401 of a bearer token that is denied."""
     back_end.deny()
     url = f"{simulator.rest_url}/live/whip/endpoint/cam?customerScope=acme"
-    command = ffmpeg(url, 1)
-    command[-1:] = ["-authorization", SECRET, url]
-    code, output = await run(command)
+    code, output = await run(ffmpeg(url, 1, "-authorization", SECRET))
     assert code != 0
     assert "401" in output
     await eventually(lambda: told(receiver) == ["connect_error"])

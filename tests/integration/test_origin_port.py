@@ -22,7 +22,7 @@ async def exchange(port: int, *parts: bytes, until: bytes) -> bytes:
         for part in parts:
             writer.write(part)
             await writer.drain()
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # the origin, which runs on this loop, reads each part by itself
         async with asyncio.timeout(scaled(5)):
             return await reader.readuntil(until)
     finally:

@@ -32,6 +32,7 @@ def publish(url: str, seconds: float, certificate: str, key: str) -> None:
                 plane.update(bytes(plane.buffer_size))
             sound.sample_rate, sound.pts, sound.time_base = 48000, number * 2400, fractions.Fraction(1, 48000)
             container.mux(audio.encode(sound))
+            # The muxer sends what it is given at once, so that the pace is that of this loop.
             time.sleep(max(0.0, began + number / 20 - time.monotonic()))
 
 

@@ -20,11 +20,20 @@ INI = "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = funct
 
 #: An application that takes hooks: that of the examples, by other names.
 APPLICATION = """
-import time
+import threading
 import pytest
 from board import Board
 
 class App(Board):
+    def __init__(self):
+        self._changed = threading.Condition()
+        super().__init__()
+
+    def handle(self, hook):
+        with self._changed:
+            super().handle(hook)
+            self._changed.notify_all()
+
     def wait_until_shown(self, name):
         self._until(lambda: name in self.live.values())
 
@@ -32,10 +41,8 @@ class App(Board):
         self._until(lambda: name not in self.live.values())
 
     def _until(self, condition):
-        deadline = time.monotonic() + 20
-        while not condition():
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        with self._changed:
+            assert self._changed.wait_for(condition, 20)
 
 @pytest.fixture
 def my_app():
