@@ -22,7 +22,7 @@ from smproxy.testing import WebhookReceiver
 
 from tests.browser.firefox import Firefox, FirefoxMissing
 from tests.browser.page_server import PageServer
-from tests.browser.sdk import SDKS, WHIP_WHEP, SdkMissing
+from tests.browser.sdk import HLS_JS, SDKS, WHIP_WHEP, SdkMissing
 from tests.browser.sdk_page import SdkPage
 from tests.browser.subscribe_page import SubscribePage
 
@@ -61,7 +61,7 @@ async def chromium() -> AsyncIterator[Browser]:
     if path is None:
         pytest.fail("no Chromium: install it (Debian, Ubuntu: apt-get install chromium) or set CHROMIUM", pytrace=False)
     try:
-        for sdk in (*SDKS, WHIP_WHEP):
+        for sdk in (*SDKS, WHIP_WHEP, HLS_JS):
             sdk.obtain_package()
     except SdkMissing as missing:
         pytest.fail(str(missing), pytrace=False)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from tests.browser.sdk import SDKS, WHIP_WHEP
+from tests.browser.sdk import HLS_JS, SDKS, WHIP_WHEP
 
 PAGES = Path(__file__).resolve().parents[1] / "pages"
 
@@ -27,6 +27,7 @@ class PageServer:
             app.router.add_get(f"/sdk/{sdk.version}.js", _file(sdk.obtain()))
         for script in ("whip.js", "whep.js"):
             app.router.add_get(f"/whip-whep/{script}", _file(WHIP_WHEP.obtain_package() / script))
+        app.router.add_get("/hls.js", _file(HLS_JS.obtain_package() / "dist" / "hls.min.js"))
         for page in PAGES.iterdir():
             app.router.add_get(f"/{page.name}", _file(page))
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)

@@ -99,3 +99,9 @@ WHIP_WHEP = Sdk(
     "1.2.0",
     "sha512-CP+Tht3O/N6QLebW5LxsNKgzFN5KX6WinLr1SLs74feagYu+Gqy+0dw48p5RQuE+FlrM4xyOlOdW2UOQwljImA==",
 )
+#: An HLS player for browsers that have none.
+HLS_JS = Sdk(
+    "hls.js",
+    "1.7.4",
+    "sha512-3GlxGdPvT2YHvQYOt+yOzT/DEior/qJVNIylHA77kgeoBTdQQqi70GwefNEUmHQeNGyjC8U62+bruqW/Tpm+tg==",
+)

@@ -254,6 +254,15 @@ async def test_media_ports(terminals: Terminals) -> None:
     page.check()
 
 
+async def test_hls(terminals: Terminals) -> None:
+    """The commands of docs/hls.md: a live stream has a playlist."""
+    page = Page("docs/hls.md")
+    await terminals.stays(page.take("smproxy serve"), "Hooks go to")
+    await terminals.stays(page.take("smproxy publish"), "live after")
+    assert "#EXTM3U" in await _silent(terminals, page.take("curl"))
+    page.check()
+
+
 async def test_load(terminals: Terminals) -> None:
     """The commands of docs/load.md: a load with hooks in order, and one over WHIP and WHEP."""
     page = Page("docs/load.md")

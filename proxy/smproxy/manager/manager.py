@@ -33,6 +33,8 @@ from smproxy.manager.deadlines import HttpTimes
 from smproxy.manager.faults.injection import FaultInjection
 from smproxy.manager.forward import ForwardRoutes
 from smproxy.manager.history import History
+from smproxy.manager.hls.packagers import Packagers
+from smproxy.manager.hls.routes import HlsRoutes
 from smproxy.manager.listener import Connection as ListenerConnection
 from smproxy.manager.listener import Listener
 from smproxy.manager.live_streams import LiveStreams
@@ -55,7 +57,7 @@ from smproxy.manager.rest.interstitials import InterstitialRoutes
 from smproxy.manager.rest.origins import OriginRoutes
 from smproxy.manager.rest.pages import PageRoutes
 from smproxy.manager.rest.provisions import ProvisionRoutes
-from smproxy.manager.rest.recordings import RecordingRoutes
+from smproxy.manager.rest.recordings import RecordingFiles, RecordingRoutes
 from smproxy.manager.rest.server_lists import ServerListRoutes
 from smproxy.manager.rest.upgrades import make_upgrade_middleware
 from smproxy.manager.rest.webhook_socket import webhook_socket
@@ -231,8 +233,12 @@ class Manager:
         application.add_routes(access.open(events_api.places()))
         application.add_routes(access.open(web.get(path, _no_upgrade) for path in sorted(MANAGER_PATHS)))
         application.add_routes(control.routes(self, dispatcher, broadcast, clock=clock))
-        recordings = RecordingRoutes(settings.recordings, self.registry, access)
-        application.add_routes(recordings.routes())
+        files = RecordingFiles(settings.recordings, access)
+        application.add_routes(RecordingRoutes(files, self.registry, access).routes())
+        self._packagers = Packagers(clock.monotonic, rng)
+        application.add_routes(
+            HlsRoutes(self._packagers, self.sessions, files, access, lambda: self._own_url(settings.host)).routes()
+        )
         trigger = Trigger(dispatcher, rng=rng)
         application.add_routes(hooks.HookRoutes(dispatcher, trigger).routes())
         application.add_routes(FaultRoutes(faults).routes())
@@ -312,6 +318,7 @@ class Manager:
     async def stop(self, reason: Reason = Reason.NODE_SHUTDOWN) -> None:
         """End every session with its hooks and every connection."""
         await self.refuse_new()
+        await self._packagers.stop()
         self.sessions.stop(reason)
         await self._relay.stop(timeout=CLOSE_TIMEOUT)
         await self._conference_routes.close(reason)
@@ -329,6 +336,11 @@ class Manager:
             await self._extension.close()
         await self._listener.stop()
         await self._runner.cleanup()
+
+    def _own_url(self, host: str) -> str:
+        """Return where this machine reaches the server."""
+        loopback = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host)  # noqa: S104 - compared, not bound
+        return f"http://{loopback or (f'[{host}]' if ':' in host else host)}:{self.ports[0]}"
 
     def _http(self, connection: ListenerConnection) -> asyncio.Protocol:
         server = self._runner.server

@@ -58,6 +58,7 @@ class Subscriber(SignalingClient):
         request_id: What the SDK calls ``subscriptionId``; by default ``subscriber-`` and up to four random hex digits.
         decode: Whether the frames are decoded. Without, packets and frames are counted and nothing can be seen.
         on_picture: Called with each decoded ``av.VideoFrame``.
+        on_sound: Called with each decoded ``av.AudioFrame``.
         video_encoding, audio_encoding: Codecs that the SDK is configured to wish for, such as ``VP8``.
         bypass_available: Do not ask whether there is such a stream (SDK 10 and later can).
         ssl: For ``wss``, when the default trust will not do.
@@ -81,6 +82,7 @@ class Subscriber(SignalingClient):
         data_channel: bool = True,
         decode: bool = True,
         on_picture: Callable[[Any], None] | None = None,
+        on_sound: Callable[[Any], None] | None = None,
         video_encoding: str | None = None,
         audio_encoding: str | None = None,
         bypass_available: bool = False,
@@ -130,6 +132,7 @@ class Subscriber(SignalingClient):
         self._data_channel = data_channel and sdk > 7
         self._decode = decode
         self._on_picture = on_picture
+        self._on_sound = on_sound
         self._peer: SubscribingPeer | None = None
         self._waiters = Waiters()
         self._calls: dict[str, asyncio.Future[Any]] = {}
@@ -404,17 +407,22 @@ class Subscriber(SignalingClient):
     def _frame(self, kind: Kind, frame: Any) -> None:
         if kind == "audio":
             self._check().sound(frame, time.time())
+            self._hand_on("on_sound", self._on_sound, frame)
         elif kind == "video":
             self.picture = frame
             self._check().picture(frame, time.monotonic(), time.time())
             if self.first_picture_ms is None:
                 self.first_picture_ms = self.frames.elapsed_ms
-            if self._on_picture is not None:
-                try:
-                    self._on_picture(frame)
-                except Exception as error:
-                    self._fail(SubscribeError(f"on_picture raised {type(error).__name__}: {error}"))
+            self._hand_on("on_picture", self._on_picture, frame)
         self._waiters.changed()
+
+    def _hand_on(self, name: str, taker: Callable[[Any], None] | None, frame: Any) -> None:
+        if taker is None:
+            return
+        try:
+            taker(frame)
+        except Exception as error:
+            self._fail(SubscribeError(f"{name} raised {type(error).__name__}: {error}"))
 
     # Waiting.
 

@@ -30,11 +30,36 @@ MAX_LISTED = 1000
 _FRESH = 1
 
 
-class RecordingRoutes:
-    """The routes. ``root`` is the recordings' directory, ``None`` where there is none."""
+class RecordingFiles:
+    """The recorded files. ``root`` is their directory, ``None`` where there is none."""
 
-    def __init__(self, root: Path | None, registry: OriginRegistry, access: AccessRule) -> None:
+    def __init__(self, root: Path | None, access: AccessRule) -> None:
         self._root = root
+        self._access = access
+
+    async def all(self) -> list[dict[str, Any]]:
+        """Return ``file``, ``size`` and ``modifiedAt`` of each, the newest first."""
+        return [] if self._root is None else await asyncio.to_thread(_find, self._root)
+
+    async def names(self) -> list[str]:
+        """Return the paths of the newest, below the directory."""
+        return [str(each["file"]) for each in (await self.all())[:MAX_LISTED]]
+
+    async def find(self, file: str) -> Path | None:
+        """Return the path of a recording; ``None`` for what is none."""
+        return None if self._root is None else await asyncio.to_thread(_resolve, self._root, file)
+
+    def url(self, file: str) -> str:
+        """Return the URL of a recording, with a ticket where one is needed."""
+        url, ticket = f"{RECORDINGS}/{quote(file)}", self._access.ticket(_subject(file))
+        return url if ticket is None else f"{url}?ticket={ticket}"
+
+
+class RecordingRoutes:
+    """The routes."""
+
+    def __init__(self, files: RecordingFiles, registry: OriginRegistry, access: AccessRule) -> None:
+        self._files = files
         self._registry = registry
         self._access = access
 
@@ -50,8 +75,8 @@ class RecordingRoutes:
     async def index(self, request: web.Request) -> web.StreamResponse:
         """List the recordings, the newest first."""
         Parameters(request.query, ())
-        found = [] if self._root is None else await asyncio.to_thread(_find, self._root)
-        listed = [each | {"url": self._url(str(each["file"]))} for each in found[:MAX_LISTED]]
+        found = await self._files.all()
+        listed = [each | {"url": self._files.url(str(each["file"]))} for each in found[:MAX_LISTED]]
         return json_response({"recordings": listed, "total": len(found)})
 
     async def play(self, request: web.Request) -> web.StreamResponse:
@@ -92,13 +117,9 @@ class RecordingRoutes:
                 )
         raise ApiError(404, f"{scope}/{name} is not live here, or has no picture yet.")
 
-    def _url(self, file: str) -> str:
-        url, ticket = f"{RECORDINGS}/{quote(file)}", self._access.ticket(_subject(file))
-        return url if ticket is None else f"{url}?ticket={ticket}"
-
     async def _path(self, request: web.Request) -> Path:
         file = request.match_info["file"]
-        path = None if self._root is None else await asyncio.to_thread(_resolve, self._root, file)
+        path = await self._files.find(file)
         if path is None:
             raise ApiError(404, f"There is no recording {file!r}: GET {RECORDINGS} lists them.")
         return path

@@ -1,0 +1,1 @@
+"""HLS: live streams and recordings as playlists, made while somebody watches."""
