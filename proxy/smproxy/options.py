@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from smproxy import option_values as values
+from smproxy.hooks.formats.registry import FORMATS
 from smproxy.urls import host_name
 
 
@@ -50,9 +51,9 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "--hook-format",
         "hook_format",
-        values.choice("envelope", "red5", "cloudevents", "livekit", "antmedia", "ome", "srs", "atm0s", "atm0s-quirks"),
+        values.choice(*FORMATS),
         "form of the hooks, once for all URLs or once for each, in their order (else envelope)",
-        "envelope|red5|cloudevents|livekit|antmedia|ome|srs|atm0s|atm0s-quirks",
+        "|".join(FORMATS),
         True,
     ),
     Option(
