@@ -190,3 +190,14 @@ async def test_stop_and_reset_end_them(start_simulator: StartSimulator, receiver
         assert two.socket.close_code == 1001
     reasons = [event["payload"]["reason"] for event in receiver.events if event["payload"]["state"] == "disconnected"]
     assert reasons == [3, 2]
+
+
+@pytest.mark.parametrize(
+    "scope", ["", "?customerScope=undefined", "?customerScope=a%0Ab", "?customerScope=" + "x" * 1000]
+)
+async def test_a_customer_scope_where_one_is_required(start_simulator: StartSimulator, scope: str) -> None:
+    """With ``--customer-scope required`` the URL must have one that can be used."""
+    simulator = await start_simulator(customer_scope="required")
+    async with AsyncExitStack() as stack:
+        refused = await Participant.join(stack, simulator, "one", scope)
+        assert "customerScope" in refused.answer["error"]

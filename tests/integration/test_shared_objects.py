@@ -16,6 +16,7 @@ from tests.helpers import eventually, scaled
 from tests.integration.conftest import StartSimulator
 from tests.integration.lives import spell
 from tests.integration.origin_client import client, running
+from tests.integration.origin_whip import WebRtc, http
 
 STATUS = "SharedObject.Status."
 
@@ -117,3 +118,36 @@ async def test_on_the_data_channel() -> None:
         await reports.until("PeerEnded", "b1")
         assert reports.kinds("b1") == ["TransportUp", "PeerEnded"]
         assert [state.members for state in origin.shared_objects()] == [["a1"], ["a1"]]
+
+
+async def test_over_whip_and_whep() -> None:
+    """Clients of WHIP and WHEP share an object on their data channels, and leave it with their sessions."""
+    async with running() as (origin, reports), http(origin) as requests:
+        publisher, viewer = WebRtc(requests), WebRtc(requests)
+        await publisher.publish(data=True)
+        await reports.until("StreamStarted")
+        await viewer.watch(data=True)
+        for each, name in ((publisher, "a1"), (viewer, "b1")):
+            await eventually(lambda each=each: each.channel.readyState == "open")
+            each.channel.send(json.dumps({"sharedObjectConnect": {"name": "room"}}))
+            await eventually(lambda name=name: any(name in state.members for state in origin.shared_objects()))
+        viewer.channel.send(json.dumps({"sharedObjectSend": {"name": "room", "method": "m", "message": 1}}))
+        for each in (publisher, viewer):
+            await eventually(lambda each=each: any("events" in heard.get("data", {}) for heard in each.heard))
+            await each.pc.close()
+        await eventually(lambda: origin.shared_objects() == [])
+
+
+async def test_faults_act_on_it(start_simulator: StartSimulator) -> None:
+    """A fault of signaling acts on the messages of shared objects as on all others."""
+    simulator = await start_simulator()
+    simulator.faults.add("silence", id="one")
+    async with connect(f"ws://127.0.0.1:{simulator.port}/live?id=one", proxy=None) as one:
+        await one.send(json.dumps({"sharedObjectConnect": {"name": "room"}}))
+        async with asyncio.timeout(scaled(10)):
+            while not (listed := await shared_objects(simulator)):
+                pass
+            (session,) = listed[0]["members"]
+            async with aiohttp.ClientSession() as http_session:
+                await http_session.delete(f"{simulator.rest_url}/api/v1/sessions/{session}")
+            assert [frame async for frame in one] == [], "the origin's answers were withheld"

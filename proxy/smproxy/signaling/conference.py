@@ -9,8 +9,9 @@ import msgspec
 
 from smproxy.signaling.params import is_scope
 
-#: Characters of a text, and bytes of a request.
+#: Characters of a text and of a join token, which may be a JSON Web Token, and bytes of a request.
 MAX_TEXT = 256
+MAX_TOKEN = 4096
 MAX_REQUEST = 16_384
 
 
@@ -86,14 +87,15 @@ def read_join(text: str) -> JoinConferenceRequest:
         asked = _decoder.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise ValueError(f"The first message must be a JoinConferenceRequest: {error}.") from None
-    for key, value, least in (
-        ("joinToken", asked.join_token, 1),
-        ("displayName", asked.display_name, 0),
-        ("streamGuid", asked.stream_guid, 0),
-        ("fingerprint", asked.fingerprint, 0),
+    for key, value, least, most in (
+        ("joinToken", asked.join_token, 1, MAX_TOKEN),
+        ("displayName", asked.display_name, 0, MAX_TEXT),
+        ("streamGuid", asked.stream_guid, 0, MAX_TEXT),
+        ("fingerprint", asked.fingerprint, 0, MAX_TEXT),
+        ("username", asked.username, 0, MAX_TEXT),
     ):
-        if not least <= len(value) <= MAX_TEXT or not value.isprintable():
-            raise ValueError(f'"{key}" must be a text of {least} to {MAX_TEXT} printable characters.')
+        if not least <= len(value) <= most or not value.isprintable():
+            raise ValueError(f'"{key}" must be a text of {least} to {most} printable characters.')
     scope, name = asked.stream
     if asked.stream_guid and not (name and is_scope(scope)):
         raise ValueError('"streamGuid" must be the path of a stream, as "live/room/name".')

@@ -22,6 +22,7 @@ from smproxy.manager.rest.errors import json_response
 from smproxy.manager.rest.query import Parameters
 from smproxy.manager.views import ConferenceList, ConferenceView, ParticipantView
 from smproxy.signaling.conference import MAX_REQUEST, ConferenceError, JoinConferenceRequest, read_join
+from smproxy.signaling.params import NAME_LIMIT, NOT_SUPPLIED
 from smproxy.signaling.payloads import Reason
 
 CONFERENCES = "/api/v1/conferences"
@@ -176,9 +177,12 @@ class ConferenceRoutes:
             raise _Refusal(str(error)) from None
 
     def _customer_scope(self, request: web.Request) -> str | None:
-        given = next((value for key, value in request.query.items() if key.lower() == "customerscope" and value), None)
+        values = [value for key, value in request.query.items() if key.lower() == "customerscope"]
+        given = values[-1] if values and values[-1] not in NOT_SUPPLIED else None
         if given is None and self._rules.customer_scope_required:
             raise _Refusal("The URL has no customerScope.")
+        if given is not None and not (len(given) <= NAME_LIMIT and given.isprintable()):
+            raise _Refusal(f"customerScope must be a text of at most {NAME_LIMIT} printable characters.")
         return given or self._rules.default_customer_scope
 
     async def _check(self, request: web.Request, asked: JoinConferenceRequest, session: ConferenceSession) -> None:
