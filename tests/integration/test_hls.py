@@ -8,11 +8,14 @@ import os
 import re
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import av
+import jwt
 import pytest
 from smproxy.manager.hls import packagers
 from smproxy.simulator import Simulator
@@ -33,7 +36,7 @@ async def get(simulator: Simulator, path: str, **headers: str) -> tuple[int, byt
 
 def running(simulator: Simulator) -> list[int]:
     """Return the processes that make HLS."""
-    packaged = simulator.manager._packagers._streams.values()
+    packaged = simulator.manager.packagers._streams.values()
     return [each.process.pid for each in packaged if each.process is not None and each.process.returncode is None]
 
 
@@ -67,7 +70,7 @@ async def test_live(start_simulator: StartSimulator, options: dict[str, Any]) ->
         assert len(running(simulator)) == 1, "both have the same source"
         counts = await asyncio.to_thread(count_frames, f"{simulator.rest_url}{path}", 20)
         assert min(counts.values()) >= 20
-    (packaged,) = simulator.manager._packagers._streams.values()
+    (packaged,) = simulator.manager.packagers._streams.values()
     await eventually(lambda: packaged.over, 20)
     assert b"#EXT-X-ENDLIST" in (await get(simulator, path))[1]
     again = simulator.publisher("cam", customerScope="acme")
@@ -84,14 +87,14 @@ async def test_it_runs_only_while_somebody_watches(
     simulator = await start_simulator()
     async with simulator.publisher("cam"):
         assert (await get(simulator, "/live/cam.m3u8"))[0] == 200
-        (packaged,) = simulator.manager._packagers._streams.values()
+        (packaged,) = simulator.manager.packagers._streams.values()
         assert len(simulator.manager.sessions.watching("live", "cam")) == 1
-        await eventually(lambda: not simulator.manager._packagers._streams, 20)
+        await eventually(lambda: not simulator.manager.packagers._streams, 20)
         await eventually(lambda: packaged.over and not packaged.directory.exists(), 20)
         await eventually(lambda: not simulator.manager.sessions.watching("live", "cam"), 20)
         monkeypatch.setattr(packagers, "LINGER", 60)
         assert (await get(simulator, "/live/cam.m3u8"))[0] == 200
-        (packaged,) = simulator.manager._packagers._streams.values()
+        (packaged,) = simulator.manager.packagers._streams.values()
         await simulator.stop()
         assert packaged.over
         assert not packaged.directory.exists()
@@ -157,6 +160,15 @@ async def test_recordings(start_simulator: StartSimulator, receiver: WebhookRece
     total = int(headers["Content-Range"].rpartition("/")[2])
     assert (await get(simulator, path, Range=f"bytes={total}-"))[0] == 416
     assert (await get(simulator, path))[1][10:20] == data
+    for tag, code in ((headers["Etag"], 206), ('"another"', 200), (f"W/{headers['Etag']}", 200)):
+        assert (await get(simulator, path, Range="bytes=10-19", **{"If-Range": tag}))[0] == code, tag
+    address = simulator.manager.registry.nodes[0].address
+    target = quote(f"http://{address}/live/mediafiles?useCloud=true", safe="")
+    assert json.loads((await get(simulator, f"/as/v1/proxy/forward/?target={target}"))[1])["mediafiles"] == [listed]
+    target = quote(f"http://{address}/live/playlists?useCloud=true", safe="")
+    forwarded = json.loads((await get(simulator, f"/as/v1/proxy/forward/?target={target}"))[1])
+    assert forwarded == json.loads((await get(simulator, "/live/playlists"))[1])
+    assert forwarded["playlists"] == [{"name": "taken.m3u8", "url": f"{simulator.rest_url}/live/taken.m3u8"}]
     old = {"If-Range": "Wed, 01 Jan 2020 00:00:00 GMT"}
     assert (await get(simulator, path, Range="bytes=10-19", **old))[0] == 200
     status, body, _ = await get(simulator, "/live/taken.m3u8")
@@ -192,11 +204,72 @@ async def test_who_may(start_simulator: StartSimulator, receiver: WebhookReceive
         status, body, _ = await get(simulator, "/live/cam.m3u8?username=ann&password=wrong")
         assert (status, b"cannot be played as HLS" in body) == (401, True), body
         assert (await get(simulator, "/live/cam.m3u8?username=ann&password=secret"))[0] == 200
+        assert len(running(simulator)) == 1
+        assert (await get(simulator, "/live/cam.m3u8?username=ann&password=secret&accessToken=x&useCloud=true"))[
+            0
+        ] == 200
+        assert len(running(simulator)) == 1, "what is not for the subscription makes no process"
         assert (await get(simulator, "/live/cam.m3u8?username=ann&password=wrong"))[0] == 401
     await receiver.wait_for(lambda hook: hook.state == "recording_saved", scaled(10))
     for path in ("/live/mediafiles", "/live/playlists", "/live/cam.m3u8"):
         assert (await get(simulator, path))[0] == 401, path
         assert (await get(simulator, f"{path}?accessToken=t0ken"))[0] == 200, path
+    for path in ("/live/mediafiles", "/live/playlists"):
+        ((listed,),) = json.loads((await get(simulator, f"{path}?accessToken=t0ken"))[1]).values()
+        assert "t0ken" not in listed["url"]
+        assert (await get(simulator, listed["url"].removeprefix(simulator.rest_url)))[0] == 200, "its ticket lets in"
+
+
+async def test_a_bearer_token_lets_a_viewer_in(start_simulator: StartSimulator) -> None:
+    """A viewer is known by ``Authorization: Bearer`` as by ``token`` in the query; a wrong one is refused."""
+    secret = "a secret of at least thirty-two bytes"
+    simulator = await start_simulator(auth=f"jwt:{secret}")
+    soon = int(time.time()) + 3600
+    publishing = jwt.encode({"exp": soon, "roles": "red5-publisher"}, secret, algorithm="HS256")
+    token = jwt.encode({"exp": soon, "roles": "red5-subscriber"}, secret, algorithm="HS256")
+    async with simulator.publisher("cam", token=publishing):
+        assert (await get(simulator, "/live/cam.m3u8"))[0] == 401
+        assert (await get(simulator, "/live/cam.m3u8", Authorization="Bearer wrong"))[0] == 401
+        assert (await get(simulator, "/live/cam.m3u8", Authorization=f"Bearer {token}"))[0] == 200
+        assert (await get(simulator, f"/live/cam.m3u8?token={token}"))[0] == 200
+        assert len(running(simulator)) == 1
+
+
+async def test_a_crash(start_simulator: StartSimulator, caplog: pytest.LogCaptureFixture) -> None:
+    """A process that dies costs its viewers one request with a sentence; the publisher does not notice."""
+    simulator = await start_simulator()
+    async with simulator.publisher("cam"):
+        assert (await get(simulator, "/live/cam.m3u8"))[0] == 200
+        (packaged,) = simulator.manager.packagers._streams.values()
+        os.kill(running(simulator)[0], signal.SIGKILL)
+        await eventually(lambda: packaged.over, 10)
+        status, body, _ = await get(simulator, "/live/cam.m3u8")
+        assert (status, b"Packaging as HLS has failed" in body) == (502, True), body
+        assert (await get(simulator, "/live/cam.m3u8"))[0] == 200
+    await eventually(lambda: not packaged.directory.exists(), 10)
+
+
+async def test_no_process(start_simulator: StartSimulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no process can be made the answer says so, and nothing is left of the attempt."""
+    simulator = await start_simulator()
+    async with simulator.publisher("cam"):
+        with monkeypatch.context() as patch:
+            patch.setattr(packagers.sys, "executable", "/nonexistent/python")
+            status, body, _ = await get(simulator, "/live/cam.m3u8")
+        assert (status, b"there is no process for it: No such file" in body) == (502, True), body
+        assert (await get(simulator, "/live/cam.m3u8"))[0] == 200
+
+
+async def test_overviews(start_simulator: StartSimulator) -> None:
+    """The list of streams and the metrics say what is packaged; a player's own parameters make no further process."""
+    simulator = await start_simulator()
+    async with simulator.publisher("cam"), simulator.publisher("other"):
+        for number in range(3):
+            assert (await get(simulator, f"/live/cam.m3u8?_={number}"))[0] == 200
+        assert len(running(simulator)) == 1
+        streams = json.loads((await get(simulator, "/api/v1/streams"))[1])["streams"]
+        assert {each["name"]: each["hls"] for each in streams} == {"cam": True, "other": False}
+        assert b"\nsmproxy_hls_streams 1.0\n" in (await get(simulator, "/metrics"))[1]
 
 
 async def test_too_many(start_simulator: StartSimulator, monkeypatch: pytest.MonkeyPatch) -> None:

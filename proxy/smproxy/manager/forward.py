@@ -9,6 +9,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
+from smproxy.manager.hls.routes import LISTS, HlsRoutes
 from smproxy.manager.origin_registry import Node, OriginRegistry
 from smproxy.manager.rest.as_v1.login import Login
 from smproxy.manager.rest.errors import ApiError
@@ -27,7 +28,10 @@ _NOT_FORWARDED = frozenset(
 class ForwardRoutes:
     """The forwarding route. ``close`` ends its connections."""
 
-    def __init__(self, registry: OriginRegistry, login: Login, interstitials: InterstitialRoutes) -> None:
+    def __init__(
+        self, registry: OriginRegistry, login: Login, interstitials: InterstitialRoutes, hls: HlsRoutes
+    ) -> None:
+        self._hls = hls
         self._interstitials = interstitials
         self._registry = registry
         self._login = login
@@ -54,6 +58,9 @@ class ForwardRoutes:
         if request.method == "POST" and node.command is not None and target.path.rstrip("/").endswith("/interstitial"):
             # An origin here has no such route of its own: its stream manager knows what is live.
             return self._interstitials.answer(await request.read())
+        scope, _, last = target.path.strip("/").rpartition("/")
+        if request.method == "GET" and node.command is not None and scope and last in LISTS:
+            return await self._hls.answer(scope, last, request.url.origin())
         headers = {name: value for name, value in request.headers.items() if _passes(name) and not _is_forwarded(name)}
         headers["X-Forwarded-For"] = request.remote or ""
         body = await request.read() or None

@@ -224,7 +224,17 @@ class Manager:
         self._conference_routes = ConferenceRoutes(self.conferences, self._authenticator, settings.rules)
         application.add_routes(self._conference_routes.routes())
         application.add_routes(access.open(self._conference_routes.socket_routes()))
-        self._forward = ForwardRoutes(self.registry, login, interstitials)
+        files = RecordingFiles(settings.recordings, access)
+        self.packagers = Packagers(clock.monotonic)
+        hls = HlsRoutes(
+            self.packagers,
+            self.sessions,
+            files,
+            access,
+            lambda: self._own_url(settings.host),
+            asks_viewers=settings.auth is not None,
+        )
+        self._forward = ForwardRoutes(self.registry, login, interstitials, hls)
         application.add_routes(self._forward.routes())
         application.add_routes(AdminRoutes(self.registry, self.sessions, login, clock=clock).routes())
         application.add_routes(ServerListRoutes(self.sessions).routes())
@@ -233,17 +243,14 @@ class Manager:
         application.add_routes(access.open(events_api.places()))
         application.add_routes(access.open(web.get(path, _no_upgrade) for path in sorted(MANAGER_PATHS)))
         application.add_routes(control.routes(self, dispatcher, broadcast, clock=clock))
-        files = RecordingFiles(settings.recordings, access)
         application.add_routes(RecordingRoutes(files, self.registry, access).routes())
-        self._packagers = Packagers(clock.monotonic, rng)
-        application.add_routes(
-            HlsRoutes(self._packagers, self.sessions, files, access, lambda: self._own_url(settings.host)).routes()
-        )
+        application.add_routes(hls.routes())
         trigger = Trigger(dispatcher, rng=rng)
         application.add_routes(hooks.HookRoutes(dispatcher, trigger).routes())
         application.add_routes(FaultRoutes(faults).routes())
         sockets = ClientLimit("listeners on the webhook socket")
-        application.add_routes(metrics.MetricsRoutes(dispatcher, self.sessions, broadcast, sockets, verdicts).routes())
+        numbers = metrics.MetricsRoutes(dispatcher, self.sessions, broadcast, sockets, verdicts, self.packaged)
+        application.add_routes(numbers.routes())
         self.dashboard_events = DashboardEvents(
             sessions=self.sessions,
             history=history,
@@ -318,7 +325,7 @@ class Manager:
     async def stop(self, reason: Reason = Reason.NODE_SHUTDOWN) -> None:
         """End every session with its hooks and every connection."""
         await self.refuse_new()
-        await self._packagers.stop()
+        await self.packagers.stop()
         self.sessions.stop(reason)
         await self._relay.stop(timeout=CLOSE_TIMEOUT)
         await self._conference_routes.close(reason)
@@ -336,6 +343,10 @@ class Manager:
             await self._extension.close()
         await self._listener.stop()
         await self._runner.cleanup()
+
+    def packaged(self) -> set[tuple[str, str]]:
+        """Return scope and name of the live streams that are packaged as HLS."""
+        return self.packagers.live()
 
     def _own_url(self, host: str) -> str:
         """Return where this machine reaches the server."""

@@ -108,7 +108,8 @@ class Kicked(_View, frozen=True):
 class StreamView(_View, frozen=True):
     """A stream that is live.
 
-    ``subscribers`` counts the sessions that watch it, ``recording``: a file is being written.
+    ``subscribers`` counts the sessions that watch it, ``recording``: a file is being written,
+    ``hls``: it is packaged as HLS, since somebody asks for it.
 
     ``startedAt`` in Unix milliseconds.
     """
@@ -120,6 +121,7 @@ class StreamView(_View, frozen=True):
     started_at: int | None
     subscribers: int
     recording: bool
+    hls: bool
     tracks: list[TrackView]
 
 

@@ -9,8 +9,8 @@ import asyncio
 import contextlib
 import json
 import logging
-import random
 import re
+import secrets
 import shutil
 import sys
 import tempfile
@@ -18,6 +18,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from smproxy.tasks import Tasks
 
 logger = logging.getLogger(__name__)
 
@@ -44,12 +46,16 @@ class HlsError(Exception):
 class _Packaged:
     """One stream that is packaged."""
 
+    source: object
     key: str
     directory: Path
     asked_at: float
     ready: asyncio.Future[str]
     is_live: Callable[[], bool] | None
+    stream: tuple[str, str] | None = None
+    version: object = None
     told_to_end: bool = False
+    ended: bool = False
     process: asyncio.subprocess.Process | None = None
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -64,48 +70,75 @@ class _Packaged:
         """Whether the process has ended."""
         return self.process is not None and self.process.returncode is not None
 
+    @property
+    def failed(self) -> bool:
+        """Whether the process has ended before its media did."""
+        return self.process is not None and self.process.returncode not in (None, 0)
+
 
 class Packagers:
     """All streams that are packaged now. Ended by :meth:`stop`."""
 
-    def __init__(self, monotonic: Callable[[], float], rng: random.Random) -> None:
+    def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._rng = rng
+        self._endings = Tasks()
+        self._stopped = False
         self._streams: dict[object, _Packaged] = {}
         self._sweeper: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
         return len(self._streams)
 
-    async def playlist(self, source: object, job: dict[str, Any], is_live: Callable[[], bool] | None = None) -> Path:
+    def live(self) -> set[tuple[str, str]]:
+        """Return scope and name of the live streams that are packaged."""
+        return {packaged.stream for packaged in self._streams.values() if packaged.stream is not None}
+
+    async def playlist(
+        self,
+        source: object,
+        job: dict[str, Any],
+        is_live: Callable[[], bool] | None = None,
+        *,
+        stream: tuple[str, str] | None = None,
+        version: object = None,
+    ) -> Path:
         """Return the playlist of a source; what makes it is started if it does not run.
 
         ``job`` is that of :mod:`smproxy.hls_packager`, without directory and base. ``is_live`` says whether a live stream goes
-        on: when it does not, its playlist ends; one that was published again is begun anew.
+        on: when it does not, its playlist ends; one that was published again is begun anew. So is a file whose ``version`` is
+        another once its process has ended. ``stream`` is scope and name of a live stream.
 
         Raises:
             HlsError: there are too many, or it cannot be made.
         """
         packaged = self._streams.get(source)
-        if packaged is not None and is_live is not None and (packaged.over or packaged.told_to_end) and is_live():
-            await self._end(source)
+        if packaged is not None and packaged.failed and packaged.ready.done() and packaged.ready.result() == "ready":
+            self._end(packaged)
+            raise HlsError(502, "Packaging as HLS has failed: see the log; the next request begins anew.")
+        if packaged is not None and (
+            (packaged.over and packaged.version != version)
+            or (is_live is not None and (packaged.over or packaged.told_to_end) and is_live())
+        ):
+            self._end(packaged)
             packaged = None
         if packaged is None:
+            if self._stopped:
+                raise HlsError(503, "The server is stopping.")
             if len(self._streams) >= MAX_STREAMS:
                 raise HlsError(
                     503, f"{MAX_STREAMS} streams are packaged as HLS now: wait until one is not watched any more."
                 )
-            packaged = await self._start(source, job, is_live)
+            packaged = await self._start(source, job, is_live, stream, version)
         packaged.asked_at = self._monotonic()
         try:
             async with asyncio.timeout(READY_IN):
                 said = await asyncio.shield(packaged.ready)
         except TimeoutError:
-            await self._end(source)
+            self._end(packaged)
             raise HlsError(504, f"No playlist was there within {READY_IN:g} s: does the stream have media?") from None
         packaged.asked_at = self._monotonic()
         if said != "ready":
-            await self._end(source)
+            self._end(packaged)
             refused = re.match(r"HTTP (401|403|404|409|503): ", said)  # as the viewer would be over WHEP
             raise HlsError(int(refused[1]) if refused else 502, f"It cannot be played as HLS: {said.rstrip('.')}.")
         return packaged.directory / PLAYLIST
@@ -124,22 +157,42 @@ class Packagers:
 
     async def stop(self) -> None:
         """End all processes and delete what they wrote."""
+        self._stopped = True
         if self._sweeper is not None:
             self._sweeper.cancel()
-        await asyncio.gather(*(self._end(source) for source in tuple(self._streams)))
+        for packaged in tuple(self._streams.values()):
+            self._end(packaged)
+        await self._endings.settled()
 
-    async def _start(self, source: object, job: dict[str, Any], is_live: Callable[[], bool] | None) -> _Packaged:
-        loop = asyncio.get_running_loop()
-        key = f"{self._rng.getrandbits(96):024x}"
-        directory = Path(tempfile.mkdtemp(prefix="smproxy-hls-"))
-        packaged = _Packaged(key, directory, self._monotonic(), loop.create_future(), is_live)
+    async def _start(
+        self,
+        source: object,
+        job: dict[str, Any],
+        is_live: Callable[[], bool] | None,
+        stream: tuple[str, str] | None,
+        version: object,
+    ) -> _Packaged:
+        key = secrets.token_hex(12)  # who knows it has been let in
+        try:
+            directory = Path(tempfile.mkdtemp(prefix="smproxy-hls-"))
+        except OSError as error:
+            raise HlsError(503, f"There is no directory for segments: {error.strerror}.") from None
+        ready = asyncio.get_running_loop().create_future()
+        packaged = _Packaged(source, key, directory, self._monotonic(), ready, is_live, stream, version)
         self._streams[source] = packaged
-        packaged.process = process = await asyncio.create_subprocess_exec(
-            *[sys.executable, "-m", _MODULE],
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
+        try:
+            packaged.process = process = await asyncio.create_subprocess_exec(
+                *[sys.executable, "-m", _MODULE],
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+            )
+        except OSError as error:
+            ready.set_result(f"there is no process for it: {error.strerror}")
+            self._end(packaged)
+            return packaged
+        if packaged.ended:  # while the process was made
+            process.kill()
         assert process.stdin is not None
         whole = {**job, "directory": str(directory), "base": f"hls/{key}/"}
         process.stdin.write(json.dumps(whole).encode() + b"\n")
@@ -152,28 +205,36 @@ class Packagers:
         while True:
             await asyncio.sleep(_LOOK)
             now = self._monotonic()
-            for source, packaged in tuple(self._streams.items()):
+            for packaged in tuple(self._streams.values()):
                 if packaged.ready.done() and now - packaged.asked_at > LINGER:
-                    await self._end(source)
+                    self._end(packaged)
                 elif packaged.is_live is not None and not packaged.told_to_end and not packaged.is_live():
                     packaged.tell_to_end()
 
-    async def _end(self, source: object) -> None:
-        packaged = self._streams.pop(source, None)
-        if packaged is None:
-            return
-        process = packaged.process
-        if process is not None and process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.terminate()
-            try:
-                async with asyncio.timeout(_STOP):
-                    await process.wait()
-            except TimeoutError:
-                process.kill()
+    def _end(self, packaged: _Packaged) -> None:
+        """Package it no more; its process and its files go in the background."""
+        if self._streams.get(packaged.source) is packaged:
+            del self._streams[packaged.source]
+        if not packaged.ended:
+            packaged.ended = True
+            self._endings.spawn(_clear_up(packaged))
+
+
+async def _clear_up(packaged: _Packaged) -> None:
+    process = packaged.process
+    if process is not None and process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            async with asyncio.timeout(_STOP):
                 await process.wait()
-        await asyncio.gather(*packaged.tasks, return_exceptions=True)
-        await asyncio.to_thread(shutil.rmtree, packaged.directory, True)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+    await asyncio.gather(*packaged.tasks, return_exceptions=True)
+    if not packaged.ready.done():
+        packaged.ready.set_result("it was ended")
+    await asyncio.to_thread(shutil.rmtree, packaged.directory, True)
 
 
 async def _listen(packaged: _Packaged) -> None:

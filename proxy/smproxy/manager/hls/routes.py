@@ -5,12 +5,14 @@ Source: the vendor's sample pages, and RFC 8216.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
 from aiohttp import web
+from yarl import URL
 
 from smproxy.manager.access import AccessRule
 from smproxy.manager.hls.packagers import HlsError, Packagers
@@ -18,16 +20,25 @@ from smproxy.manager.rest.errors import ApiError, json_response
 from smproxy.manager.rest.recordings import RecordingFiles
 from smproxy.manager.rest.stream_path import split_guid
 from smproxy.manager.sessions import Sessions
+from smproxy.manager.whip.parameters import read_bearer
 
 PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
 SEGMENT_TYPE = "video/mp2t"
 _SEGMENT = re.compile(r"[0-9]{5,9}\.ts")
 #: Where Stream Manager 2.0 has its playlists.
 _PROXY = "/as/v1/proxy/whep"
+#: The lists of a scope, by the last part of their path.
+LISTS = ("mediafiles", "playlists")
+#: Parameters that are not for the subscription of a packager; and those that count where nobody is asked about viewers.
+_NOT_GIVEN = frozenset({"id", "accesstoken", "ticket", "usecloud"})
+_SESSION = frozenset({"customerscope", "simulate", "host"})
 
 
 class HlsRoutes:
-    """The routes. ``own_url`` is where this server is reached from this machine."""
+    """The routes; ``answer`` also serves ``proxy/forward``.
+
+    ``own_url`` is where this server is reached from this machine. ``asks_viewers``: an authentication scheme decides on them.
+    """
 
     def __init__(
         self,
@@ -36,12 +47,15 @@ class HlsRoutes:
         recordings: RecordingFiles,
         access: AccessRule,
         own_url: Callable[[], str],
+        *,
+        asks_viewers: bool,
     ) -> None:
         self._packagers = packagers
         self._sessions = sessions
         self._recordings = recordings
         self._access = access
         self._own_url = own_url
+        self._asks_viewers = asks_viewers
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes: a stream is open as over WHEP, a recording and the lists are not."""
@@ -53,8 +67,7 @@ class HlsRoutes:
                     web.get("/{scope:.+}/{name}.m3u8", self.playlist),
                 ]
             ),
-            web.get("/{scope:.+}/mediafiles", self.media_files),
-            web.get("/{scope:.+}/playlists", self.playlists),
+            web.get("/{scope:.+}/{list:mediafiles|playlists}", self.list),
         ]
 
     async def playlist(self, request: web.Request) -> web.StreamResponse:
@@ -62,7 +75,7 @@ class HlsRoutes:
         scope, name = split_guid(f"{request.match_info['scope']}/{request.match_info['name']}")
         # What the viewer brings is what the packager subscribes with, so that it is let in or refused as the viewer; viewers
         # who bring something else have a packager of their own.
-        given = tuple(sorted((key, value) for key, value in request.query.items() if key.lower() != "id"))
+        given = self._given(request)
         source = (scope, name, given)
         try:
             if self._is_live(scope, name) or self._packagers.has(source):
@@ -78,7 +91,19 @@ class HlsRoutes:
         where = f"{self._own_url()}/{quote(scope)}/whep/endpoint/{quote(name, safe='')}"
         url = f"{where}?{urlencode([*given, ('id', f'hls-{name}')])}"
         job = {"url": url, "stream": name}
-        return await self._packagers.playlist(source, job, lambda: self._is_live(scope, name))
+        return await self._packagers.playlist(source, job, lambda: self._is_live(scope, name), stream=(scope, name))
+
+    def _given(self, request: web.Request) -> tuple[tuple[str, str], ...]:
+        """Return the parameters with which the packager subscribes.
+
+        Without a scheme only those that say whose the session is: a player's own would make a process for each.
+        """
+        given = {key: value for key, value in request.query.items() if key.lower() not in _NOT_GIVEN}
+        if not self._asks_viewers:
+            given = {key: value for key, value in given.items() if key.lower() in _SESSION}
+        elif (bearer := read_bearer(request.headers.get("Authorization", ""))) is not None:
+            given.setdefault("token", bearer)
+        return tuple(sorted(given.items()))
 
     def _is_live(self, scope: str, name: str) -> bool:
         return any(each.life.scope == scope and each.life.peer == name for each in self._sessions.publishing())
@@ -86,8 +111,11 @@ class HlsRoutes:
     async def _recorded(self, request: web.Request, scope: str, name: str) -> Path:
         for file in (f"{scope}/{name}.webm", f"{scope}/{name}.mkv"):
             if (path := await self._recordings.find(file)) is not None:
-                self._access.require(request)
-                return await self._packagers.playlist(file, {"file": str(path)})
+                if not self._recordings.admits(file, request.query.get("ticket")):
+                    self._access.require(request)
+                status = await asyncio.to_thread(path.stat)
+                version = status.st_size, status.st_mtime_ns
+                return await self._packagers.playlist(file, {"file": str(path)}, version=version)
         raise HlsError(404, f"{scope}/{name} is neither live nor recorded.")
 
     async def segment(self, request: web.Request) -> web.StreamResponse:
@@ -98,22 +126,24 @@ class HlsRoutes:
             raise ApiError(404, "There is no such segment (any more): load the playlist again.")
         return web.FileResponse(path, headers={"Content-Type": SEGMENT_TYPE, "Cache-Control": "max-age=60"})
 
-    async def media_files(self, request: web.Request) -> web.StreamResponse:
-        """List the recordings of a scope, as files to play."""
-        files = await self._files(request)
-        base = request.url.origin()
-        listed = [{"name": file.rpartition("/")[2], "url": f"{base}{self._recordings.url(file)}"} for file in files]
-        return json_response({"mediafiles": listed})
+    async def list(self, request: web.Request) -> web.StreamResponse:
+        """List the recordings of a scope."""
+        return await self.answer(request.match_info["scope"], request.match_info["list"], request.url.origin())
 
-    async def playlists(self, request: web.Request) -> web.StreamResponse:
-        """List the recordings of a scope, as HLS."""
-        files = await self._files(request)
-        base = request.url.origin()
-        names = dict.fromkeys(Path(file).with_suffix(".m3u8").as_posix() for file in files)
-        return json_response(
-            {"playlists": [{"name": name.rpartition("/")[2], "url": f"{base}/{quote(name)}"} for name in names]}
-        )
+    async def answer(self, scope: str, kind: str, base: URL) -> web.StreamResponse:
+        """List the recordings of a scope, with URLs below ``base``.
 
-    async def _files(self, request: web.Request) -> list[str]:
-        scope = request.match_info["scope"].removeprefix(f"{_PROXY[1:]}/").strip("/")
-        return [file for file in await self._recordings.names() if file.rpartition("/")[0] == scope]
+        As files (``mediafiles``) or as HLS (``playlists``).
+        """
+        scope = scope.removeprefix(f"{_PROXY[1:]}/").strip("/")
+        files = [file for file in await self._recordings.names() if file.rpartition("/")[0] == scope]
+        if kind == "mediafiles":
+            urls = {file: self._recordings.url(file) for file in files}
+        else:
+            # Of two files of one name the newer one is listed; it needs no other ticket than the file.
+            urls = {}
+            for file in files:
+                playlist = Path(file).with_suffix(".m3u8").as_posix()
+                urls.setdefault(playlist, f"/{quote(playlist)}{self._recordings.ticket(file)}")
+        listed = [{"name": file.rpartition("/")[2], "url": f"{base}{url}"} for file, url in urls.items()]
+        return json_response({kind: listed})

@@ -37,6 +37,9 @@ class Managed(Protocol):
     dashboard_events: DashboardEvents
     conferences: Conferences
 
+    def packaged(self) -> set[tuple[str, str]]:
+        """Return scope and name of the live streams that are packaged as HLS."""
+
 
 def routes(
     manager: Managed, dispatcher: HookDispatcher, broadcast: HookBroadcast, *, clock: Clock
@@ -59,7 +62,7 @@ def routes(
         *reset.routes(),
         *OpenApiRoutes().routes(),
         *SessionRoutes(sessions, history, manager.transcripts, timeline).routes(),
-        *StreamRoutes(sessions, history).routes(),
+        *StreamRoutes(sessions, history, manager.packaged).routes(),
         *OriginRoutes(manager.registry, history).routes(),
         *SharedObjectRoutes(manager.registry, history).routes(),
     ]

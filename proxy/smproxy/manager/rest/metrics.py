@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -32,9 +32,10 @@ class MetricsRoutes:
         broadcast: HookBroadcast,
         sockets: ClientLimit,
         verdicts: VerdictLog,
+        packaged: Callable[[], Collection[object]] = tuple,
     ) -> None:
         self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(_Collector(dispatcher, sessions, broadcast, sockets, verdicts))
+        self._registry.register(_Collector(dispatcher, sessions, broadcast, sockets, verdicts, packaged))
 
     def routes(self) -> list[web.RouteDef]:
         """Return the route."""
@@ -57,7 +58,9 @@ class _Collector(Collector):
         broadcast: HookBroadcast,
         sockets: ClientLimit,
         verdicts: VerdictLog,
+        packaged: Callable[[], Collection[object]],
     ) -> None:
+        self._packaged = packaged
         self._verdicts = verdicts
         self._dispatcher = dispatcher
         self._sessions = sessions
@@ -73,6 +76,7 @@ class _Collector(Collector):
         relays = sum(attempt.relayed for attempt in self._sessions.attempts)
         yield GaugeMetricFamily("smproxy_sessions", "Sessions that live.", len(self._sessions))
         yield GaugeMetricFamily("smproxy_relays", "Connections through the WebSocket proxy.", relays)
+        yield GaugeMetricFamily("smproxy_hls_streams", "Live streams that are packaged as HLS.", len(self._packaged()))
         yield GaugeMetricFamily("smproxy_webhook_listeners", "Listeners on the webhook socket.", self._sockets.taken)
         yield CounterMetricFamily(
             "smproxy_webhook_listeners_dropped", "Listeners dropped for being slow.", self._broadcast.dropped

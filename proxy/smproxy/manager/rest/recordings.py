@@ -14,6 +14,8 @@ from typing import Any
 from urllib.parse import quote
 
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+from multidict import CIMultiDict
 
 from smproxy.manager.access import AccessRule
 from smproxy.manager.origin_registry import OriginRegistry
@@ -28,6 +30,30 @@ _TYPES = {".webm": "video/webm", ".mkv": "video/x-matroska"}
 MAX_LISTED = 1000
 #: Seconds for which a browser may keep a thumbnail.
 _FRESH = 1
+
+
+class RangedFile(web.FileResponse):
+    """A file of which a range is sent only if it is still the one that the client has a part of.
+
+    aiohttp compares a date in ``If-Range``; this adds entity tags (RFC 9110, section 13.1.5). A weak one never matches.
+    """
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """Send the file, or the range."""
+        tag = request.headers.get("If-Range", "")
+        if '"' in tag and "Range" in request.headers and tag != await asyncio.to_thread(_entity_tag, self._path):
+            headers = [(name, value) for name, value in request.headers.items() if name.lower() != "range"]
+            request = request.clone(headers=CIMultiDict(headers))
+        return await super().prepare(request)
+
+
+def _entity_tag(path: Path) -> str:
+    """Return the tag that aiohttp gives a file; empty for one that is gone."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ""
+    return f'"{status.st_mtime_ns:x}-{status.st_size:x}"'
 
 
 class RecordingFiles:
@@ -51,8 +77,16 @@ class RecordingFiles:
 
     def url(self, file: str) -> str:
         """Return the URL of a recording, with a ticket where one is needed."""
-        url, ticket = f"{RECORDINGS}/{quote(file)}", self._access.ticket(_subject(file))
-        return url if ticket is None else f"{url}?ticket={ticket}"
+        return f"{RECORDINGS}/{quote(file)}{self.ticket(file)}"
+
+    def ticket(self, file: str) -> str:
+        """Return the query that lets its reader have a recording; empty where none is needed."""
+        ticket = self._access.ticket(_subject(file))
+        return "" if ticket is None else f"?ticket={ticket}"
+
+    def admits(self, file: str, ticket: str | None) -> bool:
+        """Return whether a ticket is the one for a recording."""
+        return self._access.admits(ticket, _subject(file))
 
 
 class RecordingRoutes:
@@ -88,7 +122,7 @@ class RecordingRoutes:
             self._access.require(request)
         Parameters(request.query, ("ticket",))
         path = await self._path(request)
-        return web.FileResponse(path, headers={"Content-Type": _TYPES[path.suffix], "Cache-Control": "no-cache"})
+        return RangedFile(path, headers={"Content-Type": _TYPES[path.suffix], "Cache-Control": "no-cache"})
 
     async def delete(self, request: web.Request) -> web.StreamResponse:
         """Delete a recording. One that is being written ends with that."""

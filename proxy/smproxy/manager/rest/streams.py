@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
+
 from aiohttp import web
 
 from smproxy.manager.history import History
@@ -17,7 +19,10 @@ STREAMS = "/api/v1/streams"
 class StreamRoutes:
     """The routes of the live streams."""
 
-    def __init__(self, sessions: Sessions, history: History) -> None:
+    def __init__(
+        self, sessions: Sessions, history: History, packaged: Callable[[], Collection[tuple[str, str]]]
+    ) -> None:
+        self._packaged = packaged
         self._sessions = sessions
         self._history = history
 
@@ -55,5 +60,6 @@ class StreamRoutes:
             started_at=session.started_ms,
             subscribers=len(self._sessions.watching(scope, name)),
             recording=self._history.recording(session),
+            hls=(scope, name) in self._packaged(),
             tracks=self._history.tracks(session),
         )

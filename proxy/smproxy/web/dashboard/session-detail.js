@@ -58,6 +58,7 @@ export class SessionDetail {
   #facts = h("dl", { class: "facts" });
   #meta = h("div", {});
   #watch = h("a", { class: "button", hidden: true }, "Watch");
+  #hls = h("a", { class: "button", hidden: true, title: "The playlist, for players of HLS" }, "HLS");
   #disconnectButton;
   #tracks;
   #sequence;
@@ -80,7 +81,7 @@ export class SessionDetail {
     this.#sequence = new Sequence(number);
     this.#hooks = new SessionHooks(store, number);
     const save = h("button", { type: "button", onclick: () => this.#save() }, "Save frames");
-    const actions = h("span", { class: "actions" }, this.#watch, save, this.#disconnectButton);
+    const actions = h("span", { class: "actions" }, this.#watch, this.#hls, save, this.#disconnectButton);
     const body = h(
       "div",
       {},
@@ -139,12 +140,16 @@ export class SessionDetail {
     const live = LIVE.has(session.state);
     this.#disconnectButton.hidden = !live;
     this.#watch.hidden = !(session.role === "publisher" && session.state === "connected");
+    this.#hls.hidden = this.#watch.hidden;
     const query = new URLSearchParams({
       stream: session.stream ?? session.id ?? "",
       app: session.scope ?? session.app ?? "live",
     });
     if (session.customerScope) query.set("customerScope", session.customerScope);
     this.#watch.href = `/subscribe?${query}`;
+    const path = `${query.get("app")}/${query.get("stream")}`.split("/").map(encodeURIComponent).join("/");
+    const scoped = session.customerScope ? `?${new URLSearchParams({ customerScope: session.customerScope })}` : "";
+    this.#hls.href = `/${path}.m3u8${scoped}`;
     const why = endingText(session);
     this.#ending.hidden = !why;
     setText(this.#ending, `${session.state === "failed" ? "It came to nothing" : "It ended"}: ${why}.`);
