@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, NoReturn, Protocol
 
 from smproxy import __version__, serve
-from smproxy.commands import check, cluster, hooks, listen, load, publish, replay, sessions, subscribe, token
+from smproxy.commands import check, cluster, hooks, listen, load, nodes, publish, replay, sessions, subscribe, token
 from smproxy.commands.output import OK, CommandError, ReaderGone, note
 from smproxy.printable import printable
 
@@ -77,6 +77,12 @@ COMMANDS = (
         "hooks",
         "list, send again and trigger hooks",
         "Look at the hook journal of an instance, and have a running one send events.",
+    ),
+    Command(
+        nodes,
+        "nodes",
+        "list, add, drain and lose nodes",
+        "Look at the nodes of a running instance, and add, drain, lose and end simulated ones.",
     ),
     Command(
         sessions,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import ssl
 from typing import TYPE_CHECKING
 
@@ -94,3 +95,8 @@ def make_origin_settings(settings: Settings, ice_servers: tuple[IceServer, ...])
         whep_offline=WhepOffline(settings.whep_offline),
         ice_servers=ice_servers,
     )
+
+
+def make_node_settings(settings: OriginSettings, address: str, region: str) -> OriginSettings:
+    """Make the settings of a simulated node's origin, which has everything on its own address."""
+    return dataclasses.replace(settings, host=address, address=address, region=region, media_hosts=(address,))

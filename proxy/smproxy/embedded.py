@@ -5,7 +5,7 @@ On a thread of its own, with everything that a test of it needs.
 
 from __future__ import annotations
 
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from smproxy.faults import Fault, FaultRegistry
 from smproxy.settings import Settings
@@ -15,6 +15,9 @@ from smproxy.testing.hook_log import HookLog
 from smproxy.testing.hooks import Hooks
 from smproxy.testing.loop_thread import LoopThread
 from smproxy.testing.remote import Blocking
+
+if TYPE_CHECKING:
+    from smproxy.nodes.node_names import NodeNames
 
 
 class EmbeddedInner(Protocol):
@@ -38,6 +41,8 @@ class EmbeddedInner(Protocol):
     def hook_log(self) -> HookLog: ...
     @property
     def faults(self) -> FaultRegistry: ...
+    @property
+    def nodes(self) -> NodeNames: ...
     async def start(self) -> None: ...
     async def stop(self) -> None: ...
 
@@ -106,6 +111,11 @@ class EmbeddedSimulator:
     def faults(self) -> FaultRegistry:
         """What goes wrong on purpose: ``faults.add("publish-denied", id="s1")``."""
         return cast(FaultRegistry, Blocking(self.inner.faults, self.thread, (Fault,)))
+
+    @property
+    def nodes(self) -> NodeNames:
+        """The simulated nodes: ``nodes.sunset("node2")``."""
+        return cast("NodeNames", Blocking(self.inner.nodes, self.thread))
 
     def publisher(self, stream: str | None = None, **options: Any) -> SyncPublisher:
         """Make a headless publisher: ``with simulator.publisher("s1"):``.

@@ -12,6 +12,7 @@ from typing import Any
 
 from smproxy import option_values as values
 from smproxy.hooks.formats.registry import FORMATS
+from smproxy.nodes.node_spec import read_nodes
 from smproxy.urls import host_name
 
 
@@ -87,6 +88,22 @@ OPTIONS: tuple[Option, ...] = (
         "SIZE",
     ),
     Option("--origin", "origin", values.address, "an external origin, for instance a real server", "HOST[:PORT]", True),
+    Option(
+        "--nodes",
+        "nodes",
+        read_nodes,
+        "simulated nodes in this process, each with an address of its own (127.0.0.x)",
+        "N|REGION[/edge]:N,…",
+    ),
+    Option("--node-start", "node_start", values.seconds, "how long a node that is added takes to start", "SECONDS"),
+    Option(
+        "--node-sunset",
+        "node_sunset",
+        values.seconds,
+        "how long the sessions of a node that is taken out may last",
+        "SECONDS",
+    ),
+    Option("--node-scenario", "node_scenario", Path, "what happens to the nodes when, in TOML", "FILE"),
     Option("--no-local-origin", "local_origin", values.no_flag, "start no origin in this process"),
     Option(
         "--pass-switch", "pass_switch", values.flag, "let clients of external origins leave the socket; hooks end there"

@@ -12,6 +12,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
 
+from smproxy.nodes.node_spec import NodeSpec
 from smproxy.option_values import ROLES, Address
 from smproxy.options import OPTIONS, Option
 from smproxy.properties import Property, decode_properties, parse_properties
@@ -60,6 +61,10 @@ class Settings:
     recordings_limit: int = 10_000
     origin: tuple[Address, ...] = ()
     local_origin: bool = True
+    nodes: tuple[NodeSpec, ...] = ()
+    node_start: float = 2.0
+    node_sunset: float = 60.0
+    node_scenario: Path | None = None
     pass_switch: bool = False
     allow_host: tuple[str, ...] = ()
     any_host: bool = False
@@ -129,6 +134,7 @@ class Settings:
             )
         if self.cluster is None and (self.node_id or self.advertise or self.roles != ROLES):
             raise SettingsError("--roles, --node-id and --advertise are for a node of a cluster: give --cluster too")
+        self._check_nodes()
         if self.cluster is None and not self.local_origin and not self.origin and not self.allow_host:
             raise SettingsError("--no-local-origin leaves no origin to publish to: give --origin HOST[:PORT]")
         if self.auth is not None and self.auth_uri is not None:
@@ -177,6 +183,19 @@ class Settings:
         """
         digits = re.search("[0-9]{1,6}$", self.node_name) if self.cluster is not None and self.node == 1 else None
         return int(digits[0]) if digits else self.node
+
+    def _check_nodes(self) -> None:
+        if not self.nodes:
+            if self.node_scenario is not None:
+                raise SettingsError("--node-scenario changes simulated nodes: give --nodes N too")
+            return
+        for given, flag, why in (
+            (not self.local_origin, "--no-local-origin", "starts none"),
+            (self.cluster is not None, "--cluster", "has real nodes"),
+            (bool(self.media_address), "--media-address", "gives them all one address"),
+        ):
+            if given:
+                raise SettingsError(f"--nodes starts nodes with addresses of their own, {flag} {why}: leave out one")
 
     @property
     def sinks(self) -> tuple[SinkSettings, ...]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from smproxy.addresses import WILDCARDS, url_host
 from smproxy.certificates import CertificateFiles
-from smproxy.component_settings import make_manager_settings, make_origin_settings, make_sinks
+from smproxy.component_settings import make_manager_settings, make_node_settings, make_origin_settings, make_sinks
 from smproxy.faults import FaultRegistry
 from smproxy.hooks.broadcast import HookBroadcast
 from smproxy.hooks.dispatcher import HookDispatcher
@@ -24,19 +24,25 @@ from smproxy.manager.origin_registry import Node
 from smproxy.option_values import Address
 from smproxy.settings import Settings, SettingsError, settings_of
 from smproxy.signaling.clock import Clock
-from smproxy.signaling.node import Hello, Report
+from smproxy.signaling.node import Hello, Report, ReportTo
 from smproxy.tls_settings import make_tls_context
 from smproxy.turn_server import TurnServer
 
 if TYPE_CHECKING:
     from smproxy.clustered import Clustered
     from smproxy.embedded import EmbeddedSimulator
+    from smproxy.nodes.fleet import NodeFleet
+    from smproxy.nodes.node_names import NodeNames
     from smproxy.origin.origin import Origin
     from smproxy.testing import Publisher, Subscriber
     from smproxy.testing.hook_log import HookLog
     from smproxy.testing.hooks import Hooks
 
 logger = logging.getLogger(__name__)
+
+_UNFIT = (
+    "install stream-manager-proxy with its dependencies into an environment of its own, or start with --no-local-origin"
+)
 
 #: Seconds for which hooks are still delivered when the simulator stops.
 FLUSH = 2.0
@@ -79,6 +85,7 @@ class Simulator:
         self._dispatcher: HookDispatcher | None = None
         self._certificates: CertificateFiles | None = None
         self._media_port: int | None = None
+        self._fleet: NodeFleet | None = None
         self._ice_servers = self.settings.ice_server
         self._hook_log: HookLog | None = None
         self._embedded: EmbeddedSimulator | None = None
@@ -232,7 +239,9 @@ class Simulator:
             for address in self.settings.origin:
                 manager.registry.attach(_external(address))
             origin: Origin | None = None
-            if self.settings.local_origin and "origin" in self.settings.roles:
+            if self.settings.nodes:
+                await self._start_nodes(stack, manager)
+            elif self.settings.local_origin and "origin" in self.settings.roles:
                 origin = await self._start_origin(stack, manager, cluster)
             stack.push_async_callback(manager.refuse_new)
             try:
@@ -336,10 +345,7 @@ class Simulator:
                 names=None if cluster is None else cluster.names,
             )
         except UnfitLibraryError as error:
-            raise SettingsError(
-                f"the origin cannot run: {error}: install stream-manager-proxy with its dependencies into an environment of "
-                "its own, or start with --no-local-origin"
-            ) from None
+            raise SettingsError(f"the origin cannot run: {error}: {_UNFIT}") from None
         except OSError as error:
             port = self.settings.media_port
             raise SettingsError(
@@ -355,6 +361,49 @@ class Simulator:
             interstitials=origin.interstitials,
         )
         return origin
+
+    async def _start_nodes(self, stack: AsyncExitStack, manager: Manager) -> None:
+        from smproxy.nodes.fleet import NodeFleet
+        from smproxy.nodes.lifecycle import NodeTiming
+        from smproxy.nodes.scenario import ScenarioError, load_node_scenario
+        from smproxy.origin.origin import Origin, OriginTables, UnfitLibraryError
+
+        settings, asked = self.settings, make_origin_settings(self.settings, self._ice_servers)
+        tables, rng = OriginTables.make(asked, self._clock), self._stream("origin")
+
+        async def start_origin(address: str, region: str, report: ReportTo) -> Origin:
+            own = make_node_settings(asked, address, region)
+            own_rng = random.Random(rng.getrandbits(64))  # noqa: S311
+            return await Origin.start(own, report, clock=self._clock, rng=own_rng, tables=tables)
+
+        try:
+            steps = () if settings.node_scenario is None else load_node_scenario(settings.node_scenario)
+            fleet = await NodeFleet.start(
+                settings.nodes, steps, manager.registry, manager.sessions, start_origin,
+                clock=self._clock, timing=NodeTiming(start=settings.node_start, sunset=settings.node_sunset),
+            )  # fmt: skip
+        except ScenarioError as error:
+            raise SettingsError(f"--node-scenario {error}") from None
+        except UnfitLibraryError as error:
+            raise SettingsError(f"the origin cannot run: {error}: {_UNFIT}") from None
+        except OSError as error:
+            why = (error.strerror or str(error)).lower()
+            raise SettingsError(
+                f"--nodes: an address cannot be used: {why}: each node needs one of 127.0.0.x, which some systems need told: "
+                "see docs/nodes.md"
+            ) from None
+        stack.push_async_callback(fleet.stop)
+        self._media_port = fleet.media_port
+        self._fleet = manager.node_provider = fleet
+
+    @property
+    def nodes(self) -> NodeNames:
+        """The simulated nodes, by their names: ``simulator.nodes.sunset("node2")``."""
+        from smproxy.nodes.node_names import NodeNames
+
+        if self._fleet is None:
+            raise RuntimeError("there are no simulated nodes: start it with nodes=3")
+        return NodeNames(self.manager.registry, self._fleet)
 
 
 def _external(address: Address) -> Hello:

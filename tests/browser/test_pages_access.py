@@ -16,7 +16,7 @@ from smproxy.testing import Publisher
 
 from tests.browser.web import DESK, PHONE, Tab, open_tab
 
-VIEWS = ("/#/sessions", "/#/hooks", "/#/dead", "/#/origins", "/#/faults", "/#/recordings", "/publish", "/subscribe")
+VIEWS = ("/#/sessions", "/#/hooks", "/#/dead", "/#/nodes", "/#/faults", "/#/recordings", "/publish", "/subscribe")
 
 #: Finds visible text whose contrast is below 4.5 (WCAG 2.2, 1.4.3), or 3 where it is large. Disabled controls are exempt.
 CONTRAST = """(() => {

@@ -224,6 +224,15 @@ async def test_pages(terminals: Terminals) -> None:
     page.check()
 
 
+async def test_nodes(terminals: Terminals) -> None:
+    """The commands of docs/nodes.md: several nodes, their list, and one that is taken out."""
+    page = Page("docs/nodes.md")
+    await terminals.stays(page.take("smproxy serve --nodes"), "Hooks go to")
+    assert (await terminals.ends(page.take("smproxy nodes list"))).count("INSERVICE") == 4
+    assert "SOFT_SUNSET" in await terminals.ends(page.take("smproxy nodes sunset"))
+    page.check()
+
+
 async def test_conformance(terminals: Terminals) -> None:
     """The checks of docs/conformance.md run against a stream manager, and sum up."""
     page = Page("docs/conformance.md")

@@ -17,6 +17,9 @@ class FaultyOrigin(Protocol):
         The next session begins another use of the fault.
         """
 
+    def change_node(self, action: str, seconds: float) -> None:
+        """Change the simulated node: `fault`, unnoticed so long, or `sunset`, over after so long."""
+
     def later(self, seconds: float, work: Callable[[], None]) -> None:
         """Do something later, unless the simulator has stopped by then."""
 

@@ -205,7 +205,11 @@ class Admission:
     def _choose(self, params: ConnectionParams, stream: str) -> Node:
         try:
             return self._registry.choose(
-                params.host, region=params.region, strict=params.strict, stream=(params.scope, stream)
+                params.host,
+                region=params.region,
+                strict=params.strict,
+                stream=(params.scope, stream),
+                role=params.role,
             )
         except OriginChoiceError as error:
             value = params.region if error.parameter == "region" else params.host

@@ -38,7 +38,8 @@ from smproxy.manager.hls.routes import HlsRoutes
 from smproxy.manager.listener import Connection as ListenerConnection
 from smproxy.manager.listener import Listener
 from smproxy.manager.live_streams import LiveStreams
-from smproxy.manager.origin_registry import OriginRegistry
+from smproxy.manager.node_provider import NodeAction, NodeActionError, NodeProvider
+from smproxy.manager.origin_registry import Node, OriginRegistry
 from smproxy.manager.provisions import Provisions
 from smproxy.manager.relay.limits import RelayLimits
 from smproxy.manager.relay.relay import Relay
@@ -54,6 +55,7 @@ from smproxy.manager.rest.faults import FaultRoutes
 from smproxy.manager.rest.feed import FeedRoutes
 from smproxy.manager.rest.ice_servers import IceServerRoutes
 from smproxy.manager.rest.interstitials import InterstitialRoutes
+from smproxy.manager.rest.nodes import NodeRoutes
 from smproxy.manager.rest.origins import OriginRoutes
 from smproxy.manager.rest.pages import PageRoutes
 from smproxy.manager.rest.provisions import ProvisionRoutes
@@ -155,6 +157,8 @@ class Manager:
         self._extension = extension
         self._dispatcher = dispatcher
         self._broadcast = broadcast
+        #: What adds and changes nodes, if anything does.
+        self.node_provider: NodeProvider | None = None
         self.registry = OriginRegistry(allow_hosts=settings.allow_hosts, any_host=settings.any_host)
 
         self.transcripts = transcripts = Transcripts(clock)
@@ -169,7 +173,9 @@ class Manager:
         self.sessions.watch(transcripts.session_changed)
         self.sessions.overheard = transcripts.add_channel_message
         self.faults = faults
-        self._fault_injection = FaultInjection(faults, self.sessions, simulate=settings.simulate)
+        self._fault_injection = FaultInjection(
+            faults, self.sessions, simulate=settings.simulate, change_node=self._change_node
+        )
         # Its masks are drawn at the pace of the traffic, which must not decide on the next session's number.
         self._relay = Relay(limits=RelayLimits(), clock=clock, rng=random.Random(rng.getrandbits(64)))  # noqa: S311
         self._authenticator = Authenticator(
@@ -258,6 +264,7 @@ class Manager:
             clock=clock,
             counts={
                 "origins": OriginRoutes(self.registry, history).current,
+                "nodes": NodeRoutes(self.registry, history, lambda: self.node_provider).current,
                 "faults": lambda: _count_faults(faults),
                 "sinks": lambda: [msgspec.structs.replace(status, oldest=None) for status in dispatcher.status()],
             },
@@ -352,6 +359,18 @@ class Manager:
         """Return where this machine reaches the server."""
         loopback = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host)  # noqa: S104 - compared, not bound
         return f"http://{loopback or (f'[{host}]' if ':' in host else host)}:{self.ports[0]}"
+
+    def _change_node(self, node: Node, action: str, seconds: float) -> bool:
+        """Change a node for a fault; return whether that could be done."""
+        if self.node_provider is None:
+            logger.warning("%s is not simulated, and a fault cannot %s it: start with --nodes N", node.id, action)
+            return False
+        try:
+            self.node_provider.act(node, NodeAction(action), seconds)
+        except NodeActionError as error:
+            logger.info("a fault has found nothing to do: %s", error)
+            return False
+        return True
 
     def _http(self, connection: ListenerConnection) -> asyncio.Protocol:
         server = self._runner.server

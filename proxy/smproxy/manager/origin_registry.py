@@ -9,7 +9,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from smproxy.manager.service_state import ServiceState
 from smproxy.signaling.node import CommandTo, Hello, InterstitialState, Load, SharedObjectState
+from smproxy.signaling.payloads import Role
 
 Thumbnail: TypeAlias = Callable[[str, str], Awaitable[bytes | None]]
 """Gives the last key frame of a live stream, by scope and name, as PNG; ``None`` when there is none. Raises ``ValueError``
@@ -32,7 +34,9 @@ class OriginChoiceError(LookupError):
 class Node:
     """An origin.
 
-    ``command`` is its node channel; without one only the relay's observations make the session.
+    ``command`` is its node channel; without one only the relay's observations make the session. ``id`` is what people call
+    it, ``role`` what it is for: ``origin``, or ``edge`` for subscribers only. A node that ``shares`` also serves the streams of
+    the others that do.
     """
 
     address: str
@@ -44,8 +48,28 @@ class Node:
     shared_objects: Callable[[], list[SharedObjectState]] | None = None
     interstitials: Callable[[], list[InterstitialState]] | None = None
     sessions: int = 0
-    draining: bool = False
     load: Load = field(default_factory=lambda: Load(publishers=0))
+    id: str = ""
+    role: str = "origin"
+    state: ServiceState = ServiceState.INSERVICE
+    shares: bool = False
+
+    def __post_init__(self) -> None:
+        self.id = self.id or self.address
+
+    @property
+    def in_service(self) -> bool:
+        """Whether new clients are sent to it."""
+        return self.state is ServiceState.INSERVICE
+
+    @property
+    def draining(self) -> bool:
+        """Whether it takes no new clients, and keeps those that it has."""
+        return self.state is ServiceState.SOFT_SUNSET
+
+    @draining.setter
+    def draining(self, draining: bool) -> None:
+        self.state = ServiceState.SOFT_SUNSET if draining else ServiceState.INSERVICE
 
     @property
     def reports(self) -> bool:
@@ -99,21 +123,47 @@ class OriginRegistry:
         address = self.owner_of(scope, name)
         return None if address is None else self._nodes.get(address.lower())
 
-    def ranked(self, *, region: str | None = None, strict: bool = False) -> list[Node]:
-        """Return the origins for a new connection, best first: those of the region, then by load.
+    def find(self, id: str) -> Node | None:
+        """Return the node of this id or address."""
+        return next((node for node in self.nodes if id in (node.id, node.address)), None)
+
+    def ranked(self, *, region: str | None = None, strict: bool = False, role: Role = Role.PUBLISHER) -> list[Node]:
+        """Return the nodes for a new client, best first.
+
+        First come those of the region, of those for subscribers edges, and then those with the least load.
+
+        When none is in service, those that drain are left: they refuse the client themselves.
 
         Raises:
             OriginChoiceError: there is none, or with ``strict`` none in the region.
         """
         if not self._nodes:
             raise OriginChoiceError("names no origin and none is registered", "start with --origin HOST[:PORT]")
-        nodes = [node for node in self.nodes if not node.draining] or self.nodes
-        nodes.sort(key=lambda node: (region not in (None, node.region), _load(node)))
+        able = [node for node in self.nodes if role is Role.SUBSCRIBER or node.role == "origin"]
+        nodes = [node for node in able if node.in_service] or [node for node in able if node.draining]
+        if not nodes:
+            states = ", ".join(f"{node.id} {node.state}" for node in self.nodes)
+            raise OriginChoiceError(f"names no origin and none is in service ({states})", "add a node, or wait for one")
+        edges_first = role is Role.SUBSCRIBER
+        nodes.sort(
+            key=lambda node: (region not in (None, node.region), edges_first and node.role != "edge", _load(node))
+        )
         fitting = [node for node in nodes if not strict or region in (None, node.region)]
         if not fitting:
             known = ", ".join(sorted({node.region for node in nodes}))
             raise OriginChoiceError(f"has no origin (there are {known})", "leave out strict", parameter="region")
         return fitting
+
+    def place_to_watch(self, holder: Node, *, region: str | None = None) -> Node:
+        """Return where the streams of a node are watched: at an edge, or at the node itself.
+
+        Of a node that is not in service they are watched at another one that shares them.
+        """
+        if not holder.shares:
+            return holder
+        able = [node for node in self.nodes if node.shares and node.in_service]
+        fitting = [node for node in able if node.role == "edge"] or ([holder] if holder.in_service else able)
+        return min(fitting, key=lambda node: (region not in (None, node.region), _load(node)), default=holder)
 
     def choose(
         self,
@@ -122,6 +172,7 @@ class OriginRegistry:
         region: str | None = None,
         strict: bool = False,
         stream: tuple[str, str] | None = None,
+        role: Role = Role.PUBLISHER,
     ) -> Node:
         """Return the origin for a connection that names ``host``, or the least loaded one.
 
@@ -134,7 +185,7 @@ class OriginRegistry:
         if stream is not None and (host is None or self._any_host) and (owner := self.owner(*stream)) is not None:
             return owner
         if host is None:
-            return self.ranked(region=region, strict=strict)[0]
+            return self.ranked(region=region, strict=strict, role=role)[0]
         wanted = host.lower()
         node = self._nodes.get(wanted) or self._nodes.get(wanted.removesuffix(f":{self._default_port}"))
         if node is not None:
@@ -143,7 +194,7 @@ class OriginRegistry:
         if any(_allows(pattern, name) for pattern in self._allow_hosts):
             return Node(address=host, host=name, port=port)
         if self._any_host:
-            return self.ranked(region=region, strict=strict)[0]
+            return self.ranked(region=region, strict=strict, role=role)[0]
         known = ", ".join(node.address for node in self._nodes.values()) or "none"
         raise OriginChoiceError(
             f"is not a registered origin ({known})", f"register it with --origin {host}, or start with --any-host"

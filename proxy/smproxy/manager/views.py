@@ -6,6 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from smproxy.manager.service_state import ServiceState
 from smproxy.signaling.payloads import Transport
 
 State: TypeAlias = Literal["connecting", "connected", "reconnecting", "disconnected", "failed"]
@@ -144,6 +145,20 @@ class OriginView(_View, frozen=True):
     publishers: int
     subscribers: int
     sessions: int
+
+
+class NodeView(OriginView, frozen=True):
+    """A node: an origin or an edge, and what it does now."""
+
+    id: str
+    role: Literal["origin", "edge"]
+    state: ServiceState
+
+
+class NodeList(_View, frozen=True):
+    """The nodes, the oldest first; those that have terminated come last."""
+
+    nodes: list[NodeView]
 
 
 class IceServerView(_View, frozen=True, omit_defaults=True):

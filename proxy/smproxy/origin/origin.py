@@ -10,6 +10,7 @@ import contextlib
 import logging
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from websockets.asyncio.server import ServerConnection
 
@@ -61,12 +62,26 @@ from smproxy.signaling.payloads import Reason, Role
 from smproxy.signaling.redaction import Redactor
 from smproxy.tasks import Tasks, Timers
 
-__all__ = ["Origin", "OriginSettings", "UnfitLibraryError", "WhepOffline"]
+__all__ = ["Origin", "OriginSettings", "OriginTables", "UnfitLibraryError", "WhepOffline"]
 
 _log = logging.getLogger(__name__)
 
 _SWEEP_INTERVAL = 0.25
 _WILDCARDS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104
+
+
+@dataclass(frozen=True, slots=True)
+class OriginTables:
+    """What origins in one process may share, so that each serves the streams of all."""
+
+    streams: Streams
+    shared_objects: SharedObjects
+
+    @classmethod
+    def make(cls, settings: OriginSettings, clock: Clock, names: SharedNames | None = None) -> OriginTables:
+        """Make empty ones."""
+        streams = Streams(settings.takeover, clock.monotonic, None if names is None else names.taken)
+        return cls(streams, SharedObjects(clock.monotonic))
 
 
 class Origin:
@@ -80,6 +95,7 @@ class Origin:
         rng: random.Random,
         sockets: MediaSockets,
         names: SharedNames | None,
+        tables: OriginTables,
     ) -> None:
         recorder = Recorder(settings.recordings, settings.recordings_limit, report, clock.monotonic)
         self.services = OriginServices(
@@ -88,10 +104,10 @@ class Origin:
             rng=rng,
             report=report,
             identity=Identity.generateCertificate(),
-            streams=Streams(settings.takeover, clock.monotonic, None if names is None else names.taken),
+            streams=tables.streams,
             outputs=Outputs(recorder),
             faults=InjectedFaults(),
-            shared_objects=SharedObjects(clock.monotonic),
+            shared_objects=tables.shared_objects,
             tasks=Tasks(),
             sockets=sockets,
             names=names,
@@ -120,8 +136,11 @@ class Origin:
         clock: Clock,
         rng: random.Random,
         names: SharedNames | None = None,
+        tables: OriginTables | None = None,
     ) -> Origin:
-        """Listen and be ready. ``names`` are shared with the other nodes of a cluster.
+        """Listen and be ready.
+
+        ``names`` are shared with the other nodes of a cluster, ``tables`` with other origins in this process.
 
         Raises:
             OSError: the port is not to be had.
@@ -129,8 +148,10 @@ class Origin:
         """
         if (unfit := self_test()) is not None:
             raise UnfitLibraryError(unfit)
-        sockets = await open_media(settings, HostAddresses(clock.monotonic))
-        origin = cls(settings, report, clock, rng, sockets, names)
+        addresses = (lambda: settings.media_hosts) if settings.media_hosts else HostAddresses(clock.monotonic)
+        sockets = await open_media(settings, addresses)
+        tables = tables or OriginTables.make(settings, clock, names)
+        origin = cls(settings, report, clock, rng, sockets, names, tables)
         try:
             origin._listener = await OriginListener.start(
                 settings, origin._admit_socket, origin._serve, WhipHandler(origin._exchanges)

@@ -33,7 +33,8 @@ class OriginSettings:
     ``announce_wait`` is how long a client may be ahead of its announcement, which takes another way between machines.
     ``takeover`` is how long a publisher must have had its name before another may take it over: 0 at once, ``None`` never.
     ``media_port`` is the one UDP port that all media comes to (0: any that is free; ``None``: each client has ports of its
-    own), and ``media_addresses`` are what candidates say instead of the machine's own addresses.
+    own), and ``media_addresses`` are what candidates say instead of the machine's own addresses. ``media_hosts`` are the only
+    addresses that media comes to (empty: all that the machine has).
     """
 
     host: str = "127.0.0.1"
@@ -56,3 +57,4 @@ class OriginSettings:
     announce_wait: float = 0.0
     media_port: int | None = None
     media_addresses: tuple[str, ...] = ()
+    media_hosts: tuple[str, ...] = ()

@@ -17,7 +17,7 @@ from smproxy.manager.attempt import Attempt
 from smproxy.manager.faults.connection import ConnectionFaults, Use
 from smproxy.manager.faults.exchange import ExchangePipeline, SessionActions
 from smproxy.manager.faults.media import MediaFaults
-from smproxy.manager.faults.origin import OriginFaults, lose
+from smproxy.manager.faults.origin import ChangeNode, OriginFaults, lose
 from smproxy.manager.relay.fault_pipeline import FaultPipeline
 from smproxy.manager.relay.origin_filter import OriginFilter
 from smproxy.manager.relay.rewrite import Rewriter
@@ -33,12 +33,19 @@ logger = logging.getLogger(__name__)
 class FaultInjection:
     """Draws the faults of each connection from the registry, and has them carried out."""
 
-    def __init__(self, registry: FaultRegistry, sessions: Sessions, *, simulate: bool = True) -> None:
+    def __init__(
+        self,
+        registry: FaultRegistry,
+        sessions: Sessions,
+        *,
+        simulate: bool = True,
+        change_node: ChangeNode = lambda node, action, seconds: False,
+    ) -> None:
         self._registry = registry
         self._sessions = sessions
         self._simulate = simulate
         self._media = MediaFaults(registry, sessions)
-        self._origins = OriginFaults(sessions)
+        self._origins = OriginFaults(sessions, change_node)
         self._timers: dict[Fault, asyncio.TimerHandle] = {}
         self._later = Timers()
         self._unwatch: Callable[[], None] | None = None

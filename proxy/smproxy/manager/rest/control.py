@@ -12,7 +12,9 @@ from smproxy.hooks.dispatcher import HookDispatcher
 from smproxy.manager.conferences import Conferences
 from smproxy.manager.dashboard_events import DashboardEvents
 from smproxy.manager.history import History
+from smproxy.manager.node_provider import NodeProvider
 from smproxy.manager.origin_registry import OriginRegistry
+from smproxy.manager.rest.nodes import NodeRoutes
 from smproxy.manager.rest.openapi import OpenApiRoutes
 from smproxy.manager.rest.origins import OriginRoutes
 from smproxy.manager.rest.reset import ResetRoutes
@@ -30,6 +32,7 @@ class Managed(Protocol):
     """What the control API shows and changes."""
 
     registry: OriginRegistry
+    node_provider: NodeProvider | None
     sessions: Sessions
     history: History
     transcripts: Transcripts
@@ -64,5 +67,6 @@ def routes(
         *SessionRoutes(sessions, history, manager.transcripts, timeline).routes(),
         *StreamRoutes(sessions, history, manager.packaged).routes(),
         *OriginRoutes(manager.registry, history).routes(),
+        *NodeRoutes(manager.registry, history, lambda: manager.node_provider).routes(),
         *SharedObjectRoutes(manager.registry, history).routes(),
     ]

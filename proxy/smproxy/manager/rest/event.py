@@ -60,7 +60,8 @@ class EventRoutes:
             if session is None:
                 raise ApiError(404, f"No stream found for {scope}/{name}")
             assert session.attempt is not None
-            nodes, name = [session.attempt.node], session.life.peer
+            nodes = [self._registry.place_to_watch(session.attempt.node, region=region)]
+            name = session.life.peer
             if strict and region not in (None, nodes[0].region):
                 raise ApiError(404, f"No stream found for {scope}/{name} in {region[:100]!r}")
         else:

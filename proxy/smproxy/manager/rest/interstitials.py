@@ -86,7 +86,7 @@ class InterstitialRoutes:
     def _insert(self, insert: Insert) -> tuple[Node, InsertStream]:
         target, node = self._live(insert.target, "target")
         shown, other = self._live(insert.path, "interstitial")
-        if other is not node:
+        if other is not node and not (other.shares and node.shares):
             raise ApiError(
                 409, f"{insert.target} and {insert.path} are on two origins: an origin inserts its own streams."
             )

@@ -139,6 +139,30 @@ STREAMS = (
          Response("The conferences.", "ConferenceList"), errors=(400,)),
 )  # fmt: skip
 
+_NODE_ADDED: Schema = {
+    "type": "object",
+    "properties": {
+        "region": {"type": ["string", "null"]},
+        "role": one_of(("origin", "edge")),
+        "start": {"type": ["number", "null"], "minimum": 0},
+    },
+    "additionalProperties": False,
+}
+_CHANGED = {200: Response("The node, changed.", "NodeView")}
+
+NODES = (
+    _get("/nodes", "nodes", "The nodes, their states and what they carry", Response("The nodes.", "NodeList"), errors=(400,)),
+    Operation(method="POST", path="/nodes", tag="nodes", summary="Add a simulated node", body=_NODE_ADDED,
+              answers={201: Response("The node, which is requested.", "NodeView")}, errors=(400, 409)),
+    _get("/nodes/{id}", "nodes", "One node", Response("The node.", "NodeView"), errors=(400, 404)),
+    Operation(method="DELETE", path="/nodes/{id}", tag="nodes", summary="End a simulated node, with its sessions",
+              answers=_CHANGED, errors=(404, 409)),
+    Operation(method="POST", path="/nodes/{id}/{action}", tag="nodes",
+              summary="Change a node: drain, undrain, sunset, fault or recover",
+              query=(Query("seconds", "Until a sunset's end, or until a fault is noticed.", {"type": "number", "minimum": 0}),),
+              answers=_CHANGED, errors=(400, 404, 409)),
+)  # fmt: skip
+
 _HOOK_FILTERS = (
     _SCOPE, _ID, Query("session", "Only of this session.", SESSION),
     Query("event", "Only this event.", one_of((*STATES, "websocket"))), Query("state", "Only this state."),
@@ -286,4 +310,4 @@ CONTROL = (
     _get("/openapi.json", "control", "This document", Response("OpenAPI 3.1.", {"type": "object"})),
 )  # fmt: skip
 
-OPERATIONS: tuple[Operation, ...] = (*SESSIONS, *STREAMS, *HOOKS, *FAULTS, *RECORDINGS, *CONTROL)
+OPERATIONS: tuple[Operation, ...] = (*SESSIONS, *STREAMS, *NODES, *HOOKS, *FAULTS, *RECORDINGS, *CONTROL)

@@ -30,11 +30,14 @@ class SharedObjectRoutes:
         """List the shared objects, origin by origin, the oldest first."""
         Parameters(request.query, ())
         numbers = {each.attempt.token: each.number for each in self._history.living() if each.attempt is not None}
+        listed = [node for node in self._registry.nodes if node.shared_objects is not None]
+        # Nodes that share have the same objects: the first one's stand for all.
+        first = next((node for node in listed if node.shares), None)
         views = [
             _view(node, state, numbers)
-            for node in self._registry.nodes
-            if node.shared_objects is not None
-            for state in node.shared_objects()
+            for node in listed
+            if not node.shares or node is first
+            for state in (node.shared_objects or list)()
         ]
         return json_response(SharedObjectList(shared_objects=views))
 

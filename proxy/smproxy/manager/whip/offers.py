@@ -229,6 +229,7 @@ class Offers:
                 region=asked.params.region,
                 strict=asked.params.strict,
                 stream=(asked.params.scope, asked.stream),
+                role=asked.params.role,
             )
         except OriginChoiceError as error:
             value = asked.params.region if error.parameter == "region" else asked.params.host

@@ -6,7 +6,7 @@ import { count } from "../shared/format.js";
 import { FaultsView } from "./faults.js";
 import { followFeed } from "./feed.js";
 import { DeadLettersView, HooksView } from "./hooks.js";
-import { OriginsView } from "./origins.js";
+import { NodesView } from "./nodes.js";
 import { RecordingsView } from "./recordings.js";
 import { SessionsView } from "./sessions.js";
 import { LIVE, Store } from "./store.js";
@@ -18,7 +18,7 @@ const VIEWS = {
   sessions: { title: "Sessions", make: (store) => new SessionsView(store), number: (store) => store.sessions.size },
   hooks: { title: "Hooks", make: (store) => new HooksView(store), number: (store) => store.hooks.size },
   dead: { title: "Dead letters", make: (store) => new DeadLettersView(store), number: (store) => store.dead.length },
-  origins: { title: "Origins", make: (store) => new OriginsView(store), number: (store) => store.origins.length },
+  nodes: { title: "Nodes", make: (store) => new NodesView(store), number: (store) => store.nodes.filter(({ state }) => state !== "TERMINATED").length },
   faults: { title: "Faults", make: (store) => new FaultsView(store), number: (store) => store.faults?.active ?? 0 },
   recordings: { title: "Recordings", make: (store) => new RecordingsView(store) },
 };
@@ -100,7 +100,7 @@ const HANDLERS = {
   hook: (hook) => store.addHook(hook),
   delivery: (delivery) => store.addDelivery(delivery),
   stats: (statistics) => store.addStatistics(statistics),
-  origins: ({ origins }) => store.set("origins", origins),
+  nodes: ({ nodes }) => store.set("nodes", nodes),
   sinks: (sinks) => store.set("sinks", sinks),
   faults: (faults) => store.set("faults", faults),
 };

@@ -16,7 +16,7 @@ function isDead({ deliveries }) {
 export class Store {
   sessions = new Map();
   hooks = new Map();
-  origins = [];
+  nodes = [];
   sinks = [];
   connection = "connecting";
   facts = {};

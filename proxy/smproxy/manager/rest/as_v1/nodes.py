@@ -60,7 +60,6 @@ class AdminRoutes:
         self._login.require(request)
         check_group(request)
         wanted = {name: (parameter(request, name) or "").lower() for name in ("subGroup", "role", "state")}
-        is_there = {"role": "origin", "state": "inservice"}
         parts = {
             "nodeEvent": self._node_event if flag(request, "includeNode", True) else None,
             "scalingEvent": _scaling_event if flag(request, "includeScaling", True) else None,
@@ -69,7 +68,8 @@ class AdminRoutes:
             [
                 {part: view(node) for part, view in parts.items() if view is not None}
                 for node in self._registry.nodes
-                if all(wanted[name] in ("", value) for name, value in is_there.items())
+                if wanted["role"] in ("", node.role)
+                and wanted["state"] in ("", node.state.lower())
                 and wanted["subGroup"] in ("", node.region.lower())
             ]
         )
@@ -117,8 +117,8 @@ class AdminRoutes:
         clients = [each for each in self._connected() if each.node is node]
         subscribers = sum(each.role is Role.SUBSCRIBER for each in clients)
         return {
-            "nodeId": node.address,
-            "nodeRoleName": "origin",
+            "nodeId": node.id,
+            "nodeRoleName": node.role,
             "subGroupName": node.region,
             "privateIp": node.host,
             "publicIp": node.address,
@@ -134,4 +134,4 @@ class AdminRoutes:
 
 
 def _scaling_event(node: Node) -> dict[str, Any]:
-    return {"nodeId": node.address, "state": "INSERVICE"}
+    return {"nodeId": node.id, "state": node.state}

@@ -86,9 +86,10 @@ class GroupStreamRoutes:
         session = _found(self._streams.nearest(scope, name), scope, name)
         region = parameter(request, "region") or parameter(request, "subGroup")
         assert session.attempt is not None
-        if flag(request, "strict", False) and region not in (None, "", session.attempt.node.region):
+        node = self._registry.place_to_watch(session.attempt.node, region=region or None)
+        if flag(request, "strict", False) and region not in (None, "", node.region):
             raise ApiError(404, f"There is no live stream {scope}/{name} in {region[:100]!r}.")
-        return json_response([self.location(session)])
+        return json_response([self.location(session, node=node)])
 
     def live(self, scope: str, name: str) -> Session:
         """Return the session that publishes a stream.
@@ -98,11 +99,11 @@ class GroupStreamRoutes:
         """
         return _found(self._streams.find(scope, name), scope, name)
 
-    def location(self, session: Session, *, stats: bool = False) -> dict[str, Any]:
-        """Return where a stream is, and its numbers."""
+    def location(self, session: Session, *, stats: bool = False, node: Node | None = None) -> dict[str, Any]:
+        """Return where a stream is, or ``node`` where it is watched, and its numbers."""
         assert session.attempt is not None
         life = session.life
-        view = _place(life.scope, life.peer, session.attempt.node)
+        view = _place(life.scope, life.peer, node or session.attempt.node)
         view["durationMs"] = max(0, self._clock.wall_ms() - (session.started_ms or self._clock.wall_ms()))
         if stats:
             view["subscribers"] = len(self._sessions.watching(life.scope, life.peer))
@@ -124,7 +125,7 @@ def _place(scope: str, name: str, node: Node) -> dict[str, Any]:
     return {
         "streamGuid": f"{scope}/{name}",
         "serverAddress": node.address,
-        "nodeRole": "origin",
+        "nodeRole": node.role,
         "subGroup": node.region,
-        "nodeState": "INSERVICE",
+        "nodeState": node.state,
     }

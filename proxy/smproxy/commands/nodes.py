@@ -1,0 +1,86 @@
+"""``smproxy nodes``: list, add and change the nodes of a running instance."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+from smproxy.commands.api import DEFAULT_URL, Api
+from smproxy.commands.arguments import add_instance_arguments, seconds
+from smproxy.commands.output import OK, write
+from smproxy.manager.views import NodeList, NodeView
+
+_ACTIONS = {
+    "drain": "take no new clients",
+    "undrain": "take new clients again",
+    "sunset": "take no new clients, and end with the last session or when the time is up",
+    "fault": "be lost with all sessions",
+    "recover": "start again after a fault",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the commands of ``smproxy nodes``."""
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    listing = commands.add_parser("list", help="list nodes", description="List the nodes and what they carry.")
+    listing.set_defaults(act=_list)
+    add = commands.add_parser("add", help="add a node", description="Add a simulated node; needs serve --nodes.")
+    add.add_argument("--region", metavar="NAME", help="its region (default local)")
+    add.add_argument("--role", choices=("origin", "edge"), default="origin", help="edge: for subscribers only")
+    add.add_argument("--start", type=seconds, metavar="SECONDS", help="until it is in service (else --node-start)")
+    add.set_defaults(act=_add)
+    for action, text in _ACTIONS.items():
+        change = commands.add_parser(action, help=f"have a node {text}", description=f"Have a node {text}.")
+        change.add_argument("node", metavar="NODE", help="its id or address, such as node2")
+        if action == "sunset":
+            change.add_argument("--within", type=seconds, dest="seconds", metavar="SECONDS", help="end it by then")
+        elif action == "fault":
+            change.add_argument(
+                "--unnoticed", type=seconds, dest="seconds", metavar="SECONDS", help="still send clients there so long"
+            )
+        change.set_defaults(act=_change, action=action)
+    for command in commands.choices.values():
+        command.add_argument("--json", action="store_true", help="print one JSON object a line")
+        add_instance_arguments(command, DEFAULT_URL)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run one of the commands."""
+    act: Callable[[argparse.Namespace], None] = arguments.act
+    act(arguments)
+    return OK
+
+
+def _list(arguments: argparse.Namespace) -> None:
+    for view in _api(arguments).call("GET", shape=NodeList)["nodes"]:
+        _print(arguments, view)
+
+
+def _add(arguments: argparse.Namespace) -> None:
+    body = {"region": arguments.region, "role": arguments.role, "start": arguments.start}
+    _print(arguments, _api(arguments).call("POST", shape=NodeView, body=body))
+
+
+def _change(arguments: argparse.Namespace) -> None:
+    given = getattr(arguments, "seconds", None)
+    query = {"seconds": None if given is None else f"{given:g}"}
+    view = _api(arguments).call("POST", arguments.node, arguments.action, shape=NodeView, query=query)
+    _print(arguments, view)
+
+
+def _api(arguments: argparse.Namespace) -> Api:
+    token = arguments.token or os.environ.get("SMPROXY_ADMIN_TOKEN") or None
+    return Api(arguments.url, token, "/api/v1/nodes")
+
+
+def _print(arguments: argparse.Namespace, view: dict[str, Any]) -> None:
+    if arguments.json:
+        write(json.dumps(view, separators=(",", ":")))
+        return
+    write(
+        f"{view['id']:<10} {view['address']:<15} {view['region']:<12} {view['role']:<6} {view['state']:<21} "
+        f"{view['publishers']:>4} publishers {view['subscribers']:>5} subscribers"
+    )

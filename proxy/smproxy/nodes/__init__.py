@@ -1,0 +1,1 @@
+"""Simulated nodes: origins and edges that are added, drained, lost and ended."""

@@ -1,0 +1,103 @@
+/* `#/nodes`: the nodes, their states and what each carries; adds and changes simulated ones. */
+
+import { json } from "../shared/api.js";
+import { h, setText } from "../shared/dom.js";
+import { count } from "../shared/format.js";
+import { confirmButton } from "./confirm-button.js";
+
+const COLUMNS = ["Node", "Address", "Dialled at", "Region", "Role", "State", "Publishers", "Subscribers", "Share", "Change"];
+
+/* What can be done in which state, as `[label, action, asks for confirmation]`. */
+const ACTIONS = {
+  INSERVICE: [["Drain", "drain"], ["Take out", "sunset", true], ["Lose", "fault", true]],
+  SOFT_SUNSET: [["Undrain", "undrain"], ["Take out", "sunset", true], ["Lose", "fault", true]],
+  HARD_SUNSET: [["Lose", "fault", true]],
+  FAULT: [["Recover", "recover"], ["Take out", "sunset", true]],
+};
+const STARTING = [["Take out", "sunset", true], ["Lose", "fault", true]];
+for (const state of ["REQUESTED", "CREATING", "CREATED", "STARTED"]) ACTIONS[state] = STARTING;
+
+function share(node, all) {
+  const meter = h("meter", { min: 0, max: Math.max(1, all), "aria-label": `Share of the sessions of ${node.id}` });
+  meter.value = node.sessions;
+  return meter;
+}
+
+/** The view. */
+export class NodesView {
+  #store;
+  #body = h("tbody");
+  #problem = h("p", { class: "problem", role: "alert", hidden: true });
+  #region = h("input", { name: "region", placeholder: "local", maxlength: 63, autocomplete: "off" });
+  #role = h("select", { name: "role" }, h("option", {}, "origin"), h("option", {}, "edge"));
+  #shown = new Map();
+  element;
+
+  constructor(store) {
+    this.#store = store;
+    const header = h("tr", {}, ...COLUMNS.map((name) => h("th", { scope: "col" }, name)));
+    const table = h("div", { class: "scroll" }, h("table", {}, h("thead", {}, header), this.#body));
+    const form = h(
+      "form",
+      { class: "actions" },
+      h("label", {}, "Region ", this.#region),
+      h("label", {}, "Role ", this.#role),
+      h("button", { type: "submit" }, "Add a node"),
+    );
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#call("", { region: this.#region.value.trim() || null, role: this.#role.value });
+    });
+    this.element = h("section", { class: "panel", "aria-label": "Nodes" }, h("h2", {}, "Nodes"), table, form, this.#problem);
+    this.update(new Set(["nodes"]));
+  }
+
+  update(topics) {
+    if (!topics.has("nodes")) return;
+    const { nodes } = this.#store;
+    const all = nodes.reduce((sum, { sessions }) => sum + sessions, 0);
+    const shown = new Map(nodes.map((node) => [node.id, this.#shown.get(node.id) ?? this.#row(node)]));
+    for (const node of nodes) shown.get(node.id).show(node, all);
+    const rows = [...shown.values()].map(({ element }) => element);
+    // Rows stay where they are while nothing comes or goes: whoever is about to confirm keeps the button.
+    if (rows.length !== this.#body.children.length || rows.some((row, at) => row !== this.#body.children[at])) {
+      this.#body.replaceChildren(...rows);
+    }
+    this.#shown = shown;
+  }
+
+  #row(node) {
+    const cells = Array.from({ length: 7 }, (_, at) => h("td", { class: at > 4 ? "num" : at === 1 ? "code muted" : "" }));
+    const load = h("td");
+    const actions = h("td", { class: "actions" });
+    const element = h("tr", {}, h("th", { scope: "row" }, node.id), ...cells, load, actions);
+    let state = null;
+    const show = (now, all) => {
+      const { address, host, port, region, role, publishers, subscribers } = now;
+      const texts = [address, `${host}:${port}`, region, role, now.state, count(publishers), count(subscribers)];
+      texts.forEach((text, at) => setText(cells[at], text));
+      load.replaceChildren(share(now, all));
+      if (now.state === state) return;
+      state = now.state;
+      element.dataset.state = state;
+      actions.replaceChildren(...(ACTIONS[state] ?? []).map((action) => this.#button(node, ...action)));
+    };
+    return { element, show };
+  }
+
+  #button(node, label, action, confirm = false) {
+    const act = () => this.#call(`/${encodeURIComponent(node.id)}/${action}`);
+    if (confirm) return confirmButton(label, `${label} ${node.id}?`, act);
+    return h("button", { type: "button", onclick: act }, label);
+  }
+
+  async #call(path, body) {
+    this.#problem.hidden = true;
+    try {
+      await json(`/api/v1/nodes${path}`, { method: "POST", body });
+    } catch (error) {
+      setText(this.#problem, error.message);
+      this.#problem.hidden = false;
+    }
+  }
+}
