@@ -19,8 +19,8 @@ from smproxy.urls import host_name, read_url
 PAGES_PATH = "/webrtcexamples/"
 _PATH_SEGMENT = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 _OWN_PATHS = frozenset(
-    {"api", "as", "auth", "cluster", "conference-api", "healthz", "metrics", "publish", "sdk", "streammanager",
-     "subscribe", "web"}
+    {"api", "as", "auth", "cluster", "conference-api", "healthz", "metrics", "picture-check.js", "publish", "sdk",
+     "streammanager", "subscribe", "web"}
 )  # fmt: skip
 
 #: The port on which Red5 origins take signaling.

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from smproxy import option_values
 from smproxy.settings import Settings, SettingsError
 from smproxy.simulator import Simulator
 from smproxy.testing import Publisher
@@ -31,7 +32,7 @@ async def test_every_port_serves_everything(start_simulator: StartSimulator, tmp
     assert simulator.authority is not None
     tls = ssl.create_default_context(cafile=str(simulator.authority.authority))
     async with (
-        Publisher(url, stream="cam", ssl=tls),
+        Publisher(url, stream="cam", ssl=tls, data_channel=False),
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls)) as http,
     ):
         bases = [f"http://localhost:{port}" for port in simulator.ports]
@@ -107,6 +108,23 @@ def test_no_port() -> None:
     """Settings without any port are refused."""
     with pytest.raises(SettingsError, match="no port is given"):
         Settings(port=())
+
+
+async def test_paths_of_its_own(start_simulator: StartSimulator, tmp_path: Path) -> None:
+    """No directory of pages can stand where the stream manager has a route."""
+    simulator = await start_simulator()
+    canonical = {route.resource.canonical for route in simulator.manager.router.routes() if route.resource is not None}
+    first = {path.split("/")[1] for path in canonical} - {""}
+    own = {name for name in first if not name.startswith("{")}
+    assert {"api", "as", "streammanager", "metrics"} <= own
+    allowed = set()
+    for name in own:
+        try:
+            Settings(pages=(option_values.pages(f"/{name}/site={tmp_path}"),))
+        except ValueError:
+            continue
+        allowed.add(name)
+    assert allowed == set()
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ async def back_end() -> AsyncIterator[AuthBackEnd]:
 
 
 @pytest.fixture
-async def simulator(start_simulator: StartSimulator, receiver: WebhookReceiver, back_end: AuthBackEnd) -> Simulator:
+async def simulator(receiver: WebhookReceiver, back_end: AuthBackEnd, start_simulator: StartSimulator) -> Simulator:
     """A stream manager that trusts the proxy in front."""
     return await start_simulator(receiver, trust_proxy=PROXIES, auth_uri=back_end.url, auth_format="extended")
 
@@ -106,7 +106,7 @@ async def test_events_come_at_once(simulator: Simulator, proxy: ReverseProxy) ->
             assert "connecting" in await socket.receive_str(timeout=scaled(10))
 
 
-async def test_nobody_else_is_believed(start_simulator: StartSimulator, receiver: WebhookReceiver) -> None:
+async def test_nobody_else_is_believed(receiver: WebhookReceiver, start_simulator: StartSimulator) -> None:
     """Without ``--trust-proxy``, or from another address, the headers are ignored over WebSocket, WHIP and REST."""
     headers = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.example"}
     for settings in ({}, {"trust_proxy": PROXIES}):
