@@ -11,7 +11,8 @@ from tests.integration.conftest import StartSimulator
 
 #: What everybody may use: pages and their files, the proxy and WHIP, the way to an origin, and whether the instance is up.
 OPEN = {
-    "/as/v1/auth/login", "/auth/login", "/api/v1/ice-servers",
+    "/as/v1/auth/login", "/auth/login", "/api/v1/ice-servers", "/conference-api/1.0/ws/conference",
+    "/{scope}/{name}.m3u8", "/as/v1/proxy/whep/{scope}/{name}.m3u8", "/{scope}/hls/{key}/{file}",
     "/as/v1/streams/stream/{group}/publish/{path}", "/as/v1/streams/stream/{group}/subscribe/{path}",
     "/picture-check.js", "/", "/publish", "/subscribe",
     "/sdk/{name}", "/web/{path}", "/healthz", "/streammanager", "/streammanager/", "/{whip}",
@@ -24,7 +25,7 @@ CROSS_SITE = ("Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: no-cors", "Referer:
 
 FILLED = {
     "version": "4.0", "path": "live/s", "id": "x", "uuid": "x", "session": "1", "app": "live", "scope": "live", "name": "s",
-    "file": "live/s.webm", "whip": "live/whip/endpoint/s", "group": "default", "rest": "terraform",
+    "file": "live/s.webm", "whip": "live/whip/endpoint/s", "group": "default", "rest": "terraform", "key": "x",
 }  # fmt: skip
 
 
