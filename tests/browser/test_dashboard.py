@@ -65,7 +65,7 @@ async def test_markup_stays_text(chromium: Browser, simulator: Simulator) -> Non
         await tab.sees(".detail h2", name)
         await tab.sees(".detail .payload", '"<b>": "<i>x</i>"')
         await tab.sees(".messages .title", "publish")
-        for view in ("Hooks", "Origins", "Faults", "Recordings", "Sessions"):
+        for view in ("Hooks", "Nodes", "Faults", "Recordings", "Sessions"):
             await tab.page.click(f"#tabs >> text={view}")
             await tab.until("document.querySelector('#view').childElementCount > 0")
             assert await tab.page.locator("#view script, #view img[src=x], #view b, #view i").count() == 0

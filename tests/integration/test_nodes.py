@@ -226,12 +226,17 @@ async def test_api(start_simulator: StartSimulator) -> None:
         assert problem in answer["errorMessage"]
 
 
-async def test_without_nodes(start_simulator: StartSimulator) -> None:
-    """Without ``--nodes`` the one origin is listed, and cannot be changed."""
+async def test_without_nodes(start_simulator: StartSimulator, publisher: MakePublisher) -> None:
+    """Without ``--nodes`` the one origin is listed and can be drained, and no more."""
     simulator = await start_simulator()
     (node,) = (await call(simulator, "GET", "/api/v1/nodes"))["nodes"]
     assert (node["id"], node["state"]) == ("127.0.0.1", "INSERVICE")
-    for path in ("", "/127.0.0.1/drain"):
+    assert (await call(simulator, "POST", "/api/v1/nodes/127.0.0.1/drain"))["state"] == "SOFT_SUNSET"
+    with pytest.raises(PublishError):
+        await publisher(simulator, "cam").publish()
+    assert (await call(simulator, "POST", "/api/v1/nodes/127.0.0.1/undrain"))["state"] == "INSERVICE"
+    await published(simulator, publisher(simulator, "cam"))
+    for path in ("", "/127.0.0.1/fault"):
         assert "--nodes N" in (await call(simulator, "POST", f"/api/v1/nodes{path}", 409))["errorMessage"]
 
 

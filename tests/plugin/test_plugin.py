@@ -93,6 +93,30 @@ def test_async(suite: Suite, mode: str, mark: str) -> None:
     suite.run().assert_outcomes(passed=2)
 
 
+def test_nodes(suite: Suite) -> None:
+    """A test adds, loses and takes out the nodes of its stream manager, and waits for their states."""
+    suite.has(
+        test_nodes="""
+            import pytest
+
+            @pytest.mark.stream_manager(nodes=2)
+            def test_sunset(stream_manager, publisher, hooks):
+                nodes = stream_manager.nodes
+                with publisher("s1"):
+                    hooks.expect("connected", id="s1", timeout=20)
+                    nodes.sunset("node1", within=0)
+                    hooks.expect("disconnected", id="s1", reason=2, timeout=20)
+                nodes.wait("node1", "TERMINATED", timeout=20)
+                added = nodes.add(region="eu", start=0)
+                nodes.wait(added, "INSERVICE", timeout=20)
+                assert [(node.id, node.region) for node in nodes.list()] == [("node2", "local"), ("node3", "eu")]
+                with pytest.raises(ValueError, match="there is no node 'node9'"):
+                    nodes.fault("node9")
+        """
+    )
+    suite.run().assert_outcomes(passed=1)
+
+
 def test_sync_without_any_async_plugin(suite: Suite, pytester: pytest.Pytester) -> None:
     """A synchronous suite needs no plugin for asyncio."""
     pytester.makeini("[pytest]\nfilterwarnings = error\n")

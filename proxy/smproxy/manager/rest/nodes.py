@@ -13,6 +13,7 @@ from smproxy.manager.origin_registry import Node, OriginRegistry
 from smproxy.manager.rest.errors import ApiError, json_response, read_json
 from smproxy.manager.rest.query import Parameters
 from smproxy.manager.views import NodeList, NodeView
+from smproxy.signaling.node import Drain
 
 NODES = "/api/v1/nodes"
 
@@ -91,8 +92,13 @@ class NodeRoutes:
 
     def _act(self, node: Node, action: NodeAction, seconds: float | None) -> web.StreamResponse:
         provider = self._provider()
+        if provider is None and action in (NodeAction.DRAIN, NodeAction.UNDRAIN):
+            node.draining = action is NodeAction.DRAIN
+            if node.command is not None:
+                node.command(Drain(node.draining))
+            return json_response(self._view(node))
         if provider is None:
-            raise ApiError(409, f"{node.id} cannot be changed: start the stream manager with --nodes N.")
+            raise ApiError(409, f"{node.id} cannot be changed so: start the stream manager with --nodes N.")
         try:
             provider.act(node, action, seconds)
         except NodeActionError as error:
