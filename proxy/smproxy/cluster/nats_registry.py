@@ -42,6 +42,8 @@ from smproxy.cluster.timing import Timing
 
 logger = logging.getLogger(__name__)
 
+#: Seconds for the first connection.
+_CONNECT_WITHIN = 5.0
 #: Seconds for which the mark of a deleted entry is kept, so that watches see it.
 _MARKER_TTL = 60.0
 #: Errors of a conditional change whose condition does not hold (JSStreamWrongLastSequence).
@@ -80,26 +82,34 @@ class NatsRegistry:
         shown = str(URL(url).with_user(None))
         closing = False
 
-        async def ignore(_error: Exception) -> None:
-            """Leave it to the replies, which do not come."""
+        last_error: Exception | None = None
+
+        async def remember(error: Exception) -> None:
+            """Keep it for the case that no connection comes about; later the replies that do not come say enough."""
+            nonlocal last_error
+            last_error = error
 
         async def changed() -> None:
             if not closing and not client.is_closed:
                 logger.warning("the registry %s is %s", shown, "back" if client.is_connected else "lost")
 
         try:
-            await client.connect(
+            async with asyncio.timeout(_CONNECT_WITHIN):  # reconnecting for ever, nats-py connects for ever, too
+                await client.connect(
                 url, allow_reconnect=True, max_reconnect_attempts=-1, reconnect_time_wait=timing.retry,  # type: ignore[arg-type]
                 connect_timeout=2, ping_interval=max(1, round(timing.answer)), max_outstanding_pings=2,
-                error_cb=ignore, disconnected_cb=changed, reconnected_cb=changed,
+                error_cb=remember, disconnected_cb=changed, reconnected_cb=changed,
             )  # fmt: skip
             registry = cls(client, timing, monotonic)
             for bucket in Bucket:
                 await registry._open(bucket)
         except (NatsError, JetStreamError, OSError, TimeoutError) as error:
             closing = True
-            await client.close()
-            reason = str(error) or type(error).__name__
+            with contextlib.suppress(NatsError, OSError, TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await client.close()
+            why = last_error or error
+            reason = (getattr(why, "strerror", None) or str(why) or type(why).__name__).removeprefix("nats: ")
             raise RegistryError(
                 f"--cluster {shown}: {reason}: check that a NATS server with JetStream runs there"
             ) from None
