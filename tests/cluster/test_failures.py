@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from smproxy.testing import PublishRejected, WebhookReceiver
+from smproxy.testing import Publisher, PublishError, PublishRejected, WebhookReceiver
 
 from tests.cluster import model
 from tests.cluster.link import link_to
@@ -134,16 +135,16 @@ async def test_registry_is_down(run: int, registry: NatsServer, tmp_path: Path) 
         await eventually(lambda: loop.time() > back_at, TTL * 2 + 5)
         assert not has(receiver, "disconnected", "s")
         await registry.start()
-        later = one.publisher("later", host="n1")
-        stack.push_async_callback(later.close)
 
-        async def publishes() -> None:
-            try:
-                await later.publish()
-            except PublishRejected:
-                await publishes()
+        async def publish_later() -> Publisher:
+            while True:
+                later = one.publisher("later", host="n1")
+                stack.push_async_callback(later.close)
+                with contextlib.suppress(PublishError):
+                    await later.publish()
+                    return later
 
-        await publishes()
+        later = await publish_later()
         await later.unpublish()
         assert "lost its place" not in one.log + two.log
         await stream.unpublish()

@@ -204,7 +204,7 @@ class World:
             if other is None:  # nothing listens there
                 self.after(0.001, lambda: node.wake(lambda: heard(False)))
             else:
-                other.wake(lambda: self.after(0.001, lambda: node.wake(lambda: heard(other.standing.has_registry()))))
+                other.wake(lambda: self.after(0.001, lambda: node.wake(lambda: heard(other.standing.settled()))))
 
         def heard(has: bool) -> None:
             node.standing.answered(peer, asked, has_registry=has)
@@ -308,9 +308,7 @@ class Node:
     def seen(self, bucket: Bucket, key: str, entry: RegistryEntry | None) -> None:
         """Take a change that the watch brings."""
         if bucket is Bucket.NODES and "." not in key:
-            if entry is None:
-                self.directory.node_gone(key)
-            else:
+            if entry is not None:
                 self.directory.node_seen(read_node(entry.value))
         elif bucket is Bucket.STREAMS:
             if entry is None:

@@ -91,8 +91,13 @@ def test_judges_after_a_grace_only() -> None:
     assert not made.has_registry()
     made.renewed(time.now)
     assert made.has_registry()
+    assert not made.settled(), "the others have no time to find the registry again"
     assert not made.may_judge()
-    time.now += TIMING.grace
+    time.now += TIMING.grace / 2
+    made.renewed(time.now)
+    assert made.settled()
+    assert not made.may_judge()
+    time.now += TIMING.grace / 2
     assert made.may_judge()
 
 
@@ -100,5 +105,6 @@ def test_grace_is_longer_than_an_answer_counts() -> None:
     """Of every time-to-live, scaled: who acts beyond its lease has asked, and stopped, before anybody may judge it."""
     for ttl in (1.0, 2.5, 9.0, 60.0):
         timing = Timing.of_ttl(ttl)
-        assert timing.grace > timing.witness + timing.ask
+        assert timing.grace > timing.patience + timing.witness + timing.ask
+        assert timing.patience > timing.renew
         assert timing.ttl > timing.contact + timing.margin + timing.renew

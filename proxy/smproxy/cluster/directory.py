@@ -32,15 +32,11 @@ class Directory:
             record = msgspec.structs.replace(known.record, state=NodeState.DEAD)
         self._nodes[record.life.node] = _Seen(record, self._monotonic())
 
-    def node_gone(self, node: str) -> None:
-        """Note that an entry was deleted: the node has left."""
-        self._nodes.pop(node, None)
-
     def keep_nodes(self) -> None:
         """Let no entry grow old now: without the registry none can be renewed."""
         now = self._monotonic()
         for seen in self._nodes.values():
-            if seen.record.state is not NodeState.DEAD and now < seen.at + self._ttl:
+            if seen.record.state.alive and now < seen.at + self._ttl:
                 seen.at = now
 
     def claim_seen(self, key: str, record: ClaimRecord, revision: int) -> None:
@@ -60,11 +56,12 @@ class Directory:
         """Return the nodes that are alive, by name."""
         now = self._monotonic()
         alive = (seen.record for _, seen in sorted(self._nodes.items()) if now < seen.at + self._ttl)
-        return [record for record in alive if record.state is not NodeState.DEAD]
+        return [record for record in alive if record.state.alive]
 
     def known(self) -> list[NodeRecord]:
         """Return the nodes that are alive, and those that died of late: they may be back any time."""
-        return [seen.record for _, seen in sorted(self._nodes.items())]
+        records = (seen.record for _, seen in sorted(self._nodes.items()))
+        return [record for record in records if record.state is not NodeState.LEFT]
 
     def node(self, name: str) -> NodeRecord | None:
         """Return a node that is alive."""
@@ -90,7 +87,7 @@ class Directory:
         now, alive = self._monotonic(), {record.life for record in self.nodes()}
         missing = {record.owner for record, _ in self._claims.values()} - alive
         for name, seen in list(self._nodes.items()):
-            if now >= seen.at + self._ttl or seen.record.state is NodeState.DEAD:
+            if now >= seen.at + self._ttl or not seen.record.state.alive:
                 missing.add(seen.record.life)
                 if now >= seen.at + 10 * self._ttl:
                     del self._nodes[name]

@@ -18,7 +18,7 @@ def is_over(owner: NodeLife, standing: Standing) -> Steps[bool | None]:
         if isinstance(found, RegistryEntry):
             record = read_node(found.value)
             if record.life == owner and record.state is not NodeState.DEAD:
-                return False
+                return record.state is NodeState.LEFT
             return True if standing.may_judge() else None
         if found is not MISSING or not standing.may_judge():
             return None

@@ -214,11 +214,9 @@ class ClusterNode:
                 else:
                     self.directory.claim_seen(key, read_claim(entry.value), entry.revision)
                     self.claims.observed(key, entry)
-            elif "." not in key:
-                if entry is None:
-                    self.directory.node_gone(key)
-                else:
-                    self.directory.node_seen(read_node(entry.value))
+            elif "." not in key and entry is not None:
+                # One that expires is no sign of death: without the registry none can be renewed.
+                self.directory.node_seen(read_node(entry.value))
                 self._nodes_changed()
         except msgspec.MsgspecError as error:
             logger.warning("entry %s of %s in the registry cannot be read: %s", key, bucket, error)

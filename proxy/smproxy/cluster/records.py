@@ -24,11 +24,20 @@ class Bucket(StrEnum):
 
 
 class NodeState(StrEnum):
-    """What a node does. ``DEAD`` is written by another node, once the entry has expired."""
+    """What a node does.
+
+    ``LEFT`` is its last word; ``DEAD`` is written by another node, once the entry has expired.
+    """
 
     SERVING = "serving"
     DRAINING = "draining"
+    LEFT = "left"
     DEAD = "dead"
+
+    @property
+    def alive(self) -> bool:
+        """Whether the node is a member."""
+        return self in (NodeState.SERVING, NodeState.DRAINING)
 
 
 class NodeLife(msgspec.Struct, frozen=True, order=True):

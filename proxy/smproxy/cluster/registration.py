@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NoReturn
 
+import msgspec
+
 from smproxy.cluster.records import Bucket, NodeLife, NodeRecord, NodeState, encode, read_node
-from smproxy.cluster.requests import MISSING, Create, Pause, Read, RegistryEntry, Remove, Steps, Update, Written
+from smproxy.cluster.requests import MISSING, Create, Pause, Read, RegistryEntry, Steps, Update, Written
 from smproxy.cluster.standing import Standing
 from smproxy.cluster.timing import Timing
 
@@ -58,10 +60,12 @@ class Registration:
             self._on_fenced()
 
     def leave(self) -> Steps[None]:
-        """Remove the entry: its sessions are over, and its names free."""
-        self.life = None
+        """Write that the node has left: its sessions are over, and its names free."""
+        life, self.life = self.life, None
         self._standing.fence()
-        yield Remove(Bucket.NODES, self._node, self._revision)
+        if life is not None:
+            left = msgspec.structs.replace(self._record(life), state=NodeState.LEFT)
+            yield Update(Bucket.NODES, self._node, encode(left), self._revision)
 
     def _value(self, life: NodeLife) -> bytes:
         return encode(self._record(life))
@@ -82,9 +86,8 @@ class Registration:
             revision = 0
             if isinstance(found, RegistryEntry):
                 record = read_node(found.value)
-                if record.life == life and record.state is not NodeState.DEAD:
-                    revision = found.revision  # stored, though the answer was lost; when, nobody knows: renew it
-                elif record.state is NodeState.DEAD:
+                # Of this life: stored, though the answer was lost; when, nobody knows, so that it is renewed.
+                if record.life == life or not record.state.alive:
                     revision = found.revision
             # Another life of this node is there: it must expire first, as it may live.
             yield Pause(self._timing.retry)

@@ -54,8 +54,15 @@ class Standing:
         self._until = max(self._until, sent + self._timing.ttl - self._timing.margin)
 
     def has_registry(self) -> bool:
-        """Whether the registry has answered of late. This is what peers are answered."""
+        """Whether the registry has answered of late."""
         return not self._fenced and self._monotonic() < self._replied + self._timing.contact
+
+    def settled(self) -> bool:
+        """Whether the registry has been there for a while. This is what peers are answered.
+
+        After an outage every node has that while to find the registry again, before any of them may judge.
+        """
+        return self.has_registry() and self._monotonic() - self._since >= self._timing.patience
 
     def doubtful(self) -> bool:
         """Whether it is time to ask the peers: the lease is about to end."""

@@ -25,11 +25,16 @@ class Timing:
     contact: float = 4.75
     witness: float = 1.5
     ask: float = 0.5
-    grace: float = 3.0
+    grace: float = 5.0
     retry: float = 0.25
     claim: float = 6.0
     answer: float = 5.0
     scan: float = 0.5
+
+    @property
+    def patience(self) -> float:
+        """How long a node has the registry back before it says so: it judges when all that it said before is void."""
+        return self.grace - self.witness - 2 * self.ask
 
     @classmethod
     def of_ttl(cls, ttl: float) -> Timing:

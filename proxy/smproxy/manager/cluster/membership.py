@@ -93,7 +93,7 @@ class ClusterMembership:
 
     async def _contact(self, request: web.Request) -> web.StreamResponse:
         self._check(request)
-        has = self._node is not None and self._node.standing.has_registry()
+        has = self._node is not None and self._node.standing.settled()
         return web.Response(text="yes" if has else "no")
 
     async def _channel(self, request: web.Request) -> web.StreamResponse:
