@@ -113,11 +113,8 @@ def _mend(world: World, name: str) -> None:
     link = world.links[name]
     link.there = link.back = True
     node = world.nodes.get(name)
-    if node is not None:  # the new watch lists everything
-        node.directory.forget_claims(world.registry.entries(Bucket.STREAMS))
-        for bucket in (Bucket.NODES, Bucket.STREAMS):
-            for key, entry in world.registry.entries(bucket).items():
-                node.wake(lambda bucket=bucket, key=key, entry=entry: node.seen(bucket, key, entry))
+    if node is not None:
+        world.begin_watch(node)
 
 
 def _heal(world: World) -> None:

@@ -154,7 +154,19 @@ class World:
     def start(self, name: str) -> None:
         """Start a process of a node."""
         self.note(f"start {name}")
-        self.nodes[name] = Node(self, name)
+        node = self.nodes[name] = Node(self, name)
+        self.after(0.01, lambda: self.begin_watch(node))
+
+    def begin_watch(self, node: Node) -> None:
+        """Have a node see all that the registry holds, as a new watch does, if the registry can be reached."""
+        link = self.links[node.name]
+        if not (self.registry.up and link.there and link.back):
+            self.after(1.0, lambda: self.begin_watch(node))
+            return
+        node.wake(lambda: node.directory.forget_claims(self.registry.entries(Bucket.STREAMS)))
+        for bucket in (Bucket.NODES, Bucket.STREAMS):
+            for key, entry in self.registry.entries(bucket).items():
+                node.wake(lambda bucket=bucket, key=key, entry=entry: node.seen(bucket, key, entry))
 
     def kill(self, name: str) -> None:
         """End a process at once."""

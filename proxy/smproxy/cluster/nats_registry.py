@@ -85,7 +85,7 @@ class NatsRegistry:
         last_error: Exception | None = None
 
         async def remember(error: Exception) -> None:
-            """Keep it for the case that no connection comes about; later the replies that do not come say enough."""
+            """Keep it for the case that no connection comes about."""
             nonlocal last_error
             last_error = error
 

@@ -33,7 +33,10 @@ class Timing:
 
     @property
     def patience(self) -> float:
-        """How long a node has the registry back before it says so: it judges when all that it said before is void."""
+        """How long a node has the registry back before it says so.
+
+        It judges when all that it said before is void.
+        """
         return self.grace - self.witness - 2 * self.ask
 
     @classmethod
