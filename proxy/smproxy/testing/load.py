@@ -131,7 +131,7 @@ class LoadRun:
         self._watching: list[Subscriber] = []
         self._streams: list[str] = list(plan.streams)
         self._tasks = Tasks()
-        self._gone: set[int] = set()
+        self._live: set[Publisher | Subscriber] = set()
 
     async def begin(self) -> None:
         """Begin all clients at the pace of the plan; return when each is live or has failed."""
@@ -171,17 +171,17 @@ class LoadRun:
             await start()
         except StreamError as error:
             role.fail(str(error))
-            self._gone.add(id(client))
             return False
         role.setup.append(loop.time() - began)
         role.live += 1
+        self._live.add(client)
         return True
 
     def look(self) -> tuple[RoleCount, RoleCount]:
         """Count those that have ended too soon; return how it is."""
         for role, client in self._clients():
-            if client.closed.is_set() and id(client) not in self._gone:
-                self._gone.add(id(client))
+            if client.closed.is_set() and client in self._live:
+                self._live.discard(client)
                 role.live -= 1
                 role.lose(client.close_reason or f"ended by the {client.ended_by}")
         return self.publishers, self.subscribers
