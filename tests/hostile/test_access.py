@@ -17,7 +17,6 @@ OPEN = {
     "/picture-check.js", "/", "/publish", "/subscribe",
     "/sdk/{name}", "/web/{path}", "/healthz", "/streammanager", "/streammanager/", "/{whip}",
     "/streammanager/api/{version}/event/{path}", "/streammanager/api/{version}/media/{path}",
-    "/{scope}/hls/{key}/{file}", "/{scope}/{name}.m3u8", "/as/v1/proxy/whep/{scope}/{name}.m3u8",
 }  # fmt: skip
 
 EVIL = "Origin: https://evil.example"
