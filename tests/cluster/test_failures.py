@@ -17,7 +17,7 @@ from smproxy.testing import Publisher, PublishError, PublishRejected, WebhookRec
 from tests.cluster import model
 from tests.cluster.link import link_to
 from tests.cluster.processes import TTL, NodeProcess, nodes
-from tests.helpers import eventually
+from tests.helpers import eventually, scaled
 from tests.nats_server import NatsServer
 
 #: How often each failure is tried; ``make torture-cluster`` sets more.
@@ -252,7 +252,9 @@ async def test_who_does_not_answer_is_named(registry: NatsServer, tmp_path: Path
         made = [node(f"n{i}", registry.url, tmp_path, receiver, "manager,origin") for i in (1, 2)]
         await stack.enter_async_context(nodes(*made))
         await made[0].has_origins("n1", "n2")
-        assert (await made[0].get("/api/v1/sessions"))["partial"] == []
+        async with asyncio.timeout(scaled(20)):
+            while (await made[0].get("/api/v1/sessions"))["partial"]:
+                pass
         made[1].send(signal.SIGSTOP)
         assert (await made[0].get("/api/v1/sessions"))["partial"] == ["n2"]
         made[1].send(signal.SIGCONT)
