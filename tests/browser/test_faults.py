@@ -88,8 +88,8 @@ async def test_publish_does_what_the_documentation_says(simulator: Simulator, op
     assert {entry.fault for entry in simulator.faults.log()} >= set(kinds) - LATER
 
 
-#: Faults that act only on what follows ``publish()``.
-LATER = {"unpublish-unanswered"}
+#: Faults that act only on what follows ``publish()``, and on simulated nodes (tests/integration/test_nodes.py).
+LATER = {"unpublish-unanswered", "node-fault", "node-sunset"}
 
 
 async def test_what_follows_is_as_documented(simulator: Simulator, open_page: OpenPage) -> None:

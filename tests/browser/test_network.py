@@ -50,7 +50,7 @@ async def test_round_trip_time_changes_while_the_session_lives(simulator: Simula
 async def test_a_narrow_path_makes_the_browser_send_less(simulator: Simulator, open_page: OpenPage) -> None:
     """RTCP shares the path: with 200 kbit/s up Chromium lowers what it sends below that; with loss it is asked for packets."""
     page = await open_page()
-    simulate = "network:direction=up:rate=200:queue=300:loss=2"
+    simulate = "network:direction=up:rate=200:queue=200:loss=8"
     assert (await page.publish(config(simulator, connectionParams={"simulate": simulate}))).resolved
     assert (await wait_stats(page, "s.may > 0 && s.may < 220e3 && s.nacks > 0", 40))["may"] < 220_000
     assert page.errors == []

@@ -15,7 +15,7 @@ class UdpBlocked(MediaFault):
         "No datagram passes between client and origin, as behind a firewall that lets only TCP through; those of a TURN server "
         "do, which has the address `relay`. Without one the transport does not come up."
     )
-    publish = "stays pending"
+    publish = "resolves: the start of a stream does not wait for its media connection"
     live = True
 
     relay = Parameter("127.0.0.9", "the address that relayed datagrams come from; that of `--turn`")
