@@ -247,6 +247,8 @@ def default_of(option: Option) -> str:
         return ""
     if option.metavar == "on|off":
         return "on" if value else "off"
+    if isinstance(value, tuple):
+        return ",".join(str(each) for each in value)
     return f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
 
 
