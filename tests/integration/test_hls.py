@@ -68,6 +68,7 @@ async def test_live(start_simulator: StartSimulator, options: dict[str, Any]) ->
         assert (await get(simulator, f"/as/v1/proxy/whep{path}"))[0] == 200
         assert (await get(simulator, f"/as/v1/proxy/whep/live/{segment}"))[0] == 200
         assert len(running(simulator)) == 1, "both have the same source"
+        assert len(simulator.manager.sessions.watching("live", "cam")) == 1
         counts = await asyncio.to_thread(count_frames, f"{simulator.rest_url}{path}", 20)
         assert min(counts.values()) >= 20
     (packaged,) = simulator.manager.packagers._streams.values()

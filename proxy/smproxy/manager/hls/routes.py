@@ -89,7 +89,7 @@ class HlsRoutes:
     async def _live(self, source: tuple[str, str, tuple[tuple[str, str], ...]]) -> Path:
         scope, name, given = source
         where = f"{self._own_url()}/{quote(scope)}/whep/endpoint/{quote(name, safe='')}"
-        url = f"{where}?{urlencode([*given, ('id', f'hls-{name}')])}"
+        url = f"{where}?{urlencode(given)}"
         job = {"url": url, "stream": name}
         return await self._packagers.playlist(source, job, lambda: self._is_live(scope, name), stream=(scope, name))
 
