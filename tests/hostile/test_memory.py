@@ -21,7 +21,7 @@ from tests.integration import commands
 MB = 1024 * 1024
 
 #: What docs/hooks.md says that all listeners together may cost.
-BOUND = 64 * MB
+BOUND = 128 * MB
 
 CONNECTIONS = 700
 META = quote(json.dumps({"note": "m" * 4000}))
