@@ -7,10 +7,13 @@ git-ignored ``.cache`` and never committed. Whoever runs the tests accepts the l
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import shutil
 import subprocess
+import sys
 import tarfile
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,33 +55,33 @@ class Sdk:
         """Return the directory of the unpacked package, as :meth:`obtain` does. The archive's digest is checked each time."""
         archive = CACHE / f"{self.package}-{self.version}.tgz"
         if not archive.exists():
-            self._fetch()
+            self._fetch(archive)
         found = "sha512-" + base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
         if found != self.integrity:
             raise SdkMissing(f"{archive} is not the published package: delete it and run the tests again")
-        if not (self.directory / "package" / "package.json").exists():
-            with tarfile.open(archive) as tar:
-                tar.extractall(self.directory, filter="data")
+        if not self.directory.exists():
+            with tempfile.TemporaryDirectory(dir=CACHE) as folder, tarfile.open(archive) as tar:
+                unpacked = Path(folder, "unpacked")
+                tar.extractall(unpacked, filter="data")
+                # Tests run side by side: whoever is first puts the whole package there at once.
+                with contextlib.suppress(OSError):
+                    unpacked.rename(self.directory)
         return self.directory / "package"
 
-    def _fetch(self) -> None:
+    def _fetch(self, archive: Path) -> None:
         npm = shutil.which("npm")
         if npm is None:
             raise SdkMissing("npm is missing: install it (Debian, Ubuntu: apt-get install npm) to fetch the vendor SDK")
         CACHE.mkdir(exist_ok=True)
-        command = [
-            npm,
-            "pack",
-            f"{self.package}@{self.version}",
-            "--pack-destination",
-            str(CACHE),
-            "--loglevel",
-            "error",
-        ]
-        done = subprocess.run(command, cwd=CACHE, capture_output=True, text=True, timeout=120, check=False)
-        if done.returncode != 0:
-            lines = done.stderr.strip().splitlines() or ["npm said nothing"]
-            raise SdkMissing(f"npm pack {self.package}@{self.version} failed: {lines[0]}")
+        with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+            name = f"{self.package}@{self.version}"
+            command = [npm, "pack", name, "--pack-destination", folder, "--loglevel", "error"]
+            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+            if done.returncode != 0:
+                lines = done.stderr.strip().splitlines() or ["npm said nothing"]
+                raise SdkMissing(f"npm pack {name} failed: {lines[0]}")
+            (packed,) = Path(folder).glob("*.tgz")
+            packed.replace(archive)
 
 
 SDK_11 = Sdk(
@@ -105,3 +108,18 @@ HLS_JS = Sdk(
     "1.7.4",
     "sha512-3GlxGdPvT2YHvQYOt+yOzT/DEior/qJVNIylHA77kgeoBTdQQqi70GwefNEUmHQeNGyjC8U62+bruqW/Tpm+tg==",
 )
+
+
+def main() -> int:
+    """Fetch what the browser tests need, before they run side by side."""
+    try:
+        for package in (*SDKS, WHIP_WHEP, HLS_JS):
+            package.obtain_package()
+    except SdkMissing as missing:
+        print(missing, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
