@@ -54,6 +54,7 @@ class Packager:
         self._next_key = 0.0
         self._samples: int | None = None
         self._last_pts = -1
+        self._last_dts: dict[int, int] = {}
 
     def _add_video(self, width: int, height: int) -> Any:
         options = {"preset": "ultrafast", "tune": "zerolatency", "profile": "baseline"}
@@ -92,8 +93,10 @@ class Packager:
         if self._audio is None:
             return
         due = round(seconds * _RATE)
-        if self._samples is None or abs(due - self._samples) > _RATE // 5:
+        if self._samples is None or due - self._samples > _RATE // 5:
             self._samples = due
+        elif self._samples - due > _RATE // 5:
+            return  # what comes in one burst after a stall: time does not go back
         frame.pts, frame.time_base = self._samples, Fraction(1, frame.sample_rate)
         self._samples += frame.samples * _RATE // frame.sample_rate
         for each in self._resampler.resample(frame):
@@ -108,7 +111,10 @@ class Packager:
 
     def _mux(self, packets: Iterable[Any]) -> None:
         for packet in packets:
-            self._container.mux(packet)
+            # What is not later than the packet before it would end the whole stream.
+            if packet.dts is None or packet.dts > self._last_dts.get(packet.stream_index, packet.dts - 1):
+                self._last_dts[packet.stream_index] = packet.dts or 0
+                self._container.mux(packet)
 
 
 def say(text: str) -> None:
