@@ -5,9 +5,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARGS ?=
 .DEFAULT_GOAL := help
-# Tests that need neither a browser nor media run side by side; the others, which mostly wait for media, three files at a time.
+# Tests that need neither a browser nor media run side by side; the others, which mostly wait for media, four files at a time.
 QUICK := -m 'not browser and not media' -n 4
-HEAVY := -m 'browser or media' -n 3 --dist loadfile
+HEAVY := -m 'browser or media' -n 4 --dist loadfile
 
 .PHONY: help install run test lint format unit simulation torture-cluster pythons coverage browser-setup bench bench-setup bench-relay bench-memory bench-churn bench-media
 .PHONY: bench-subscribers bench-hooks bench-start bench-growth bench-profile bench-dashboard screenshots clean
