@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from types import ModuleType
 
@@ -11,6 +12,9 @@ from hypothesis import HealthCheck, settings
 # How long an example takes says something about the machine, and nothing about what is tested.
 settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("project")
+
+# Under nohup the processes that tests start would ignore SIGHUP, too.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 TESTS = Path(__file__).parent
 #: Fixtures that publish or watch, and packages whose objects a test module uses when it does so by itself.

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Board:
-    """Listens on a free port and keeps the names of live streams. ``broken`` makes it answer 503."""
+    """Listen on a free port and keep the names of live streams; ``broken``: answer 503."""
 
     def __init__(self) -> None:
         self.live: dict[int, str] = {}

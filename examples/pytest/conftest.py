@@ -1,4 +1,4 @@
-"""What the tests beside this file share: the receiver, the page, and a browser to open it in."""
+"""What the tests beside this file share: the receiver, the page, and a browser."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def until():
 
 @pytest.fixture(scope="session")
 def page_url():
-    """Your page, from a web server. The vendor's SDK lies beside it: npm pack red5pro-webrtc-sdk."""
+    """Your page, from a web server, beside the SDK: npm pack red5pro-webrtc-sdk."""
     assert (PAGE / "red5pro-sdk.min.js").exists(), f"put the vendor's red5pro-sdk.min.js into {PAGE}"
 
     class Quiet(SimpleHTTPRequestHandler):

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from smproxy.auth_settings import make_scheme
 from smproxy.hooks.sink import Sink
 from smproxy.hooks.sinks.uris import parse_hook_uri
-from smproxy.manager.admission import AdmissionRules
-from smproxy.manager.manager import ManagerSettings
+from smproxy.manager.settings import AdmissionRules, ManagerSettings
 from smproxy.option_values import takeover_after
 from smproxy.settings import Settings
 from smproxy.signaling.clock import Clock

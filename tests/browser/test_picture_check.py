@@ -36,3 +36,18 @@ async def test_any_page(chromium: Browser, simulator: Simulator) -> None:
         fault.remove()
         simulator.faults.add("network", role="subscriber", outage=3_600_000)
         await tab.until("check.report().freezes.at(-1) > 1", 20)
+
+
+async def test_sound_beside_picture(chromium: Browser, simulator: Simulator) -> None:
+    """By how much sound and picture are apart is read in a page, too; a delay of both is no offset."""
+    async with (
+        simulator.publisher("cam", pattern="clock"),
+        open_tab(chromium, f"{simulator.rest_url}/subscribe?stream=cam") as tab,
+    ):
+        await tab.page.click("#start")
+        await tab.state("live")
+        await tab.page.add_script_tag(url=f"{simulator.rest_url}/picture-check.js", type="module")
+        watch = "window.check = new PictureCheck(document.querySelector('video'), { sound: true })"
+        await tab.until(f"window.PictureCheck && ({watch})", 10)
+        await tab.until("check.report().soundLatency?.count >= 3", 20)
+        assert abs(await tab.page.evaluate("() => check.report().offset")) < scaled(0.2)

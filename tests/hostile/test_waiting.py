@@ -22,7 +22,7 @@ WAIT = "/api/v1/hooks/wait?timeout=60"
 
 def waiting(simulator: Simulator) -> int:
     """Count who listens for hooks now."""
-    return simulator.manager._broadcast.listeners
+    return simulator.manager.broadcast.listeners
 
 
 async def test_a_wait_ends_with_its_client(start_simulator: StartSimulator) -> None:

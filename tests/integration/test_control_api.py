@@ -270,7 +270,7 @@ async def test_a_wait_ends_with_the_simulator(start_simulator: StartSimulator) -
     simulator = await start_simulator()
     async with aiohttp.ClientSession() as http:
         waiting = asyncio.create_task(Control(http, simulator.rest_url).call("GET", "/hooks/wait?timeout=60"))
-        await eventually(lambda: simulator.manager._broadcast.listeners == 1)
+        await eventually(lambda: simulator.manager.broadcast.listeners == 1)
         await asyncio.wait_for(simulator.stop(), scaled(10))
         status, answer = await asyncio.wait_for(waiting, scaled(5))
         assert (status, "stops" in answer["errorMessage"]) == (503, True)

@@ -84,18 +84,38 @@ def test_sound_and_its_offset() -> None:
     """A beep's latency is counted from its full second, to the sample; the offset is that of sound against picture."""
     check = PictureCheck()
     base = float(int(WALL))
-    for number in range(60):
-        end = base + number * 0.02 + 0.020
-        check.sound(sound(number == 55, offset=480), end)
+    hear_beep(check, base, at=1.110)
     report = check.report(0)
     assert report.sound_latency is not None
     assert report.sound_latency.count == 1
     assert report.sound_latency.p50 == pytest.approx(0.110, abs=1e-4)
     assert report.offset is None
-    check.picture(timed(base), 0, base + 0.070)
+    check.picture(timed(base + 2), 0, base + 2.070)
+    hear_beep(check, base + 1, at=1.110)
     offset = check.report(0).offset
     assert offset is not None
     assert offset == pytest.approx(0.040, abs=0.0011)
+
+
+def test_an_offset_while_the_latency_changes() -> None:
+    """Each beep is compared with the pictures beside it: a delay that comes, and takes both, is no offset."""
+    check = PictureCheck()
+    base = float(int(WALL))
+    for second, late in enumerate((0.1, 0.4, 0.95, 0.1)):
+        for number in range(20):
+            at = base + second + 0.5 + number / 40
+            check.picture(timed(at), at, at + late)
+        hear_beep(check, base + second, at=1 + late + 0.03)
+    offset = check.report(0).offset
+    assert offset is not None
+    assert offset == pytest.approx(0.030, abs=0.0021)
+
+
+def hear_beep(check: PictureCheck, base: float, at: float) -> None:
+    """Give 0.5 s of silence, then a beep that begins ``at`` seconds after ``base``."""
+    for number in range(25):
+        check.sound(sound(loud=False), base + at - 0.5 + number * 0.02)
+    check.sound(sound(loud=True, offset=480), base + at + 0.01)
 
 
 def test_percentiles() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from dataclasses import dataclass
 
 from yarl import URL
 
@@ -18,6 +17,7 @@ from smproxy.manager.faults.injection import FaultInjection
 from smproxy.manager.origin_registry import Node, OriginChoiceError, OriginRegistry
 from smproxy.manager.relay.relay import Relay
 from smproxy.manager.sessions import Sessions
+from smproxy.manager.settings import AdmissionRules
 from smproxy.manager.transcripts import Transcripts
 from smproxy.manager.upgrade import UpgradeRequest
 from smproxy.signaling import messages
@@ -33,21 +33,6 @@ logger = logging.getLogger(__name__)
 
 POLICY_VIOLATION = 1008  # RFC 6455, 7.4.1
 BAD_GATEWAY = 1014  # registered with IANA
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdmissionRules:
-    """What holds for every client.
-
-    ``disabled_by`` names the setting that has switched the proxy off, where one has; ``default_customer_scope`` is
-    that of a client that sends none, where none is required.
-    """
-
-    disabled_by: str | None = None
-    default_app: str = "live"
-    customer_scope_required: bool = True
-    default_customer_scope: str | None = None
-    pass_switch: bool = False
 
 
 class Admission:

@@ -6,6 +6,7 @@ import math
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from smproxy.testing.frame_marker import frame_code
@@ -20,6 +21,8 @@ _BLACK = 24
 _SILENT, _LOUD = 500, 4_000
 #: Seconds of silence that a beep comes after.
 _SILENCE = 0.3
+#: Pictures that a beep is compared with.
+_BESIDE = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +56,9 @@ class PictureReport:
     """What was seen and heard so far.
 
     ``pictures``: different ones. ``latency``: from painting to decoding, with a publisher of the pattern ``clock`` whose
-    clock is this one. ``sound_latency``: the same of its beeps, and ``offset`` by how much the sound is later than the picture
-    (negative: earlier), from the medians. ``freezes``: each time without a new picture for ``FREEZE`` or longer, with the one
-    that lasts at the end. ``black``: how many pictures were black. Times are in seconds.
+    clock is this one. ``sound_latency``: the same of its beeps. ``offset``: by how much the sound is later than the picture
+    (negative: earlier), each beep beside the pictures just before it, the median. ``freezes``: each time without a new picture
+    for ``FREEZE`` or longer, with the one that lasts at the end. ``black``: how many pictures were black. Times are in seconds.
     """
 
     pictures: int
@@ -78,6 +81,8 @@ class PictureCheck:
         #: The latest delays.
         self.latencies: deque[float] = deque(maxlen=KEPT)
         self.sound_latencies: deque[float] = deque(maxlen=KEPT)
+        self._recent: deque[float] = deque(maxlen=_BESIDE)
+        self._offsets: deque[float] = deque(maxlen=KEPT)
         self._freezes: deque[float] = deque(maxlen=KEPT)
         self._code: object = None
         self._changed: float | None = None
@@ -92,7 +97,9 @@ class PictureCheck:
             return
         elif code.is_time:
             self.timed += 1
-            self.latencies.append(((int(wall * 1000) - code.number + 0x10000) & 0xFFFFFF) / 1000 - 65.536)
+            latency = ((int(wall * 1000) - code.number + 0x10000) & 0xFFFFFF) / 1000 - 65.536
+            self.latencies.append(latency)
+            self._recent.append(latency)
         self._code = code
         if self._changed is not None and monotonic - self._changed >= FREEZE:
             self._freezes.append(monotonic - self._changed)
@@ -112,16 +119,25 @@ class PictureCheck:
                 first = next(index for index, sample in enumerate(samples) if abs(sample) > _SILENT)
                 # The end of the frame has just been decoded; its samples before the beep were heard earlier.
                 begin = wall - (1 - first / len(samples)) * frame.samples / frame.sample_rate
-                self.sound_latencies.append((begin + 0.2) % 1 - 0.2)
+                latency = (begin + 0.2) % 1 - 0.2
+                self.sound_latencies.append(latency)
+                if self._recent:
+                    # Beeps come once a second: which one it is, the pictures tell.
+                    self._offsets.append((latency - median(self._recent) + 0.5) % 1 - 0.5)
 
     def report(self, monotonic: float) -> PictureReport:
         """Return what was seen so far."""
         freezes = tuple(self._freezes)
         if self._changed is not None and monotonic - self._changed >= FREEZE:
             freezes += (monotonic - self._changed,)
-        latency, sound = Spread.of(self.latencies), Spread.of(self.sound_latencies)
-        offset = None if latency is None or sound is None else sound.p50 - latency.p50
-        return PictureReport(self.pictures, self.black, latency, sound, offset, freezes)
+        return PictureReport(
+            self.pictures,
+            self.black,
+            Spread.of(self.latencies),
+            Spread.of(self.sound_latencies),
+            median(self._offsets) if self._offsets else None,
+            freezes,
+        )
 
 
 def _is_black(frame: Any) -> bool:

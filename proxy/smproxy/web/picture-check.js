@@ -3,8 +3,12 @@
  *
  *   const check = new PictureCheck(document.querySelector("video"));   // or: watch a video of a page from a test
  *   …
- *   check.report();   // { pictures, black, latency: { count, p50, p95, p99, most } | null, freezes: [seconds], mark }
+ *   check.report();   // { pictures, black, latency: { count, p50, p95, p99, most } | null, freezes: [seconds], mark,
+ *                     //   soundLatency: like latency, offset: seconds | null }
  *   check.stop();
+ *
+ * With `{ sound: true }` it also listens to the beeps of that publisher, in a video that shows a MediaStream: `offset` is by how
+ * much the sound is later than the picture (negative: earlier). A page may only listen once somebody has clicked in it.
  *
  * The latency is that of a publisher with the pattern "clock" (smproxy publish --pattern clock) whose clock is this machine's. A
  * module, that also sets window.PictureCheck: page.addScriptTag({ url: ".../picture-check.js", type: "module" }).
@@ -18,6 +22,13 @@ const COUNT = 0xffff;
 const TIME = 0x1d0f;
 const KEPT = 10000;
 const BLACK = 24;
+/* Amplitudes below which there is silence and above which a beep begins; seconds of silence that a beep comes after. */
+const SILENT = 0.015;
+const LOUD = 0.12;
+const SILENCE = 0.3;
+/* Milliseconds between two looks at the sound; pictures that a beep is compared with. */
+const LISTEN_EVERY = 20;
+const BESIDE = 15;
 
 /** CRC-16/CCITT. */
 function crc(bytes, start) {
@@ -71,6 +82,54 @@ function keep(list, value) {
   if (list.length > KEPT) list.shift();
 }
 
+function medianOf(values) {
+  const ordered = [...values].sort((a, b) => a - b);
+  const middle = ordered.length >> 1;
+  return ordered.length % 2 ? ordered[middle] : (ordered[middle - 1] + ordered[middle]) / 2;
+}
+
+/** Calls `heard` with the Unix time in milliseconds at which each beep of a stream begins. */
+class BeepListener {
+  #context = new AudioContext();
+  #analyser;
+  #samples;
+  #timer;
+  #read = null;
+  #quietSince = null;
+
+  constructor(stream, heard) {
+    this.#analyser = this.#context.createAnalyser();
+    this.#analyser.fftSize = 8192;
+    this.#samples = new Float32Array(this.#analyser.fftSize);
+    this.#context.createMediaStreamSource(stream).connect(this.#analyser);
+    this.#context.resume();
+    this.#timer = setInterval(() => this.#listen(heard), LISTEN_EVERY);
+  }
+
+  stop() {
+    clearInterval(this.#timer);
+    this.#context.close();
+  }
+
+  #listen(heard) {
+    const { currentTime, sampleRate } = this.#context;
+    this.#analyser.getFloatTimeDomainData(this.#samples);
+    const wall = Date.now();
+    const since = this.#read === null ? 0 : Math.round((currentTime - this.#read) * sampleRate);
+    this.#read = currentTime;
+    const fresh = this.#samples.subarray(this.#samples.length - Math.min(since, this.#samples.length));
+    const loudest = fresh.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0);
+    if (loudest < SILENT) {
+      this.#quietSince ??= currentTime;
+    } else if (loudest > LOUD) {
+      const quiet = this.#quietSince === null ? 0 : currentTime - this.#quietSince;
+      this.#quietSince = null;
+      const first = fresh.findIndex((sample) => Math.abs(sample) > SILENT);
+      if (quiet >= SILENCE) heard(wall - ((fresh.length - first) / sampleRate) * 1000);
+    }
+  }
+}
+
 export class PictureCheck {
   #video;
   #freeze;
@@ -83,17 +142,23 @@ export class PictureCheck {
   #changed = null;
   #mark = null;
   #request = null;
+  #soundLatencies = [];
+  #offsets = [];
+  #beeps = null;
 
-  /** `freeze`: seconds without a new picture from which on it counts as a freeze. */
-  constructor(video, { freeze = 0.25 } = {}) {
+  /** `freeze`: seconds without a new picture from which on it counts as a freeze; `sound`: listen to beeps, too. */
+  constructor(video, { freeze = 0.25, sound = false } = {}) {
     this.#video = video;
     this.#freeze = freeze;
     const canvas = new OffscreenCanvas(COLUMNS * CELL, ROWS * CELL);
     this.#context = canvas.getContext("2d", { willReadFrequently: true, alpha: false });
+    if (sound) this.#beeps = new BeepListener(video.srcObject, (wall) => this.#heard(wall));
     this.#next();
   }
 
   stop() {
+    this.#beeps?.stop();
+    this.#beeps = null;
     if (this.#request === null) return;
     if (this.#video.cancelVideoFrameCallback) this.#video.cancelVideoFrameCallback(this.#request);
     else cancelAnimationFrame(this.#request);
@@ -110,7 +175,19 @@ export class PictureCheck {
       latency: spreadOf(this.#latencies),
       freezes,
       mark: this.#mark,
+      soundLatency: spreadOf(this.#soundLatencies),
+      offset: this.#offsets.length ? medianOf(this.#offsets) : null,
     };
+  }
+
+  /** Beeps come at each full second; which one it is, the pictures just before it tell. */
+  #heard(wall) {
+    const latency = ((wall + 200) % 1000) / 1000 - 0.2;
+    keep(this.#soundLatencies, latency);
+    const pictures = this.#latencies.slice(-BESIDE);
+    if (!pictures.length) return;
+    const offset = latency - medianOf(pictures) + 0.5;
+    keep(this.#offsets, offset - Math.floor(offset) - 0.5);
   }
 
   #next() {

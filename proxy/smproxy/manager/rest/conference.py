@@ -14,12 +14,12 @@ import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from smproxy.auth.request import AuthRequest
-from smproxy.manager.admission import AdmissionRules
 from smproxy.manager.authenticator import Authenticator
 from smproxy.manager.conferences import ConferenceFull, Conferences, ConferenceSession, Participant
 from smproxy.manager.rest.client_limit import ClientLimit
 from smproxy.manager.rest.errors import json_response
 from smproxy.manager.rest.query import Parameters
+from smproxy.manager.settings import AdmissionRules
 from smproxy.manager.views import ConferenceList, ConferenceView, ParticipantView
 from smproxy.signaling.conference import MAX_REQUEST, ConferenceError, JoinConferenceRequest, read_join
 from smproxy.signaling.params import NAME_LIMIT, NOT_SUPPLIED

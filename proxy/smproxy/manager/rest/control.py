@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
 
 from aiohttp import web
 
-from smproxy.faults import FaultRegistry
-from smproxy.hooks.broadcast import HookBroadcast
-from smproxy.hooks.dispatcher import HookDispatcher
-from smproxy.manager.conferences import Conferences
 from smproxy.manager.dashboard_events import DashboardEvents
-from smproxy.manager.history import History
-from smproxy.manager.node_provider import NodeProvider
-from smproxy.manager.origin_registry import OriginRegistry
 from smproxy.manager.rest.nodes import NodeRoutes
 from smproxy.manager.rest.openapi import OpenApiRoutes
 from smproxy.manager.rest.origins import OriginRoutes
@@ -23,50 +16,41 @@ from smproxy.manager.rest.shared_objects import SharedObjectRoutes
 from smproxy.manager.rest.streams import StreamRoutes
 from smproxy.manager.rest.timeline import Timeline
 from smproxy.manager.rest.wait import WaitRoutes
-from smproxy.manager.sessions import Sessions
-from smproxy.manager.transcripts import Transcripts
-from smproxy.signaling.clock import Clock
-
-
-class Managed(Protocol):
-    """What the control API shows and changes."""
-
-    registry: OriginRegistry
-    node_provider: NodeProvider | None
-    sessions: Sessions
-    history: History
-    transcripts: Transcripts
-    faults: FaultRegistry
-    dashboard_events: DashboardEvents
-    conferences: Conferences
-
-    def packaged(self) -> set[tuple[str, str]]:
-        """Return scope and name of the live streams that are packaged as HLS."""
+from smproxy.manager.services import Services
 
 
 def routes(
-    manager: Managed, dispatcher: HookDispatcher, broadcast: HookBroadcast, *, clock: Clock
+    services: Services, dashboard_events: DashboardEvents, packaged: Callable[[], set[tuple[str, str]]]
 ) -> list[web.RouteDef]:
-    """Return the routes of the control API, the more special first."""
-    faults = manager.faults
-    timeline = Timeline(manager.transcripts, dispatcher.journal, faults)
-    sessions, history = manager.sessions, manager.history
-    wait = WaitRoutes(broadcast, dispatcher.journal, clock=clock)
+    """Return the routes of the control API, the more special first.
+
+    ``packaged`` returns scope and name of the live streams that are packaged as HLS.
+    """
+    dispatcher, clock = services.dispatcher, services.clock
+    sessions, history, registry = services.sessions, services.history, services.registry
+    timeline = Timeline(services.transcripts, dispatcher.journal, services.faults)
+    wait = WaitRoutes(services.broadcast, dispatcher.journal, clock=clock)
 
     async def begin() -> None:
         await wait.begin()
-        manager.dashboard_events.restart()
+        dashboard_events.restart()
 
     reset = ResetRoutes(
-        sessions, history, dispatcher, clock=clock, begin=begin, faults=faults, conferences=manager.conferences
+        sessions,
+        history,
+        dispatcher,
+        clock=clock,
+        begin=begin,
+        faults=services.faults,
+        conferences=services.conferences,
     )
     return [
         *wait.routes(),
         *reset.routes(),
         *OpenApiRoutes().routes(),
-        *SessionRoutes(sessions, history, manager.transcripts, timeline).routes(),
-        *StreamRoutes(sessions, history, manager.packaged).routes(),
-        *OriginRoutes(manager.registry, history).routes(),
-        *NodeRoutes(manager.registry, history, lambda: manager.node_provider).routes(),
-        *SharedObjectRoutes(manager.registry, history).routes(),
+        *SessionRoutes(sessions, history, services.transcripts, timeline).routes(),
+        *StreamRoutes(sessions, history, packaged).routes(),
+        *OriginRoutes(registry, history).routes(),
+        *NodeRoutes(registry, history, lambda: services.node_provider).routes(),
+        *SharedObjectRoutes(registry, history).routes(),
     ]

@@ -15,7 +15,6 @@ from yarl import URL
 from smproxy.auth.request import make_request
 from smproxy.faults.admission_fault import FailedConnection, FailedDial, HttpError, RejectedConnection
 from smproxy.faults.exchange_fault import HttpExchange, HttpOutcome
-from smproxy.manager.admission import AdmissionRules
 from smproxy.manager.attempt import Attempt, Client
 from smproxy.manager.authenticator import Authenticator, Decision
 from smproxy.manager.faults.connection import ConnectionFaults
@@ -24,6 +23,7 @@ from smproxy.manager.faults.injection import FaultInjection
 from smproxy.manager.live_streams import LiveStreams
 from smproxy.manager.origin_registry import Node, OriginChoiceError, OriginRegistry
 from smproxy.manager.sessions import Sessions
+from smproxy.manager.settings import AdmissionRules
 from smproxy.manager.transcript import Side, Transcript
 from smproxy.manager.transcripts import Transcripts
 from smproxy.manager.whip.exchange import ExchangeFailed, Origins, read_body

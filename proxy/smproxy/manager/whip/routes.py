@@ -16,13 +16,13 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from smproxy.faults.exchange_fault import HttpOutcome
-from smproxy.manager.admission import AdmissionRules
 from smproxy.manager.authenticator import Authenticator
 from smproxy.manager.faults.injection import FaultInjection
 from smproxy.manager.live_streams import LiveStreams
 from smproxy.manager.origin_registry import OriginRegistry
 from smproxy.manager.session import Session
 from smproxy.manager.sessions import Sessions
+from smproxy.manager.settings import AdmissionRules
 from smproxy.manager.transcript import Side
 from smproxy.manager.transcripts import Transcripts
 from smproxy.manager.whip.exchange import MAX_BODY, ExchangeFailed, Origins, read_body

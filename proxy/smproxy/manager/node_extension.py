@@ -1,0 +1,39 @@
+"""What a cluster adds to a manager's HTTP interface."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+
+class NodeExtension(Protocol):
+    """What a cluster adds to a manager's HTTP interface."""
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes for other nodes, which check by themselves who asks."""
+
+    def accepts(self, request: web.BaseRequest) -> bool:
+        """Return whether a request comes from another node."""
+
+    async def handle(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        """Respond to a request, which other nodes may have to answer, too."""
+
+    async def close(self) -> None:
+        """Close the connections that other nodes have here."""
+
+
+def make_extension_middleware(extension: NodeExtension) -> Middleware:
+    """Return the middleware that gives an extension every request."""
+
+    @web.middleware
+    async def middleware(
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        return await extension.handle(request, handler)
+
+    return middleware

@@ -1,0 +1,104 @@
+"""What WebSocket, WHIP and REST share: origins, sessions, faults, and who may publish."""
+
+from __future__ import annotations
+
+import logging
+import random
+
+from smproxy.faults import FaultRegistry
+from smproxy.hooks.broadcast import HookBroadcast
+from smproxy.hooks.dispatcher import HookDispatcher
+from smproxy.manager.authenticator import Authenticator
+from smproxy.manager.conferences import Conferences
+from smproxy.manager.faults.injection import FaultInjection
+from smproxy.manager.history import History
+from smproxy.manager.live_streams import LiveStreams
+from smproxy.manager.node_provider import NodeAction, NodeActionError, NodeProvider
+from smproxy.manager.origin_registry import Node, OriginRegistry
+from smproxy.manager.provisions import Provisions
+from smproxy.manager.sessions import Sessions
+from smproxy.manager.settings import ManagerSettings
+from smproxy.manager.transcripts import Transcripts
+from smproxy.manager.verdict_log import VerdictLog
+from smproxy.signaling.clock import Clock
+
+logger = logging.getLogger(__name__)
+
+
+class Services:
+    """The parts behind WebSocket, WHIP and REST, which know nothing of them.
+
+    ``stop`` undoes ``start``, and may be called without it; the sessions are ended first, with ``sessions.stop``.
+    """
+
+    def __init__(
+        self,
+        settings: ManagerSettings,
+        *,
+        dispatcher: HookDispatcher,
+        broadcast: HookBroadcast,
+        clock: Clock,
+        rng: random.Random,
+        faults: FaultRegistry,
+    ) -> None:
+        self.settings = settings
+        self.dispatcher = dispatcher
+        self.broadcast = broadcast
+        self.clock = clock
+        self.rng = rng
+        self.faults = faults
+        #: What adds and changes nodes, if anything does.
+        self.node_provider: NodeProvider | None = None
+        self.registry = OriginRegistry(allow_hosts=settings.allow_hosts, any_host=settings.any_host)
+        self.transcripts = Transcripts(clock)
+        self.verdicts = VerdictLog(self.transcripts)
+        self.history = History(clock, faults_of=faults.names_for, verdict_on=self.verdicts.of)
+        self.sessions = Sessions(dispatcher.emit, clock=clock, rng=rng, reconnect_window=settings.reconnect_window)
+        self.fault_injection = FaultInjection(
+            faults, self.sessions, simulate=settings.simulate, change_node=self._change_node
+        )
+        self.authenticator = Authenticator(
+            settings.auth,
+            sessions=self.sessions,
+            transcripts=self.transcripts,
+            log=self.verdicts,
+            clock=clock,
+            lazy=settings.auth_lazy,
+        )
+        self.provisions = Provisions(clock)
+        self.live_streams = LiveStreams(self.sessions, self.provisions)
+        #: Those of the conference API.
+        self.conferences = Conferences(dispatcher, clock=clock, rng=rng)
+        self._follow_sessions()
+
+    def start(self) -> None:
+        """Act on faults that are switched on or off from now on."""
+        self.fault_injection.start()
+
+    async def stop(self) -> None:
+        """Ask no back ends, carry out no faults; let the listeners of hooks have the last ones."""
+        await self.authenticator.close()
+        self.fault_injection.stop()
+        # Listeners get an event once it is journalled.
+        if self.dispatcher.journal is not None:
+            await self.dispatcher.journal.flush()
+
+    def _follow_sessions(self) -> None:
+        self.history.on_forgotten(self.transcripts.forget)
+        self.history.on_forgotten(self.verdicts.forget)
+        self.dispatcher.on_published(self.history.hook_published)
+        self.sessions.watch(self.history.seen)
+        self.sessions.watch(self.transcripts.session_changed)
+        self.sessions.overheard = self.transcripts.add_channel_message
+
+    def _change_node(self, node: Node, action: str, seconds: float) -> bool:
+        """Change a node for a fault; return whether that could be done."""
+        if self.node_provider is None:
+            logger.warning("%s is not simulated, and a fault cannot %s it: start with --nodes N", node.id, action)
+            return False
+        try:
+            self.node_provider.act(node, NodeAction(action), seconds)
+        except NodeActionError as error:
+            logger.info("a fault has found nothing to do: %s", error)
+            return False
+        return True

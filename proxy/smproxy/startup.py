@@ -1,0 +1,258 @@
+"""Start the parts of a simulator in order, from the sinks of hooks up to the ports."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from smproxy.addresses import WILDCARDS
+from smproxy.certificates import CertificateFiles
+from smproxy.component_settings import make_manager_settings, make_node_settings, make_origin_settings, make_sinks
+from smproxy.faults import FaultRegistry
+from smproxy.hooks.broadcast import HookBroadcast
+from smproxy.hooks.dispatcher import HookDispatcher
+from smproxy.hooks.event import EventFactory
+from smproxy.hooks.journal import FILE_NAME, Journal, JournalError, Retention
+from smproxy.hooks.journal.recovery import end_unfinished
+from smproxy.hooks.retry import PROFILES
+from smproxy.hooks.sink import EventListener
+from smproxy.manager.faults.hooks import HookFaults
+from smproxy.manager.manager import ListenError, Manager
+from smproxy.manager.origin_registry import Node
+from smproxy.option_values import Address
+from smproxy.settings import Settings, SettingsError
+from smproxy.signaling.clock import Clock
+from smproxy.signaling.node import Hello, Report, ReportTo
+from smproxy.tls_settings import make_tls_context
+from smproxy.turn_server import TurnServer
+
+if TYPE_CHECKING:
+    from smproxy.clustered import Clustered
+    from smproxy.nodes.fleet import NodeFleet
+    from smproxy.origin.origin import Origin
+
+_UNFIT = (
+    "install stream-manager-proxy with its dependencies into an environment of its own, or start with --no-local-origin"
+)
+
+
+@dataclass(slots=True)
+class Parts:
+    """What runs in a simulator."""
+
+    dispatcher: HookDispatcher
+    manager: Manager
+    certificates: CertificateFiles | None
+    media_port: int | None = None
+    fleet: NodeFleet | None = None
+
+
+class Startup:
+    """Starts the parts one after another; each is stopped by ``stack``, in the reverse order.
+
+    ``rng_for`` returns the random numbers for one purpose; ``flush``: seconds for which hooks are still delivered at the stop.
+    """
+
+    def __init__(
+        self,
+        stack: AsyncExitStack,
+        settings: Settings,
+        *,
+        clock: Clock,
+        rng_for: Callable[[str], random.Random],
+        faults: FaultRegistry,
+        listeners: Sequence[EventListener],
+        flush: float,
+    ) -> None:
+        self._stack = stack
+        self._settings = settings
+        self._clock = clock
+        self._rng_for = rng_for
+        self._faults = faults
+        self._listeners = listeners
+        self._flush = flush
+        self._ice_servers = settings.ice_server
+
+    async def run(self) -> Parts:
+        """Start everything; the ports open last.
+
+        Raises:
+            SettingsError: what the user can mend: a port in use, an unreadable certificate.
+        """
+        stack, settings = self._stack, self._settings
+        broadcast = HookBroadcast()
+        if settings.turn:
+            self._ice_servers = (await self._start_turn()).ice_server, *settings.ice_server
+        cluster = await self._prepare_cluster()
+        dispatcher = await self._start_dispatcher(broadcast, cluster)
+        if cluster is not None:
+            stack.push_async_callback(cluster.stop)
+        context, certificates = make_tls_context(settings, self._clock)
+        manager = Manager(
+            make_manager_settings(settings, context, self._clock, self._ice_servers),
+            dispatcher=dispatcher,
+            broadcast=broadcast,
+            clock=self._clock,
+            rng=self._rng_for("manager"),
+            faults=self._faults,
+            extension=None if cluster is None else cluster.membership,
+        )
+        parts = Parts(dispatcher, manager, certificates)
+        stack.push_async_callback(manager.stop)
+        for address in settings.origin:
+            manager.registry.attach(_external(address))
+        origin: Origin | None = None
+        if settings.nodes:
+            parts.fleet = manager.node_provider = await self._start_nodes(manager)
+            parts.media_port = parts.fleet.media_port
+        elif settings.local_origin and "origin" in settings.roles:
+            origin = await self._start_origin(manager, cluster)
+            parts.media_port = origin.media_port
+        stack.push_async_callback(manager.refuse_new)
+        try:
+            await manager.start()
+        except ListenError as error:
+            raise SettingsError(_cannot_listen(settings.host, error)) from None
+        if cluster is not None:
+            await cluster.join(manager, *((origin.hello, origin.command) if origin else (None, None)))
+        return parts
+
+    async def _start_turn(self) -> TurnServer:
+        addresses = self._settings.media_address
+        host = addresses[0] if addresses and self._settings.host in WILDCARDS else self._settings.host
+        try:
+            turn = await TurnServer.start("127.0.0.1" if host in WILDCARDS else host, self._rng_for("turn"))
+        except (RuntimeError, OSError) as error:
+            raise SettingsError(f"--turn: {error}") from None
+        self._stack.push_async_callback(turn.stop)
+        return turn
+
+    async def _prepare_cluster(self) -> Clustered | None:
+        if self._settings.cluster is None:
+            return None
+        try:
+            from smproxy.clustered import Clustered
+        except ImportError:
+            raise SettingsError("--cluster needs nats-py: pip install 'stream-manager-proxy[cluster]'") from None
+        return await Clustered.prepare(self._settings, self._clock, self._rng_for("cluster"))
+
+    async def _start_dispatcher(self, broadcast: HookBroadcast, cluster: Clustered | None) -> HookDispatcher:
+        """Start the journal and what reads from it.
+
+        What a process before this one left unfinished is ended first.
+        """
+        settings = self._settings
+        path = None if settings.in_memory else settings.data_dir / FILE_NAME
+        try:
+            retention = Retention(events=settings.hook_keep, days=settings.hook_keep_days)
+            journal = await Journal.start(path, clock=self._clock, retention=retention)
+            self._stack.push_async_callback(journal.stop)
+            dispatcher = await HookDispatcher.start(
+                make_sinks(settings, self._clock),
+                clock=self._clock,
+                rng=self._rng_for("delivery"),
+                events=cluster.events if cluster is not None else self._events(),
+                profile=PROFILES[settings.hook_retries],
+                listeners=[broadcast, *self._listeners],
+                journal=journal,
+            )
+            self._stack.push_async_callback(dispatcher.stop, self._flush)
+            self._stack.push_async_callback(HookFaults.start(self._faults, dispatcher).stop)
+            if cluster is None:
+                await end_unfinished(journal, dispatcher.emit)
+            else:
+                cluster.take_hooks(dispatcher, journal)
+                await end_unfinished(journal, dispatcher.emit, cluster.events.found)
+        except (JournalError, ValueError) as error:
+            raise SettingsError(str(error)) from None
+        return dispatcher
+
+    def _events(self) -> EventFactory:
+        return EventFactory(node=self._settings.node, clock=self._clock, rng=self._rng_for("events"))
+
+    async def _start_origin(self, manager: Manager, cluster: Clustered | None) -> Origin:
+        # Imported here because aiortc takes a third of a second, which --no-local-origin and --help need not pay.
+        from smproxy.origin.origin import Origin, UnfitLibraryError
+
+        node: Node | None = None
+
+        def report(report: Report) -> None:
+            if node is not None:
+                manager.sessions.report(node, report)
+
+        if cluster is not None:
+            cluster.report_to(report)
+        settings = make_origin_settings(self._settings, self._ice_servers)
+        try:
+            origin = await Origin.start(
+                settings,
+                report if cluster is None else cluster.channels.report,
+                clock=self._clock,
+                rng=self._rng_for("origin"),
+                names=None if cluster is None else cluster.names,
+            )
+        except UnfitLibraryError as error:
+            raise SettingsError(f"the origin cannot run: {error}: {_UNFIT}") from None
+        except OSError as error:
+            port = self._settings.media_port
+            raise SettingsError(
+                f"--media-port {port}: {(error.strerror or str(error)).lower()}: free it, or give another --media-port"
+            ) from None
+        self._stack.push_async_callback(origin.stop)
+        node = manager.registry.attach(
+            origin.hello,
+            origin.command if cluster is None else cluster.channels.command,
+            thumbnail=origin.thumbnail,
+            shared_objects=origin.shared_objects,
+            interstitials=origin.interstitials,
+        )
+        return origin
+
+    async def _start_nodes(self, manager: Manager) -> NodeFleet:
+        from smproxy.nodes.fleet import NodeFleet
+        from smproxy.nodes.lifecycle import NodeTiming
+        from smproxy.nodes.scenario import ScenarioError, load_node_scenario
+        from smproxy.origin.origin import Origin, OriginTables, UnfitLibraryError
+
+        settings, asked = self._settings, make_origin_settings(self._settings, self._ice_servers)
+        tables, rng = OriginTables.make(asked, self._clock), self._rng_for("origin")
+
+        async def start_origin(address: str, region: str, report: ReportTo) -> Origin:
+            own = make_node_settings(asked, address, region)
+            own_rng = random.Random(rng.getrandbits(64))  # noqa: S311
+            return await Origin.start(own, report, clock=self._clock, rng=own_rng, tables=tables)
+
+        try:
+            steps = () if settings.node_scenario is None else load_node_scenario(settings.node_scenario)
+            fleet = await NodeFleet.start(
+                settings.nodes, steps, manager.registry, manager.sessions, start_origin,
+                clock=self._clock, timing=NodeTiming(start=settings.node_start, sunset=settings.node_sunset),
+            )  # fmt: skip
+        except ScenarioError as error:
+            raise SettingsError(f"--node-scenario {error}") from None
+        except UnfitLibraryError as error:
+            raise SettingsError(f"the origin cannot run: {error}: {_UNFIT}") from None
+        except OSError as error:
+            why = (error.strerror or str(error)).lower()
+            raise SettingsError(
+                f"--nodes: an address cannot be used: {why}: each node needs one of 127.0.0.x, which some systems need told: "
+                "see docs/nodes.md"
+            ) from None
+        self._stack.push_async_callback(fleet.stop)
+        return fleet
+
+
+def _external(address: Address) -> Hello:
+    return Hello(address=str(address), host=address.host, port=address.port)
+
+
+def _cannot_listen(host: str, error: ListenError) -> str:
+    flag = "--tls-port" if error.tls else "--port"
+    reason = (error.why.strerror or str(error.why)).lower()
+    mend = f"choose another with {flag} or --host (0 takes a free port)"
+    if isinstance(error.why, PermissionError):
+        mend = f"allow it as docs/ports.md says, or {mend}"
+    return f"cannot listen on {host}, port {error.port}: {reason}: {mend}"
