@@ -265,6 +265,7 @@ OPTIONS: tuple[Option, ...] = (
         "--cluster-ttl", "cluster_ttl", values.cluster_ttl, "seconds until a node that is silent is dead", "SECONDS"
     ),
     Option("--exit-with-parent", "exit_with_parent", values.flag, "stop when the process that started it has ended"),
+    Option("--ready-file", "ready_file", Path, "a file in JSON that is there while it is ready", "FILE"),
     Option("--sdk-file", "sdk_file", Path, "the vendor's red5pro-sdk.min.js, for /publish to use it", "FILE"),
     Option(
         "--log-level", "log_level", values.choice("debug", "info", "warning", "error"), "least level logged", "LEVEL"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
 import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -61,6 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _serve(settings: Settings, parent: int) -> None:
     from smproxy.banner import banner
+    from smproxy.ready import ReadyFile, ReadyFileError, ready_facts
     from smproxy.simulator import Simulator
 
     stopped = asyncio.Event()
@@ -83,14 +86,27 @@ async def _serve(settings: Settings, parent: int) -> None:
 
     if settings.exit_with_parent:
         look_for_parent()
+    in_json = settings.log_format == "json"
+    ready_file = ReadyFile(settings.ready_file)
     simulator = Simulator(settings)
-    await simulator.start()
     try:
-        _say(banner(simulator))
-        await stopped.wait()
-        _say("Stopping: ending sessions, delivering their hooks.")
-    finally:
-        await simulator.stop()
+        ready_file.remove()
+        await simulator.start()
+        try:
+            facts = ready_facts(simulator)
+            with ready_file.there(facts):
+                _say(_line("ready", **facts) if in_json else banner(simulator))
+                await stopped.wait()
+            _say(_line("stopping") if in_json else "Stopping: ending sessions, delivering their hooks.")
+        finally:
+            await simulator.stop()
+    except ReadyFileError as error:
+        raise SettingsError(str(error)) from None
+
+
+def _line(event: str, **facts: object) -> str:
+    """Return a line of JSON, with the fields of a log line."""
+    return json.dumps({"ts": int(time.time() * 1000), "level": "info", "event": event, "message": event, **facts})
 
 
 def _say(text: str) -> None:

@@ -104,6 +104,7 @@ class Settings:
     advertise: str | None = None
     cluster_ttl: float = 9.0
     exit_with_parent: bool = False
+    ready_file: Path | None = None
     log_level: str = "info"
     log_format: str = "text"
     proxy_enabled: bool = True

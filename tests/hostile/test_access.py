@@ -26,7 +26,7 @@ CROSS_SITE = ("Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: no-cors", "Referer:
 FILLED = {
     "version": "4.0", "path": "live/s", "id": "x", "uuid": "x", "session": "1", "app": "live", "scope": "live", "name": "s",
     "file": "live/s.webm", "whip": "live/whip/endpoint/s", "group": "default", "rest": "terraform", "key": "x",
-    "list": "mediafiles", "action": "sunset",
+    "list": "mediafiles", "action": "sunset", "sink": "x",
 }  # fmt: skip
 
 

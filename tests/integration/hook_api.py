@@ -21,6 +21,7 @@ from smproxy.manager.rest.client_limit import ClientLimit
 from smproxy.manager.rest.errors import make_middleware
 from smproxy.manager.rest.hooks import HookRoutes
 from smproxy.manager.rest.metrics import MetricsRoutes
+from smproxy.manager.rest.sinks import SinkRoutes
 from smproxy.manager.rest.webhook_socket import webhook_socket
 from smproxy.manager.sessions import Sessions
 from smproxy.manager.transcripts import Transcripts
@@ -77,6 +78,7 @@ async def hook_api(
     trigger = Trigger(dispatcher, rng=rng)
     sessions = Sessions(lambda *_: None, clock=clock, rng=rng)
     app = web.Application(middlewares=[make_middleware(clock, AccessRule(token))])
+    app.add_routes(SinkRoutes(dispatcher, clock=clock).routes())
     app.add_routes(HookRoutes(dispatcher, trigger).routes())
     app.add_routes(MetricsRoutes(dispatcher, sessions, broadcast, sockets, VerdictLog(Transcripts(clock))).routes())
     app.add_routes([web.get("/{app:.+}/webhook", webhook_socket(broadcast, journal, places=sockets))])

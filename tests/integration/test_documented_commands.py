@@ -174,6 +174,12 @@ async def test_control_api(terminals: Terminals) -> None:
     lines = [line for line in bug.read_text().splitlines() if "Closed" not in line and '"close"' not in line]
     bug.write_text("\n".join(lines) + "\n")
     assert "same:" in await terminals.ends(page.take("smproxy replay"))
+    for role in ("publisher", "subscriber"):
+        client = await _silent(terminals, page.take(f"curl -X POST http://localhost:5080/api/v1/{role}s"))
+        assert json.loads(client)["state"] == "live"
+    seen = json.loads(await _silent(terminals, page.take("curl http://localhost:5080/api/v1/subscribers/subscriber-1")))
+    assert seen["error"] is None
+    await terminals.ends(page.take("curl -X DELETE http://localhost:5080/api/v1/publishers"))
     page.check()
 
 
@@ -206,6 +212,9 @@ async def test_hook_tools(terminals: Terminals) -> None:
     assert "hooks" in json.loads(await _silent(terminals, page.take('curl "http://localhost:5080/api/v1/hooks?')))
     await terminals.ends(page.take("curl -X POST http://localhost:5080/api/v1/hooks/trigger"))
     await terminals.ends(page.take("curl -X POST http://localhost:5080/api/v1/hooks/dead/resend"))
+    added = await _silent(terminals, page.take("curl -X POST http://localhost:5080/api/v1/hooks/sinks"))
+    assert json.loads(added)["name"] == "mine"
+    await terminals.ends(page.take("curl -X DELETE http://localhost:5080/api/v1/hooks/sinks/mine"))
     page.check()
     await terminals.interrupt()
     assert "connecting" in receiver.read_text()

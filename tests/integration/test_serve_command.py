@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -72,7 +73,7 @@ async def serving(*arguments: str, cwd: Path, **environ: str) -> AsyncIterator[S
     banner = b""
     try:
         async with asyncio.timeout(scaled(20)):
-            while b"Hooks go to" not in banner:
+            while b"Hooks go to" not in banner and b'"event": "ready"' not in banner:
                 line = await process.stdout.readline()
                 assert line, (cwd / "stderr").read_text()
                 banner += line
@@ -186,8 +187,6 @@ async def test_banner_and_health(tmp_path: Path) -> None:
 
 async def test_log_holds_no_password(tmp_path: Path) -> None:
     """At the most talkative level, in JSON, the log of a publish holds no password, and every line is JSON."""
-    import json
-
     async with serving("--log-level", "debug", "--log-format", "json", cwd=tmp_path) as serve:
         async with Publisher(serve.url, stream="s", params={"customerScope": "acme", "password": "hunter2"}):
             await eventually(lambda: "track_started" in serve.log.read_text(), 10)
@@ -196,6 +195,33 @@ async def test_log_holds_no_password(tmp_path: Path) -> None:
         assert "hunter2" not in text
         messages = [json.loads(line)["message"] for line in text.splitlines()]
         assert any("disconnected" in message for message in messages)
+
+
+async def test_ready_for_programs(tmp_path: Path) -> None:
+    """The ready file is there, whole, while the server is ready, and not before or after; in JSON stdout says the same."""
+    ready = tmp_path / "ready.json"
+    ready.write_text("of a process that was killed")
+    async with serving("--log-format", "json", "--ready-file", str(ready), cwd=tmp_path) as serve:
+        facts = json.loads(ready.read_text())
+        assert (facts["pid"], facts["port"]) == (serve.process.pid, serve.port)
+        async with aiohttp.ClientSession() as http, http.get(f"{facts['url']}/healthz") as response:
+            assert response.status == 200
+        line = json.loads(serve.banner)
+        assert {name: line[name] for name in facts} == facts
+        assert (line["event"], line["level"]) == ("ready", "info")
+        assert await serve.stop() == 0
+        assert serve.process.stdout is not None
+        assert json.loads(await serve.process.stdout.read())["event"] == "stopping"
+    assert not ready.exists()
+    assert [path.name for path in tmp_path.iterdir() if "ready" in path.name] == []
+
+
+async def test_a_ready_file_that_cannot_be(tmp_path: Path) -> None:
+    """A ready file that cannot be written is one line and exit code 2."""
+    for path in (tmp_path, tmp_path / "nowhere" / "ready.json"):
+        code, text = await failing("--port", "0", "--ready-file", str(path), cwd=tmp_path)
+        assert (code, text.count("\n")) == (2, 1)
+        assert text.startswith(f"smproxy serve: --ready-file {path}: ")
 
 
 async def test_port_in_use(tmp_path: Path) -> None:

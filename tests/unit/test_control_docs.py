@@ -10,11 +10,13 @@ from pathlib import Path
 import msgspec
 import pytest
 from smproxy.cli import make_parser
-from smproxy.manager.rest import wait
+from smproxy.manager.headless.clients import MAX_CLIENTS
+from smproxy.manager.rest import headless, wait
+from smproxy.manager.rest.headless import PublisherAsked, SubscriberAsked
 from smproxy.manager.rest.operations import OPERATIONS
 from smproxy.manager.rest.reset import ResetView
 from smproxy.manager.rest.wait import NotYet
-from smproxy.manager.views import SessionView
+from smproxy.manager.views import HeadlessSubscriberView, SessionView
 from smproxy.signaling.payloads import ConnectError, Reason
 
 PAGE = (Path(__file__).parents[2] / "docs/control-api.md").read_text()
@@ -49,10 +51,22 @@ def test_the_session() -> None:
 
 def test_the_other_answers() -> None:
     """The examples of a wait in vain and of a reset have the fields of those answers."""
-    nearest, reset = (json.loads(example) for example in EXAMPLES[1:3])
+    nearest, reset = (json.loads(example) for example in (EXAMPLES[1], EXAMPLES[3]))
     assert set(nearest) == set(NotYet.__struct_encode_fields__) - {"timestamp"}
     assert msgspec.convert(reset, ResetView)
     assert set(reset) == set(ResetView.__struct_encode_fields__)
+
+
+def test_a_headless_client() -> None:
+    """The example of a subscriber that the server runs has every field; those that may be asked for are all in the table."""
+    assert msgspec.json.decode(EXAMPLES[2], type=HeadlessSubscriberView).decoded
+    assert set(json.loads(EXAMPLES[2])) == set(HeadlessSubscriberView.__struct_encode_fields__)
+    section = PAGE[PAGE.index("## Headless clients") : PAGE.index("## Reset")]
+    for kind in (PublisherAsked, SubscriberAsked):
+        for name in kind.__struct_encode_fields__:
+            assert f"`{name}`" in section, name
+    assert f"At most {MAX_CLIENTS} run" in section
+    assert f"(default {headless.DEFAULT_TIMEOUT:g}, at most {headless.MAX_TIMEOUT:g})" in section
 
 
 def test_the_parameters_of_a_wait() -> None:

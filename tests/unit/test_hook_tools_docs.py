@@ -20,6 +20,7 @@ from smproxy.hooks.trigger import Trigger
 from smproxy.manager.rest.client_limit import ClientLimit
 from smproxy.manager.rest.hooks import DEFAULT_LIMIT, FILTERS, MAX_LIMIT, HookRoutes
 from smproxy.manager.rest.metrics import MetricsRoutes
+from smproxy.manager.rest.sinks import SinkRoutes
 from smproxy.manager.sessions import Sessions
 from smproxy.manager.transcripts import Transcripts
 from smproxy.manager.verdict_log import VerdictLog
@@ -79,10 +80,11 @@ async def test_api_and_metrics() -> None:
     )
     trigger = Trigger(dispatcher, rng=rng)
     routes = {
-        f"{route.method} {route.path.replace('{uuid}', 'UUID')}" for route in HookRoutes(dispatcher, trigger).routes()
+        f"{route.method} {route.path.replace('{uuid}', 'UUID').replace('{sink:.+}', 'NAME')}"
+        for route in (*HookRoutes(dispatcher, trigger).routes(), *SinkRoutes(dispatcher, clock=clock).routes())
     }
     told = section("The API")
-    assert set(re.findall(r"^\| `((?:GET|POST) .*?)` \|", told, re.MULTILINE)) == routes
+    assert set(re.findall(r"^\| `((?:GET|POST|DELETE) .*?)` \|", told, re.MULTILINE)) == routes
     for name in (*FILTERS, "deliveries"):
         assert f"`{name}`" in told, name
     assert f"default {DEFAULT_LIMIT}, at most {MAX_LIMIT}" in told

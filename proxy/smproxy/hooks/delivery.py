@@ -97,13 +97,20 @@ class Delivery:
         """
         delivery = cls(sink, clock=clock, rng=rng, profile=profile, limits=limits, ledger=ledger)
         await sink.start()
-        try:
-            if delivery._outbox is not None:
-                await delivery._outbox.start()
-        except BaseException:
-            await sink.stop()
-            raise
+        await delivery.begin()
         return delivery
+
+    async def begin(self) -> None:
+        """Begin with what the ledger has pending; the sink has been started.
+
+        Events may be offered before, and while it runs. Raises ``JournalError``.
+        """
+        try:
+            if self._outbox is not None:
+                await self._outbox.start()
+        except BaseException:
+            await self._sink.stop()
+            raise
 
     @property
     def name(self) -> str:

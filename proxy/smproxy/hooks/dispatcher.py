@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
+from smproxy.hooks.deliveries import Deliveries
 from smproxy.hooks.delivery import Delivery, Limits
 from smproxy.hooks.event import Context, EncodedEvent, EventFactory, HookEvent, Stored, encode
 from smproxy.hooks.journal import Journal, JournalError
@@ -39,15 +40,15 @@ class HookDispatcher:
 
     def __init__(
         self,
-        deliveries: Sequence[Delivery],
+        deliveries: Deliveries,
         listeners: Sequence[EventListener],
         journal: Journal | None,
         events: EventFactory,
     ) -> None:
-        self._deliveries = tuple(deliveries)
+        self._deliveries = deliveries
+        deliveries.on_update = self._update
         self._listeners = tuple(listeners)
         self._events = events
-        self._takes_internal = any(delivery.takes_internal for delivery in deliveries)
         self._published = 0
         self._stopped = False
         self._errors = ThrottledLog(logger, asyncio.get_running_loop().time)
@@ -56,10 +57,6 @@ class HookDispatcher:
         self._interceptions: tuple[Interception, ...] = ()
         #: The journal that the dispatcher was given, and does not stop.
         self.journal = journal
-        for delivery in deliveries:
-            delivery.on_update = self._update
-        if journal is not None:
-            journal.on_committed(self._dispatch)
 
     @classmethod
     async def start(
@@ -83,22 +80,13 @@ class HookDispatcher:
         Raises what the ``start`` of a sink raises, :class:`JournalError`, and ``ValueError`` when two sinks have the same name;
         those started before are stopped again.
         """
-        deliveries: list[Delivery] = []
-        try:
-            if journal is not None:
-                names = [sink.name for sink in sinks]
-                if twice := next((name for name in names if names.count(name) > 1), None):
-                    raise ValueError(f"the hook sink {twice} is given twice")
-                await journal.begin_sinks(names)
-            for sink in sinks:
-                delivery = await Delivery.start(
-                    sink, clock=clock, rng=rng, profile=profile, limits=limits, ledger=journal
-                )
-                deliveries.append(delivery)
-        except BaseException:
-            await asyncio.gather(*(delivery.stop(0.0) for delivery in deliveries), return_exceptions=True)
-            raise
-        return cls(deliveries, listeners, journal, events or EventFactory(node=1, clock=clock, rng=rng))
+        events = events or EventFactory(node=1, clock=clock, rng=rng)
+        deliveries = Deliveries(clock=clock, rng=rng, profile=profile, limits=limits, journal=journal)
+        dispatcher = cls(deliveries, listeners, journal, events)
+        await deliveries.start(sinks)
+        if journal is not None:
+            journal.on_committed(dispatcher._dispatch)
+        return dispatcher
 
     # Who follows: each method returns what undoes it; no callback may block, and what one raises is logged.
 
@@ -138,6 +126,27 @@ class HookDispatcher:
 
         return undo
 
+    # Sinks that come and go
+
+    @property
+    def added_sinks(self) -> frozenset[str]:
+        """The names of the sinks that were added since the start."""
+        return self._deliveries.added
+
+    async def add_sink(self, sink: Sink) -> SinkStatus:
+        """Add a sink, which gets what is published from now on; return its state.
+
+        Raises :class:`JournalError`, what its ``start`` raises, and ``SinkError`` when there is one of this name, or too many.
+        """
+        return await self._deliveries.add(sink)
+
+    async def remove_sink(self, name: str) -> int:
+        """Remove a sink; return how many events it has not got, which it never gets.
+
+        They stay in the journal. Raises :class:`JournalError`, and ``KeyError`` for an unknown one.
+        """
+        return await self._deliveries.remove(name)
+
     # The way of an event
 
     def emit(
@@ -147,7 +156,7 @@ class HookDispatcher:
 
         Return it unless nobody takes it.
         """
-        if EVENT_OF[type(payload)] in INTERNAL_EVENTS and not self._takes_internal:
+        if EVENT_OF[type(payload)] in INTERNAL_EVENTS and not self._deliveries.takes_internal:
             return None
         event = self._events.make(payload, sequence, connection)
         if context is not None and context.epoch is not None:
@@ -161,7 +170,7 @@ class HookDispatcher:
 
         Never blocks and never raises; call it on the event loop.
         """
-        if event.event in INTERNAL_EVENTS and not self._takes_internal:
+        if event.event in INTERNAL_EVENTS and not self._deliveries.takes_internal:
             return None
         try:
             encoded = encode(event, context)
@@ -188,17 +197,12 @@ class HookDispatcher:
                     self._errors.warning("%r failed at hook event %s", interception, stored.event.uuid, error=error)
             for _ in range(copies):
                 self._notify(stored)
-            for delivery in self._deliveries:
-                if copies:
-                    delivery.offer(stored, copies)
-                else:
-                    delivery.skip(stored)
+            self._deliveries.offer(stored, copies)
 
     def redeliver(self, stored: Stored) -> None:
         """Give an event, skipped or not, once more to every listener and sink, after what is queued."""
         self._notify(stored)
-        for delivery in self._deliveries:
-            delivery.redeliver(stored)
+        self._deliveries.redeliver(stored)
 
     def _notify(self, stored: Stored) -> None:
         for listener in self._listeners:
@@ -246,14 +250,7 @@ class HookDispatcher:
         """
         if self.journal is not None:
             await self.journal.flush()
-        waits = [asyncio.ensure_future(delivery.drained()) for delivery in self._deliveries]
-        if not waits:
-            return True
-        _, late = await asyncio.wait(waits, timeout=timeout)
-        for wait in late:
-            wait.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
-        return not late
+        return await self._deliveries.drained(timeout)
 
     async def forget(self) -> tuple[int, int]:
         """Forget every event so far: in the journal, and what sinks have yet to get.
@@ -263,15 +260,15 @@ class HookDispatcher:
         Return how many events the journal forgot, and how many deliveries are not made. Raises :class:`JournalError`.
         """
         upto, events = (self._published, 0) if self.journal is None else await self.journal.forget()
-        return events, sum(delivery.forget(upto) for delivery in self._deliveries)
+        return events, self._deliveries.forget(upto)
 
     def status(self) -> list[SinkStatus]:
         """Return the state and the counters of each sink, in the order in which they were given."""
-        return [delivery.status() for delivery in self._deliveries]
+        return self._deliveries.status()
 
     def dead_letters(self) -> list[DeadLetter]:
         """Return the latest events that were given up, sink by sink, oldest first."""
-        return [letter for delivery in self._deliveries for letter in delivery.dead_letters]
+        return self._deliveries.dead_letters()
 
     async def stop(self, flush: float = 2.0) -> None:
         """Deliver what is queued for at most ``flush`` seconds and end sinks and listeners.

@@ -92,8 +92,10 @@ class OutboxReader:
 
     async def start(self) -> None:
         """Begin with what was pending before."""
-        self._seen = await self._ledger.newest()
-        self._waiting = await self._ledger.count_pending(self._sink)
+        self._seen = max(await self._ledger.newest(), self._seen)  # one may have come while it was asked
+        waiting = await self._ledger.count_pending(self._sink)
+        if self._behind:
+            self._waiting = waiting
         self._run()
 
     def direct(self, stored: Stored, copies: int = 1) -> bool:

@@ -140,6 +140,16 @@ class History:
         entry = self._entries.get(number)
         return None if entry is None else entry.session
 
+    def session_of_agent(self, user_agent: str) -> int | None:
+        """Return the newest session whose client has this user agent, ``None`` if there is none."""
+        for number, entry in reversed(self._entries.items()):
+            session = entry.session
+            attempt = None if session is None else session.attempt
+            known = attempt.client.user_agent if attempt else None if entry.final is None else entry.final.user_agent
+            if known == user_agent:
+                return number
+        return None
+
     def living(self) -> list[Session]:
         """Return the sessions that have not ended, the oldest first."""
         return [entry.session for entry in self._entries.values() if entry.session is not None]

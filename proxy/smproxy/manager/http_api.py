@@ -14,6 +14,7 @@ from smproxy.hooks.trigger import Trigger
 from smproxy.manager.access import AccessRule
 from smproxy.manager.dashboard_events import DashboardEvents
 from smproxy.manager.forward import ForwardRoutes
+from smproxy.manager.headless.clients import HeadlessClients
 from smproxy.manager.hls.packagers import Packagers
 from smproxy.manager.hls.routes import HlsRoutes
 from smproxy.manager.node_extension import NodeExtension, make_extension_middleware
@@ -68,6 +69,12 @@ class HttpApi:
         access.accept_also(lambda request: self._login.user(request) is not None)
         self._sockets = ClientLimit("listeners on the webhook socket")
         self.packagers = Packagers(clock.monotonic)
+        #: The clients that the server runs itself.
+        self.headless = HeadlessClients(
+            url=lambda: own_url().replace("http", "ws", 1) + "/streammanager",
+            find_session=services.history.session_of_agent,
+            clock=clock,
+        )
         files = RecordingFiles(settings.recordings, access)
         self._recordings = RecordingRoutes(files, services.registry, access)
         self._hls = HlsRoutes(
@@ -114,10 +121,11 @@ class HttpApi:
         await self._conference.close(reason)
 
     async def close(self) -> None:
-        """Close what listens, and the connections to origins and other nodes."""
+        """Close what listens, and the connections to origins and other nodes; end headless clients."""
         await self.dashboard_events.close()
         await self._services.broadcast.close()
         await self._whip.close()
+        await self.headless.stop()
         await self._forward.close()
         if self._extension is not None:
             await self._extension.close()
@@ -190,7 +198,7 @@ class HttpApi:
         )
         return [
             *self._access.open(web.get(path, _no_upgrade) for path in sorted(MANAGER_PATHS)),
-            *control.routes(services, self.dashboard_events, self.packaged),
+            *control.routes(services, self.dashboard_events, self.headless, self.packaged),
             *self._recordings.routes(),
             *hooks.HookRoutes(dispatcher, Trigger(dispatcher, rng=services.rng)).routes(),
             *FaultRoutes(services.faults).routes(),

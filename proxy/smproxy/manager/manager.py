@@ -92,6 +92,7 @@ class Manager:
             extension=extension,
         )
         self.packagers, self.dashboard_events = self._api.packagers, self._api.dashboard_events
+        self.headless = self._api.headless
         self._runner = web.AppRunner(self._api.application, handle_signals=False, shutdown_timeout=1.0)
         self._listener = Listener(
             http=self._http,

@@ -196,6 +196,77 @@ class SharedObjectList(_View, frozen=True):
     shared_objects: list[SharedObjectView]
 
 
+class HeadlessView(_View, frozen=True):
+    """A client that the server runs.
+
+    ``state``: ``connecting``, ``live``, ``ended``, or ``failed`` when it never was live; ``error`` says why it failed, or ended
+    without being asked to. ``session`` is the number of its session, ``null`` while it has none. ``startMs``: from its start
+    until it was live. Counters since its start.
+    """
+
+    id: str
+    name: str
+    transport: Literal["websocket", "whip", "whep"]
+    app: str | None
+    customer_scope: str | None
+    state: Literal["connecting", "live", "ended", "failed"]
+    error: str | None
+    ended_by: Literal["client", "server", "transport"] | None
+    session: int | None
+    created_at: int
+    start_ms: float | None = None
+    packets: int = 0
+    bytes: int = 0
+
+
+class HeadlessPublisherView(HeadlessView, frozen=True):
+    """A publisher that the server runs."""
+
+
+class LatencyView(_View, frozen=True):
+    """From painting a picture to decoding it, in milliseconds."""
+
+    p50: float
+    p95: float
+    p99: float
+    most: float
+
+
+class HeadlessSubscriberView(HeadlessView, frozen=True):
+    """A subscriber that the server runs.
+
+    ``number`` is that of the last picture of a publisher with the pattern ``counter``, ``missing`` and ``outOfOrder`` count
+    such pictures; ``latencyMs`` is there with the pattern ``clock``. ``freezesMs``: the latest times without a new picture;
+    ``black`` counts black pictures. Without ``decode`` only packets and frames are counted.
+    """
+
+    lost: int = 0
+    frames: int = 0
+    decoded: int = 0
+    codecs: list[str] = []
+    width: int = 0
+    height: int = 0
+    first_picture_ms: float | None = None
+    number: int | None = None
+    missing: int = 0
+    out_of_order: int = 0
+    latency_ms: LatencyView | None = None
+    freezes_ms: list[int] = []
+    black: int = 0
+
+
+class HeadlessPublisherList(_View, frozen=True):
+    """The publishers that the server runs, the oldest first."""
+
+    publishers: list[HeadlessPublisherView]
+
+
+class HeadlessSubscriberList(_View, frozen=True):
+    """The subscribers that the server runs, the oldest first."""
+
+    subscribers: list[HeadlessSubscriberView]
+
+
 class InterstitialView(_View, frozen=True):
     """One interstitial. Paths have their scope; times are Unix milliseconds.
 

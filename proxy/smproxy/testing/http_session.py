@@ -60,6 +60,7 @@ class HttpSession:
         *,
         token: str | None,
         ssl: tls.SSLContext | None,
+        user_agent: str,
         failed: type[StreamError],
         rejected: type[Rejected],
     ) -> None:
@@ -67,7 +68,9 @@ class HttpSession:
         #: The URL of the session, once it is made.
         self.resource = ""
         self._frames = frames
-        self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        self._headers = {"User-Agent": user_agent}
+        if token is not None:
+            self._headers["Authorization"] = f"Bearer {token}"
         self._ssl = ssl
         self._failed = failed
         self._rejected = rejected

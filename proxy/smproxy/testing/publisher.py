@@ -56,6 +56,7 @@ class Publisher(SignalingClient):
         timeout: Seconds for ``publish()``, and again for ``unpublish()``.
         transport: ``websocket``, or ``whip``.
         token: Bearer token for WHIP, the parameter ``token`` for the WebSocket.
+        user_agent: What the client says that it is.
     """
 
     errors: ClassVar[Errors] = Errors(PublishError, PublishRejected, PublishTimeout)
@@ -82,6 +83,7 @@ class Publisher(SignalingClient):
         send_media: bool = True,
         transport: Literal["websocket", "whip"] = "websocket",
         token: str | None = None,
+        user_agent: str | None = None,
     ) -> None:
         if not (audio or video or data_channel):
             raise ValueError("nothing to publish: audio, video and data_channel are all off")
@@ -91,7 +93,9 @@ class Publisher(SignalingClient):
             target = endpoint_url(str(url), "whip", stream, {**(params or {}), **recording})
         else:
             target = signaling_url(str(url), stream, {**(params or {}), **({} if token is None else {"token": token})})
-        super().__init__(self._dialogue, target, ssl=ssl, timeout=timeout, switch_delay=switch_delay)
+        super().__init__(
+            self._dialogue, target, ssl=ssl, timeout=timeout, switch_delay=switch_delay, user_agent=user_agent
+        )
         #: ``websocket`` or ``whip``.
         self.transport = transport
         if transport == "whip":

@@ -34,11 +34,12 @@ class ReceivingClient(SignalingClient):
         ssl: tls.SSLContext | None,
         timeout: float,
         switch_delay: float,
+        user_agent: str | None,
         decode: bool,
         on_picture: Callable[[Any], None] | None,
         on_sound: Callable[[Any], None] | None,
     ) -> None:
-        super().__init__(dialogue, url, ssl=ssl, timeout=timeout, switch_delay=switch_delay)
+        super().__init__(dialogue, url, ssl=ssl, timeout=timeout, switch_delay=switch_delay, user_agent=user_agent)
         #: The last decoded ``av.VideoFrame``.
         self.picture: Any = None
         #: Milliseconds from the start until the first picture was decoded.

@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
+from smproxy import __version__
 from smproxy.tasks import Tasks, Timers
 from smproxy.testing.dialogue import AddCandidate, Channel, Dialogue, Ended, Refused, SendText, Started, SwitchSoon
 from smproxy.testing.errors import Rejected, StreamError
@@ -51,7 +52,14 @@ class SignalingClient(ABC):
     role: ClassVar[str]
 
     def __init__(
-        self, dialogue: Dialogue, url: str, *, ssl: tls.SSLContext | None, timeout: float, switch_delay: float
+        self,
+        dialogue: Dialogue,
+        url: str,
+        *,
+        ssl: tls.SSLContext | None,
+        timeout: float,
+        switch_delay: float,
+        user_agent: str | None = None,
     ) -> None:
         #: Set when the stream has ended for this client, whoever ended it; see ``ended_by``.
         self.closed = asyncio.Event()
@@ -64,6 +72,7 @@ class SignalingClient(ABC):
         self.frames = FrameLog()
         self._signaling = dialogue
         self._url = url
+        self._user_agent = user_agent or f"stream-manager-proxy-{self.role}/{__version__}"
         self._ssl = ssl
         self._timeout = timeout
         self._switch_delay = switch_delay
@@ -168,7 +177,7 @@ class SignalingClient(ABC):
                     self._started.set_result(None)
                 else:
                     self._socket = await SignalingSocket.open(
-                        self._url, self._ssl, role=self.role, failed=failed, rejected=self.errors.rejected
+                        self._url, self._ssl, user_agent=self._user_agent, failed=failed, rejected=self.errors.rejected
                     )
                     self._tasks.spawn(self._read(self._socket))
                 await self._started
@@ -187,7 +196,13 @@ class SignalingClient(ABC):
     def _use_http(self, url: str, token: str | None) -> None:
         """Signal over WHIP or WHEP, at this endpoint."""
         self._http = HttpSession(
-            url, self.frames, token=token, ssl=self._ssl, failed=self.errors.failed, rejected=self.errors.rejected
+            url,
+            self.frames,
+            token=token,
+            ssl=self._ssl,
+            user_agent=self._user_agent,
+            failed=self.errors.failed,
+            rejected=self.errors.rejected,
         )
 
     async def _delete(self) -> bool:

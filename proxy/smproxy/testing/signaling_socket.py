@@ -35,7 +35,7 @@ class SignalingSocket:
         url: str,
         ssl: tls.SSLContext | None,
         *,
-        role: str = "publisher",
+        user_agent: str = f"stream-manager-proxy-publisher/{__version__}",
         failed: type[StreamError] = PublishError,
         rejected: type[Rejected] = PublishRejected,
     ) -> SignalingSocket:
@@ -54,7 +54,7 @@ class SignalingSocket:
                 ping_interval=None,
                 close_timeout=_CLOSE_TIMEOUT,
                 open_timeout=None,
-                user_agent_header=f"stream-manager-proxy-{role}/{__version__}",
+                user_agent_header=user_agent,
                 proxy=None,
                 **extra,
             )

@@ -64,6 +64,7 @@ class Subscriber(ReceivingClient):
         rng: Where ids come from.
         transport: ``websocket``, or ``whep``.
         token: Bearer token for WHEP, the parameter ``token`` for the WebSocket.
+        user_agent: What the client says that it is.
     """
 
     errors: ClassVar[Errors] = Errors(SubscribeError, SubscribeRejected, SubscribeTimeout)
@@ -90,6 +91,7 @@ class Subscriber(ReceivingClient):
         rng: random.Random | None = None,
         transport: Literal["websocket", "whep"] = "websocket",
         token: str | None = None,
+        user_agent: str | None = None,
     ) -> None:
         rng = rng or random.Random()  # noqa: S311 - ids, no secrets
         self.stream = stream
@@ -115,6 +117,7 @@ class Subscriber(ReceivingClient):
             ssl=ssl,
             timeout=timeout,
             switch_delay=switch_delay,
+            user_agent=user_agent,
             decode=decode,
             on_picture=on_picture,
             on_sound=on_sound,

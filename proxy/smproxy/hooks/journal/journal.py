@@ -113,13 +113,14 @@ class Journal:
         """Return one event and what became of it at each sink. Raises ``JournalError``."""
         return await self._read(lambda connection: read.get(connection, uuid))
 
-    async def begin_sinks(self, names: Iterable[str]) -> None:
+    async def begin_sinks(self, names: Iterable[str], *, afresh: str | None = None) -> None:
         """Set which sinks there are from now on.
 
-        A new one gets what comes from now on, a known one also what it missed.
+        A new one gets what is published from now on, a known one also what it missed, unless it begins
+        ``afresh``; one that is gone gets no more.
         """
-        known = tuple(names)
-        await self._call(lambda store: store.begin_sinks(known))
+        known, upto = tuple(names), self._next_id - 1
+        await self._call(lambda store: store.begin_sinks(known, upto, afresh))
 
     async def pending(self, sink: str, after: int, limit: int) -> Page:
         """Return the oldest pending events of a sink after the id ``after``.

@@ -66,6 +66,7 @@ class Store:
         self._idle = True
         self._forcing = False
         self._forgotten = -1
+        #: The highest id when the journal was opened.
         self.last_id = self._number(
             "SELECT max((SELECT coalesce(max(id), 0) FROM events), (SELECT coalesce(max(event), 0) FROM deliveries), "
             "(SELECT coalesce(max(max(first, coalesce(last, 0))), 0) FROM sinks))"
@@ -118,25 +119,25 @@ class Store:
             values,
         )
 
-    def begin_sinks(self, names: Iterable[str]) -> None:
-        """Set which sinks there are from now on.
+    def begin_sinks(self, names: Iterable[str], upto: int, afresh: str | None = None) -> None:
+        """Set which sinks there are for the events after ``upto``.
 
-        A new one gets what comes from now on; one that is gone gets no more.
+        A new one gets those; one that is gone gets no more. ``afresh`` does not get what it missed when it was there before.
         """
         self._active = tuple(dict.fromkeys(names))
         for name, periods in list(self._sinks.items()):
             if name not in self._active:
-                self.connection.execute(
-                    "UPDATE sinks SET last = ? WHERE name = ? AND last IS NULL", (self.last_id, name)
-                )
+                self.connection.execute("UPDATE sinks SET last = ? WHERE name = ? AND last IS NULL", (upto, name))
             elif periods[-1][2] is None:
                 self._raise_floor(periods[-1][0])
         for name in self._active:
             periods = self._sinks.get(name, [])
             if not periods or periods[-1][2] is not None:
-                self.connection.execute(
-                    "INSERT INTO sinks(name, first, floor) VALUES (?, ?, ?)", (name, self.last_id, self.last_id)
-                )
+                self.connection.execute("INSERT INTO sinks(name, first, floor) VALUES (?, ?, ?)", (name, upto, upto))
+        if afresh is not None:
+            self.connection.execute(
+                "UPDATE sinks SET floor = max(floor, ?) WHERE name = ? AND last IS NOT NULL", (upto, afresh)
+            )
         self._load_sinks()
 
     def reset(self, sink: str, uuid: str | None) -> list[int]:

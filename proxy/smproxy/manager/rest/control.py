@@ -7,12 +7,15 @@ from collections.abc import Callable
 from aiohttp import web
 
 from smproxy.manager.dashboard_events import DashboardEvents
+from smproxy.manager.headless.clients import HeadlessClients
+from smproxy.manager.rest.headless import HeadlessRoutes
 from smproxy.manager.rest.nodes import NodeRoutes
 from smproxy.manager.rest.openapi import OpenApiRoutes
 from smproxy.manager.rest.origins import OriginRoutes
 from smproxy.manager.rest.reset import ResetRoutes
 from smproxy.manager.rest.sessions import SessionRoutes
 from smproxy.manager.rest.shared_objects import SharedObjectRoutes
+from smproxy.manager.rest.sinks import SinkRoutes
 from smproxy.manager.rest.streams import StreamRoutes
 from smproxy.manager.rest.timeline import Timeline
 from smproxy.manager.rest.wait import WaitRoutes
@@ -20,7 +23,10 @@ from smproxy.manager.services import Services
 
 
 def routes(
-    services: Services, dashboard_events: DashboardEvents, packaged: Callable[[], set[tuple[str, str]]]
+    services: Services,
+    dashboard_events: DashboardEvents,
+    headless: HeadlessClients,
+    packaged: Callable[[], set[tuple[str, str]]],
 ) -> list[web.RouteDef]:
     """Return the routes of the control API, the more special first.
 
@@ -43,11 +49,15 @@ def routes(
         begin=begin,
         faults=services.faults,
         conferences=services.conferences,
+        clients=headless,
     )
     return [
         *wait.routes(),
         *reset.routes(),
         *OpenApiRoutes().routes(),
+        *SinkRoutes(dispatcher, clock=clock).routes(),
+        *HeadlessRoutes("publisher", headless).routes(),
+        *HeadlessRoutes("subscriber", headless).routes(),
         *SessionRoutes(sessions, history, services.transcripts, timeline).routes(),
         *StreamRoutes(sessions, history, packaged).routes(),
         *OriginRoutes(registry, history).routes(),

@@ -1,4 +1,4 @@
-"""``/api/v1/hooks``: the journal, the state of the sinks, replays and invented events."""
+"""``/api/v1/hooks``: the journal, replays and invented events."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from aiohttp.typedefs import Handler
 
 from smproxy.hooks.dispatcher import HookDispatcher
 from smproxy.hooks.journal import DeliveryRecord, Journal, JournalError, JournalQuery, Stored
-from smproxy.hooks.status import SinkStatus
 from smproxy.hooks.trigger import Trigger, TriggerError
 from smproxy.hooks.views import detailed, listed
 from smproxy.manager.rest.errors import ApiError, json_response, read_json
@@ -44,12 +43,6 @@ class _Trigger(msgspec.Struct, forbid_unknown_fields=True):
     params: dict[str, Any] = {}
 
 
-class SinkList(msgspec.Struct, frozen=True):
-    """How each sink is doing, in the order in which they were given."""
-
-    sinks: list[SinkStatus]
-
-
 class HookRoutes:
     """The routes of the hooks."""
 
@@ -62,7 +55,6 @@ class HookRoutes:
         return [
             web.get(HOOKS, self._journalled(self.find)),
             web.get(HOOKS + "/dead", self._journalled(self.dead)),
-            web.get(HOOKS + "/sinks", self._journalled(self.sinks)),
             web.post(HOOKS + "/trigger", self._journalled(self.trigger)),
             web.post(HOOKS + "/dead/resend", self._journalled(self.resend_dead)),
             web.get(HOOKS + "/{uuid}", self._journalled(self.show)),
@@ -87,11 +79,6 @@ class HookRoutes:
         """Show one event, with every attempt to deliver it."""
         Parameters(request.query, ())
         return _raw(detailed(*await self._known(request)))
-
-    async def sinks(self, request: web.Request) -> web.StreamResponse:
-        """Return the state of each sink."""
-        Parameters(request.query, ())
-        return json_response(SinkList(self._dispatcher.status()))
 
     async def resend(self, request: web.Request) -> web.StreamResponse:
         """Deliver an event again."""

@@ -14,14 +14,17 @@ from aiohttp import web
 
 import smproxy
 from smproxy.manager.rest.errors import json_response
-from smproxy.manager.rest.hooks import SinkList
+from smproxy.manager.rest.headless import MuteAsked, PublisherAsked, SubscriberAsked
 from smproxy.manager.rest.operations import JSON, OPERATIONS, SESSION, TEXT, Operation, Response, Schema
 from smproxy.manager.rest.query import Parameters
 from smproxy.manager.rest.reset import ResetView
+from smproxy.manager.rest.sinks import SinkAsked, SinkList
 from smproxy.manager.rest.timeline import TimelineView
 from smproxy.manager.rest.wait import NotYet
 from smproxy.manager.views import (
     ConferenceList,
+    HeadlessPublisherList,
+    HeadlessSubscriberList,
     IceServerList,
     InterstitialList,
     Kicked,
@@ -52,6 +55,12 @@ _VIEWS: tuple[type, ...] = (
     ResetView,
     NotYet,
     SinkList,
+    SinkAsked,
+    HeadlessPublisherList,
+    HeadlessSubscriberList,
+    PublisherAsked,
+    SubscriberAsked,
+    MuteAsked,
 )
 
 _DESCRIPTION = """\
@@ -123,7 +132,7 @@ _ERRORS = {
     401: "The admin token is missing or wrong.",
     403: "A page of another site asks, and there is no admin token.",
     404: "There is no such thing.",
-    409: "It is too late for that.",
+    409: "It does not go with how things are now; the message says why.",
     500: "It went wrong; the log says why.",
     503: "It cannot be had now.",
 }

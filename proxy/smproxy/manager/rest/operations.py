@@ -198,6 +198,12 @@ HOOKS = (
          Response("The events.", wrapped("hooks", "DetailedEvent")), *_HOOK_FILTERS,
          errors=(400, 503)),
     _get("/hooks/sinks", "hooks", "How each sink is doing", Response("The sinks.", "SinkList")),
+    Operation(method="POST", path="/hooks/sinks", tag="hooks", summary="Add a sink until the next start", body="SinkAsked",
+              answers={201: Response("The sink, which gets what is published from now on.", "SinkStatus")},
+              errors=(400, 409, 503)),
+    Operation(method="DELETE", path="/hooks/sinks/{sink}", tag="hooks",
+              summary="Remove a sink; what it has not got by then it never gets",
+              answers={204: Response("It is removed.")}, errors=(404, 503)),
     Operation(method="POST", path="/hooks/trigger", tag="hooks", summary="Send a synthetic event", body="Trigger",
               answers={200: Response("The event.", "HookEvent")}, errors=(400, 503)),
     Operation(method="POST", path="/hooks/dead/resend", tag="hooks", summary="Deliver every dead letter again",
@@ -276,6 +282,28 @@ FAULTS = (
               answers={200: Response("It is off.", _REMOVED)}, errors=(404,)),
 )  # fmt: skip
 
+
+def _headless(role: str, kind: str) -> tuple[Operation, ...]:
+    view, path = f"Headless{kind}View", f"/{role}s"
+    return (
+        _get(path, "clients", f"The {role}s that the server runs, the oldest first",
+             Response(f"The {role}s, ended ones too.", f"Headless{kind}List"), errors=(400,)),
+        Operation(method="POST", path=path, tag="clients",
+                  summary=f"Start a headless {role}; the answer comes when it is live or has failed",
+                  body=f"{kind}Asked", answers={201: Response("It is live, or has failed.", view)}, errors=(400, 503)),
+        _get(f"{path}/{{id}}", "clients", f"One {role} that the server runs", Response("How it is.", view), errors=(400, 404)),
+        Operation(method="DELETE", path=f"{path}/{{id}}", tag="clients", summary=f"End a headless {role}, and forget it",
+                  query=(Query("how", "As a page that ends its stream, a tab that is closed, or a machine that is lost.",
+                               one_of(("leave", "close", "vanish"))),),
+                  answers={204: Response("It has ended.")}, errors=(400, 404, 503)),
+        Operation(method="POST", path=f"{path}/{{id}}/mute", tag="clients",
+                  summary=f"Mute tracks of a headless {role}, or go on with them",
+                  body="MuteAsked", answers={200: Response("The client.", view)}, errors=(400, 404, 409)),
+    )  # fmt: skip
+
+
+CLIENTS = (*_headless("publisher", "Publisher"), *_headless("subscriber", "Subscriber"))
+
 _MEDIA = Response(
     "The file, or the part that Range asks for.", {"type": "string", "contentMediaType": "video/webm"}, "video/webm"
 )
@@ -301,6 +329,7 @@ CONTROL = (
             Query("timeout", "Seconds for connections to end and hooks to be delivered.", number(0, 30, 5, "number")),
             Query("hooks", "What becomes of the journal.", one_of(("forget", "keep"))),
             Query("faults", "What becomes of the faults.", one_of(("forget", "keep"))),
+            Query("sinks", "What becomes of sinks that were added since the start.", one_of(("forget", "keep"))),
         ),
         answers={200: Response("What was ended and forgotten.", "ResetView")}, errors=(400, 503),
     ),
@@ -310,4 +339,6 @@ CONTROL = (
     _get("/openapi.json", "control", "This document", Response("OpenAPI 3.1.", {"type": "object"})),
 )  # fmt: skip
 
-OPERATIONS: tuple[Operation, ...] = (*SESSIONS, *STREAMS, *NODES, *HOOKS, *FAULTS, *RECORDINGS, *CONTROL)
+OPERATIONS: tuple[Operation, ...] = (
+    *SESSIONS, *STREAMS, *NODES, *CLIENTS, *HOOKS, *FAULTS, *RECORDINGS, *CONTROL,
+)  # fmt: skip
