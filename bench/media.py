@@ -35,6 +35,8 @@ from smproxy.origin.aiortc_dtls import Identity
 
 #: Publishers with which each server is measured: many where one costs little, so that the cost can be measured.
 COUNTS = {"aiortc as it is": 4}
+#: Seconds until a publisher is as it will be: until it has answered a request for a key frame, its pictures are kept.
+SETTLED = 4.5
 MANY = 60
 #: Publishes of which the cost of one is taken, and how many at a time.
 HANDSHAKES, AT_A_TIME = 120, 8
@@ -98,7 +100,7 @@ class Crowd:
 async def media_cost(pid: int, publishers: list[Publisher], seconds: float) -> dict[str, float]:
     """Return what a publisher costs per second, and what became of its packets."""
     with on_stage(publishers) as stage:
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(SETTLED)
         stage.late = 0.0
         sent, lost, cpu, began = stage.sent, stage.lost(), machine.cpu_time(pid), time.monotonic()
         await asyncio.sleep(seconds)
