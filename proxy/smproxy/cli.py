@@ -8,7 +8,20 @@ from collections.abc import Sequence
 from typing import NamedTuple, NoReturn, Protocol
 
 from smproxy import __version__, serve
-from smproxy.commands import check, cluster, hooks, listen, load, nodes, publish, replay, sessions, subscribe, token
+from smproxy.commands import (
+    capture,
+    check,
+    cluster,
+    hooks,
+    listen,
+    load,
+    nodes,
+    publish,
+    replay,
+    sessions,
+    subscribe,
+    token,
+)
 from smproxy.commands.output import OK, CommandError, ReaderGone, note
 from smproxy.printable import printable
 
@@ -89,6 +102,12 @@ COMMANDS = (
         "sessions",
         "list, show and export sessions",
         "Look at the sessions of a running instance, and export what was said in one.",
+    ),
+    Command(
+        capture,
+        "capture",
+        "write the packets of a session for Wireshark",
+        "Write the packets of a session, decrypted, to a file that Wireshark opens.",
     ),
     Command(
         replay,

@@ -67,6 +67,7 @@ def make_manager_settings(
         auth_lazy=settings.auth_lazy,
         trusted_proxies=settings.trust_proxy,
         pages=settings.pages,
+        capture=settings.capture,
     )
 
 
@@ -88,6 +89,7 @@ def make_origin_settings(settings: Settings, ice_servers: tuple[IceServer, ...])
         media_timeout=settings.media_timeout,
         media_port=settings.media_port,
         media_addresses=settings.media_address,
+        capture=settings.capture is not None,
         recordings=settings.recordings_dir,
         recordings_limit=settings.recordings_limit * 1_000_000,
         takeover=takeover_after(settings.takeover),

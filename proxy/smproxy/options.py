@@ -150,6 +150,13 @@ OPTIONS: tuple[Option, ...] = (
         "IP",
         True,
     ),
+    Option(
+        "--capture",
+        "capture",
+        Path,
+        "keep the packets of every session, and write them to this directory when it ends, for Wireshark",
+        "DIR",
+    ),
     Option("--turn", "turn", values.flag, "run a TURN server for tests (coturn, if installed), and name it to clients"),
     Option(
         "--media-gap", "media_gap", values.positive_seconds, "seconds of silence until a session is `reconnect`", "S"

@@ -208,6 +208,7 @@ class Startup:
             thumbnail=origin.thumbnail,
             shared_objects=origin.shared_objects,
             interstitials=origin.interstitials,
+            capture=origin.capture,
         )
         return origin
 

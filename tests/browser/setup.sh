@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes sure that there is a Chromium, a Firefox, an npm, nginx, HAProxy, coturn and other tools for the tests, or says how to get them.
+# Makes sure that there is a Chromium, a Firefox, an npm, nginx, HAProxy, coturn, tshark and other tools for the tests, or says how to get them.
 set -eu
 PATH=$PATH:/usr/sbin
 
@@ -32,6 +32,7 @@ need() { # need COMMAND PACKAGE
 need npm npm
 need curl curl
 need ip iproute2
+need tshark tshark
 need_server turnserver coturn
 need_server nginx nginx-light
 need_server haproxy haproxy

@@ -272,6 +272,15 @@ async def test_media_ports(terminals: Terminals) -> None:
     page.check()
 
 
+async def test_captures(terminals: Terminals) -> None:
+    """The commands of docs/captures.md: the packets of a live session in a file, and those of an ended one."""
+    page = Page("docs/captures.md")
+    await terminals.stays(page.take("smproxy serve"), "Hooks go to")
+    await terminals.stays(page.take("smproxy publish"), "live after")
+    assert "bytes of session" in await terminals.ends(page.take("smproxy capture"))
+    page.check()
+
+
 async def test_hls(terminals: Terminals) -> None:
     """The commands of docs/hls.md: a live stream has a playlist."""
     page = Page("docs/hls.md")

@@ -7,8 +7,8 @@ import json
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -22,6 +22,7 @@ DEFAULT_URL = "http://localhost:5080"
 TIMEOUT = 10.0
 
 _MAX_ANSWER = 64 * 1024 * 1024
+_MAX_CHUNK = 1 << 20
 
 
 class Api:
@@ -77,10 +78,32 @@ class Api:
         except UnicodeDecodeError:
             raise self._stranger("") from None
 
+    def chunks(self, *path: str, query: Mapping[str, str | None] | None = None) -> Iterator[bytes]:
+        """Yield the parts of an answer as they come.
+
+        Raises:
+            CommandError: the instance cannot be reached, or refuses, or stops in the middle.
+        """
+        with self._request("GET", path, query, None) as response:
+            try:
+                while chunk := response.read1(_MAX_CHUNK):
+                    yield chunk
+            except (OSError, http.client.HTTPException) as error:
+                raise CommandError(f"{self._base} stopped in the middle of its answer: {error}") from None
+
     def _stranger(self, why: str) -> CommandError:
         return CommandError(f"what answers at {self._base} is no stream manager of this version{why}: check --url")
 
     def _call(self, method: str, path: tuple[str, ...], query: Mapping[str, str | None] | None, body: object) -> bytes:
+        with self._request(method, path, query, body) as response:
+            try:
+                return response.read(_MAX_ANSWER)
+            except (OSError, http.client.HTTPException) as error:
+                raise CommandError(f"{self._base} stopped in the middle of its answer: {error}") from None
+
+    def _request(
+        self, method: str, path: tuple[str, ...], query: Mapping[str, str | None] | None, body: object
+    ) -> http.client.HTTPResponse:
         try:
             where = "/".join([self._root, *(quote(part, safe="") for part in path)])
             given = urlencode({key: value for key, value in (query or {}).items() if value is not None})
@@ -93,9 +116,7 @@ class Api:
             headers["Content-Type"] = "application/json"
         request = urllib.request.Request(url, data=data, headers=headers, method=method)  # noqa: S310 - checked above
         try:
-            with self._open(request, timeout=TIMEOUT) as response:
-                answer: bytes = response.read(_MAX_ANSWER)
-                return answer
+            return cast(http.client.HTTPResponse, self._open(request, timeout=TIMEOUT))
         except urllib.error.HTTPError as error:
             raise CommandError(_refusal(error)) from None
         except (OSError, http.client.HTTPException, ValueError) as error:

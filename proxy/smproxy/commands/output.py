@@ -39,6 +39,20 @@ def write(line: str) -> None:
         raise ReaderGone from None
 
 
+def write_bytes(data: bytes) -> None:
+    """Write to stdout at once, as it is.
+
+    Raises:
+        ReaderGone: nobody reads it.
+    """
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise ReaderGone from None
+
+
 def note(command: str, line: str) -> None:
     """Write one line to stderr; control characters in it are shown."""
     print(f"{command}: {printable(line)}", file=sys.stderr, flush=True)

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from smproxy.capture.ring import CaptureRing
 from smproxy.manager.service_state import ServiceState
 from smproxy.signaling.node import CommandTo, Hello, InterstitialState, Load, SharedObjectState
 from smproxy.signaling.payloads import Role
@@ -16,6 +17,10 @@ from smproxy.signaling.payloads import Role
 Thumbnail: TypeAlias = Callable[[str, str], Awaitable[bytes | None]]
 """Gives the last key frame of a live stream, by scope and name, as PNG; ``None`` when there is none. Raises ``ValueError``
 when it cannot be decoded."""
+
+
+Capture: TypeAlias = Callable[[str, bool], CaptureRing | None]
+"""Gives what is captured of an attempt, ``None`` for nothing; when asked to, it begins now if it has not yet."""
 
 
 class OriginChoiceError(LookupError):
@@ -47,6 +52,7 @@ class Node:
     thumbnail: Thumbnail | None = None
     shared_objects: Callable[[], list[SharedObjectState]] | None = None
     interstitials: Callable[[], list[InterstitialState]] | None = None
+    capture: Capture | None = None
     sessions: int = 0
     load: Load = field(default_factory=lambda: Load(publishers=0))
     id: str = ""
@@ -105,10 +111,19 @@ class OriginRegistry:
         thumbnail: Thumbnail | None = None,
         shared_objects: Callable[[], list[SharedObjectState]] | None = None,
         interstitials: Callable[[], list[InterstitialState]] | None = None,
+        capture: Capture | None = None,
     ) -> Node:
         """Register an origin, in place of one of the same address."""
         node = Node(
-            hello.address, hello.host, hello.port, hello.region, command, thumbnail, shared_objects, interstitials
+            hello.address,
+            hello.host,
+            hello.port,
+            hello.region,
+            command,
+            thumbnail,
+            shared_objects,
+            interstitials,
+            capture,
         )
         self._nodes[hello.address.lower()] = node
         return node

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 
+import smproxy
 from smproxy.faults import FaultRegistry
 from smproxy.hooks.broadcast import HookBroadcast
 from smproxy.hooks.dispatcher import HookDispatcher
@@ -16,6 +17,7 @@ from smproxy.manager.live_streams import LiveStreams
 from smproxy.manager.node_provider import NodeAction, NodeActionError, NodeProvider
 from smproxy.manager.origin_registry import Node, OriginRegistry
 from smproxy.manager.provisions import Provisions
+from smproxy.manager.session_captures import SessionCaptures
 from smproxy.manager.sessions import Sessions
 from smproxy.manager.settings import ManagerSettings
 from smproxy.manager.transcripts import Transcripts
@@ -65,6 +67,7 @@ class Services:
             clock=clock,
             lazy=settings.auth_lazy,
         )
+        self.captures = SessionCaptures(settings.capture, f"smproxy {smproxy.__version__}", self.history.get)
         self.provisions = Provisions(clock)
         self.live_streams = LiveStreams(self.sessions, self.provisions)
         #: Those of the conference API.
@@ -76,7 +79,11 @@ class Services:
         self.fault_injection.start()
 
     async def stop(self) -> None:
-        """Ask no back ends, carry out no faults; let the listeners of hooks have the last ones."""
+        """Write the last captures; ask no back ends, carry out no faults.
+
+        The listeners of hooks get the last ones.
+        """
+        await self.captures.stop()
         await self.authenticator.close()
         self.fault_injection.stop()
         # Listeners get an event once it is journalled.
@@ -89,6 +96,8 @@ class Services:
         self.dispatcher.on_published(self.history.hook_published)
         self.sessions.watch(self.history.seen)
         self.sessions.watch(self.transcripts.session_changed)
+        self.sessions.watch(self.captures.seen)
+        self.history.on_forgotten(self.captures.forget)
         self.sessions.overheard = self.transcripts.add_channel_message
 
     def _change_node(self, node: Node, action: str, seconds: float) -> bool:

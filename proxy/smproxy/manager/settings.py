@@ -53,3 +53,5 @@ class ManagerSettings:
     trusted_proxies: tuple[Network, ...] = ()
     #: Directories of a user's pages, by the path below which they are served.
     pages: tuple[tuple[str, Path], ...] = ()
+    #: Where the packets of each session are written when it ends.
+    capture: Path | None = None

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from smproxy.capture.ring import CaptureRing
 from smproxy.manager.faults.origin import lose
 from smproxy.manager.node_provider import NodeAction, NodeActionError
 from smproxy.manager.origin_registry import Node, OriginRegistry, Thumbnail
@@ -37,6 +38,8 @@ class RunningOrigin(Protocol):
     def shared_objects(self) -> list[SharedObjectState]: ...
     def interstitials(self) -> list[InterstitialState]: ...
     async def thumbnail(self, scope: str, stream: str, /) -> bytes | None: ...
+
+    def capture(self, attempt: str, begin: bool, /) -> CaptureRing | None: ...
     async def stop(self, reason: Reason = ..., /) -> None: ...
 
 
@@ -262,12 +265,14 @@ class NodeFleet:
         node.host, node.port, node.command = origin.hello.host, origin.hello.port, origin.command
         thumbnail: Thumbnail = origin.thumbnail
         node.thumbnail, node.shared_objects, node.interstitials = thumbnail, origin.shared_objects, origin.interstitials
+        node.capture = origin.capture
 
     async def _stop_origin(self, life: _Life, reason: Reason) -> None:
         origin, life.origin = life.origin, None
         if origin is not None:
             life.node.thumbnail = life.node.shared_objects = life.node.interstitials = None
             await origin.stop(reason)
+            life.node.capture = None
 
     async def _play(self, schedule: NodeSchedule) -> None:
         """Do the steps of a scenario; one that cannot be done is logged."""

@@ -142,14 +142,20 @@ class Link:
 
         The session is private in aiortc.
         """
-        return self._dtls._rx_srtp.unprotect, self._dtls._rx_srtp.unprotect_rtcp
+        session, tap = self._dtls._rx_srtp, self._ice.tap
+        if tap is not None:
+            return tap.opening(session.unprotect), tap.opening(session.unprotect_rtcp)
+        return session.unprotect, session.unprotect_rtcp
 
     def protect(self) -> Callable[[bytes], bytes]:
         """Return what seals SRTP; aiortc's way would be a coroutine for each packet."""
-        return cast(Callable[[bytes], bytes], self._dtls._tx_srtp.protect)
+        protect = cast(Callable[[bytes], bytes], self._dtls._tx_srtp.protect)
+        return protect if self._ice.tap is None else self._ice.tap.sealing(protect)
 
     def send_rtcp(self, packet: bytes) -> None:
         """Send RTCP at once; aiortc's way would be a coroutine for one ``sendto``."""
+        if (tap := self._ice.tap) is not None:
+            tap.sent(packet, tap.ours, tap.theirs)
         self._ice.send(self._dtls._tx_srtp.protect_rtcp(packet))
 
     # data channels ----------------------------------------------------------------------------------------------------

@@ -201,6 +201,7 @@ class ClientSession:
         """Give the client its time to connect, from now on."""
         self._connecting = self._timers.after(self._services.settings.connect_timeout, self._connect_timed_out)
         self._changed(self)
+        self._services.captures.negotiating(self)
         self._services.faults.negotiating(self)
 
     def leave(self) -> None:

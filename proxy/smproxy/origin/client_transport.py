@@ -10,6 +10,7 @@ from typing import ClassVar
 from smproxy.origin.aiortc_adapter import Link, NotAuthentic
 from smproxy.origin.aiortc_dtls import Identity
 from smproxy.origin.ice import IceLite
+from smproxy.origin.packet_tap import PacketTap
 from smproxy.origin.transport import MediaTransport, TransportEvents
 from smproxy.tasks import Tasks
 
@@ -37,6 +38,7 @@ class ClientTransport(ABC):
         self._rng = rng
         self._sources: set[bytes] = set()
         self._next_report = 0.0
+        self._link: Link | None = None
         self._transport = MediaTransport(
             events, self._ready, identity=identity, monotonic=monotonic, rng=rng, tasks=tasks
         )
@@ -61,12 +63,20 @@ class ClientTransport(ABC):
         self._next_report = self._monotonic() + self.REPORT_INTERVAL
         self._use_keys(link)
         _, self._unprotect_rtcp = link.unprotect()
+        self._link = link
         self._events.transport_up()
         self._transport.ice.take_media(self._receive_media)
 
     @abstractmethod
     def _use_keys(self, link: Link) -> None:
         """Keep what seals and opens packets."""
+
+    def capture(self, tap: PacketTap) -> None:
+        """Give all packets to a capture from now on."""
+        self._transport.ice.capture(tap)
+        if self._link is not None:
+            self._use_keys(self._link)
+            _, self._unprotect_rtcp = self._link.unprotect()
 
     @abstractmethod
     def _receive_media(self, data: bytes) -> bool:

@@ -25,6 +25,7 @@ from smproxy.origin.candidates import HostCandidate
 from smproxy.origin.ice_paths import Address, Paths, Sign
 from smproxy.origin.impaired_path import Datagrams, DelayLine
 from smproxy.origin.local_socket import LocalSocket
+from smproxy.origin.packet_tap import PacketTap
 
 _log = logging.getLogger(__name__)
 
@@ -101,6 +102,8 @@ class IceLite:
         self._drops_inbound = False
         self._taker: Callable[[bytes], object] | None = None
         self._passes: Callable[[bytes], bool] | None = None
+        #: Takes all packets for a capture, the media among them from where it is opened and sealed.
+        self.tap: PacketTap | None = None
 
     def listen(self, sockets: Sequence[LocalSocket], candidates: Sequence[HostCandidate]) -> None:
         """Take what comes to these sockets, and have the client come to these candidates.
@@ -126,10 +129,14 @@ class IceLite:
             return
         if 19 < data[0] < 64:
             self._count(addr)
+            if self.tap is not None:
+                self.tap.received(data, arrived_at.endpoint, addr)
             with contextlib.suppress(asyncio.QueueFull):
                 self._waiting.put_nowait((data, arrived_at, addr))
         elif 127 < data[0] < 192:
             self._count(addr)
+            if self.tap is not None:
+                self.tap.ours, self.tap.theirs = arrived_at.endpoint, addr
             if self.on_media(data) is True:
                 self._sign(Sign.MEDIA, arrived_at, addr)
         elif (transaction := stun.read_reply(data)) is None:
@@ -137,6 +144,8 @@ class IceLite:
         elif transaction in self._probes:
             self._probes.remove(transaction)
             self._count(addr)
+            if self.tap is not None:
+                self.tap.received(data, arrived_at.endpoint, addr)
 
     def check(self, arrived_at: LocalSocket, data: bytes, addr: Address) -> None:
         """Answer a connectivity check and remember where it came from.
@@ -145,6 +154,8 @@ class IceLite:
         """
         if self._drops_inbound:
             return
+        if self.tap is not None and stun.kind_of(data) is not None:
+            self.tap.received(data, arrived_at.endpoint, addr)
         request = self._read_check(data)
         transport = arrived_at.transport
         if request is None or transport is None or self._closed or not self.paths.check(request.transaction, addr):
@@ -153,9 +164,9 @@ class IceLite:
         arrived_at.checked(addr)
         peer = (addr[0], addr[1])
         if request.controlled:
-            transport.sendto(stun.write_role_conflict(request.transaction, self.local.password), addr)
+            self._reply(arrived_at, stun.write_role_conflict(request.transaction, self.local.password), addr)
             return
-        transport.sendto(stun.write_response(request.transaction, peer, self.local.password), addr)
+        self._reply(arrived_at, stun.write_response(request.transaction, peer, self.local.password), addr)
         selected = self.paths.selected
         if request.use_candidate:
             self.paths.select(arrived_at, addr)
@@ -166,6 +177,12 @@ class IceLite:
             self.peer = addr
         else:
             self._sign(Sign.CHECK, arrived_at, addr)
+
+    def _reply(self, local: LocalSocket, data: bytes, addr: Address) -> None:
+        if self.tap is not None:
+            self.tap.sent(data, local.endpoint, addr)
+        if local.transport is not None:
+            local.transport.sendto(data, addr)
 
     def _read_check(self, data: bytes) -> stun.BindingRequest | None:
         remote = None if self.remote is None else self.remote.ufrag
@@ -218,6 +235,8 @@ class IceLite:
         self.peer = addr
         local.used = True
         self._way_from = local
+        if self.tap is not None:
+            self.tap.ours, self.tap.theirs = local.endpoint, addr
         if local.transport is not None:
             self._way = (local.transport, addr)
 
@@ -238,6 +257,12 @@ class IceLite:
         if self._taker is not None and self._passes is not None and self._passes(datagram):
             return self._taker(datagram)
         return None
+
+    def capture(self, tap: PacketTap) -> None:
+        """Give all packets to a capture from now on."""
+        self.tap = tap
+        if self._way is not None and self._way_from is not None:
+            tap.ours, tap.theirs = self._way_from.endpoint, self._way[1]
 
     # for faults -------------------------------------------------------------------------------------------------------
 
@@ -278,7 +303,10 @@ class IceLite:
             transaction = self._rng.randbytes(12)
             username = f"{self.remote.ufrag}:{self.local.ufrag}"
             self._probes.append(transaction)
-            way[0].sendto(stun.write_request(transaction, username, self.remote.password, self._tie_breaker), way[1])
+            check = stun.write_request(transaction, username, self.remote.password, self._tie_breaker)
+            if self.tap is not None:
+                self.tap.sent(check, self.tap.ours, way[1])
+            way[0].sendto(check, way[1])
 
     def send(self, data: bytes) -> None:
         """Send a datagram to the selected address; before there is one it is dropped."""
@@ -333,6 +361,8 @@ class IceLite:
     async def _send(self, data: bytes) -> None:
         if self._closed or self._way is None:
             raise ConnectionError("no address to send to")
+        if self.tap is not None:
+            self.tap.sent(data, self.tap.ours, self._way[1])
         self.send(data)
 
 

@@ -53,6 +53,11 @@ class LocalSocket(asyncio.DatagramProtocol):
         self.candidate: HostCandidate | None = None
         self.used = False
 
+    @property
+    def endpoint(self) -> Address:
+        """Our address."""
+        return ("0.0.0.0", 0) if self.candidate is None else (self.candidate.address, self.candidate.port)  # noqa: S104
+
     def datagram_received(self, data: bytes, addr: Address) -> None:
         """Take a datagram."""
         # The hot path: one comparison decides whether it comes from where we send to.

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 
 from websockets.asyncio.server import ServerConnection
 
+from smproxy.capture.ring import CaptureRing
 from smproxy.origin.aiortc_adapter import UnfitLibraryError, self_test
 from smproxy.origin.aiortc_dtls import Identity
 from smproxy.origin.announcements import Announcements
 from smproxy.origin.candidates import HostAddresses
+from smproxy.origin.captures import Captures
 from smproxy.origin.client_session import ClientSession
 from smproxy.origin.connection_request import ConnectionRequest, random_attempt
 from smproxy.origin.injected_faults import InjectedFaults
@@ -107,6 +109,7 @@ class Origin:
             streams=tables.streams,
             outputs=Outputs(recorder),
             faults=InjectedFaults(),
+            captures=Captures(clock.wall, every=settings.capture),
             shared_objects=tables.shared_objects,
             tasks=Tasks(),
             sockets=sockets,
@@ -234,6 +237,16 @@ class Origin:
         """
         return await self.services.outputs.thumbnails.png(scope, stream)
 
+    def capture(self, attempt: str, begin: bool) -> CaptureRing | None:
+        """Return what is captured of an attempt; ``None``: nothing.
+
+        ``begin``: from now on, if it is not yet.
+        """
+        session = self._attempts.get(attempt)
+        if begin and session is not None:
+            return self.services.captures.begin(session)
+        return self.services.captures.find(attempt)
+
     def shared_objects(self) -> list[SharedObjectState]:
         """Return the shared objects of all scopes."""
         return self.services.shared_objects.states()
@@ -312,6 +325,7 @@ class Origin:
         if session.gone:
             self._sessions.discard(session)
             session.cancel_timers()
+            self.services.captures.end(session.attempt)
             if self._attempts.get(session.attempt) is session:
                 del self._attempts[session.attempt]
             self._exchanges.forget(session)

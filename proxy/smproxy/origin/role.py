@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from smproxy.origin.aiortc_dtls import Identity
+from smproxy.origin.captures import Captures
 from smproxy.origin.client_transport import ClientTransport
 from smproxy.origin.effects import Effect, Negotiation
 from smproxy.origin.injected_faults import InjectedFaults
@@ -37,6 +38,7 @@ class OriginServices:
     streams: Streams
     outputs: Outputs
     faults: InjectedFaults
+    captures: Captures
     shared_objects: SharedObjects
     tasks: Tasks
     #: Where media comes in.

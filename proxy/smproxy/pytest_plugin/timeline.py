@@ -27,7 +27,7 @@ def write_timeline(embedded: EmbeddedSimulator, since_ms: int) -> str:
     lines: list[str] = []
     for session in reversed(ours[:MAX_SESSIONS]):
         entries = _get(embedded, f"/api/v1/sessions/{session['session']}/timeline")["entries"]
-        lines += ["", _heading(session), *_table(entries[-MAX_LINES:])]
+        lines += ["", _heading(session), *_packets(embedded, session), *_table(entries[-MAX_LINES:])]
     if len(ours) > MAX_SESSIONS:
         lines += ["", f"… and {len(ours) - MAX_SESSIONS} sessions before"]
     return "\n".join(lines[1:]) or "(nothing has connected)"
@@ -37,6 +37,17 @@ def _heading(session: dict[str, Any]) -> str:
     outcome = session.get("error") or session.get("reason")
     state = f"{session['state']} ({outcome})" if outcome else session["state"]
     return f"session {session['session']}: {session['role']} {session['id']!r} of {session['customerScope']}: {state}"
+
+
+def _packets(embedded: EmbeddedSimulator, session: dict[str, Any]) -> list[str]:
+    """Return where the packets of a session are when it has ended, if they are captured."""
+    from smproxy.capture.file_name import file_name
+
+    directory = embedded.settings.capture
+    if directory is None or session["connectedAt"] is None:
+        return []
+    name = file_name(session["customerScope"], session["role"], session["id"], session["session"])
+    return [f"  packets: {directory / name}"]
 
 
 def _table(entries: list[dict[str, Any]]) -> list[str]:

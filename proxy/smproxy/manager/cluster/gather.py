@@ -32,7 +32,7 @@ _LISTS: dict[str, tuple[str, str | None]] = {
 }
 #: What one node knows: the first that knows it answers.
 _ONE = re.compile(
-    r"/api/v1/(sessions/[^/]+(/frames|/timeline)?|streams/.+|recordings/.+|hooks/[0-9a-f]{8}-[0-9a-f-]{27}(/resend)?)"
+    r"/api/v1/(sessions/[^/]+(/frames|/timeline|/capture\.pcapng)?|streams/.+|recordings/.+|hooks/[0-9a-f]{8}-[0-9a-f-]{27}(/resend)?)"
 )
 #: What every node does.
 _ALL = {
@@ -109,7 +109,10 @@ class Gather:
             if error.status != 404:
                 raise
             body = await request.read()
-            answers = await self._ask_all(request, DONE_WITHIN if request.method != "GET" else ANSWER_WITHIN, body)
+            within = DONE_WITHIN if request.method != "GET" else ANSWER_WITHIN
+            # A capture goes on for so long.
+            within += float(request.query.get("seconds", 0))
+            answers = await self._ask_all(request, within, body)
             for answer in answers:
                 if answer.status not in (0, 404):
                     kind, _, charset = answer.content_type.partition("; charset=")

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from smproxy.manager.dashboard_events import DashboardEvents
 from smproxy.manager.headless.clients import HeadlessClients
+from smproxy.manager.rest.captures import CaptureRoutes
 from smproxy.manager.rest.headless import HeadlessRoutes
 from smproxy.manager.rest.nodes import NodeRoutes
 from smproxy.manager.rest.openapi import OpenApiRoutes
@@ -59,6 +60,7 @@ def routes(
         *HeadlessRoutes("publisher", headless).routes(),
         *HeadlessRoutes("subscriber", headless).routes(),
         *SessionRoutes(sessions, history, services.transcripts, timeline).routes(),
+        *CaptureRoutes(services.captures, history, clock.monotonic).routes(),
         *StreamRoutes(sessions, history, packaged).routes(),
         *OriginRoutes(registry, history).routes(),
         *NodeRoutes(registry, history, lambda: services.node_provider).routes(),

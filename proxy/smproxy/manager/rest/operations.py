@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from smproxy.capture.pcapng import MEDIA_TYPE
 from smproxy.hooks.names import NAMES, STATES
 from smproxy.manager.rest import sessions as session_routes
 from smproxy.manager.rest import wait as wait_routes
+from smproxy.manager.rest.captures import MAX_SECONDS
 
 #: A JSON schema, or the name of a component.
 Schema = dict[str, Any] | str
@@ -118,6 +120,12 @@ SESSIONS = (
     _get(
         "/sessions/{session}/timeline", "sessions", "Signaling, hooks, deliveries and faults of a session in the order of time",
         Response("The entries, the oldest first.", "TimelineView"), errors=(400, 404),
+    ),
+    _get(
+        "/sessions/{session}/capture.pcapng", "sessions", "The packets of a session, decrypted, for Wireshark",
+        Response("A file in the format pcapng.", {"type": "string", "contentMediaType": MEDIA_TYPE}, MEDIA_TYPE),
+        Query("seconds", "Go on for so long, and begin now if nothing was captured yet.", number(0, MAX_SECONDS, 0, "number")),
+        errors=(400, 404, 409, 503),
     ),
 )  # fmt: skip
 

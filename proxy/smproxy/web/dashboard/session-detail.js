@@ -81,7 +81,10 @@ export class SessionDetail {
     this.#sequence = new Sequence(number);
     this.#hooks = new SessionHooks(store, number);
     const save = h("button", { type: "button", onclick: () => this.#save() }, "Save frames");
-    const actions = h("span", { class: "actions" }, this.#watch, this.#hls, save, this.#disconnectButton);
+    const title = "What was captured, for Wireshark; of a live session also the next ten seconds";
+    const packets = h("button", { type: "button", title }, "Save packets");
+    packets.onclick = () => this.#savePackets(packets);
+    const actions = h("span", { class: "actions" }, this.#watch, this.#hls, save, packets, this.#disconnectButton);
     const body = h(
       "div",
       {},
@@ -183,11 +186,25 @@ export class SessionDetail {
     }
   }
 
-  async #save() {
+  #save() {
+    return this.#download("frames?header=true", "jsonl");
+  }
+
+  /** What was captured so far, and of a live session the next ten seconds. */
+  async #savePackets(button) {
+    button.disabled = true;
     try {
-      const blob = await (await request(`/api/v1/sessions/${this.number}/frames?header=true`)).blob();
+      await this.#download(this.#store.sessions.get(this.number)?.endedAt ? "capture.pcapng" : "capture.pcapng?seconds=10", "pcapng");
+    } finally {
+      button.disabled = false;
+    }
+  }
+
+  async #download(path, ending) {
+    try {
+      const blob = await (await request(`/api/v1/sessions/${this.number}/${path}`)).blob();
       const href = URL.createObjectURL(blob);
-      h("a", { href, download: `session-${this.number}.jsonl` }).click();
+      h("a", { href, download: `session-${this.number}.${ending}` }).click();
       setTimeout(() => URL.revokeObjectURL(href), 10_000);
       this.#showProblem(null);
     } catch (error) {

@@ -1,0 +1,1 @@
+"""Captures of a session's packets: what is kept, and how it is written for Wireshark."""
