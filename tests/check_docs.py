@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smproxy.auth.back_end import TIMEOUT as AUTH_TIMEOUT
-from smproxy.cli import make_parser
+from smproxy.cli import COMMANDS, make_parser
 from smproxy.commands.forward import TIMEOUT as FORWARD_TIMEOUT
 from smproxy.conformance.check import Check
 from smproxy.conformance.playback import BEFORE_PUBLISHING
@@ -275,7 +275,13 @@ def _time(seconds: float) -> str:
     return f"{seconds * 1000:g} ms"
 
 
+def command_table() -> str:
+    """Write the commands with what they are for."""
+    return _table(["command", ""], [[f"`smproxy {each.name}`", each.help] for each in COMMANDS])
+
+
 GENERATED = (
+    Generated("docs/commands.md", "commands", command_table),
     Generated("docs/bad-networks.md", "profiles", network_profiles),
     Generated("docs/add-a-fault.md", "example", fault_example),
     Generated("docs/add-a-fault.md", "layers", fault_layers),

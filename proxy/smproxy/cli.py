@@ -12,15 +12,19 @@ from smproxy.commands import (
     capture,
     check,
     cluster,
+    faults,
     hooks,
     listen,
     load,
     nodes,
     publish,
     replay,
+    reset,
     sessions,
+    stop,
     subscribe,
     token,
+    wait,
 )
 from smproxy.commands.output import OK, CommandError, ReaderGone, note
 from smproxy.printable import printable
@@ -60,6 +64,13 @@ COMMANDS = (
         "Run the stream manager until Ctrl-C. Every option can also be set as SMPROXY_… in the environment, "
         "for instance SMPROXY_PORT=5081.",
     ),
+    Command(wait, "wait", "block until a stream manager is ready", "Block until a stream manager is ready."),
+    Command(
+        stop,
+        "stop",
+        "end one that was left running",
+        "End a stream manager that `smproxy serve --detach` left running, or that has a pid file, and wait for it.",
+    ),
     Command(
         cluster,
         "cluster",
@@ -90,6 +101,18 @@ COMMANDS = (
         "hooks",
         "list, send again and trigger hooks",
         "Look at the hook journal of an instance, and have a running one send events.",
+    ),
+    Command(
+        faults,
+        "faults",
+        "list faults, switch them on and off",
+        "Look at the faults of a running instance, and switch them on and off.",
+    ),
+    Command(
+        reset,
+        "reset",
+        "end and forget everything, for the next test",
+        "End every session of a running instance and forget sessions, hooks and faults.",
     ),
     Command(
         nodes,

@@ -10,10 +10,14 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from smproxy.signaling.params import NAME_LIMIT
 from smproxy.signaling.whip import IceServer
 from smproxy.urls import host_name, read_url
+
+if TYPE_CHECKING:
+    from smproxy.faults.written import WrittenFault
 
 #: Where a directory of pages is served, unless a path is named.
 PAGES_PATH = "/webrtcexamples/"
@@ -88,6 +92,13 @@ def on_off(text: str) -> bool:
     """Read on or off, or true or false."""
     value = {"on": True, "off": False}.get(text.strip().lower())
     return flag(text) if value is None else value
+
+
+def fault(text: str) -> WrittenFault:
+    """Read a fault: ``NAME[:KEY=VALUE…]``."""
+    from smproxy.faults.written import read_fault  # which --help need not pay for
+
+    return read_fault(text)
 
 
 def no_flag(text: str) -> bool:

@@ -224,6 +224,14 @@ OPTIONS: tuple[Option, ...] = (
         "--simulate", "simulate", values.on_off, "whether a connection may ask for faults with `simulate=`", "on|off"
     ),
     Option(
+        "--fault",
+        "fault",
+        values.fault,
+        "a fault that is on from the start, as in `simulate=`; also id, customerScope, role, app, count, ttl",
+        "KIND[:KEY=VALUE…]",
+        True,
+    ),
+    Option(
         "--seed",
         "seed",
         values.seed,
@@ -272,6 +280,11 @@ OPTIONS: tuple[Option, ...] = (
         "--cluster-ttl", "cluster_ttl", values.cluster_ttl, "seconds until a node that is silent is dead", "SECONDS"
     ),
     Option("--exit-with-parent", "exit_with_parent", values.flag, "stop when the process that started it has ended"),
+    Option("--detach", "detach", values.flag, "return when it is ready, and leave it running until `smproxy stop`"),
+    Option(
+        "--pid-file", "pid_file", Path, "a file with its process number (with --detach in the data directory)", "FILE"
+    ),
+    Option("--log-file", "log_file", Path, "where log lines go instead of stderr; with --detach all output", "FILE"),
     Option("--ready-file", "ready_file", Path, "a file in JSON that is there while it is ready", "FILE"),
     Option("--sdk-file", "sdk_file", Path, "the vendor's red5pro-sdk.min.js, for /publish to use it", "FILE"),
     Option(

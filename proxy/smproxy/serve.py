@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TextIO
 
 from smproxy.logs import configure_logging
 from smproxy.options import OPTIONS, Option
@@ -47,7 +47,11 @@ def run(arguments: argparse.Namespace) -> int:
     parent = os.getppid()  # before the imports, which take time in which it may end
     try:
         settings = load_settings(vars(arguments), os.environ)
-        configure_logging(settings.log_level, settings.log_format)
+        if settings.detach:
+            from smproxy.detach import serve_detached
+
+            return serve_detached(arguments, settings)
+        configure_logging(settings.log_level, settings.log_format, _open_log(settings))
         for warning in unknown_variables(os.environ):
             logger.warning("%s", warning)
         _allow_many_sockets()
@@ -63,6 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _serve(settings: Settings, parent: int) -> None:
     from smproxy.banner import banner
+    from smproxy.pid_file import PidFileError, check_free, pid_file
     from smproxy.ready import ReadyFile, ReadyFileError, ready_facts
     from smproxy.simulator import Simulator
 
@@ -91,17 +96,31 @@ async def _serve(settings: Settings, parent: int) -> None:
     simulator = Simulator(settings)
     try:
         ready_file.remove()
-        await simulator.start()
-        try:
-            facts = ready_facts(simulator)
-            with ready_file.there(facts):
-                _say(_line("ready", **facts) if in_json else banner(simulator))
-                await stopped.wait()
-            _say(_line("stopping") if in_json else "Stopping: ending sessions, delivering their hooks.")
-        finally:
-            await simulator.stop()
-    except ReadyFileError as error:
+        check_free(settings.pid_file)
+        with contextlib.ExitStack() as until_stopped:
+            await simulator.start()
+            try:
+                until_stopped.enter_context(pid_file(settings.pid_file))
+                facts = ready_facts(simulator)
+                with ready_file.there(facts):
+                    _say(_line("ready", **facts) if in_json else banner(simulator))
+                    await stopped.wait()
+                _say(_line("stopping") if in_json else "Stopping: ending sessions, delivering their hooks.")
+            finally:
+                await simulator.stop()
+    except (ReadyFileError, PidFileError) as error:
         raise SettingsError(str(error)) from None
+
+
+def _open_log(settings: Settings) -> TextIO | None:
+    """Open the file of ``--log-file``, for the rest of the process."""
+    if settings.log_file is None:
+        return None
+    try:
+        return open(settings.log_file, "a", encoding="utf-8", buffering=1)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise SettingsError(f"--log-file {settings.log_file}: {why}: give a file that can be written to") from None
 
 
 def _line(event: str, **facts: object) -> str:

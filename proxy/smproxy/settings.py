@@ -10,13 +10,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from smproxy.nodes.node_spec import NodeSpec
 from smproxy.option_values import ROLES, Address
 from smproxy.options import OPTIONS, Option
 from smproxy.properties import Property, decode_properties, parse_properties
 from smproxy.signaling.whip import IceServer
+
+if TYPE_CHECKING:
+    from smproxy.faults.written import WrittenFault
 
 #: Variables that other commands, and the tests, take.
 OTHER_VARIABLES = ("SMPROXY_REPLAY_PASSWORD", "SMPROXY_TEST_TIME_SCALE")
@@ -93,6 +96,7 @@ class Settings:
     auth_server_validate: str | None = None
     auth_server_invalidate: str | None = None
     simulate: bool = True
+    fault: tuple[WrittenFault, ...] = ()
     seed: int | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None
@@ -106,6 +110,9 @@ class Settings:
     cluster_ttl: float = 9.0
     exit_with_parent: bool = False
     ready_file: Path | None = None
+    detach: bool = False
+    pid_file: Path | None = None
+    log_file: Path | None = None
     log_level: str = "info"
     log_format: str = "text"
     proxy_enabled: bool = True

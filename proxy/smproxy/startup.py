@@ -116,6 +116,8 @@ class Startup:
             await manager.start()
         except ListenError as error:
             raise SettingsError(_cannot_listen(settings.host, error)) from None
+        for fault in settings.fault:
+            fault.switch_on(self._faults)
         if cluster is not None:
             await cluster.join(manager, *((origin.hello, origin.command) if origin else (None, None)))
         return parts

@@ -183,6 +183,21 @@ async def test_control_api(terminals: Terminals) -> None:
     page.check()
 
 
+async def test_commands(terminals: Terminals) -> None:
+    """The commands of docs/commands.md start a server in the background, change its faults and end it."""
+    page = Page("docs/commands.md")
+    assert "Ready at" in await terminals.ends(page.take("smproxy serve --detach"))
+    try:
+        assert "ready after" in await terminals.ends(page.take("smproxy wait"))
+        assert "bad-*" in await terminals.ends(page.take("smproxy faults list"))
+        assert "f2" in await terminals.ends(page.take("smproxy faults add"))
+        assert "2 switched off" in await terminals.ends(page.take("smproxy faults clear"))
+        assert "done after" in await terminals.ends(page.take("smproxy reset"))
+    finally:
+        assert "stopped after" in await terminals.ends(page.take("smproxy stop"))
+    page.check()
+
+
 async def test_hook_tools(terminals: Terminals) -> None:
     """The commands of docs/hook-tools.md: receivers, lists, repeats and made up hooks."""
     page = Page("docs/hook-tools.md")

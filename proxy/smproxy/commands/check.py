@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import ssl
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from smproxy.conformance.runner import Report
 
 _NAME = "smproxy check"
+_STDOUT = Path("-")
 _EXAMPLE = "http://localhost:5080/live/whip/endpoint/s1"
 
 
@@ -51,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how long the server may take to notice a vanished client (default 40; RFC 7675 has 30)",
     )
     parser.add_argument("--insecure", action="store_true", help="do not verify the certificate of an https server")
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write the whole report as JSON")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write the whole report as JSON; - is stdout")
     parser.add_argument("--junit", metavar="FILE", type=Path, help="write the report as JUnit XML")
     parser.add_argument(
         "-v", "--verbose", action="store_true", help="show every exchange, not only those of failed rows"
@@ -124,6 +126,8 @@ def _shown(args: argparse.Namespace) -> Callable[[Result], None]:
     from smproxy.conformance.text_report import row_lines
 
     def show(result: Result) -> None:
+        if args.json == _STDOUT:
+            return
         for line in row_lines(result, args.protocol, verbose=args.verbose):
             write(line)
 
@@ -134,7 +138,11 @@ def _finish(args: argparse.Namespace, report: Report) -> int:
     from smproxy.conformance.machine_report import as_json, as_junit
     from smproxy.conformance.text_report import summary
 
-    write(summary(report))
+    if args.json == _STDOUT:
+        write(json.dumps(json.loads(as_json(report)), separators=(",", ":")))
+        args.json = None
+    else:
+        write(summary(report))
     for path, form in ((args.json, as_json), (args.junit, as_junit)):
         if path is not None:
             try:

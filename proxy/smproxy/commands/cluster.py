@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
 import shutil
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -41,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="directory of the nodes (default .smproxy-cluster)",
     )
+    parser.add_argument("--json", action="store_true", help="print one JSON object when it is ready")
     parser.add_argument("serve", nargs="*", metavar="-- OPTION", help="options of `smproxy serve` for every node")
 
 
@@ -79,18 +81,44 @@ async def _run(arguments: argparse.Namespace) -> None:
                 options += ["--data-dir", str(directory / name), "--exit-with-parent", *arguments.serve]
                 processes[name] = await _start(options, directory / f"{name}.log")
             await asyncio.gather(*(_ready(name, each, directory / f"{name}.log") for name, each in processes.items()))
-            write("The cluster is ready. Ctrl-C stops it.")
-            write(f"  registry    {registry if arguments.nats is None else 'given by --nats'}")
-            for name, _, port in nodes:
-                where = f"http://localhost:{port}/" if port else f"log in {directory / name}.log"
-                write(f"  {name.ljust(11)} process {processes[name].pid}, {where}")
+            _print_ready(arguments, registry, nodes, processes)
             watches = [asyncio.create_task(_watch(name, process)) for name, process in processes.items()]
             await stopped.wait()
-            write("Stopping: ending sessions, delivering their hooks.")
+            if not arguments.json:
+                write("Stopping: ending sessions, delivering their hooks.")
             for watch in watches:
                 watch.cancel()
         finally:
             await asyncio.gather(*(_end(process) for process in processes.values()))
+
+
+def _print_ready(
+    arguments: argparse.Namespace,
+    registry: str,
+    nodes: Sequence[tuple[str, str, int]],
+    processes: Mapping[str, asyncio.subprocess.Process],
+) -> None:
+    directory: Path = arguments.data_dir
+    if arguments.json:
+        records = [
+            {
+                "id": name,
+                "role": role,
+                "pid": processes[name].pid,
+                "url": f"http://localhost:{port}" if port else None,
+                "log": str(directory / f"{name}.log"),
+            }
+            for name, role, port in nodes
+        ]
+        # One that was given may hold a password.
+        own = registry if arguments.nats is None else None
+        write(json.dumps({"event": "ready", "registry": own, "nodes": records}))
+        return
+    write("The cluster is ready. Ctrl-C stops it.")
+    write(f"  registry    {registry if arguments.nats is None else 'given by --nats'}")
+    for name, _, port in nodes:
+        where = f"http://localhost:{port}/" if port else f"log in {directory / name}.log"
+        write(f"  {name.ljust(11)} process {processes[name].pid}, {where}")
 
 
 async def _start(options: Sequence[str], log_file: Path) -> asyncio.subprocess.Process:

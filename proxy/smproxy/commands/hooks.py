@@ -47,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     resend.add_argument("uuid", nargs="?", metavar="UUID", help="the event's uuid")
     resend.add_argument("--dead", action="store_true", help="all that were given up")
     resend.add_argument("--sink", metavar="NAME", help="to this sink only, as `smproxy hooks show` names it")
+    resend.add_argument("--json", action="store_true", help="print one JSON object")
     add_instance_arguments(resend, DEFAULT_URL)
     resend.set_defaults(act=_resend)
     trigger = commands.add_parser(
@@ -141,7 +142,8 @@ def _resend(arguments: argparse.Namespace) -> int:
     api = _api(arguments)
     answer = api.call("POST", arguments.uuid or "dead", "resend", shape=Resent, query={"sink": arguments.sink})
     count = int(answer["resent"])
-    write(f"{count} {'delivery' if count == 1 else 'deliveries'} will be made again.")
+    text = f"{count} {'delivery' if count == 1 else 'deliveries'} will be made again."
+    write(json.dumps({"resent": count}) if arguments.json else text)
     return OK
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -40,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--timeout", type=seconds, default=10.0, metavar="S", help="seconds to wait for each frame (default 10)"
     )
     parser.add_argument("--insecure", action="store_true", help="take any certificate of a wss:// server")
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -84,6 +86,18 @@ def _run(arguments: argparse.Namespace) -> int:
         outcome = asyncio.run(replay.run())
     except (StreamError, TranscriptError) as error:
         raise CommandError(str(error)) from None
+    if arguments.json:
+        counts = {"sent": outcome.sent, "compared": outcome.compared, "skipped": outcome.skipped}
+        write(
+            json.dumps(
+                {
+                    "same": outcome.difference is None,
+                    "difference": outcome.difference and str(outcome.difference),
+                    **counts,
+                }
+            )
+        )
+        return OK if outcome.difference is None else FAILED
     if outcome.difference is not None:
         write(f"different: {outcome.difference}")
         return FAILED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 
 from smproxy.commands.arguments import seconds
 from smproxy.commands.output import OK, USAGE, note, write
@@ -37,6 +38,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ttl", type=seconds, default=600.0, metavar="S", help="seconds until it ends (default 600)")
     parser.add_argument("--expired", action="store_true", help="make one that has expired")
     parser.add_argument("--wrong-signature", action="store_true", help="sign it with another secret")
+    parser.add_argument("--json", action="store_true", help="print it in one JSON object, with its end")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -53,7 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
     ttl = round(arguments.ttl)
     expires = int(Clock().wall()) + (-ttl if arguments.expired else ttl)
     try:
-        write((_jwt if arguments.kind == "jwt" else _digest)(arguments, secret, expires))
+        token = (_jwt if arguments.kind == "jwt" else _digest)(arguments, secret, expires)
+        write(json.dumps({"token": token, "expires": expires}) if arguments.json else token)
     except ValueError as error:
         note(COMMAND, str(error))
         return USAGE

@@ -77,15 +77,26 @@ def read_simulate(text: str) -> list[Simulated]:
     return [_read_one(part) for part in asked]
 
 
-def _read_one(text: str) -> Simulated:
+def split(text: str) -> tuple[str, dict[str, str]]:
+    """Take ``NAME[:KEY=VALUE…]`` apart.
+
+    Raises:
+        FaultError: there is no such fault, or a part is no ``KEY=VALUE``.
+    """
     name, *pairs = (piece.strip() for piece in text.split(":"))
-    kind = find(name)
+    find(name)
     given: dict[str, str] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals:
             raise FaultError(f"{name}: {pair[:100]!r} is no KEY=VALUE")
         given[key] = value
+    return name, given
+
+
+def _read_one(text: str) -> Simulated:
+    name, given = split(text)
+    kind = find(name)
     probability, seed = given.pop("probability", None), given.pop("seed", None)
     return Simulated(
         kind,

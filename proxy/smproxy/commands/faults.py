@@ -1,0 +1,92 @@
+"""``smproxy faults``: list faults of a running instance, switch them on and off."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+from smproxy.commands.answers import FaultAnswer, FaultsAnswer, KindsAnswer, RemovedAnswer
+from smproxy.commands.api import DEFAULT_URL, Api
+from smproxy.commands.arguments import add_instance_arguments
+from smproxy.commands.output import OK, USAGE, CommandError, write
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the commands of ``smproxy faults``."""
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    listing = commands.add_parser("list", help="list faults that are on", description="List the faults that are on.")
+    listing.set_defaults(act=_list)
+    kinds = commands.add_parser("kinds", help="list faults that there are", description="List the kinds of faults.")
+    kinds.set_defaults(act=_kinds)
+    add = commands.add_parser("add", help="switch a fault on", description="Switch a fault on.")
+    add.add_argument(
+        "fault",
+        metavar="KIND[:KEY=VALUE…]",
+        help="as in simulate=; also id, customerScope, role, app, count, probability, seed, ttl",
+    )
+    add.set_defaults(act=_add)
+    clear = commands.add_parser("clear", help="switch faults off", description="Switch one fault off, or all.")
+    clear.add_argument("fault", nargs="?", metavar="ID", help="its id, such as f1 (default: all)")
+    clear.set_defaults(act=_clear)
+    for command in commands.choices.values():
+        command.add_argument("--json", action="store_true", help="print one JSON object a line")
+        add_instance_arguments(command, DEFAULT_URL)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run one of the commands."""
+    act: Callable[[argparse.Namespace], None] = arguments.act
+    act(arguments)
+    return OK
+
+
+def _list(arguments: argparse.Namespace) -> None:
+    for fault in _api(arguments).call("GET", shape=FaultsAnswer)["faults"]:
+        _print(arguments, fault)
+
+
+def _kinds(arguments: argparse.Namespace) -> None:
+    for kind in _api(arguments).call("GET", "kinds", shape=KindsAnswer)["kinds"]:
+        parameters = " ".join(f"{each['name']}={each['default']}" for each in kind["parameters"])
+        text = f"{kind['fault']:<22} {kind['layer']:<10} {parameters}".rstrip()
+        write(_compact(kind) if arguments.json else text)
+
+
+def _add(arguments: argparse.Namespace) -> None:
+    from smproxy.faults.parameter import FaultError
+    from smproxy.faults.written import read_fault
+
+    try:
+        body = read_fault(arguments.fault).as_json()
+    except FaultError as error:
+        raise CommandError(f"not switched on: {error}", USAGE) from None
+    _print(arguments, _api(arguments).call("POST", shape=FaultAnswer, body=body))
+
+
+def _clear(arguments: argparse.Namespace) -> None:
+    path = () if arguments.fault is None else (arguments.fault,)
+    answer = _api(arguments).call("DELETE", *path, shape=RemovedAnswer)
+    write(_compact(answer) if arguments.json else f"{answer['removed']} switched off")
+
+
+def _print(arguments: argparse.Namespace, fault: dict[str, Any]) -> None:
+    if arguments.json:
+        write(_compact(fault))
+        return
+    given = {**{key: value for key, value in fault["match"].items() if value is not None}, **fault["parameters"]}
+    state = "on" if fault["active"] else "used up"
+    text = " ".join(f"{key}={value}" for key, value in given.items())
+    counts = f"used {fault['used']:<4} injected {fault['injected']:<4}"
+    write(f"{fault['id']:<4} {fault['fault']:<22} {state:<7} {counts} {text}".rstrip())
+
+
+def _api(arguments: argparse.Namespace) -> Api:
+    token = arguments.token or os.environ.get("SMPROXY_ADMIN_TOKEN") or None
+    return Api(arguments.url, token, "/api/v1/faults")
+
+
+def _compact(value: dict[str, Any]) -> str:
+    return json.dumps(value, separators=(",", ":"))

@@ -1,0 +1,78 @@
+"""``smproxy wait``: block until a stream manager is ready."""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import ssl
+import time
+import urllib.error
+import urllib.request
+
+from smproxy.commands.api import DEFAULT_URL
+from smproxy.commands.arguments import seconds
+from smproxy.commands.output import OK, USAGE, CommandError, write
+from smproxy.urls import read_url
+
+DEFAULT_TIMEOUT = 30.0
+#: Seconds between two questions, and for one answer.
+_PAUSE = 0.1
+_PATIENCE = 5.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``smproxy wait``."""
+    parser.add_argument("url", nargs="?", default=DEFAULT_URL, metavar="URL", help=f"its URL (default {DEFAULT_URL})")
+    parser.add_argument(
+        "--timeout",
+        type=seconds,
+        default=DEFAULT_TIMEOUT,
+        metavar="SECONDS",
+        help=f"give up after this time (default {DEFAULT_TIMEOUT:g})",
+    )
+    parser.add_argument("--insecure", action="store_true", help="take any certificate of an https URL")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Wait; return 0 when it is ready.
+
+    Raises:
+        CommandError: it is not ready in time, or the URL cannot be used.
+    """
+    try:
+        parts = read_url(arguments.url, "http", "https")
+    except ValueError as error:
+        raise CommandError(f"the URL cannot be used: {error}: write for instance {DEFAULT_URL}", USAGE) from None
+    base = f"{parts.scheme}://{parts.netloc}"
+    context = ssl.create_default_context()
+    if arguments.insecure:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
+    began = time.monotonic()
+    while (why := _ask(opener, f"{base}/healthz", arguments.timeout - (time.monotonic() - began))) is not None:
+        if time.monotonic() - began + _PAUSE > arguments.timeout:
+            raise CommandError(f"{base} is not ready within {arguments.timeout:g} s: {why}")
+        time.sleep(_PAUSE)
+    took = time.monotonic() - began
+    record = json.dumps({"url": base, "ready": True, "tookMs": round(took * 1000)})
+    write(record if arguments.json else f"ready after {took:.1f} s: {base}")
+    return OK
+
+
+def _ask(opener: urllib.request.OpenerDirector, url: str, left: float) -> str | None:
+    """Return ``None`` when it is ready, else why it is not."""
+    try:
+        with opener.open(url, timeout=max(0.05, min(_PATIENCE, left))) as response:
+            if json.loads(response.read(1024)).get("status") == "ok":
+                return None
+        return "what answers is no stream manager"
+    except urllib.error.HTTPError as error:
+        error.close()
+        return f"HTTP {error.code}"
+    except (OSError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", None) or error
+        return getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
+    except (ValueError, AttributeError, RecursionError):
+        return "what answers is no stream manager"
