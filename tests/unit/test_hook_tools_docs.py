@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from smproxy.cli import make_parser
 from smproxy.commands.hooks import add_arguments as add_hooks
 from smproxy.commands.listen import add_arguments as add_listen
+from smproxy.faults import FaultRegistry
 from smproxy.hooks.broadcast import HookBroadcast
 from smproxy.hooks.dispatcher import HookDispatcher
 from smproxy.hooks.journal import Journal
@@ -21,9 +22,8 @@ from smproxy.manager.rest.client_limit import ClientLimit
 from smproxy.manager.rest.hooks import DEFAULT_LIMIT, FILTERS, MAX_LIMIT, HookRoutes
 from smproxy.manager.rest.metrics import MetricsRoutes
 from smproxy.manager.rest.sinks import SinkRoutes
-from smproxy.manager.sessions import Sessions
-from smproxy.manager.transcripts import Transcripts
-from smproxy.manager.verdict_log import VerdictLog
+from smproxy.manager.services import Services
+from smproxy.manager.settings import ManagerSettings
 from smproxy.signaling.clock import Clock
 
 TEXT = (Path(__file__).parents[2] / "docs" / "hook-tools.md").read_text(encoding="utf-8")
@@ -88,19 +88,19 @@ async def test_api_and_metrics() -> None:
     for name in (*FILTERS, "deliveries"):
         assert f"`{name}`" in told, name
     assert f"default {DEFAULT_LIMIT}, at most {MAX_LIMIT}" in told
-    metrics = MetricsRoutes(
-        dispatcher,
-        Sessions(lambda *_: None, clock=clock, rng=rng),
-        HookBroadcast(),
-        ClientLimit("listeners"),
-        VerdictLog(Transcripts(clock)),
+    services = Services(
+        ManagerSettings(),
+        dispatcher=dispatcher,
+        broadcast=HookBroadcast(),
+        clock=clock,
+        rng=rng,
+        faults=FaultRegistry(clock=clock, rng=rng),
     )
+    metrics = MetricsRoutes(services, ClientLimit("listeners"))
     registry = metrics._registry
     assert isinstance(registry, CollectorRegistry)
     families = text_string_to_metric_families(generate_latest(registry).decode())
-    named = {re.sub(r"_(total|sum|count)$", "", sample.name) for family in families for sample in family.samples} | {
-        "smproxy_hooks_attempts"
-    }
+    named = {family.name for family in families}
     page = re.findall(r"^\| (`smproxy.*?) \|", section("Metrics"), re.MULTILINE)
     documented: set[str] = set()
     for row in page:
@@ -108,7 +108,7 @@ async def test_api_and_metrics() -> None:
         for name in re.findall(r"`([a-z_]+)", row):
             full = name if not name.startswith("_") else (re.sub(r"_[a-z]+(_total)?$", "", first) + name)
             first = first or name
-            documented.add(re.sub(r"_(total|sum|count)$", "", full))
+            documented.add(re.sub(r"_(total|sum|count|bucket)$", "", full))
     assert documented == named
     await dispatcher.stop(0)
     await journal.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal
@@ -10,6 +11,9 @@ import msgspec
 
 from smproxy.hooks.event import EncodedEvent
 from smproxy.hooks.journal.types import AttemptRecord, State
+
+#: Upper bounds of the latencies that are counted apart, in seconds; longer ones are counted behind the last.
+LATENCY_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
 
 #: What a sink does at the moment. ``failing``: the last event that was settled was given up.
 SinkState = Literal["idle", "delivering", "retrying", "failing", "disabled"]
@@ -21,7 +25,8 @@ class SinkStatus(msgspec.Struct, frozen=True, rename="camel"):
     ``dropped`` events were refused for want of room or of the sink (with a journal there are none); ``dead`` ones were given
     up; ``skipped`` have no place in its format. ``backlog``: not settled yet, in memory and in the journal; ``retrying``:
     sessions that wait for their next attempt. ``oldest``: seconds since the oldest event in memory happened. ``outcomes``:
-    attempts by what came of them. ``latency_sum`` and ``latency_count``: seconds from the event to its delivery.
+    attempts by what came of them. ``latency_sum`` and ``latency_count``: seconds from the event to its delivery;
+    ``latency_counts``: how many were up to each of :data:`LATENCY_BOUNDS` from the one before, and how many were longer.
     """
 
     name: str
@@ -39,6 +44,7 @@ class SinkStatus(msgspec.Struct, frozen=True, rename="camel"):
     outcomes: dict[str, int] = {}
     latency_sum: float = 0.0
     latency_count: int = 0
+    latency_counts: list[int] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,7 @@ class Counters:
     dead: int = 0
     skipped: int = 0
     latency: float = 0.0
+    latency_counts: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_BOUNDS) + 1))
     last_error: str | None = None
     failing: bool = False
     outcomes: Counter[str] = field(default_factory=lambda: Counter(delivered=0, retry=0, dead=0, disabled=0))
@@ -89,7 +96,9 @@ class Counters:
         """Count a delivery, so many seconds after its event."""
         self.delivered += 1
         self.failing = False
-        self.latency += max(0.0, latency)
+        latency = max(0.0, latency)
+        self.latency += latency
+        self.latency_counts[bisect_left(LATENCY_BOUNDS, latency)] += 1
 
     def status(self, name: str, *, disabled: bool, backlog: int, retrying: int, oldest: float | None) -> SinkStatus:
         """Return the state of the sink ``name``."""
@@ -109,6 +118,7 @@ class Counters:
             outcomes=dict(self.outcomes),
             latency_sum=self.latency,
             latency_count=self.delivered,
+            latency_counts=list(self.latency_counts),
         )
 
     def _state(self, *, disabled: bool, retrying: int, backlog: int) -> SinkState:

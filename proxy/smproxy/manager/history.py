@@ -277,6 +277,7 @@ class History:
                     frames=report.frames,
                     key_frames=report.key_frames,
                     bitrate=rate.bits_per_second if rate is not None else 0,
+                    rtt_ms=report.rtt_ms,
                 )
             )
         return views

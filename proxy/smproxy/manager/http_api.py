@@ -193,16 +193,13 @@ class HttpApi:
         """Return the control API, hooks, faults, metrics, and what the dashboard follows."""
         services = self._services
         dispatcher = services.dispatcher
-        numbers = metrics.MetricsRoutes(
-            dispatcher, services.sessions, services.broadcast, self._sockets, services.verdicts, self.packaged
-        )
         return [
             *self._access.open(web.get(path, _no_upgrade) for path in sorted(MANAGER_PATHS)),
             *control.routes(services, self.dashboard_events, self.headless, self.packaged),
             *self._recordings.routes(),
             *hooks.HookRoutes(dispatcher, Trigger(dispatcher, rng=services.rng)).routes(),
             *FaultRoutes(services.faults).routes(),
-            *numbers.routes(),
+            *metrics.MetricsRoutes(services, self._sockets, self.packaged).routes(),
             *FeedRoutes(self.dashboard_events).routes(),
         ]
 

@@ -14,10 +14,13 @@ from smproxy.manager.conferences import Conferences
 from smproxy.manager.faults.injection import FaultInjection
 from smproxy.manager.history import History
 from smproxy.manager.live_streams import LiveStreams
+from smproxy.manager.media_totals import MediaTotals
 from smproxy.manager.node_provider import NodeAction, NodeActionError, NodeProvider
 from smproxy.manager.origin_registry import Node, OriginRegistry
 from smproxy.manager.provisions import Provisions
+from smproxy.manager.scope_labels import ScopeLabels
 from smproxy.manager.session_captures import SessionCaptures
+from smproxy.manager.session_totals import SessionTotals
 from smproxy.manager.sessions import Sessions
 from smproxy.manager.settings import ManagerSettings
 from smproxy.manager.transcripts import Transcripts
@@ -72,6 +75,10 @@ class Services:
         self.live_streams = LiveStreams(self.sessions, self.provisions)
         #: Those of the conference API.
         self.conferences = Conferences(dispatcher, clock=clock, rng=rng)
+        #: What is counted for metrics.
+        self.scope_labels = ScopeLabels()
+        self.media_totals = MediaTotals(self.scope_labels)
+        self.session_totals = SessionTotals()
         self._follow_sessions()
 
     def start(self) -> None:
@@ -94,7 +101,9 @@ class Services:
         self.history.on_forgotten(self.transcripts.forget)
         self.history.on_forgotten(self.verdicts.forget)
         self.dispatcher.on_published(self.history.hook_published)
+        self.dispatcher.on_published(self.session_totals.hook_published)
         self.sessions.watch(self.history.seen)
+        self.sessions.watch(self.media_totals.session_changed)
         self.sessions.watch(self.transcripts.session_changed)
         self.sessions.watch(self.captures.seen)
         self.history.on_forgotten(self.captures.forget)

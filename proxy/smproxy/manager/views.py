@@ -23,7 +23,8 @@ class TrackView(_View, frozen=True):
 
     ``direction`` is ``remote`` for what the client sends, ``local`` for what it is sent.
 
-    Counters since the start, as the origin reported them last; ``bitrate`` in bits per second, between its last two reports.
+    Counters since the start, as the origin reported them last; ``bitrate`` in bits per second, between its last two reports;
+    ``rttMs`` is the last round-trip time to the client, ``null`` before there is one.
     """
 
     track: str
@@ -38,6 +39,7 @@ class TrackView(_View, frozen=True):
     frames: int
     key_frames: int
     bitrate: int
+    rtt_ms: float | None
 
 
 class AuthenticationView(_View, frozen=True):

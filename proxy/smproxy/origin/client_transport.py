@@ -22,6 +22,8 @@ class ClientTransport(ABC):
     MAX_SOURCES: ClassVar[int]
     #: Seconds between two RTCP reports.
     REPORT_INTERVAL: ClassVar[float] = 1.0
+    #: Seconds between two checks of ours, which measure the round-trip time.
+    PROBE_INTERVAL: ClassVar[float] = 5.0
 
     def __init__(
         self,
@@ -37,7 +39,7 @@ class ClientTransport(ABC):
         self._monotonic = monotonic
         self._rng = rng
         self._sources: set[bytes] = set()
-        self._next_report = 0.0
+        self._next_report = self._next_probe = 0.0
         self._link: Link | None = None
         self._transport = MediaTransport(
             events, self._ready, identity=identity, monotonic=monotonic, rng=rng, tasks=tasks
@@ -94,6 +96,12 @@ class ClientTransport(ABC):
         self._sources.add(source)
         return compound
 
+    @property
+    def rtt_ms(self) -> float | None:
+        """The round-trip time of the last check of ours, in milliseconds."""
+        rtt = self._transport.ice.rtt
+        return None if rtt is None else round(rtt * 1000, 1)
+
     def sweep(self, now: float) -> None:
         """Send what is due; called several times a second. Seconds, monotonic."""
         if not self._transport.connected or self._transport.closed:
@@ -102,6 +110,9 @@ class ClientTransport(ABC):
         if now >= self._next_report:
             self._next_report = max(self._next_report + self.REPORT_INTERVAL, now)
             self._send_reports(now)
+        if now >= self._next_probe:
+            self._next_probe = now + self.PROBE_INTERVAL
+            self.probe()
         self._transport.settle(now)
 
     @abstractmethod
@@ -113,7 +124,7 @@ class ClientTransport(ABC):
         """Send the RTCP reports that are due once a second."""
 
     def probe(self) -> None:
-        """Send a STUN check to a client that sends nothing; an answer counts as activity."""
+        """Send a STUN check; an answer counts as activity."""
         self._transport.ice.probe()
 
     def send(self, text: str) -> bool:

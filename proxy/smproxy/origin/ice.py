@@ -70,6 +70,9 @@ class IceLite:
         #: The client's; ``None`` until its answer has come, which its first checks may overtake (RFC 8445, 7.3).
         self.remote = remote
         self.datagrams = 0
+        #: Seconds from the last check of ours that was answered to its answer.
+        self.rtt: float | None = None
+        self._monotonic = monotonic
         self.paths: Paths[LocalSocket] = Paths(monotonic)
         #: The address that is sent to, while it is listened to.
         self.peer: Address | None = None
@@ -97,7 +100,8 @@ class IceLite:
         self._down: DelayLine | None = None
         #: Credentials of both sides that hold from the first check on that is signed with them.
         self._next: tuple[Credentials, Credentials] | None = None
-        self._probes: deque[bytes] = deque(maxlen=_MAX_PROBES)
+        #: When each of them was sent.
+        self._probes: dict[bytes, float] = {}
         self._closed = False
         self._drops_inbound = False
         self._taker: Callable[[bytes], object] | None = None
@@ -141,8 +145,8 @@ class IceLite:
                 self._sign(Sign.MEDIA, arrived_at, addr)
         elif (transaction := stun.read_reply(data)) is None:
             self.check(arrived_at, data, addr)
-        elif transaction in self._probes:
-            self._probes.remove(transaction)
+        elif (sent := self._probes.pop(transaction, None)) is not None:
+            self.rtt = self._monotonic() - sent
             self._count(addr)
             if self.tap is not None:
                 self.tap.received(data, arrived_at.endpoint, addr)
@@ -295,14 +299,16 @@ class IceLite:
     # the other direction ----------------------------------------------------------------------------------------------
 
     def probe(self) -> None:
-        """Send a STUN check to a peer that sends nothing.
+        """Send a STUN check: to a peer that sends nothing, or to learn the round-trip time.
 
         The answer to it counts, and no answer that was not asked for.
         """
         if self.remote is not None and (way := self._way) is not None:
             transaction = self._rng.randbytes(12)
             username = f"{self.remote.ufrag}:{self.local.ufrag}"
-            self._probes.append(transaction)
+            self._probes[transaction] = self._monotonic()
+            while len(self._probes) > _MAX_PROBES:
+                del self._probes[next(iter(self._probes))]
             check = stun.write_request(transaction, username, self.remote.password, self._tie_breaker)
             if self.tap is not None:
                 self.tap.sent(check, self.tap.ours, way[1])

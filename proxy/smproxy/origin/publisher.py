@@ -157,8 +157,10 @@ class PublisherRole:
 
     def statistics(self) -> list[TrackStatistics]:
         """Return the counters of all started tracks."""
-        tracks = [] if self.transport is None else self.transport.tracks
-        return [track.statistics(self._session.attempt) for track in tracks if track.started]
+        if (transport := self.transport) is None:
+            return []
+        attempt, rtt_ms = self._session.attempt, transport.rtt_ms
+        return [track.statistics(attempt, rtt_ms) for track in transport.tracks if track.started]
 
     def final_reports(self) -> Sequence[Report]:
         """Return the last counters of each track, and its end."""

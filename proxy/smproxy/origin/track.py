@@ -297,7 +297,7 @@ class Track:
             return True
         return False
 
-    def statistics(self, attempt: str) -> TrackStatistics:
+    def statistics(self, attempt: str, rtt_ms: float | None = None) -> TrackStatistics:
         """Return what came so far."""
         return TrackStatistics(
             attempt=attempt,
@@ -310,6 +310,7 @@ class Track:
             key_frames=self.key_frames,
             width=self.width,
             height=self.height,
+            rtt_ms=rtt_ms,
         )
 
 

@@ -154,7 +154,7 @@ class PeerEnded(_Message, frozen=True, tag="peer_ended"):
 class TrackStatistics(_Message, frozen=True, tag="track_statistics"):
     """The counters of one track since the start.
 
-    ``lost`` as in receiver reports (RFC 3550, 6.4.1).
+    ``lost`` as in receiver reports (RFC 3550, 6.4.1). ``rtt_ms``: the last round-trip time to the client, of STUN.
     """
 
     attempt: str
@@ -167,6 +167,7 @@ class TrackStatistics(_Message, frozen=True, tag="track_statistics"):
     key_frames: int = 0
     width: int = 0
     height: int = 0
+    rtt_ms: float | None = None
 
 
 class Load(_Message, frozen=True, tag="load"):

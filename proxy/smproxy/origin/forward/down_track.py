@@ -267,7 +267,7 @@ class DownTrack:
             + self._cname
         )
 
-    def statistics(self, attempt: str, track: str) -> TrackStatistics:
+    def statistics(self, attempt: str, track: str, rtt_ms: float | None = None) -> TrackStatistics:
         """Return what was sent so far; ``lost`` is what the client reported."""
         source = self.attached.track if self.attached is not None else None
         video = self.kind is Kind.VIDEO
@@ -282,6 +282,7 @@ class DownTrack:
             key_frames=self.key_frames,
             width=source.width if source is not None else 0,
             height=source.height if source is not None else 0,
+            rtt_ms=rtt_ms,
         )
 
 

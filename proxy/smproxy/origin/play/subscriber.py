@@ -321,7 +321,8 @@ class SubscriberRole:
         """Return what was sent in each slot."""
         if self.transport is None or not self._slotted:
             return []
-        return [sender.statistics(self._session.attempt, slot.name) for slot, sender in self.transport.senders.items()]
+        attempt, rtt_ms = self._session.attempt, self.transport.rtt_ms
+        return [sender.statistics(attempt, slot.name, rtt_ms) for slot, sender in self.transport.senders.items()]
 
     def final_reports(self) -> Sequence[Report]:
         """Return the last counters of each slot, and its detachment."""
