@@ -59,6 +59,10 @@ from smproxy.signaling.whip import MAX_SDP
 from smproxy.simulator import FLUSH
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))  # run as a script, it does not find the package that it is in
+
+from tests.js_client import FILES as JS_FILES  # noqa: E402
+
 PACKAGE = ROOT / "proxy" / "smproxy"
 FIRST_LINE = 90
 """The most characters that the first line of a docstring may have."""
@@ -112,6 +116,20 @@ class Generated:
         if not found or not closed:
             raise SystemExit(f"{self.page}: the markers of {self.name} are missing")
         return text, f"{before}{start}\n{self.write()}\n{end}{after}"
+
+
+@dataclass(frozen=True)
+class GeneratedFile:
+    """A file that is written from the code as a whole."""
+
+    page: str
+    write: Callable[[], str]
+    name: str = "the file"
+
+    def expected(self) -> tuple[str, str]:
+        """Return the file as it is and as it should be."""
+        path = ROOT / self.page
+        return path.read_text() if path.exists() else "", self.write()
 
 
 def row(option: Option) -> str:
@@ -295,6 +313,7 @@ GENERATED = (
     Generated("docs/faults.md", "http faults", http_fault_table),
     Generated("docs/hooks.md", "retries", retry_table),
 )
+FILES = tuple(GeneratedFile(page, write) for page, write in JS_FILES.items())
 
 
 KB, MB = 1 << 10, 1 << 20
@@ -410,12 +429,12 @@ def class_name_problems() -> list[str]:
 def main() -> int:
     """Run the checks, or write what is generated."""
     problems = help_problems()
-    for part in (*GENERATED, *NUMBERS):
+    for part in (*GENERATED, *NUMBERS, *FILES):
         text, wanted = part.expected()
         if "--write" in sys.argv:
             (ROOT / part.page).write_text(wanted)
         elif text != wanted:
-            what = part.name if isinstance(part, Generated) else repr(part.sentence)
+            what = repr(part.sentence) if isinstance(part, Number) else part.name
             problems.append(f"{part.page}: {what} is not that of the code: run tests/check_docs.py --write")
     problems += link_problems()
     problems += name_problems()

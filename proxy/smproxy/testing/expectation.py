@@ -107,4 +107,4 @@ def _kind_of(name: str) -> str:
 
 def _hint(name: str, known: Any) -> str:
     near = difflib.get_close_matches(name, list(known), 1, 0.5)
-    return f": did you mean {near[0]!r}?" if near else f": there are {', '.join(sorted(known))}"
+    return f": did you mean {near[0]!r}?" if near else f": there are {', '.join(sorted(set(known)))}"

@@ -1,0 +1,54 @@
+// Made from the code of the stream manager by tests/check_docs.py --write.
+
+/** The version of the stream manager that this package was made with. */
+export const VERSION = "0.2.0.dev0";
+
+/** The events, and what happens in each. */
+export const STATES = {
+  session: ["connecting", "connected", "connect_error", "reconnect", "reconnected", "disconnected"],
+  peer: ["peer_joined", "peer_leaved"],
+  remote_track: ["remote_track_started", "remote_track_ended"],
+  recording: ["recording_started", "recording_saved", "recording_failed"],
+  local_track: ["local_track", "local_track_attached", "local_track_detached"],
+} as const;
+
+/** What can be asked of a hook. */
+export const FIELDS = [
+  "after_ms",
+  "app",
+  "customerScope",
+  "duration",
+  "epoch",
+  "error",
+  "event",
+  "file",
+  "id",
+  "kind",
+  "message",
+  "meta",
+  "node",
+  "peer",
+  "reason",
+  "recording",
+  "remote_ip",
+  "remote_peer",
+  "remote_track",
+  "role",
+  "room",
+  "seq",
+  "session",
+  "size",
+  "state",
+  "track",
+  "transport",
+  "ts",
+  "username",
+  "uuid",
+] as const;
+
+/** Milliseconds that a hook is waited for, and in which one that must not come could come. */
+export const TIMEOUT = 5000;
+export const QUIET = 250;
+
+/** Rows of the table of what came. */
+export const MAX_ROWS = 15;
