@@ -9,7 +9,7 @@ ARGS ?=
 QUICK := -m 'not browser and not media' -n 4
 HEAVY := -m 'browser or media' -n 4 --dist loadfile
 
-.PHONY: help install run test lint format unit simulation torture-cluster pythons coverage browser-setup bench bench-setup bench-relay bench-memory bench-churn bench-media
+.PHONY: help install run test lint format unit npm-package simulation torture-cluster pythons coverage browser-setup bench bench-setup bench-relay bench-memory bench-churn bench-media
 .PHONY: bench-subscribers bench-hooks bench-start bench-growth bench-profile bench-dashboard screenshots clean
 
 help:                                    ## list what there is
@@ -43,12 +43,16 @@ format: install                          ## format the code
 browser-setup: install                   ## install browsers, npm and the servers that the tests need
 	@sh tests/browser/setup.sh
 	$(BIN)/python -m tests.browser.sdk
+	$(BIN)/python -m tests.js_package
 
 unit: install                            ## run the tests that need no network
 	$(BIN)/pytest tests/unit
 
 test: browser-setup lint                 ## run lint and every test, and install what they need
 	@$(BIN)/pytest $(QUICK); quick=$$?; $(BIN)/pytest $(HEAVY); heavy=$$?; [ $$quick = 0 ] && [ $$heavy = 0 ]
+
+npm-package:                             ## build the npm package of clients/js
+	cd clients/js && npm install --no-audit --no-fund --loglevel error && npm pack --loglevel error
 
 simulation: install                      ## run the core of the cluster with 10,000 seeds in virtual time
 	SMPROXY_SIMULATION_RUNS=10000 $(BIN)/pytest tests/simulation -n 2 -q

@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -73,6 +74,16 @@ def install(project: Path, packages: Iterable[str]) -> None:
         (modules / name).symlink_to(tools() / name)
 
 
+def main() -> int:
+    """Build it, before tests run side by side."""
+    try:
+        built()
+    except SdkMissing as missing:
+        print(missing, file=sys.stderr)
+        return 1
+    return 0
+
+
 @contextlib.contextmanager
 def _made(directory: Path) -> Iterator[Path]:
     """Make a directory whole or not at all: tests run side by side."""
@@ -108,3 +119,7 @@ def _run(program: str, *arguments: str, cwd: Path) -> None:
     if done.returncode != 0:
         lines = (done.stdout + done.stderr).strip().splitlines()
         raise SdkMissing("\n".join([f"{program} {' '.join(arguments)} failed:", *lines[-20:]]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

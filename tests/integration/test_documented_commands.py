@@ -15,6 +15,7 @@ import pytest
 
 from tests.browser.sdk import SDKS
 from tests.clone import ROOT, clone, run, virtual_environment
+from tests.js_package import built
 from tests.terminals import Terminals
 
 pytestmark = pytest.mark.media
@@ -25,10 +26,18 @@ PAGES = ["README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in sorte
 TARGETS = re.compile(r"make (?!install\b|run\b)([a-z-]+)( .*)?")
 
 
+def blocks(page: str, language: str) -> list[str]:
+    """Return a page's blocks in a language."""
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+
+
 def commands(page: str) -> list[str]:
     """Return the commands of a page's shell blocks, one a line, without comments."""
-    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
-    lines = [re.sub(r"\s+# .*|^# .*", "", line) for block in blocks for line in block.replace("\\\n", "").splitlines()]
+    lines = [
+        re.sub(r"\s+# .*|^# .*", "", line)
+        for block in blocks(page, "sh")
+        for line in block.replace("\\\n", "").splitlines()
+    ]
     return [line for line in lines if line.strip()]
 
 
@@ -342,6 +351,26 @@ def test_testing(fresh: Path) -> None:
     script = [page.take("cd "), page.take("npm pack"), page.take("tar ")]
     run("sh", "-ec", "\n".join(script), cwd=fresh)
     assert (fresh / "examples" / "page" / "red5pro-sdk.min.js").exists()
+    page.check()
+
+
+async def test_javascript(fresh: Path, tmp_path: Path) -> None:
+    """The package gets into an empty project as docs/javascript.md says, and the test of the page passes there."""
+    page = Page("docs/javascript.md")
+    project = tmp_path / "my-project"
+    project.mkdir()
+    (project / "publish.spec.ts").write_text(blocks("docs/javascript.md", "ts")[1])
+    archive = str(built() / "package.tgz")
+    page.take("npx playwright install")  # the test of the page needs no browser
+    script = [
+        page.take("npm init"),
+        page.take(
+            "npm install", **{"../stream-manager-proxy/clients/js/stream-manager-proxy-0.2.0-dev.0.tgz": archive}
+        ),
+        page.take("npx playwright test"),
+    ]
+    environment = f"PATH={fresh}/.venv/bin:$PATH npm_config_prefer_offline=true npm_config_audit=false CI=1"
+    assert "1 passed" in run("sh", "-ec", f"export {environment}\n" + "\n".join(script), cwd=project)
     page.check()
 
 

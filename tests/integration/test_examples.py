@@ -42,13 +42,21 @@ async def test_pytest(examples: Path, page: Path) -> None:
 
 @pytest.mark.browser
 async def test_playwright(examples: Path, page: Path, unused_tcp_port: int) -> None:
-    """The example for Playwright: a page in Chromium; also where there is loopback only (T7)."""
+    """The example for Playwright: a page in Chromium, on a machine that has loopback only (T7)."""
     project = examples / "playwright"
     install(project, PLAYWRIGHT)
-    env = {"PORT": str(unused_tcp_port), "CI": "1"}
-    assert "2 passed" in await run("npm", "test", cwd=project, env=env)
     async with machine() as enter:
-        assert "2 passed" in await run(*enter, "npm", "test", cwd=project, env=env)
+        output = await run(*enter, "npm", "test", cwd=project, env={"PORT": str(unused_tcp_port), "CI": "1"})
+    assert "3 passed" in output
+
+
+@pytest.mark.media
+@pytest.mark.parametrize(("runner", "passed"), [("vitest", "3 passed"), ("jest", "2 passed")])
+async def test_receiver(examples: Path, runner: str, passed: str) -> None:
+    """The examples for Vitest and Jest: a receiver, fed by publishers that the stream manager runs."""
+    project = examples / runner
+    install(project, [runner])
+    assert passed in await run("npm", "test", cwd=project, env={"CI": "1", "NO_COLOR": "1"})
 
 
 async def test_curl(stream_manager: EmbeddedSimulator, examples: Path) -> None:

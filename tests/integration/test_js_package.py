@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import tarfile
 from pathlib import Path
 
 import pytest
 import smproxy
 
-from tests.js_package import CLIENT, MESSAGES, built
+from tests.js_package import CLIENT, MESSAGES, PLAYWRIGHT, built, install
 from tests.programs import run
 
 TESTS = sorted(path.name for path in (CLIENT / "test").glob("*.test.mjs"))
@@ -45,3 +46,34 @@ async def test_modules_of_both_kinds(tmp_path: Path) -> None:
     assert "function" in await run("node", "--input-type=commonjs", "--eval", script, cwd=tmp_path)
     script = 'import { StreamManager } from "stream-manager-proxy"; console.log(typeof StreamManager.start)'
     assert "function" in await run("node", "--input-type=module", "--eval", script, cwd=tmp_path)
+
+
+async def test_the_page_of_documentation(tmp_path: Path) -> None:
+    """What docs/javascript.md shows in TypeScript is right, by the types of the package, as are the examples."""
+    install(tmp_path, [*PLAYWRIGHT, "@types/node", "vitest", "typescript"])
+    page = (CLIENT.parents[1] / "docs/javascript.md").read_text()
+    for number, block in enumerate(re.findall(r"```ts\n(.*?)```", page, re.DOTALL)):
+        (tmp_path / f"block{number}.ts").write_text(block)
+    for path in (CLIENT.parents[1] / "examples/playwright").glob("*.ts"):
+        shutil.copy(path, tmp_path)
+    options = [
+        "--strict",
+        "--noEmit",
+        "--skipLibCheck",
+        "--target",
+        "es2022",
+        "--module",
+        "nodenext",
+        "--types",
+        "node",
+    ]
+    files = sorted(path.name for path in tmp_path.glob("*.ts"))
+    assert len(files) > 5
+    await run("npx", "tsc", *options, *files, cwd=tmp_path)
+    (tmp_path / "wrong.ts").write_text(
+        'import { StreamManager } from "stream-manager-proxy";\n'
+        "const manager = await StreamManager.start({ hookUry: 1 });\n"
+        'await manager.hooks.expect("conected");\nawait manager.faults.add("network", { profile: "9g" });\n'
+    )
+    wrong = await run("npx", "tsc", *options, "wrong.ts", cwd=tmp_path, status=2)
+    assert [line for line in (2, 3, 4) if f"wrong.ts({line}," in wrong] == [2, 3, 4]

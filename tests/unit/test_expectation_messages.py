@@ -44,11 +44,12 @@ async def test_message(case: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch)
     given = {name: case[name] for name in ("timeout", "during") if name in case}
     if "after" in case:
         given["after"] = log.since(0)[case["after"] - 1]
+    fields = case.get("fields", {})
+    calls = {
+        "expect": lambda: hooks.expect(case["what"], **given, **fields),
+        "order": lambda: hooks.expect_order(*case["steps"], **given, **fields),
+        "none": lambda: hooks.none(case["what"], **given, **fields),
+    }
     with pytest.raises((HookExpectationError, TypeError)) as failed:
-        if case["call"] == "order":
-            await hooks.expect_order(*case["steps"], **given, **case.get("fields", {}))
-        elif case["call"] == "none":
-            await hooks.none(case["what"], **given, **case.get("fields", {}))
-        else:
-            await hooks.expect(case["what"], **given, **case.get("fields", {}))
+        await calls[case["call"]]()
     assert str(failed.value) == message(case)

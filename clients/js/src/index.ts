@@ -1,12 +1,13 @@
 export { Api, type RequestParts, type Schemas } from "./api.js";
 export type { AuthBackEnd, AuthCall } from "./auth-back-end.js";
+export type { Publisher, PublisherOptions, PublisherView, Subscriber, SubscriberOptions, SubscriberView } from "./clients.js";
 export { ApiError, HookExpectationError, StreamManagerError } from "./errors.js";
 export type { Fault, FaultName, FaultOptions, Faults, FaultView } from "./faults.js";
 export type { FaultParameters } from "./generated/faults.js";
 export type { Settings } from "./generated/settings.js";
 export type { Fields, HookName, Matcher, Step, Wanted } from "./hooks/expectation.js";
 export type { EventName, FieldName, Hook, HookEvent, StateName } from "./hooks/hook.js";
-export type { ExpectOptions, Hooks, Sinks } from "./hooks/hooks.js";
+export type { ExpectOptions, Hooks, SinkOptions, Sinks } from "./hooks/hooks.js";
 export type { Recordings, RecordingView } from "./recordings.js";
 export type { SessionFilter, Sessions, SessionView, TranscriptEntry } from "./sessions.js";
 export { type ConnectOptions, type StartOptions, StreamManager } from "./stream-manager.js";

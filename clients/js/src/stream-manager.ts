@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Api, baseUrl } from "./api.js";
 import { AuthBackEnd, noAuthBackEnd } from "./auth-back-end.js";
+import { Clients, type Publisher, type PublisherOptions, type Subscriber, type SubscriberOptions } from "./clients.js";
 import { Faults } from "./faults.js";
 import type { Settings } from "./generated/settings.js";
 import { Hooks } from "./hooks/hooks.js";
@@ -62,6 +63,7 @@ export class StreamManager implements AsyncDisposable {
   readonly sessions: Sessions;
   readonly streams: Streams;
   readonly recordings: Recordings;
+  private readonly clients: Clients;
 
   private constructor(
     /** Any call of the API that has no method of its own here. */
@@ -76,6 +78,7 @@ export class StreamManager implements AsyncDisposable {
     this.sessions = new Sessions(api);
     this.streams = new Streams(api);
     this.recordings = new Recordings(api);
+    this.clients = new Clients(api, scope.customerScope);
   }
 
   /**
@@ -96,9 +99,9 @@ export class StreamManager implements AsyncDisposable {
       port,
     };
     try {
-      const [server, found] = await ServerProcess.start(command, serveArguments(all), { env, timeout: startTimeout });
+      const server = await ServerProcess.start(command, serveArguments(all), { env, folder, timeout: startTimeout });
       const token = settings.adminToken === undefined ? undefined : String(settings.adminToken);
-      const api = new Api(`http://localhost:${found}`, token, () => server.explain());
+      const api = new Api(server.ready.url, token, () => server.explain());
       return new StreamManager(
         api,
         { server, folder, ...(backEnd === undefined ? {} : { backEnd }) },
@@ -129,9 +132,29 @@ export class StreamManager implements AsyncDisposable {
     return `${this.url.replace(/^http/, "ws")}/streammanager`;
   }
 
+  /** The base URL with TLS of one that was started with it: `start({ tlsSelfSigned: true, tlsPort: 0 })`. */
+  get tlsUrl(): string | null {
+    return this.parts.server?.ready.tlsUrl ?? null;
+  }
+
   /** The log of a stream manager that was started here: its last lines. */
   get log(): string {
     return this.parts.server?.output ?? "";
+  }
+
+  /**
+   * Publish a stream with a headless publisher that the stream manager runs; return when it is live.
+   *
+   * `publisher("cam-1", { recording: true, meta: { room: "A" } })`. Its customer scope is `test` unless it is given one, its name
+   * is made up. Throws with the reason when it is refused.
+   */
+  async publisher(name?: string, options?: PublisherOptions): Promise<Publisher> {
+    return this.clients.publisher(name, options);
+  }
+
+  /** Watch a stream with a headless subscriber that the stream manager runs; return when it plays. */
+  async subscriber(name: string, options?: SubscriberOptions): Promise<Subscriber> {
+    return this.clients.subscriber(name, options);
   }
 
   /**
@@ -151,6 +174,7 @@ export class StreamManager implements AsyncDisposable {
 
   /** End the clients and faults that were begun through this object. */
   async clear(): Promise<void> {
+    await this.clients.endAll();
     await this.faults.removeAdded();
   }
 

@@ -54,6 +54,8 @@ export interface Settings {
   mediaPort?: string | number;
   /** address that clients are told to send media to, instead of this machine's own */
   mediaAddress?: string | number | readonly (string | number)[];
+  /** keep the packets of every session, and write them to this directory when it ends, for Wireshark */
+  capture?: string | number;
   /** run a TURN server for tests (coturn, if installed), and name it to clients */
   turn?: boolean;
   /** seconds of silence until a session is `reconnect` (default 2) */
@@ -82,6 +84,8 @@ export interface Settings {
   authTtl?: string | number;
   /** whether a connection may ask for faults with `simulate=` (default on) */
   simulate?: string | number;
+  /** a fault that is on from the start, as in `simulate=`; also id, customerScope, role, app, count, ttl */
+  fault?: string | number | readonly (string | number)[];
   /** makes session numbers, faults, and uuids but for the time in them, the same in every run */
   seed?: string | number;
   /** certificate chain (PEM) for https and wss */
@@ -108,6 +112,12 @@ export interface Settings {
   advertise?: string | number;
   /** seconds until a node that is silent is dead (default 9) */
   clusterTtl?: string | number;
+  /** return when it is ready, and leave it running until `smproxy stop` */
+  detach?: boolean;
+  /** a file with its process number (with --detach in the data directory) */
+  pidFile?: string | number;
+  /** where log lines go instead of stderr; with --detach all output */
+  logFile?: string | number;
   /** the vendor's red5pro-sdk.min.js, for /publish to use it */
   sdkFile?: string | number;
   /** least level logged (default info) */

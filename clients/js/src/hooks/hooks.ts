@@ -165,6 +165,9 @@ export class Hooks extends Expectations {
   }
 }
 
+/** A receiver that is to be added. */
+export type SinkOptions = Partial<Schemas["SinkAsked"]> & { uri: string };
+
 /** The receivers of hooks. */
 export class Sinks {
   /** @internal */
@@ -173,6 +176,16 @@ export class Sinks {
   /** Return how each is doing. */
   async list(): Promise<Schemas["SinkStatus"][]> {
     return (await this.api.get("/api/v1/hooks/sinks")).sinks;
+  }
+
+  /** Let hooks go to one more receiver from now on, until the next reset: `add({ uri: "http://localhost:8000/hooks" })`. */
+  async add(sink: SinkOptions): Promise<Schemas["SinkStatus"]> {
+    return this.api.post("/api/v1/hooks/sinks", { body: sink as Schemas["SinkAsked"] });
+  }
+
+  /** Remove a receiver by its name. What it has not got by then it never gets. */
+  async remove(sink: string): Promise<void> {
+    await this.api.delete("/api/v1/hooks/sinks/{sink}", { path: { sink } });
   }
 }
 

@@ -26,6 +26,10 @@ export interface StreamManagerFixtures {
   faults: Faults;
   /** The back end that the stream manager asks who may publish; it needs `streamManagerOptions: { authBackEnd: true }`. */
   auth: AuthBackEnd;
+  /** Publishes a stream: `await publisher("cam-1", { recording: true })`. */
+  publisher: StreamManager["publisher"];
+  /** Watches a stream: `await subscriber("cam-1")`. */
+  subscriber: StreamManager["subscriber"];
   /** A customer scope of this test's own, for its pages and clients. */
   customerScope: string;
 }
@@ -74,6 +78,12 @@ export const test = base.extend<StreamManagerFixtures, StreamManagerWorkerOption
 
   hooks: async ({ streamManager }, use) => use(streamManager.hooks),
   faults: async ({ streamManager }, use) => use(streamManager.faults),
+  publisher: async ({ streamManager, customerScope }, use) => {
+    await use((name, options) => streamManager.publisher(name, { customerScope, ...options }));
+  },
+  subscriber: async ({ streamManager, customerScope }, use) => {
+    await use((name, options) => streamManager.subscriber(name, { customerScope, ...options }));
+  },
   auth: async ({ streamManager }, use) => use(streamManager.auth),
 });
 

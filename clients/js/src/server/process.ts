@@ -1,87 +1,91 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import type { Socket } from "node:net";
+import { join } from "node:path";
 import { StreamManagerError } from "../errors.js";
 
-/** Lines of what the stream manager wrote that are kept, and milliseconds that it has to stop. */
+/** Lines of its log that are kept, and milliseconds that it has to stop. */
 const LINES = 500;
 const PATIENCE = 15_000;
-const READY = /ws:\/\/(?:[\w.-]+|\[[\da-f:]+\]):(\d+)\/streammanager/;
+/** Milliseconds between two looks whether it is ready. */
+const LOOK = 20;
 
 /** Those that run; they end with this process. */
 const running = new Set<ChildProcess>();
 let watching = false;
 
+/** What it says when it is ready. */
+export interface ReadyFacts {
+  url: string;
+  tlsUrl: string | null;
+  port: number;
+  pid: number;
+  version: string;
+}
+
 /** A running `smproxy serve`. It ends with this process, also when that is killed. */
 export class ServerProcess {
+  ready: ReadyFacts = { url: "", tlsUrl: null, port: 0, pid: 0, version: "" };
   private lines: string[] = [];
+  private readonly exited: Promise<void>;
   /** How it ended, once it has. */
   ended: string | undefined;
   private stopping = false;
 
   private constructor(
     private readonly child: ChildProcess,
-    private readonly exited: Promise<void>,
     private readonly command: string,
-  ) {}
+  ) {
+    this.exited = new Promise((resolve) => {
+      const end = (how: string) => {
+        running.delete(child);
+        this.ended ??= how;
+        resolve();
+      };
+      child.once("error", (error) => end(error.message));
+      child.once("close", (code, signal) => end(code === null ? `${signal}` : `exit code ${code}`));
+    });
+    let rest = "";
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+      const lines = (rest + text).split("\n");
+      rest = lines.pop() ?? "";
+      this.lines = [...this.lines, ...lines].slice(-LINES);
+    });
+  }
 
-  /** Start one and wait until it is ready; return it with its port. */
+  /** Start one and wait until it is ready; `folder` is an empty one for its ready file. */
   static async start(
     command: string,
     options: readonly string[],
-    { env, timeout }: { env: Readonly<Record<string, string>>; timeout: number },
-  ): Promise<[ServerProcess, number]> {
+    { env, folder, timeout }: { env: Readonly<Record<string, string>>; folder: string; timeout: number },
+  ): Promise<ServerProcess> {
+    const readyFile = join(folder, "ready.json");
     // Its own parent watch covers the case that this process is killed.
-    const child = spawn(command, ["serve", "--exit-with-parent", ...options], {
-      stdio: ["ignore", "pipe", "pipe"],
+    const child = spawn(command, ["serve", "--exit-with-parent", `--ready-file=${readyFile}`, ...options], {
+      stdio: ["ignore", "ignore", "pipe"],
       env: { ...process.env, ...env },
       windowsHide: true,
     });
     running.add(child);
     endWithThisProcess();
-    let failed = "";
-    const exited = new Promise<void>((resolve) => {
-      child.once("error", (error) => {
-        failed = error.message;
-        resolve();
-      });
-      child.once("close", () => resolve());
-    });
-    const server = new ServerProcess(child, exited, command);
-    void exited.then(() => {
-      running.delete(child);
-      server.ended = failed || `exit code ${child.exitCode ?? child.signalCode}`;
-    });
-    const ready = new Promise<number>((resolve) => {
-      for (const stream of [child.stdout, child.stderr]) {
-        let rest = "";
-        stream?.setEncoding("utf8").on("data", (text: string) => {
-          const lines = (rest + text).split("\n");
-          rest = lines.pop() ?? "";
-          server.lines.push(...lines);
-          if (server.lines.length > LINES) server.lines = server.lines.slice(-LINES);
-          const port = stream === child.stdout ? lines.map((line) => READY.exec(line)?.[1]).find(Boolean) : undefined;
-          if (port !== undefined) resolve(Number(port));
-        });
-      }
-    });
-    const late = new AbortController();
-    try {
-      const port = await Promise.race([ready, exited.then(() => undefined), after(timeout, late.signal)]);
-      if (port !== undefined) {
-        server.lines = [];
+    const server = new ServerProcess(child, command);
+    const deadline = performance.now() + timeout;
+    while (performance.now() < deadline && server.ended === undefined) {
+      const facts = await read(readyFile);
+      if (facts !== undefined) {
+        server.ready = facts;
         server.unref();
-        return [server, port];
+        return server;
       }
-    } finally {
-      late.abort();
+      await new Promise((resolve) => setTimeout(resolve, LOOK));
     }
-    if (server.ended === undefined) {
-      await server.stop();
-      throw new StreamManagerError(`${command} was not ready within ${timeout / 1000} s\n${server.tail()}`.trimEnd());
-    }
-    throw new StreamManagerError(`${command} ended before it was ready (${server.ended})\n${server.tail()}`.trimEnd());
+    const how = server.ended;
+    await server.stop();
+    const what = how === undefined ? `was not ready within ${timeout / 1000} s` : `ended before it was ready (${how})`;
+    throw new StreamManagerError(`${command} ${what}\n${server.tail()}`.trimEnd());
   }
 
-  /** What it has written since it was ready: its log, the last lines of it. */
+  /** What it has written: the last lines of its log. */
   get output(): string {
     return this.lines.join("\n");
   }
@@ -99,17 +103,15 @@ export class ServerProcess {
     if (this.ended !== undefined) return;
     this.child.ref();
     this.child.kill("SIGTERM");
-    const late = new AbortController();
-    await Promise.race([this.exited, after(PATIENCE, late.signal)]);
-    late.abort();
-    if (this.ended === undefined) this.child.kill("SIGKILL");
+    const late = setTimeout(() => this.child.kill("SIGKILL"), PATIENCE);
     await this.exited;
+    clearTimeout(late);
   }
 
   /** A test that forgets to stop it does not hang: Node may end while it runs, and takes it along. */
   private unref(): void {
     this.child.unref();
-    for (const stream of [this.child.stdout, this.child.stderr]) (stream as { unref?: () => void } | null)?.unref?.();
+    (this.child.stderr as Socket | null)?.unref();
   }
 
   private tail(): string {
@@ -125,13 +127,12 @@ function endWithThisProcess(): void {
   });
 }
 
-async function after(milliseconds: number, signal: AbortSignal): Promise<undefined> {
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, milliseconds);
-    signal.addEventListener("abort", () => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
-  return undefined;
+/** Read what is said of a stream manager that is ready; `undefined` while it is not. The file is there as a whole. */
+async function read(file: string): Promise<ReadyFacts | undefined> {
+  try {
+    return JSON.parse(await readFile(file, "utf8")) as ReadyFacts;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
 }
