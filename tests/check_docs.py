@@ -21,6 +21,7 @@ from pathlib import Path
 from smproxy.auth.back_end import TIMEOUT as AUTH_TIMEOUT
 from smproxy.cli import COMMANDS, make_parser
 from smproxy.commands.forward import TIMEOUT as FORWARD_TIMEOUT
+from smproxy.config_reference import config_reference
 from smproxy.conformance.check import Check
 from smproxy.conformance.playback import BEFORE_PUBLISHING
 from smproxy.conformance.runner import ALL
@@ -313,7 +314,10 @@ GENERATED = (
     Generated("docs/faults.md", "http faults", http_fault_table),
     Generated("docs/hooks.md", "retries", retry_table),
 )
-FILES = tuple(GeneratedFile(page, write) for page, write in JS_FILES.items())
+FILES = (
+    GeneratedFile("docs/smproxy.toml", config_reference),
+    *(GeneratedFile(page, write) for page, write in JS_FILES.items()),
+)
 
 
 KB, MB = 1 << 10, 1 << 20

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from typing import NamedTuple, NoReturn, Protocol
@@ -12,6 +13,7 @@ from smproxy.commands import (
     capture,
     check,
     cluster,
+    config,
     faults,
     hooks,
     listen,
@@ -26,6 +28,7 @@ from smproxy.commands import (
     token,
     wait,
 )
+from smproxy.commands.configured import apply_config
 from smproxy.commands.output import OK, CommandError, ReaderGone, note
 from smproxy.printable import printable
 
@@ -70,6 +73,12 @@ COMMANDS = (
         "stop",
         "end one that was left running",
         "End a stream manager that `smproxy serve --detach` left running, or that has a pid file, and wait for it.",
+    ),
+    Command(
+        config,
+        "config",
+        "print a configuration file with every option, or check one",
+        "Print smproxy.toml with every option, its default and what it does; or check a file.",
     ),
     Command(
         cluster,
@@ -159,6 +168,12 @@ def make_parser() -> Parser:
         prog="smproxy", description="A local WebRTC stream manager: signaling proxy, origin and lifecycle hooks."
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    parser.add_argument(
+        "--config",
+        dest="config_file",
+        metavar="FILE",
+        help="smproxy.toml, which says what serve does and where the other commands find it",
+    )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in COMMANDS:
         of_command = commands.add_parser(command.name, help=command.help, description=command.description)
@@ -171,6 +186,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code: 2 for unusable arguments, 1 when it failed."""
     arguments = make_parser().parse_args(argv)
     try:
+        apply_config(arguments, os.environ)
         code: int = arguments.run(arguments)
     except ReaderGone:
         return OK

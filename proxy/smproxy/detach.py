@@ -14,7 +14,7 @@ from typing import Any
 
 from smproxy.options import OPTIONS
 from smproxy.pid_file import FILE_NAME, PidFileError, check_free
-from smproxy.settings import Settings, SettingsError
+from smproxy.settings import DETACHED, Settings, SettingsError
 
 #: Seconds in which the server must be ready.
 READY_IN = 60.0
@@ -64,7 +64,7 @@ def _command(arguments: argparse.Namespace) -> list[str]:
     command = [sys.executable, "-m", "smproxy", "serve"]
     for option in OPTIONS:
         value = getattr(arguments, option.setting, None)
-        if option.flag is None or value is None or option.setting in ("detach", "pid_file", "ready_file", "log_file"):
+        if option.flag is None or value is None or option.setting in ("detach", "pid_file", "ready_file"):
             continue
         if option.metavar is None:
             command.append(option.flag)
@@ -74,15 +74,19 @@ def _command(arguments: argparse.Namespace) -> list[str]:
 
 
 def _start(command: list[str], log_file: Path) -> subprocess.Popen[bytes]:
-    # What the environment says of these is for the process here only.
-    environ = {name: value for name, value in os.environ.items() if name not in ("SMPROXY_DETACH", "SMPROXY_LOG_FILE")}
     own_group: dict[str, Any] = {"start_new_session": True}
     if sys.platform == "win32":
         own_group = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS}
     try:
-        with log_file.open("wb") as log:
+        log_file.write_bytes(b"")
+        with log_file.open("ab") as log:
             return subprocess.Popen(  # noqa: S603 - our own command
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environ, **own_group
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, DETACHED: "1"},
+                **own_group,
             )
     except OSError as error:
         raise SettingsError(f"--log-file {log_file}: {(error.strerror or str(error)).lower()}: give another") from None

@@ -40,7 +40,13 @@ class Option:
 OPTIONS: tuple[Option, ...] = (
     Option("--host", "host", host_name, "address to listen on", "HOST"),
     Option("--port", "port", values.port, "port of REST, pages and WebSocket; 0 takes a free one", "PORT", True),
-    Option("--config", "config", Path, "a red5-web.properties to take settings from", "FILE"),
+    Option(
+        "--config",
+        "config",
+        Path,
+        "a file to take settings from: smproxy.toml, or a red5-web.properties of the real server",
+        "FILE",
+    ),
     Option(
         "--hook-uri",
         "hook_uri",

@@ -17,7 +17,7 @@ from typing import Any, TextIO
 from smproxy.logs import configure_logging
 from smproxy.options import OPTIONS, Option
 from smproxy.printable import printable
-from smproxy.settings import Settings, SettingsError, default_of, load_settings, unknown_variables
+from smproxy.settings import DETACHED, Settings, SettingsError, default_of, load_settings, unknown_variables
 from smproxy.signals import ending_signals
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     parent = os.getppid()  # before the imports, which take time in which it may end
     try:
         settings = load_settings(vars(arguments), os.environ)
-        if settings.detach:
+        if settings.detach and DETACHED not in os.environ:
             from smproxy.detach import serve_detached
 
             return serve_detached(arguments, settings)

@@ -17,12 +17,16 @@ from smproxy.option_values import ROLES, Address
 from smproxy.options import OPTIONS, Option
 from smproxy.properties import Property, decode_properties, parse_properties
 from smproxy.signaling.whip import IceServer
+from smproxy.toml_settings import SUFFIX, TomlError, read_toml
 
 if TYPE_CHECKING:
     from smproxy.faults.written import WrittenFault
 
+#: The variable that a process of ``--detach`` has.
+DETACHED = "SMPROXY_DETACHED"
+
 #: Variables that other commands, and the tests, take.
-OTHER_VARIABLES = ("SMPROXY_REPLAY_PASSWORD", "SMPROXY_TEST_TIME_SCALE")
+OTHER_VARIABLES = ("SMPROXY_REPLAY_PASSWORD", "SMPROXY_TEST_TIME_SCALE", DETACHED)
 
 
 class SettingsError(ValueError):
@@ -305,14 +309,18 @@ def _parse_text(option: Option, value: Any) -> Any:
 
 
 def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
-    """Merge the sources: flags, then the environment, then the properties file, then defaults.
+    """Merge flags, the environment, ``smproxy.toml``, the properties file and defaults.
 
     Raises:
-        SettingsError: a value cannot be used, or the properties file cannot be read.
+        SettingsError: a value cannot be used, or a file cannot be read.
     """
     values: dict[str, Any] = {}
     config_text = flags.get("config") or environ.get("SMPROXY_CONFIG") or None
     config = None if config_text is None else Path(config_text)
+    own, file = {}, None
+    if config is not None and config.suffix == SUFFIX:
+        own, file = _read_own(config), config
+        config = Path(own["config"][-1]) if "config" in own else None
     properties = {} if config is None else _read_config(config)
     for option in OPTIONS:
         flag, variable = flags.get(option.setting), option.variable
@@ -322,9 +330,14 @@ def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Setti
         elif variable and environ.get(variable):
             text = environ[variable]
             values[option.setting] = _parse(option, text.split() if option.repeatable else text, variable)
+        elif option.setting in own:
+            values[option.setting] = _parse(
+                option, own[option.setting], f"{file}: {(option.flag or '').removeprefix('--')}"
+            )
         elif entry is not None and config is not None and (entry.value or option.flag is None):
             value = [entry.value] if option.repeatable else entry.value
             values[option.setting] = _parse(option, value, f"{config}:{entry.line}: {option.key}")
+    values["config"] = config
     if config is not None and "proxy.enabled" not in properties:
         values["proxy_enabled"] = False  # as the real server: off unless the file says otherwise
     return Settings(**values)
@@ -345,6 +358,13 @@ def _parse(option: Option, value: Any, source: str) -> Any:
         shown = "" if option.setting in _UNQUOTED else f"{' '.join(texts)!r}: "
         raise SettingsError(f"{source}: {shown}{error}") from None
     return tuple(parsed) if option.repeatable else parsed[0]
+
+
+def _read_own(path: Path) -> dict[str, list[str]]:
+    try:
+        return read_toml(path)
+    except TomlError as error:
+        raise SettingsError(str(error)) from None
 
 
 def _read_config(path: Path) -> dict[str, Property]:

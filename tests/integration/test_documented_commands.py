@@ -204,6 +204,12 @@ async def test_commands(terminals: Terminals) -> None:
         assert "done after" in await terminals.ends(page.take("smproxy reset"))
     finally:
         assert "stopped after" in await terminals.ends(page.take("smproxy stop"))
+    assert "#port = 5080" in await terminals.ends(page.take("smproxy config"))
+    assert "Ready at" in await terminals.ends(page.take("smproxy --config examples/smproxy.toml serve --detach"))
+    try:
+        assert "bad-*" in await terminals.ends(page.take("smproxy --config examples/smproxy.toml faults list"))
+    finally:
+        assert "stopped after" in await terminals.ends(page.take("smproxy --config examples/smproxy.toml stop"))
     page.check()
 
 

@@ -9,6 +9,12 @@ from collections.abc import Callable
 from smproxy.urls import host_name
 
 
+class NotGiven(str):
+    """A default, which the file of ``--config`` may replace."""
+
+    __slots__ = ()
+
+
 def seconds(text: str) -> float:
     """Read a number of seconds above 0.
 
@@ -62,7 +68,10 @@ def add_connection_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_instance_arguments(parser: argparse.ArgumentParser, default: str) -> None:
     """Add the options that say which running instance is meant."""
-    parser.add_argument("--url", default=default, metavar="URL", help=f"the running instance (default {default})")
+    parser.set_defaults(asks_instance=True)
+    parser.add_argument(
+        "--url", default=NotGiven(default), metavar="URL", help=f"the running instance (default {default})"
+    )
     parser.add_argument(
         "--token", metavar="TOKEN", help="its admin token; or SMPROXY_ADMIN_TOKEN, which ps does not show"
     )

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from smproxy.commands.arguments import add_connection_arguments, seconds, whole_number
+from smproxy.commands.arguments import NotGiven, add_connection_arguments, seconds, whole_number
 from smproxy.commands.client_run import StoppedEarly, stopped_by_signals, unless_stopped, until_over
 from smproxy.commands.output import FAILED, OK, USAGE
 from smproxy.commands.peer_support import (
@@ -37,7 +37,11 @@ _MOST = 10_000
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``smproxy load``."""
     parser.add_argument(
-        "url", nargs="?", default=DEFAULT_URL, metavar="URL", help=f"the stream manager (default {DEFAULT_URL})"
+        "url",
+        nargs="?",
+        default=NotGiven(DEFAULT_URL),
+        metavar="URL",
+        help=f"the stream manager (default {DEFAULT_URL})",
     )
     endpoint = f"endpoint of any server, with {_PLACE} where the name goes"
     parser.add_argument("--whip", metavar="URL", help=f"publish over WHIP, to this {endpoint}")

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from smproxy.commands.arguments import add_connection_arguments, seconds
+from smproxy.commands.arguments import NotGiven, add_connection_arguments, seconds
 from smproxy.commands.client_run import StoppedEarly, stopped_by_signals, unless_stopped, until_over
 from smproxy.commands.output import FAILED, OK, USAGE
 from smproxy.commands.peer_support import (
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "url",
         nargs="?",
-        default=DEFAULT_URL,
+        default=NotGiven(DEFAULT_URL),
         metavar="URL",
         help=f"the stream manager or origin, or the full URL that a page opened (default {DEFAULT_URL})",
     )
@@ -119,7 +119,7 @@ def _target(args: argparse.Namespace) -> tuple[str, str, dict[str, str]]:
     """
     params: dict[str, str] = {}
     if args.whip is not None:
-        if args.url != DEFAULT_URL:
+        if not isinstance(args.url, NotGiven):
             raise UsageError("give a URL or --whip, not both")
         base, name = read_endpoint("--whip", args.whip)
     else:

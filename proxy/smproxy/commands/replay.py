@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from smproxy.commands.arguments import seconds
+from smproxy.commands.arguments import NotGiven, seconds
 from smproxy.commands.output import FAILED, OK, USAGE, CommandError, write
 from smproxy.commands.peer_support import DEFAULT_URL, UsageError, trust
 from smproxy.urls import read_url
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``smproxy replay``."""
     parser.add_argument("file", type=Path, metavar="FILE", help="what `smproxy sessions export` wrote")
     parser.add_argument(
-        "url", nargs="?", default=DEFAULT_URL, metavar="URL", help=f"the server (default {DEFAULT_URL})"
+        "url", nargs="?", default=NotGiven(DEFAULT_URL), metavar="URL", help=f"the server (default {DEFAULT_URL})"
     )
     parser.add_argument(
         "--password",

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smproxy.commands.arguments import add_connection_arguments, seconds, whole_number
+from smproxy.commands.arguments import NotGiven, add_connection_arguments, seconds, whole_number
 from smproxy.commands.client_run import StoppedEarly, stopped_by_signals, unless_stopped, until_over
 from smproxy.commands.output import FAILED, OK, USAGE
 from smproxy.commands.peer_support import (
@@ -45,6 +45,7 @@ _MOST = 500
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``smproxy subscribe``."""
+    parser.set_defaults(url=NotGiven(DEFAULT_URL))
     parser.add_argument(
         "target",
         nargs="?",
@@ -123,7 +124,7 @@ def _target(args: argparse.Namespace) -> tuple[str, str, dict[str, str]]:
     if args.token is not None:
         raise UsageError("--token is for --whep")
     named = "://" not in args.target
-    parts, params = split_url(DEFAULT_URL if named else args.target)
+    parts, params = split_url(args.url if named or args.target == DEFAULT_URL else args.target)
     if named and args.stream:
         raise UsageError(f"the stream is named twice: {args.target} and --stream {args.stream}")
     stream = args.target if named else args.stream

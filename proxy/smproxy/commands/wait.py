@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 
 from smproxy.commands.api import DEFAULT_URL
-from smproxy.commands.arguments import seconds
+from smproxy.commands.arguments import NotGiven, seconds
 from smproxy.commands.output import OK, USAGE, CommandError, write
 from smproxy.urls import read_url
 
@@ -23,7 +23,9 @@ _PATIENCE = 5.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``smproxy wait``."""
-    parser.add_argument("url", nargs="?", default=DEFAULT_URL, metavar="URL", help=f"its URL (default {DEFAULT_URL})")
+    parser.add_argument(
+        "url", nargs="?", default=NotGiven(DEFAULT_URL), metavar="URL", help=f"its URL (default {DEFAULT_URL})"
+    )
     parser.add_argument(
         "--timeout",
         type=seconds,

@@ -4,7 +4,7 @@
 export interface Settings {
   /** address to listen on (default 127.0.0.1) */
   host?: string | number;
-  /** a red5-web.properties to take settings from */
+  /** a file to take settings from: smproxy.toml, or a red5-web.properties of the real server */
   config?: string | number;
   /** where lifecycle hooks go to, http(s):// or nats://; scope=NAME,URL for one customer scope */
   hookUri?: string | number | readonly (string | number)[];
