@@ -38,8 +38,10 @@ def banner(simulator: Simulator) -> str:
         for node in simulator.manager.registry.nodes
     ]
     rows.append(("Origins", ", ".join(origins) or "none registered"))
-    if simulator.media_port is not None:
-        rows.append(("Media", f"UDP port {simulator.media_port}"))
+    media = [f"UDP port {simulator.media_port}"] if simulator.media_port is not None else []
+    media += [f"TCP port {simulator.port}, where UDP does not pass"] if settings.media_tcp else []
+    if media:
+        rows.append(("Media", "; ".join(media)))
     sinks = [status.name for status in simulator.dispatcher.status()]
     rows.append(("Hooks go to", ", ".join(sinks) or "the webhook socket only (add --hook-uri URL)"))
     width = max(len(label) for label, _ in rows)

@@ -163,6 +163,12 @@ OPTIONS: tuple[Option, ...] = (
         "keep the packets of every session, and write them to this directory when it ends, for Wireshark",
         "DIR",
     ),
+    Option(
+        "--media-tcp",
+        "media_tcp",
+        values.flag,
+        "also take media over TCP, on the port of the pages, from clients whose UDP is blocked (ICE-TCP)",
+    ),
     Option("--turn", "turn", values.flag, "run a TURN server for tests (coturn, if installed), and name it to clients"),
     Option(
         "--media-gap", "media_gap", values.positive_seconds, "seconds of silence until a session is `reconnect`", "S"

@@ -79,6 +79,7 @@ class Settings:
     customer_scope: str = "default"
     media_port: int | None = None
     media_address: tuple[str, ...] = ()
+    media_tcp: bool = False
     turn: bool = False
     capture: Path | None = None
     media_gap: float = 2.0
@@ -210,6 +211,7 @@ class Settings:
         for given, flag, why in (
             (not self.local_origin, "--no-local-origin", "starts none"),
             (self.cluster is not None, "--cluster", "has real nodes"),
+            (self.media_tcp, "--media-tcp", "has one port for one origin"),
             (bool(self.media_address), "--media-address", "gives them all one address"),
         ):
             if given:

@@ -118,6 +118,9 @@ class Startup:
             raise SettingsError(_cannot_listen(settings.host, error)) from None
         for fault in settings.fault:
             fault.switch_on(self._faults)
+        if origin is not None and origin.streams is not None:
+            origin.streams.listening(manager.addresses)
+            manager.give_media_to(origin.streams.accept)
         if cluster is not None:
             await cluster.join(manager, *((origin.hello, origin.command) if origin else (None, None)))
         return parts

@@ -12,10 +12,11 @@ from tests.browser.sdk_page import SdkPage
 from tests.browser.test_publish import config
 from tests.helpers import eventually, scaled
 
-#: Publishes over WHIP with the servers of the Link headers, and returns the kinds of candidates in use, or "failed".
-WHIP = """async ([url, policy, ms]) => {
+#: Publishes over WHIP with the servers of the Link headers; returns a field of the candidate in use, or "failed".
+WHIP = """async ([url, policy, ms, field]) => {
   const options = await fetch(url, { method: "OPTIONS" });
-  const iceServers = [...options.headers.get("Link").matchAll(/<((?:turn|stun)[^>]*)>([^,]*)/g)].map(([, urls, rest]) => ({
+  const link = options.headers.get("Link") ?? "";
+  const iceServers = [...link.matchAll(/<((?:turn|stun)[^>]*)>([^,]*)/g)].map(([, urls, rest]) => ({
     urls, username: /username="([^"]*)"/.exec(rest)?.[1], credential: /credential="([^"]*)"/.exec(rest)?.[1],
   }));
   const pc = new RTCPeerConnection({ iceServers, iceTransportPolicy: policy });
@@ -37,14 +38,16 @@ WHIP = """async ([url, policy, ms]) => {
   if (pc.connectionState !== "connected") return "failed";
   const all = [...(await pc.getStats()).values()];
   const pair = all.find((each) => each.type === "candidate-pair" && each.nominated && each.state === "succeeded");
-  return all.find((each) => each.id === pair.localCandidateId).candidateType;
+  return all.find((each) => each.id === pair.localCandidateId)[field];
 }"""
 
 
-async def publish(page: SdkPage, simulator: Simulator, policy: str, query: str = "", seconds: float = 15) -> str:
-    """Publish over WHIP with the ICE servers of the answer; return the kind of the local candidate."""
-    url = f"{simulator.rest_url}/live/whip/endpoint/cam{query}"
-    kind = await page.page.evaluate(WHIP, [url, policy, scaled(seconds) * 1000])
+async def publish(
+    page: SdkPage, simulator: Simulator, policy: str, seconds: float = 15, field: str = "candidateType"
+) -> str:
+    """Publish over WHIP with the ICE servers of the answer; return a field of the local candidate."""
+    url = f"{simulator.rest_url}/live/whip/endpoint/cam"
+    kind = await page.page.evaluate(WHIP, [url, policy, scaled(seconds) * 1000, field])
     assert isinstance(kind, str)
     return kind
 

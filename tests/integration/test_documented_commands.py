@@ -296,7 +296,9 @@ async def test_whip(terminals: Terminals) -> None:
 async def test_media_ports(terminals: Terminals) -> None:
     """The command of docs/media-ports.md opens its one port."""
     page = Page("docs/media-ports.md")
-    await terminals.stays(page.take("smproxy serve --host"), r"UDP port 5100")
+    await terminals.stays(page.take("smproxy serve --host 0.0.0.0 --any-host --media-port"), r"UDP port 5100")
+    await terminals.interrupt()
+    await terminals.stays(page.take("smproxy serve --host 0.0.0.0 --any-host --media-tcp"), "TCP port 5080")
     await terminals.interrupt()
     await terminals.stays(page.take("smproxy serve --turn"), "Hooks go to")
     page.check()

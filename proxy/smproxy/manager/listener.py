@@ -63,6 +63,8 @@ class Listener:
         self.deadlines = HttpDeadlines(times)
         self.connections = 0
         self.stopping = False
+        #: Takes connections that begin as framed media does (RFC 4571), and what to call when they are gone.
+        self.media: Callable[[asyncio.Transport, Callable[[], None]], asyncio.Protocol] | None = None
         self._upgrade = upgrade
         self._owned: set[Connection] = set()
         self._empty = asyncio.Event()
@@ -195,6 +197,12 @@ class Connection(asyncio.Protocol):
 
     def _read(self, data: bytes) -> None:
         seen = len(self._buffer)
+        if not seen and data[:1] == b"\0" and self._listener.media is not None:
+            self._listener.deadlines.stop(self)
+            media = self._listener.media(self._transport, self.gone)
+            self.hand_over(media)
+            media.data_received(data)
+            return
         buffer = self._buffer + data if seen else data
         if buffer[:1] in (b"\r", b"\n"):  # empty lines before a request are ignored (RFC 9112, 2.2)
             buffer, seen = buffer.lstrip(b"\r\n"), 0

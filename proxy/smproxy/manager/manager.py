@@ -6,7 +6,7 @@ import asyncio
 import random
 import socket
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from aiohttp import web
 
@@ -105,6 +105,8 @@ class Manager:
         self._servers: list[asyncio.Server] = []
         #: The ports that are open, in the order of the settings.
         self.ports: tuple[int, ...] = ()
+        #: Where the first of them is open.
+        self.addresses: tuple[tuple[str, int], ...] = ()
         self.tls_ports: tuple[int, ...] = ()
 
     @property
@@ -134,6 +136,13 @@ class Manager:
         if (context := self._settings.tls_context) is not None:
             for port in self._settings.tls_ports:
                 self.tls_ports += (await self._listen(port, context),)
+
+    def give_media_to(self, take: Callable[[asyncio.Transport, Callable[[], None]], asyncio.Protocol]) -> None:
+        """Give connections with media in them to ``take``.
+
+        Its other argument is to be called when one is gone.
+        """
+        self._listener.media = take
 
     async def refuse_new(self) -> None:
         """Close the listening sockets; what is connected stays."""
@@ -178,6 +187,7 @@ class Manager:
         except OSError as error:
             raise ListenError(port, error, tls=context is not None) from None
         self._servers.append(server)
+        self.addresses = self.addresses or tuple(each.getsockname()[:2] for each in server.sockets)
         return _port_of(server.sockets)
 
 

@@ -33,10 +33,12 @@ class NetworkLink:
     duplicates and reordering depend on the seed alone; what the rate does depends on the traffic, too.
     """
 
-    def __init__(self, conditions: Conditions, rng: random.Random, *, exempt: str = "") -> None:
+    def __init__(self, conditions: Conditions, rng: random.Random, *, exempt: str = "", udp_only: bool = False) -> None:
         self.counts = LinkCounts()
         #: The address whose datagrams do not go over this link; empty: there is none.
         self.exempt = exempt
+        #: What comes over TCP does not go over this link.
+        self.udp_only = udp_only
         self._rng = rng
         self._bad = False
         #: When the last bit of what was taken so far has been sent, and when the latest datagram arrives.

@@ -22,14 +22,23 @@ _FRESH = 10.0
 
 @dataclass(frozen=True, slots=True)
 class HostCandidate:
-    """One UDP host candidate. ``order`` is its place in the list: the first is preferred."""
+    """One host candidate, of UDP or a passive one of TCP.
+
+    ``order`` is its place in the list: the first is preferred.
+    """
 
     address: str
     port: int
     order: int
+    tcp: bool = False
 
     def __str__(self) -> str:
-        """Write the candidate attribute's value (RFC 8839, 5.1)."""
+        """Write the candidate attribute's value (RFC 8839, 5.1; RFC 6544, 4.5)."""
+        if self.tcp:
+            # Below all of UDP; 4 is the direction preference of a passive one (RFC 6544, 4.2).
+            priority = (90 << 24) | ((4 << 13 | (8191 - self.order)) << 8) | 255
+            foundation = zlib.crc32(b"tcp " + self.address.encode())
+            return f"{foundation} 1 tcp {priority} {self.address} {self.port} typ host tcptype passive"
         priority = (126 << 24) | ((65535 - self.order) << 8) | 255
         foundation = zlib.crc32(self.address.encode())
         return f"{foundation} 1 udp {priority} {self.address} {self.port} typ host"

@@ -33,6 +33,8 @@ _log = logging.getLogger(__name__)
 MAX_WAITING = 256
 #: Media datagrams that come before the handshake is done at our side; a first key frame must not be lost.
 MAX_EARLY = 128
+#: Sockets of one client, its TCP connections among them.
+MAX_SOCKETS = 16
 #: Probes of ours that wait for an answer.
 _MAX_PROBES = 32
 _ICE_CHARACTERS = string.ascii_letters + string.digits
@@ -123,6 +125,23 @@ class IceLite:
             if self._up is not None or self._down is not None:
                 each.impair(self._up, self._down)
         self.candidates = tuple(candidates)
+
+    def add(self, socket: LocalSocket) -> bool:
+        """Take what comes to another socket, too.
+
+        False: there are as many as there may be, or all is closed.
+        """
+        if self._closed or len(self._sockets) >= MAX_SOCKETS:
+            return False
+        self._sockets.append(socket)
+        if self._up is not None or self._down is not None:
+            socket.impair(self._up, self._down)
+        return True
+
+    def remove(self, socket: LocalSocket) -> None:
+        """Forget a socket that was closed by the client."""
+        if socket in self._sockets:
+            self._sockets.remove(socket)
 
     def handle(self, arrived_at: LocalSocket, data: bytes, addr: Address) -> None:
         """Take a datagram from an address of the client.

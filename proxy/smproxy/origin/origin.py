@@ -26,6 +26,7 @@ from smproxy.origin.injected_faults import InjectedFaults
 from smproxy.origin.interstitials import Interstitials
 from smproxy.origin.liveness import Sweeper
 from smproxy.origin.media_sockets import MediaSockets, open_media
+from smproxy.origin.media_streams import MediaStreams, WithStreams
 from smproxy.origin.outputs import Outputs
 from smproxy.origin.play.subscriber_signaling import SubscriberSignaling
 from smproxy.origin.publisher_signaling import PublisherSignaling
@@ -128,6 +129,8 @@ class Origin:
         self._interstitials = Interstitials(self.services.streams, clock.monotonic)
         self._timers = Timers()
         self._listener: OriginListener | None = None
+        #: Where TCP connections with media come in, with ``media_tcp``.
+        self.streams: MediaStreams | None = None
         self._stop_sweeper: Callable[[], None] | None = None
 
     @classmethod
@@ -153,8 +156,12 @@ class Origin:
             raise UnfitLibraryError(unfit)
         addresses = (lambda: settings.media_hosts) if settings.media_hosts else HostAddresses(clock.monotonic)
         sockets = await open_media(settings, addresses)
+        streams = MediaStreams(addresses, settings.media_addresses) if settings.media_tcp else None
+        if streams is not None:
+            sockets = WithStreams(sockets, streams)
         tables = tables or OriginTables.make(settings, clock, names)
         origin = cls(settings, report, clock, rng, sockets, names, tables)
+        origin.streams = streams
         try:
             origin._listener = await OriginListener.start(
                 settings, origin._admit_socket, origin._serve, WhipHandler(origin._exchanges)

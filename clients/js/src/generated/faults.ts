@@ -70,7 +70,7 @@ export interface FaultParameters {
   "packet-loss": { percent?: number; burst?: number; };
   /** The origin's peer connection ends some time after it came up; the socket stays for 5 s. Hook: `disconnected`, reason 4. */
   "peer-dies": { after?: number; };
-  /** No datagram passes between client and origin, as behind a firewall that lets only TCP through; those of a TURN server do, which has the address `relay`. Without one the transport does not come up. */
+  /** No datagram passes between client and origin, as behind a firewall that lets only TCP through; those of a TURN server do, which has the address `relay`, and media over TCP (`--media-tcp`). Without either the transport does not come up. */
   "udp-blocked": { relay?: string; };
   /** Some time after the first session that it is for, its node (`--nodes`) is lost with all sessions, whoever's they are, and takes no connections. When that is noticed its state is `FAULT` and new clients go elsewhere. Hooks: `disconnected`, reason 4. */
   "node-fault": { after?: number; unnoticed?: number; };

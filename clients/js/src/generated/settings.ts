@@ -56,6 +56,8 @@ export interface Settings {
   mediaAddress?: string | number | readonly (string | number)[];
   /** keep the packets of every session, and write them to this directory when it ends, for Wireshark */
   capture?: string | number;
+  /** also take media over TCP, on the port of the pages, from clients whose UDP is blocked (ICE-TCP) */
+  mediaTcp?: boolean;
   /** run a TURN server for tests (coturn, if installed), and name it to clients */
   turn?: boolean;
   /** seconds of silence until a session is `reconnect` (default 2) */

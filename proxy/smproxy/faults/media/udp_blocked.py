@@ -13,7 +13,7 @@ class UdpBlocked(MediaFault):
     name = "udp-blocked"
     effect = (
         "No datagram passes between client and origin, as behind a firewall that lets only TCP through; those of a TURN server "
-        "do, which has the address `relay`. Without one the transport does not come up."
+        "do, which has the address `relay`, and media over TCP (`--media-tcp`). Without either the transport does not come up."
     )
     publish = "resolves: the start of a stream does not wait for its media connection"
     live = True
@@ -24,7 +24,7 @@ class UdpBlocked(MediaFault):
         """Lose them from the first one on."""
         seeds = [self.rng.getrandbits(64) for _ in range(2)]
         links = (
-            NetworkLink(Conditions(loss=100), random.Random(seed), exempt=self.relay)  # noqa: S311 - to be repeated
+            NetworkLink(Conditions(loss=100), random.Random(seed), exempt=self.relay, udp_only=True)  # noqa: S311 - to be repeated
             for seed in seeds
         )
         self.peer.impair(*links)
