@@ -9,6 +9,7 @@ from typing import TextIO
 
 import msgspec
 
+from smproxy.log_fields import LogFields
 from smproxy.printable import printable
 
 
@@ -25,7 +26,8 @@ class TextFormatter(logging.Formatter):
 class JsonFormatter(logging.Formatter):
     """One JSON object a line.
 
-    ``ts`` in Unix milliseconds, ``level``, ``logger``, ``message``, and ``exception`` if any.
+    ``ts`` in Unix milliseconds, ``level``, ``logger``, ``message``; ``session``, ``id``, ``customerScope`` and ``stream`` of
+    the session that the line is about, as far as they are known; ``exception`` if any.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -35,6 +37,10 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        fields = getattr(record, "about", None)
+        if isinstance(fields, LogFields):
+            known = zip(("session", "id", "customerScope", "stream"), fields, strict=True)
+            entry |= {name: value for name, value in known if value is not None}
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
         return printable(msgspec.json.encode(entry).decode())

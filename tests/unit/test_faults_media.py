@@ -9,6 +9,7 @@ import pytest
 from smproxy.faults.media.network import Network
 from smproxy.faults.media.packet_loss import BurstLoss
 from smproxy.faults.parameter import FaultError
+from smproxy.log_fields import about
 from smproxy.origin.ice import Credentials, IceLite
 from smproxy.origin.injected_faults import MAX_ATTEMPTS, InjectedFaults
 from smproxy.origin.media_sockets import OwnPorts
@@ -35,6 +36,7 @@ class Session:
 
     def __init__(self, attempt: str = "a", *, up: bool = True) -> None:
         self.attempt = attempt
+        self.about = about()
         self.up = up
         self.transport = Peer()
         self.fell: list[Reason] = []

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from smproxy.log_fields import about
 from smproxy.origin.effects import SharedObjectAction, SharedObjectRequest, Via
 from smproxy.origin.shared_objects import (
     BURST,
@@ -29,6 +30,7 @@ class Somebody:
 
     def __init__(self, objects: SharedObjects, attempt: str = "a1", place: tuple[str, str] = PLACE) -> None:
         self.attempt = attempt
+        self.about = about()
         self.got: list[dict[str, Any]] = []
         self._objects = objects
         self._place = place

@@ -173,7 +173,7 @@ class Delivery:
         event = stored.event
         self._refusals.warning(
             "hook sink %s: its queue of %d events is full; event %s of session %d is not sent to it (%d so far)",
-            self._sink.name, len(self._queue), event.uuid, event.session, self._counters.dropped,
+            self._sink.name, len(self._queue), event.uuid, event.session, self._counters.dropped, extra=event.about,
         )  # fmt: skip
 
     def again(self, ids: list[int]) -> None:
@@ -287,7 +287,7 @@ class Delivery:
             outcome: Outcome = await self._sink.deliver(event)
         except Exception as error:
             outcome = Retry(None, f"{type(error).__name__}: {error}")
-            self._failures.warning("hook sink %s raised an error", self._sink.name, error=error)
+            self._failures.warning("hook sink %s raised an error", self._sink.name, error=error, extra=event.about)
         if isinstance(outcome, Skipped):
             self._counters.skipped += 1
             self._note(stored, State.SKIPPED, None)
@@ -343,7 +343,7 @@ class Delivery:
         self._note(stored, State.PENDING, record)
         self._failures.warning(
             "hook sink %s: attempt %d at event %s failed: %s; next in %.3g s",
-            self._sink.name, group.attempts, stored.event.uuid, outcome.why, wait,
+            self._sink.name, group.attempts, stored.event.uuid, outcome.why, wait, extra=stored.event.about,
         )  # fmt: skip
         self._queue.defer(group, now + wait)
         self._timer.set(self._queue.next_due())
@@ -363,7 +363,7 @@ class Delivery:
         self.dead_letters.append(DeadLetter(self._sink.name, event, why, attempts, self._clock.wall_ms()))
         self._deaths.warning(
             "hook sink %s: gave up on event %s of session %d after %d attempts: %s",
-            self._sink.name, event.uuid, event.session, attempts, why,
+            self._sink.name, event.uuid, event.session, attempts, why, extra=event.about,
         )  # fmt: skip
 
     def _disable(self, outcome: Disabled) -> None:

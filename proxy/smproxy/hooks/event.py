@@ -7,6 +7,7 @@ import random
 
 import msgspec
 
+from smproxy.log_fields import About, about
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.payloads import EVENT_OF, INTERNAL_EVENTS, Connection, Payload, SessionPayload
 
@@ -74,6 +75,13 @@ class EncodedEvent(msgspec.Struct, frozen=True):
     role: str = ""
     context: Context = Context()
     internal: bool = False
+
+    @property
+    def about(self) -> About:
+        """The session, for the log."""
+        stream = self.context.stream
+        name = None if stream is None else stream.rpartition("/")[2]
+        return about(self.session, self.connection_id, self.customer_scope, name)
 
 
 class Stored(msgspec.Struct, frozen=True):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from smproxy.log_fields import About
+
 
 class ThrottledLog:
     """Logs one warning per ``interval`` seconds at most, and counts what it leaves out."""
@@ -17,7 +19,12 @@ class ThrottledLog:
         self._left_out = 0
 
     def warning(
-        self, message: str, *args: object, error: BaseException | None = None, level: int = logging.WARNING
+        self,
+        message: str,
+        *args: object,
+        error: BaseException | None = None,
+        level: int = logging.WARNING,
+        extra: About | None = None,
     ) -> None:
         """Log ``message % args``, with the traceback of ``error``, unless one was logged just now."""
         now = self._now()
@@ -27,4 +34,4 @@ class ThrottledLog:
         if self._left_out:
             message, args = f"{message} (and %d more like this)", (*args, self._left_out)
         self._next, self._left_out = now + self._interval, 0
-        self._logger.log(level, message, *args, exc_info=error)
+        self._logger.log(level, message, *args, exc_info=error, extra=extra)

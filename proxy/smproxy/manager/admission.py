@@ -10,7 +10,7 @@ from yarl import URL
 from smproxy.auth.grant import NOTHING
 from smproxy.auth.request import make_request
 from smproxy.faults.admission_fault import FailedConnection, FailedDial, HttpError, RejectedConnection
-from smproxy.manager.attempt import Attempt, Client
+from smproxy.manager.attempt import Attempt, Client, about_refused
 from smproxy.manager.authenticator import Authenticator, Decision
 from smproxy.manager.faults.connection import ConnectionFaults, FaultRefusal
 from smproxy.manager.faults.injection import FaultInjection
@@ -23,7 +23,7 @@ from smproxy.manager.upgrade import UpgradeRequest
 from smproxy.signaling import messages
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.messages import ServerMessage
-from smproxy.signaling.node import ATTEMPT_HEADER, Announce
+from smproxy.signaling.node import ATTEMPT_HEADER
 from smproxy.signaling.params import ConnectionParams, ParamError
 from smproxy.signaling.payloads import Role
 from smproxy.signaling.renaming import Renaming
@@ -141,6 +141,7 @@ class Admission:
             params.scope,
             request.remote_ip,
             node.address,
+            extra=attempt.about,
         )
         transcript = self._transcripts.open(attempt.session, _url(request))
         if decision is not None:
@@ -153,7 +154,7 @@ class Admission:
         if dial_fails is not None:
             dial_fails.fault.acted(attempt.session, params)
         if node.command is not None:
-            node.command(Announce(attempt.token, params.customer_scope or ""))
+            node.command(attempt.announcement)
         origin_filter = None if node.reports or self._rules.pass_switch else keeps_the_socket
         try:
             attempt.relay = self._relay.open(
@@ -208,7 +209,14 @@ class Admission:
         redact = self._transcripts.open(session, _url(request)).redactor.text
         value = "(absent)" if error.value is None else repr(_shortened(redact(error.value)))
         problem = redact(f"{error.problem}{hint}")
-        logger.warning("refused %s: %s=%s %s", request.remote_ip, error.parameter, value, problem)
+        logger.warning(
+            "refused %s: %s=%s %s",
+            request.remote_ip,
+            error.parameter,
+            value,
+            problem,
+            extra=about_refused(session, error.connection),
+        )
         text = messages.connect_status(messages.CONNECT_REJECTED)
         self._turn_away(request, session, text, POLICY_VIOLATION, str(error))
 
@@ -226,13 +234,23 @@ class Admission:
         """
         params = faults.params
         if (error := faults.refusal(HttpError)) is not None:
-            logger.warning("refused %s: fault %s", request.remote_ip, error.fault.name)
+            logger.warning(
+                "refused %s: fault %s",
+                request.remote_ip,
+                error.fault.name,
+                extra=about_refused(None, params.connection),
+            )
             error.fault.acted(None, params)
             request.reject(error.how.status, f"Refused by the fault {error.fault.name}.")
             return True
         if (rejected := faults.refusal(RejectedConnection)) is not None:
-            logger.warning("refused %s: fault %s", request.remote_ip, rejected.fault.name)
             session = self._sessions.refuse(params.connection, request.remote_ip)
+            logger.warning(
+                "refused %s: fault %s",
+                request.remote_ip,
+                rejected.fault.name,
+                extra=about_refused(session, params.connection),
+            )
             rejected.fault.acted(session, params)
             self._turn_away(request, session, rejected.how.message, rejected.how.code, rejected.how.reason)
             return True

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 
 from msgspec import UNSET
 
+from smproxy.log_fields import About, about
 from smproxy.manager.origin_registry import Node
 from smproxy.manager.relay.connection import RelayedConnection
 from smproxy.manager.relay.observer import RelayEnd
 from smproxy.signaling import messages
 from smproxy.signaling.messages import ClientMessage, ServerMessage
-from smproxy.signaling.node import AttemptFailed, PeerEnded, Report, StreamStarted, TransportUp
+from smproxy.signaling.node import Announce, AttemptFailed, PeerEnded, Report, StreamStarted, TransportUp
 from smproxy.signaling.params import ConnectionParams
-from smproxy.signaling.payloads import ConnectError, Reason, Role, Transport
+from smproxy.signaling.payloads import ConnectError, Connection, Reason, Role, Transport
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,11 @@ class Client:
     secure: bool = False
     transport: Transport = "websocket"
     since_ms: int = 0
+
+
+def about_refused(session: int | None, connection: Connection) -> About:
+    """Return the fields of the log for a client that was refused."""
+    return about(session, connection.id, connection.customer_scope)
 
 
 class Attempt:
@@ -86,6 +92,17 @@ class Attempt:
         self._asked_to_publish = self._role_known = False
 
     @property
+    def announcement(self) -> Announce:
+        """What lets its client in at the origin."""
+        return Announce(self.token, self.params.customer_scope or "", self.session, self.params.id)
+
+    @property
+    def about(self) -> About:
+        """The session, for the log."""
+        stream = self.params.id if self.role is Role.PUBLISHER else None
+        return about(self.session, self.params.id, self.params.customer_scope, stream)
+
+    @property
     def relayed(self) -> bool:
         """Whether it has a relay that has not ended."""
         return self.relay is not None and not self.relay_ended
@@ -105,6 +122,7 @@ class Attempt:
             self.session,
             self.node.address,
             why,
+            extra=self.about,
         )
         self._fail(ConnectError.ORIGIN_UNREACHABLE)
         self._over()
@@ -144,6 +162,7 @@ class Attempt:
                     "session %d: the client left the socket and origin %s has no node channel: its hooks end here",
                     self.session,
                     self.node.address,
+                    extra=self.about,
                 )
                 self._end(Reason.USER_ACTION)
         elif end.by == "client":
@@ -151,7 +170,7 @@ class Attempt:
         elif end.by == "origin":
             self._end(Reason.ORIGIN_LOST)
         else:
-            logger.info("session %d: relay ended: %s", self.session, end.detail)
+            logger.info("session %d: relay ended: %s", self.session, end.detail, extra=self.about)
             if end.detail.startswith("origin"):
                 self._end(Reason.ORIGIN_LOST)
             else:

@@ -14,6 +14,7 @@ from smproxy.auth.scheme import Scheme
 from smproxy.auth.verdict import Verdict, failed
 from smproxy.faults import Fault
 from smproxy.faults.auth_fault import AuthOutcome
+from smproxy.log_fields import about
 from smproxy.manager.attempt import Attempt
 from smproxy.manager.faults.connection import ConnectionFaults
 from smproxy.manager.session import Session
@@ -178,7 +179,11 @@ class Authenticator:
             except TimeoutError:
                 verdict = failed(f"no verdict within {TIMEOUT:g} s")
             except Exception:
-                logger.exception("the authentication scheme %s failed", scheme.name)
+                logger.exception(
+                    "the authentication scheme %s failed",
+                    scheme.name,
+                    extra=about(None, request.client_id, request.customer_scope, request.stream),
+                )
                 verdict = failed("the authentication scheme failed")
             finally:
                 self._waiting -= 1
@@ -189,6 +194,7 @@ class Authenticator:
                 "%s of %r as %r over %s from %s is not allowed: %s",
                 request.action, request.stream or request.client_id, request.username, request.transport,
                 request.address, verdict.reason,
+                extra=about(None, request.client_id, request.customer_scope, request.stream),
             )  # fmt: skip
         return Decision(request, verdict, round(took * 1000))
 

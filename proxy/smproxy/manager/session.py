@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from smproxy.hooks.event import Context
+from smproxy.log_fields import About, about
 from smproxy.manager.attempt import Attempt
 from smproxy.signaling.node import TrackStatistics
 from smproxy.signaling.params import ConnectionParams
@@ -44,6 +45,12 @@ class Session:
     def connection(self) -> Connection:
         """The connection as hooks have it."""
         return msgspec.structs.replace(self.params.connection, role=self.role)
+
+    @property
+    def about(self) -> About:
+        """The session, for the log."""
+        stream = self.watched if self.role is Role.SUBSCRIBER else self.life.peer
+        return about(self.number, self.params.id, self.params.customer_scope, stream)
 
     @property
     def context(self) -> Context:

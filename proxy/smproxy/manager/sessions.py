@@ -261,7 +261,7 @@ class Sessions:
         for payload in payloads:
             session.hooks += 1
             if logger.isEnabledFor(logging.INFO):
-                logger.info("%s", _describe(payload))
+                logger.info("%s", _describe(payload), extra=session.about)
             self._publish(payload, session.hooks, session.connection, session.context)
             session.joined |= isinstance(payload, PeerPayload) and payload.event == "peer_joined"
             self._changed(session)
@@ -271,7 +271,7 @@ class Sessions:
             try:
                 callback(session)
             except Exception:
-                logger.exception("a watcher of the sessions failed")
+                logger.exception("a watcher of the sessions failed", extra=session.about)
 
     def _publish_socket(self, session: Session, event: str) -> None:
         """Publish an event of the client's socket, which has no number in the session's sequence."""

@@ -29,6 +29,7 @@ from aiortc import (
 from aiortc.rtcdtlstransport import SRTP_PROFILES
 from OpenSSL import SSL
 
+from smproxy.log_fields import About
 from smproxy.origin.aiortc_dtls import DtlsTransport, Identity
 from smproxy.origin.ice import IceLite
 from smproxy.origin.sdp_section import Section
@@ -98,17 +99,20 @@ class _Sctp(RTCSctpTransport):
     aiortc would log a traceback or keep it all.
     """
 
+    #: The session, for the log.
+    log_extra: About | None = None
+
     async def _handle_data(self, data: bytes) -> None:
         try:
             await super()._handle_data(data)
         except ConnectionError:
             raise
         except Exception as exc:
-            _log.info("data channel: ended by a malformed packet (%s)", type(exc).__name__)
+            _log.info("data channel: ended by a malformed packet (%s)", type(exc).__name__, extra=self.log_extra)
             raise ConnectionError from None
         held = len(self._inbound_streams)
         if self._advertised_rwnd < -MAX_SCTP_BYTES or held > MAX_SCTP_STREAMS or len(self._sack_misordered) > 4096:
-            _log.info("data channel: ended, it sent more than its window")
+            _log.info("data channel: ended, it sent more than its window", extra=self.log_extra)
             raise ConnectionError
 
 
@@ -169,9 +173,15 @@ class Link:
         queues = ("_data_channel_queue", "_outbound_queue", "_sent_queue")
         return self._sctp is None or not any(getattr(self._sctp, name, ()) for name in queues)
 
-    async def open_data(self, section: Section, on_channel: Callable[[RTCDataChannel], None]) -> None:
-        """Start SCTP; ``on_channel`` gets each channel when it is open."""
+    async def open_data(
+        self, section: Section, on_channel: Callable[[RTCDataChannel], None], log_extra: About | None = None
+    ) -> None:
+        """Start SCTP; ``on_channel`` gets each channel when it is open.
+
+        ``log_extra`` is the session.
+        """
         self._sctp = _Sctp(self._dtls)
+        self._sctp.log_extra = log_extra
         self._sctp.on("datachannel", on_channel)
         size = section.max_message_size
         await self._sctp.start(RTCSctpCapabilities(maxMessageSize=size), section.sctp_port)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 
+from smproxy.signaling.node import Announce
+
 #: Seconds for which an announcement holds; the relay gives up its dial long before.
 LIFETIME = 60.0
 #: Announcements that are kept; the oldest makes room.
@@ -12,34 +14,34 @@ MAX_ANNOUNCED = 10_000
 
 
 class Announcements:
-    """Attempt tokens that may be used, each once, with their customer scopes."""
+    """Attempt tokens that may be used, each once, and what was announced of them."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._until: OrderedDict[str, float] = OrderedDict()
-        self._customer_scopes: OrderedDict[str, str] = OrderedDict()
+        self._announced: OrderedDict[str, Announce] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._until)
 
-    def add(self, attempt: str, customer_scope: str = "") -> None:
+    def add(self, announce: Announce) -> None:
         """Let the client of an attempt in, once and for a while."""
-        now = self._monotonic()
+        attempt, now = announce.attempt, self._monotonic()
         self._until[attempt] = now + LIFETIME
         self._until.move_to_end(attempt)
         while len(self._until) > MAX_ANNOUNCED or next(iter(self._until.values())) < now:
             self._until.popitem(last=False)
-        self._customer_scopes[attempt] = customer_scope
-        while len(self._customer_scopes) > MAX_ANNOUNCED:
-            self._customer_scopes.popitem(last=False)
+        self._announced[attempt] = announce
+        while len(self._announced) > MAX_ANNOUNCED:
+            self._announced.popitem(last=False)
 
     def take(self, attempt: str | None) -> bool:
         """Use an announcement up; False when there is none."""
         return attempt is not None and self._until.pop(attempt, 0.0) >= self._monotonic()
 
-    def customer_scope(self, attempt: str) -> str:
-        """Return the customer scope of an attempt and forget it; empty when it was not announced."""
-        return self._customer_scopes.pop(attempt, "")
+    def forget(self, attempt: str) -> Announce:
+        """Return what was announced of an attempt and forget it; without facts when nothing was."""
+        return self._announced.pop(attempt, None) or Announce(attempt)
 
     def discard(self, attempt: str) -> None:
         """Withdraw an announcement; without one nothing happens."""

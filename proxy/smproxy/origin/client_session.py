@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from smproxy.log_fields import About, about
 from smproxy.origin.client_transport import ClientTransport
 from smproxy.origin.effects import (
     BecomeSubscriber,
@@ -33,7 +34,7 @@ from smproxy.origin.publisher_signaling import PublisherSignaling
 from smproxy.origin.role import ClientRole, OriginServices
 from smproxy.origin.signaling_channel import ChannelWriter, SignalingChannel
 from smproxy.signaling import node
-from smproxy.signaling.node import Report, TrackStatistics
+from smproxy.signaling.node import Announce, Report, TrackStatistics
 from smproxy.signaling.payloads import ConnectError, Reason, Role
 from smproxy.tasks import Timers
 
@@ -66,7 +67,7 @@ class ClientSession:
         *,
         attempt: str,
         recording: bool = False,
-        customer_scope: str = "",
+        announced: Announce | None = None,
     ) -> None:
         self.attempt = attempt
         self.scope = signaling.scope
@@ -79,8 +80,8 @@ class ClientSession:
         self._services = services
         self._channel = ChannelWriter(channel, services.tasks)
         self._changed = changed
+        self._announced = announced or Announce(attempt)
         self.role: ClientRole = self._role_for(signaling)
-        self._customer_scope = customer_scope
         #: It has joined a shared object, which makes it connected without media.
         self._joined = False
         self._peer_closing = self._silenced = self._warned = False
@@ -99,6 +100,12 @@ class ClientSession:
     def transport(self) -> ClientTransport | None:
         """The peer connection, once there is one."""
         return self.role.transport
+
+    @property
+    def about(self) -> About:
+        """The session, for the log."""
+        known, role = self._announced, self.role
+        return about(known.session, known.id, known.customer_scope or None, role.signaling.stream)
 
     @property
     def gone(self) -> bool:
@@ -157,7 +164,12 @@ class ClientSession:
     def _dropped(self, channel: str) -> None:
         if not self._warned:
             self._warned = True
-            _log.info("attempt %s: its client does not read: messages on the %s are dropped", self.attempt, channel)
+            _log.info(
+                "attempt %s: its client does not read: messages on the %s are dropped",
+                self.attempt,
+                channel,
+                extra=self.about,
+            )
 
     def _perform(self, effect: Effect) -> None:
         match effect:
@@ -173,9 +185,9 @@ class ClientSession:
             case SharedObjectRequest():
                 self._use_shared_object(effect)
             case LogClientLine(level, text):
-                _log.info("attempt %s: client log %s: %s", self.attempt, level, text)
+                _log.info("attempt %s: client log %s: %s", self.attempt, level, text, extra=self.about)
             case LogProblem(text):
-                _log.warning("attempt %s: %s", self.attempt, text)
+                _log.warning("attempt %s: %s", self.attempt, text, extra=self.about)
             case _:
                 self.role.perform(effect)
 
@@ -183,7 +195,7 @@ class ClientSession:
         if self.ended:
             return
         objects = self._services.shared_objects
-        objects.take(request, (self._customer_scope, self.scope), self)
+        objects.take(request, (self._announced.customer_scope, self.scope), self)
         if not self._joined and objects.joined(self):
             self._joined = True
             if not self.up:
@@ -215,7 +227,7 @@ class ClientSession:
 
     def _connect_failed(self, error: ConnectError, reason: str) -> None:
         if not self.up and not self.ended:
-            _log.warning("attempt %s: no media connection: %s", self.attempt, reason)
+            _log.warning("attempt %s: no media connection: %s", self.attempt, reason, extra=self.about)
             self.perform_now(self.role.signaling.not_connected(reason))
             self._finish(Reason.TIMEOUT, error, channel_after=FLUSH)
 
@@ -249,7 +261,7 @@ class ClientSession:
                 self.report(node.ChannelFrame(self.attempt, True, text[:MAX_REPORTED]))
             self.perform_now(self.role.signaling.receive(text, Via.CHANNEL))
         except Exception:
-            _log.exception("attempt %s: the origin failed", self.attempt)
+            _log.exception("attempt %s: the origin failed", self.attempt, extra=self.about)
             self.fail()
 
     def peer_left(self) -> None:

@@ -85,6 +85,8 @@ class IceLite:
         self.on_media: Callable[[bytes], object] = self._early.append
         #: Called once, when the client has nominated a pair.
         self.on_nominated: Callable[[], None] = _nothing
+        #: Called when the client sends from another address.
+        self.on_moved: Callable[[], None] = _nothing
         #: Called with each user name fragment that the client may use from now on; and once, when all is closed.
         self.on_ufrag: Callable[[str], object] = _ignore
         self.on_closed: Callable[[], object] = _nothing
@@ -251,7 +253,7 @@ class IceLite:
 
     def _sign(self, sign: Sign, arrived_at: LocalSocket, addr: Address) -> None:
         if addr != self.peer and self.paths.sign(sign, arrived_at, addr, self.datagrams):
-            _log.info("the client moved to another address: its NAT has given it a new port")
+            self.on_moved()
             self._send_there(arrived_at, addr)
 
     def _send_there(self, local: LocalSocket, addr: Address) -> None:

@@ -11,6 +11,7 @@ from typing import Protocol
 from smproxy.faults.catalog import KINDS
 from smproxy.faults.media_fault import MediaFault
 from smproxy.faults.parameter import FaultError
+from smproxy.log_fields import About
 from smproxy.network import NetworkLink
 from smproxy.origin.client_transport import ClientTransport
 from smproxy.signaling.node import Inject, Lift
@@ -29,6 +30,10 @@ class FaultySession(Protocol):
     @property
     def attempt(self) -> str:
         """Its attempt."""
+
+    @property
+    def about(self) -> About:
+        """The session, for the log."""
 
     @property
     def transport(self) -> ClientTransport | None:
@@ -57,7 +62,7 @@ class InjectedFaults:
             rng = random.Random(command.seed)  # noqa: S311 - to be repeated
             behaviour = kind(kind.read(command.parameters), rng)
         except FaultError as error:
-            _log.warning("attempt %s: %s", command.attempt, error)
+            _log.warning("attempt %s: %s", command.attempt, error, extra=None if session is None else session.about)
             return
         faults = self._attempts.setdefault(command.attempt, {})
         injected = faults[command.id] = _Injected(faults, behaviour)

@@ -185,8 +185,8 @@ class Origin:
         ``Announce`` lets the client of an attempt in. ``Drain`` refuses new streams and new subscribers; what is live goes on.
         """
         match command:
-            case Announce(attempt=attempt, customer_scope=customer_scope):
-                self._announcements.add(attempt, customer_scope)
+            case Announce():
+                self._announcements.add(command)
                 announced, self._announced = self._announced, asyncio.Event()
                 announced.set()
             case Drain(enabled=enabled):
@@ -318,7 +318,7 @@ class Origin:
             self._changed,
             attempt=attempt,
             recording=recording,
-            customer_scope=self._announcements.customer_scope(attempt),
+            announced=self._announcements.forget(attempt),
         )
         self._sessions.add(session)
         self._attempts[attempt] = session

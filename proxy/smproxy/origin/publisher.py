@@ -77,7 +77,7 @@ class PublisherRole:
             tasks=services.tasks,
         )
         formats = {accepted.kind: accepted.format for accepted in plan.tracks}
-        self.source = Source(transport.tracks, formats, services.clock.monotonic)
+        self.source = Source(transport.tracks, formats, services.clock.monotonic, session.about)
         self._outputs = services.outputs.of(
             session.attempt, session.scope, transport.tracks, recording=session.recording
         )
@@ -85,7 +85,7 @@ class PublisherRole:
         try:
             answer = await transport.open(services.sockets)
         except OSError as exc:
-            _log.warning("attempt %s: no UDP socket: %s", session.attempt, exc)
+            _log.warning("attempt %s: no UDP socket: %s", session.attempt, exc, extra=session.about)
             reason = "The origin has no UDP socket left."
             await session.perform(self.signaling.refused(ConnectError.ORIGIN_ERROR, reason))
             return

@@ -64,6 +64,7 @@ class PublisherTransport(ClientTransport):
     def _add_track(self, accepted: AcceptedTrack) -> None:
         codec = CODEC_NAMES[accepted.format.codec]
         track = Track(accepted.name, accepted.kind, codec, accepted.format.clock_rate, self._monotonic)
+        track.log_extra = self._events.about
         track.can_repair = accepted.nack
         track.on_gap = self._repair
         track.on_wanted = self._refresh

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from smproxy.log_fields import About
 from smproxy.origin.aiortc_dtls import Identity
 from smproxy.origin.captures import Captures
 from smproxy.origin.client_transport import ClientTransport
@@ -56,6 +57,10 @@ class RoleSession(TransportEvents, Protocol):
     scope: str
     recording: bool
     ended: bool
+
+    @property
+    def about(self) -> About:
+        """The session, for the log."""
 
     def report(self, report: Report) -> None:
         """Send a report to the manager."""

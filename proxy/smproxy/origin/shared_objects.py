@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from smproxy.log_fields import About
 from smproxy.origin.effects import SharedObjectAction, SharedObjectRequest
 from smproxy.origin.token_bucket import TokenBucket
 from smproxy.signaling.node import SharedObjectState
@@ -42,6 +43,10 @@ class Member(Protocol):
     """A client that may join shared objects. It is compared by identity."""
 
     attempt: str
+
+    @property
+    def about(self) -> About:
+        """The session, for the log."""
 
     def send_shared_object(self, text: str) -> None:
         """Send a message of an object on the transport where the client listens."""
@@ -112,7 +117,12 @@ class SharedObjects:
             self._do(request.action, asked, place, member)
         except RequestRefused as refusal:
             _log.warning(
-                "attempt %s: shared object %.100r: %s: %s", member.attempt, name, request.action.value, refusal
+                "attempt %s: shared object %.100r: %s: %s",
+                member.attempt,
+                name,
+                request.action.value,
+                refusal,
+                extra=member.about,
             )
             _reply(member, name, request.action, str(refusal))
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
+from smproxy.log_fields import About
 from smproxy.origin.effects import Mute, PublisherMessage
 from smproxy.origin.forward import TrackForwarder
 from smproxy.origin.payload_format import PayloadFormat
@@ -52,11 +53,17 @@ class Source:
     answers requests for key frames: FFmpeg and OBS do not, and would have no picture for those who come in between.
 
     ``formats`` has the codec of each track as it was negotiated, so that the stream can be offered before its first packet.
+    ``log_extra`` is the publisher's session.
     """
 
     def __init__(
-        self, tracks: Iterable[Track], formats: Mapping[Kind, PayloadFormat], monotonic: Callable[[], float]
+        self,
+        tracks: Iterable[Track],
+        formats: Mapping[Kind, PayloadFormat],
+        monotonic: Callable[[], float],
+        log_extra: About | None = None,
     ) -> None:
+        self._log_extra = log_extra
         self.scope = ""
         self.name = ""
         self.tracks = {track.kind: track for track in tracks}
@@ -147,7 +154,12 @@ class Source:
         if not self._may_say.take():
             if not self._warned:
                 self._warned = True
-                _log.info("stream %s: what it sends beyond %d messages a second is dropped", self.name, SAID_RATE)
+                _log.info(
+                    "stream %s: what it sends beyond %d messages a second is dropped",
+                    self.name,
+                    SAID_RATE,
+                    extra=self._log_extra,
+                )
             return
         self.tell(lambda watcher: watcher.told(said, self.name))
 

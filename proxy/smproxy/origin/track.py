@@ -12,6 +12,7 @@ import struct
 from collections.abc import Callable
 from typing import Protocol
 
+from smproxy.log_fields import About
 from smproxy.origin.codecs import FRAME_START
 from smproxy.origin.key_frame_requests import KeyFrameRequests
 from smproxy.origin.rtcp_receiver import Reception, SenderReport
@@ -45,6 +46,8 @@ class Track:
         self.codec = codec
         self.reception = Reception(clock_rate)
         self.unwrapper = self.reception.unwrapper
+        #: The publisher's session, for the log.
+        self.log_extra: About | None = None
         self.started = False
         self.ended = False
         self.packets = self.bytes = self.frames = self.key_frames = self.width = self.height = 0
@@ -234,7 +237,11 @@ class Track:
             self.on_key_frame_of(ssrc)
         if not self._ignores:
             self._ignores = True
-            _log.info("track %s: the client sends several sources of it (simulcast): the best one is taken", self.name)
+            _log.info(
+                "track %s: the client sends several sources of it (simulcast): the best one is taken",
+                self.name,
+                extra=self.log_extra,
+            )
         return False
 
     def mute(self, muted: bool) -> None:

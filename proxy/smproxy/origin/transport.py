@@ -11,6 +11,7 @@ from typing import Protocol
 
 from aiortc import RTCDataChannel
 
+from smproxy.log_fields import About
 from smproxy.origin.aiortc_adapter import MAX_CHANNEL_BUFFER, Link
 from smproxy.origin.aiortc_dtls import Identity
 from smproxy.origin.ice import Credentials, IceLite
@@ -27,6 +28,10 @@ _FLUSH_LOOK = 0.005
 
 class TransportEvents(Protocol):
     """Events of a transport."""
+
+    @property
+    def about(self) -> About:
+        """The session, for the log."""
 
     def transport_up(self) -> None:
         """ICE and DTLS are up."""
@@ -79,6 +84,7 @@ class MediaTransport:
         self._channel: RTCDataChannel | None = None
         self._up_at: float | None = None
         self.ice.on_nominated = self._was_nominated
+        self.ice.on_moved = self._client_moved
 
     def connect(
         self, remote: Credentials, fingerprints: list[tuple[str, str]], dtls_role: str, data: Section | None
@@ -111,7 +117,10 @@ class MediaTransport:
         self._up_at = self._monotonic()
         await self._ready(link)
         if self._data is not None:
-            await link.open_data(self._data, self._channel_came)
+            await link.open_data(self._data, self._channel_came, self._events.about)
+
+    def _client_moved(self) -> None:
+        _log.info("the client moved to another address: its NAT has given it a new port", extra=self._events.about)
 
     def _left(self) -> None:
         if not self.closed and self.connected:
@@ -177,6 +186,6 @@ class MediaTransport:
             if self.link is not None:
                 await self.link.stop()
         except Exception:
-            _log.exception("closing a peer failed")
+            _log.exception("closing a peer failed", extra=self._events.about)
         finally:
             self.ice.close()

@@ -39,7 +39,7 @@ async def serve_websocket(connection: ServerConnection, session: ClientSession, 
     except ConnectionClosed:
         pass
     except Exception:
-        _log.exception("attempt %s: the origin failed", session.attempt)
+        _log.exception("attempt %s: the origin failed", session.attempt, extra=session.about)
         session.fail()
     finally:
         session.channel_closed(lost=connection.close_code == 1006)

@@ -202,11 +202,13 @@ Report: TypeAlias = (
 class Announce(_Message, frozen=True, tag="announce"):
     """Let the client of this attempt connect.
 
-    The origin refuses clients that were not announced.
+    The origin refuses clients that were not announced. ``session`` and ``id`` are for its log.
     """
 
     attempt: str
     customer_scope: str = ""
+    session: int | None = None
+    id: str | None = None
 
 
 class Kick(_Message, frozen=True, tag="kick"):

@@ -40,7 +40,11 @@ async def end_unfinished(
             try:
                 remains[stored.event.session].see(stored.event)
             except (msgspec.MsgspecError, KeyError):
-                logger.exception("hook event %s in the journal cannot be understood and is left out", stored.event.uuid)
+                logger.exception(
+                    "hook event %s in the journal cannot be understood and is left out",
+                    stored.event.uuid,
+                    extra=stored.event.about,
+                )
         for one in remains.values():
             if one.connection is not None and not one.ended:
                 found(one)

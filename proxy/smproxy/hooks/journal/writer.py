@@ -90,7 +90,7 @@ class Writer(threading.Thread):
             self.lost += 1
             self._losses.warning(
                 "the hook journal's disk does not keep up: event %s of session %d is dropped (%d events so far)",
-                event.event.uuid, event.event.session, self.lost, level=logging.ERROR,
+                event.event.uuid, event.event.session, self.lost, level=logging.ERROR, extra=event.event.about,
             )  # fmt: skip
             return
         self._events.append(event)

@@ -13,6 +13,7 @@ from smproxy.faults.exchange_fault import ExchangeFault
 from smproxy.faults.media_fault import MediaFault
 from smproxy.faults.origin_fault import OriginFault
 from smproxy.faults.signaling_fault import SignalingFault
+from smproxy.log_fields import about
 from smproxy.manager.attempt import Attempt
 from smproxy.manager.faults.connection import ConnectionFaults, Use
 from smproxy.manager.faults.exchange import ExchangePipeline, SessionActions
@@ -122,7 +123,11 @@ class FaultInjection:
         if params.simulate is None:
             return []
         if not self._simulate:
-            logger.info("simulate=%r is passed over: --simulate off", params.simulate)
+            logger.info(
+                "simulate=%r is passed over: --simulate off",
+                params.simulate,
+                extra=about(None, params.id, params.customer_scope),
+            )
             return []
         try:
             return read_simulate(params.simulate)

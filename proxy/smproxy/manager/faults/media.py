@@ -28,7 +28,12 @@ class MediaFaults:
     def inject(self, fault: Fault, behaviour: MediaFault, attempt: Attempt) -> None:
         """Have a fault carried out on an attempt."""
         if attempt.node.command is None:
-            logger.warning("fault %s: origin %s has no node channel to carry it out", fault.name, attempt.node.address)
+            logger.warning(
+                "fault %s: origin %s has no node channel to carry it out",
+                fault.name,
+                attempt.node.address,
+                extra=attempt.about,
+            )
             return
         seed = behaviour.rng.getrandbits(32)
         attempt.node.command(Inject(attempt.token, _key(fault), fault.name, dict(fault.parameters), seed))

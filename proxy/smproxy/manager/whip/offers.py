@@ -15,7 +15,7 @@ from yarl import URL
 from smproxy.auth.request import make_request
 from smproxy.faults.admission_fault import FailedConnection, FailedDial, HttpError, RejectedConnection
 from smproxy.faults.exchange_fault import HttpExchange, HttpOutcome
-from smproxy.manager.attempt import Attempt, Client
+from smproxy.manager.attempt import Attempt, Client, about_refused
 from smproxy.manager.authenticator import Authenticator, Decision
 from smproxy.manager.faults.connection import ConnectionFaults
 from smproxy.manager.faults.exchange import ExchangePipeline
@@ -34,7 +34,7 @@ from smproxy.manager.whip.session_table import WhipSession, WhipTable
 from smproxy.manager.whip.transcript_entries import request_note, response_note
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.http_exchange import HttpRequest, HttpResponse
-from smproxy.signaling.node import ATTEMPT_HEADER, Announce, AttemptFailed, PlayStarted, StreamStarted, TransportUp
+from smproxy.signaling.node import ATTEMPT_HEADER, AttemptFailed, PlayStarted, StreamStarted, TransportUp
 from smproxy.signaling.params import ParamError
 from smproxy.signaling.payloads import ConnectError
 from smproxy.signaling.whip_urls import Endpoint, WhipProtocol, WhipTarget
@@ -105,7 +105,7 @@ class Offers:
         logger.info(
             "session %d: %s %r in %s from %s over %s to origin %s",
             attempt.session, asked.params.role, asked.stream, asked.params.scope, client.remote_ip,
-            endpoint.protocol, node.address,
+            endpoint.protocol, node.address, extra=attempt.about,
         )  # fmt: skip
         transcript = self._note_request(request, attempt.session, body)
         if decision is not None:
@@ -155,7 +155,7 @@ class Offers:
         session = self._sessions.refuse(error.connection, request.remote or "")
         redact = self._transcripts.open(session, str(request.url)).redactor.text
         why = redact(f"{error}: {error.hint}" if error.hint else str(error))
-        logger.warning("refused %s: %s", request.remote, why)
+        logger.warning("refused %s: %s", request.remote, why, extra=about_refused(session, error.connection))
         status = 404 if error.parameter == "region" else 400
         return self._refusal(request, session, body, Problem(status, f"{why}."))
 
@@ -206,12 +206,22 @@ class Offers:
     def _refuse_by_fault(self, request: web.Request, faults: ConnectionFaults, body: bytes) -> None:
         """Refuse the client before it has an origin, if a fault says so."""
         if (error := faults.refusal(HttpError)) is not None:
-            logger.warning("refused %s: fault %s", request.remote, error.fault.name)
+            logger.warning(
+                "refused %s: fault %s",
+                request.remote,
+                error.fault.name,
+                extra=about_refused(None, faults.params.connection),
+            )
             error.fault.acted(None, faults.params)
             raise Problem(error.how.status, f"Refused by the fault {error.fault.name}.")
         if (rejected := faults.refusal(RejectedConnection)) is not None:
-            logger.warning("refused %s: fault %s", request.remote, rejected.fault.name)
             session = self._sessions.refuse(faults.params.connection, request.remote or "")
+            logger.warning(
+                "refused %s: fault %s",
+                request.remote,
+                rejected.fault.name,
+                extra=about_refused(session, faults.params.connection),
+            )
             rejected.fault.acted(session, faults.params)
             raise self._refusal(request, session, body, _problem(rejected.how))
 
@@ -296,7 +306,7 @@ class Offers:
         url = URL(f"{base}{path}?{asked.params.origin_query}", encoded=True)
         headers = sent_on(request.headers, attempt.client.remote_ip, request.secure)
         if node.command is not None:
-            node.command(Announce(attempt.token, asked.params.customer_scope or ""))
+            node.command(attempt.announcement)
             headers[ATTEMPT_HEADER] = attempt.token
         try:
             async with self._origins.exchange("POST", url, headers, body) as response:

@@ -295,7 +295,9 @@ class TrackForwarder:
             self._give_up(sender)
 
     def _give_up(self, sender: ForwardTarget) -> None:
-        _log.exception("track %s: sending to a subscriber failed, it is let go", self.track.name)
+        _log.exception(
+            "track %s: sending to a subscriber failed, it is let go", self.track.name, extra=self.track.log_extra
+        )
         gone = self._senders.get(sender)
         self.remove(sender)
         if gone is not None:

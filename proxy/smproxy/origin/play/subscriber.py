@@ -115,7 +115,7 @@ class SubscriberRole:
         try:
             description = await opening
         except OSError as exc:
-            _log.warning("attempt %s: no UDP socket: %s", session.attempt, exc)
+            _log.warning("attempt %s: no UDP socket: %s", session.attempt, exc, extra=session.about)
             reason = "The origin has no UDP socket left."
             await session.perform(self.signaling.refused(ConnectError.ORIGIN_ERROR, reason))
             return None
@@ -215,7 +215,7 @@ class SubscriberRole:
             try:
                 sender.attach(forwarder)
             except ValueError as exc:
-                _log.warning("attempt %s: stream %s: %s", session.attempt, shown.name, exc)
+                _log.warning("attempt %s: stream %s: %s", session.attempt, shown.name, exc, extra=session.about)
                 session.perform_now(self.signaling.cannot_show(f"Stream {shown.name}: {exc}."))
                 continue
             self._attached[slot] = shown
@@ -230,7 +230,7 @@ class SubscriberRole:
         codec = shown.formats[slot.kind].codec
         _log.warning(
             "attempt %s: interstitial %s is not shown: it has %s, and this subscription takes %s",
-            self._session.attempt, shown.name, codec, slot.format.codec,
+            self._session.attempt, shown.name, codec, slot.format.codec, extra=self._session.about,
         )  # fmt: skip
         return source
 

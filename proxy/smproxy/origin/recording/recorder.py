@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from smproxy.log_fields import About
 from smproxy.origin.recording.disk_space import RecordingStore
 from smproxy.origin.recording.names import MATROSKA, WEBM, relative_path
 from smproxy.origin.recording.recording import QueuedPacket, Recording, RecordingOutcome
@@ -108,7 +109,11 @@ class RecordingRequest:
 
     def _too_slow(self) -> None:
         if self._recording is not None:
-            _log.warning("%s: the disk is too slow, frames are left out of the recording", self._recording.path)
+            _log.warning(
+                "%s: the disk is too slow, frames are left out of the recording",
+                self._recording.path,
+                extra=_log_extra(self._tracks),
+            )
 
 
 class Recorder:
@@ -152,7 +157,7 @@ class Recorder:
         """
         self._report(RecordingStarted(attempt, file))
         if self._store is None:
-            _log.warning("%s is not recorded: %s", file, _NO_DIRECTORY)
+            _log.warning("%s is not recorded: %s", file, _NO_DIRECTORY, extra=_log_extra(tracks))
             self._report(RecordingEnded(attempt, file, 0, 0, _NO_DIRECTORY))
             over()
             return None
@@ -168,7 +173,7 @@ class Recorder:
             if not self._open:
                 self._all_closed.set()
             if outcome.error is not None:
-                _log.warning("recording %s: %s", file, outcome.error)
+                _log.warning("recording %s: %s", file, outcome.error, extra=_log_extra(tracks))
             self._report(RecordingEnded(attempt, file, outcome.duration, outcome.size, outcome.error))
             over()
 
@@ -211,3 +216,8 @@ def call_on_loop(loop: asyncio.AbstractEventLoop, call: Callable[..., None], *ar
         loop.call_soon_threadsafe(call, *arguments)
     except RuntimeError:
         return
+
+
+def _log_extra(tracks: Sequence[Track]) -> About | None:
+    """Return the session of a recording, for the log."""
+    return tracks[0].log_extra if tracks else None

@@ -127,7 +127,7 @@ class HttpExchanges:
             else:
                 await session.perform(signaling.request(sdp))
         except Exception:
-            _log.exception("attempt %s: the origin failed", session.attempt)
+            _log.exception("attempt %s: the origin failed", session.attempt, extra=session.about)
             session.fail()
             return problem(500, "The origin failed: see its log.")
         finally:
