@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from smproxy.faults import FaultRegistry
     from smproxy.testing.auth_back_end import AuthBackEnd
     from smproxy.testing.clients import Clients
+    from smproxy.testing.hook_app import HookApp
     from smproxy.testing.loop_thread import LoopThread
     from smproxy.testing.pending_calls import PendingCalls
     from smproxy.testing.remote import Remote
@@ -157,6 +158,31 @@ def _webhook_server(_stream_manager_thread: LoopThread) -> Iterator[WebhookRecei
 
 
 @pytest.fixture(scope=_scope)
+def hook_application() -> Any:
+    """Your application, for ``hook_app``: override this fixture.
+
+    It returns an ASGI, WSGI or aiohttp application, or ``"module:attribute"``, which takes hooks at ``/hooks``; or a
+    :class:`smproxy.testing.HookApp` with another path.
+    """
+    pytest.fail(
+        "hook_app serves your application: override the fixture hook_application, which returns it", pytrace=False
+    )
+
+
+@pytest.fixture(scope=_scope)
+def _hook_app_server(hook_application: Any) -> Iterator[HookApp]:
+    from smproxy.testing.hook_app import HookApp, HookAppError
+
+    try:
+        served = hook_application if isinstance(hook_application, HookApp) else HookApp(hook_application)
+        served.start()
+    except HookAppError as error:
+        pytest.fail(str(error), pytrace=False)
+    yield served
+    served.stop()
+
+
+@pytest.fixture(scope=_scope)
 def _auth_server(_stream_manager_thread: LoopThread) -> Iterator[AuthBackEnd]:
     from smproxy.testing.auth_back_end import AuthBackEnd
 
@@ -184,10 +210,14 @@ def stream_manager(
     settings = {"recordings": _new_directory(request), **stream_manager_settings}
     for mark in reversed(list(request.node.iter_markers(MARKER))):
         settings |= mark.kwargs
+    uris = settings.get("hook_uri", ())
+    receivers = [uris] if isinstance(uris, str) else list(uris)
     if any(wants(item, "webhook_receiver") for item in _items_of(request.node)):
-        receiver = request.getfixturevalue("_webhook_server")
-        uris = settings.get("hook_uri", ())
-        settings["hook_uri"] = [*([uris] if isinstance(uris, str) else uris), receiver.url]
+        receivers.append(request.getfixturevalue("_webhook_server").url)
+    if any(wants(item, "hook_app") for item in _items_of(request.node)):
+        receivers.append(request.getfixturevalue("_hook_app_server").hook_url)
+    if receivers:
+        settings["hook_uri"] = receivers
     if any(wants(item, "auth") for item in _items_of(request.node)):
         settings["auth_uri"] = request.getfixturevalue("_auth_server").url
     thread = _stream_manager_thread
@@ -271,6 +301,21 @@ def webhook_receiver(request: pytest.FixtureRequest, _webhook_server: WebhookRec
     thread: LoopThread = request.getfixturevalue("_stream_manager_thread")
     thread.call(_webhook_server.reset)
     return _facade(request)(_webhook_server, thread)
+
+
+@pytest.fixture
+def hook_app(request: pytest.FixtureRequest, _hook_app_server: HookApp) -> HookApp:
+    """Your own application on a free port, which the stream manager posts its hooks to.
+
+    It is what the fixture ``hook_application`` returns. ``url`` is its base URL, ``app`` the application.
+    """
+    for running in running_in(request.node):
+        if not running.posts_to(_hook_app_server.hook_url):
+            pytest.fail(
+                "the stream manager was started without this receiver: name hook_app in the arguments of the test",
+                pytrace=False,
+            )
+    return _hook_app_server
 
 
 @pytest.fixture

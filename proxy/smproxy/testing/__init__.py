@@ -33,6 +33,7 @@ from smproxy.testing.errors import (
 if TYPE_CHECKING:
     from smproxy.testing.blocking import SyncHooks, SyncPublisher, SyncSubscriber, SyncWebhookReceiver
     from smproxy.testing.frame_marker import FrameCode, frame_code, frame_number, stream_mark
+    from smproxy.testing.hook_app import HookApp, HookAppError
     from smproxy.testing.hook_log import Hook
     from smproxy.testing.hooks import HookExpectationError, Hooks
     from smproxy.testing.picture_check import PictureReport
@@ -44,6 +45,8 @@ __all__ = [
     "Answer",
     "FrameCode",
     "Hook",
+    "HookApp",
+    "HookAppError",
     "HookExpectationError",
     "Hooks",
     "PictureReport",
@@ -72,6 +75,8 @@ _MODULES = {
     "Answer": "webhook_receiver",
     "FrameCode": "frame_marker",
     "Hook": "hook_log",
+    "HookApp": "hook_app",
+    "HookAppError": "hook_app",
     "HookExpectationError": "hooks",
     "Hooks": "hooks",
     "Publisher": "publisher",
