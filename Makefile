@@ -10,7 +10,7 @@ QUICK := -m 'not browser and not media' -n 4
 HEAVY := -m 'browser or media' -n 4 --dist loadfile
 
 .PHONY: help install run test lint format unit npm-package simulation torture-cluster pythons coverage browser-setup bench bench-setup bench-relay bench-memory bench-churn bench-media
-.PHONY: bench-subscribers bench-hooks bench-start bench-growth bench-profile bench-dashboard screenshots clean
+.PHONY: bench-subscribers bench-hooks bench-journal bench-start bench-growth bench-profile bench-dashboard screenshots clean
 
 help:                                    ## list what there is
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-18s %s\n' "$$name" "$$text"; done
@@ -70,7 +70,7 @@ screenshots: install                     ## take the pictures of the documentati
 	$(BIN)/python -m tests.browser.screenshots
 
 # Everything that docs/performance.md tells of, in a quarter of an hour on an idle machine with two cores.
-bench: bench-relay bench-memory bench-media bench-subscribers bench-hooks bench-start bench-growth bench-profile ## measure everything beside its peers; writes docs/performance.md
+bench: bench-relay bench-memory bench-media bench-subscribers bench-hooks bench-journal bench-start bench-growth bench-profile ## measure everything beside its peers; writes docs/performance.md
 
 bench-setup: install
 	@sh bench/setup.sh
@@ -92,6 +92,9 @@ bench-subscribers: install
 
 bench-hooks: install                     ## measure journal and delivery of hooks
 	$(BIN)/python bench/hooks.py
+
+bench-journal: install                   ## measure a journal of a million events
+	$(BIN)/python bench/journal.py
 
 bench-start: install                     ## measure the start
 	-@sh tests/browser/setup.sh

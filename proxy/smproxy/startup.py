@@ -152,7 +152,7 @@ class Startup:
         settings = self._settings
         path = None if settings.in_memory else settings.data_dir / FILE_NAME
         try:
-            retention = Retention(events=settings.hook_keep, days=settings.hook_keep_days)
+            retention = Retention.of(settings.hook_keep, settings.hook_keep_days)
             journal = await Journal.start(path, clock=self._clock, retention=retention)
             self._stack.push_async_callback(journal.stop)
             dispatcher = await HookDispatcher.start(

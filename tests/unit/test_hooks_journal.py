@@ -109,6 +109,8 @@ async def test_half_a_surrogate_pair_is_no_trouble(path: Path | None) -> None:
         (JournalQuery(customer_scope="other"), [2]),
         (JournalQuery(connection_id="cam-1", session=1), [1, 4]),
         (JournalQuery(event="session", state="disconnected"), [4]),
+        (JournalQuery(event="session", customer_scope="acme", connection_id="cam-1", state="disconnected"), [4]),
+        (JournalQuery(event="session", customer_scope="nobody"), []),
         (JournalQuery(since_ms=5000), [5, 6]),
         (JournalQuery(until_ms=5000), [5]),
         (JournalQuery(dead=True), [2, 4]),
@@ -138,6 +140,58 @@ async def test_find(path: Path | None, query: JournalQuery, ids: list[int]) -> N
         journal.mark(mark(stored[1], State.DEAD, "dead", "a"))
         journal.mark(mark(stored[3], State.DEAD, "dead", "b"))
         assert [found.id for found in await journal.find(query)] == ids
+
+
+async def test_a_time_is_found_although_the_clock_was_set_back(path: Path | None) -> None:
+    """Events of some time are found wherever they lie among the others, and no others with them."""
+    async with journal_at(path) as journal:
+        for seq, ts in enumerate((5000, 7000, 9000, 4000, 6000, 8000), 1):
+            journal.append(event(1, seq, ts=ts))
+        for query, ids in (
+            (JournalQuery(since_ms=7000), [2, 3, 6]),
+            (JournalQuery(until_ms=6000), [1, 4, 5]),
+            (JournalQuery(since_ms=5000, until_ms=7000, newest_first=True), [5, 2, 1]),
+            (JournalQuery(since_ms=9001), []),
+            (JournalQuery(until_ms=3999), []),
+        ):
+            assert [found.id for found in await journal.find(query)] == ids
+
+
+async def test_a_journal_without_indexes_for_queries_gets_them(tmp_path: Path) -> None:
+    """A journal of an earlier version is read as it is, and is quick to query once an instance has used it."""
+    path = tmp_path / "hooks.db"
+    await grown(path)
+    made = "SELECT name FROM sqlite_schema WHERE type = 'index' AND name LIKE 'events%' ORDER BY name"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        known = connection.execute(made).fetchall()
+        for name in ("scope", "connection", "event", "state", "ts"):
+            connection.execute(f"DROP INDEX events_{name}")
+    query = JournalQuery(customer_scope="acme", event="session", since_ms=0, limit=3)
+    reader = JournalReader.open(path)
+    before = reader.find(query)
+    reader.close()
+    async with journal_at(path) as journal:
+        assert await journal.find(query) == before
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert connection.execute(made).fetchall() == known
+    assert len(before) == 3
+
+
+async def test_the_limits_hold_in_a_flood(path: Path | None) -> None:
+    """However many events are written at a time, as many old ones are deleted: the file does not outgrow its limits."""
+    async with journal_at(path, events=2000) as journal:
+        for burst in range(4):
+            for session in range(burst * 5000, (burst + 1) * 5000):
+                journal.append(end(session, 1))
+            await journal.flush()
+            await journal.flush()
+            assert journal.status().events <= 2000 + 5 * STEP
+
+
+def test_bytes_are_enough_for_the_events_that_are_to_be_kept() -> None:
+    """Who keeps many events gets room for them; nobody gets less than usual."""
+    assert Retention.of(1_000_000, 7.0) == Retention(1_000_000, 7.0, 1_024_000_000)
+    assert Retention.of(10, 7.0).bytes == Retention().bytes
 
 
 async def test_a_delivery_s_attempts_are_on_record_and_bounded(path: Path | None) -> None:

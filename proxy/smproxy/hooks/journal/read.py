@@ -26,6 +26,9 @@ _COLUMNS = ", ".join(f"e.{name}" for name in _NAMES.split())
 #: The event ``e`` is or was for the sink ``s``.
 COVERED = "e.id > s.first AND (s.last IS NULL OR e.id <= s.last)"
 
+#: Rows up to which the matches of a condition are counted, to find the rarest one.
+_PROBE = 2000
+
 _no_context = Context()
 
 _context_decoder = msgspec.json.Decoder(Context)
@@ -69,7 +72,7 @@ def stored(row: Sequence[Any]) -> Stored:
 
 def find(connection: sqlite3.Connection, query: JournalQuery) -> list[Stored]:
     """Return the events that ``query`` asks for, in the order of their ids."""
-    conditions, values = _conditions(query)
+    conditions, values = _conditions(connection, query)
     where = " AND ".join(conditions) or "1"
     order = "DESC" if query.newest_first else "ASC"
     rows = connection.execute(
@@ -79,18 +82,27 @@ def find(connection: sqlite3.Connection, query: JournalQuery) -> list[Stored]:
     return [stored(row) for row in rows.fetchall()]
 
 
-def _conditions(query: JournalQuery) -> tuple[list[str], list[object]]:
+def _conditions(connection: sqlite3.Connection, query: JournalQuery) -> tuple[list[str], list[object]]:
+    wanted = {
+        "scope": query.customer_scope,
+        "connection": query.connection_id,
+        "session": query.session,
+        "event": query.event,
+        "state": query.state,
+    }
+    equal = [(column, value) for column, value in wanted.items() if value is not None]
+    rarest = _rarest(connection, equal)
+    # A plus sign keeps SQLite from an index: it would choose any one of those that there are.
     simple: list[tuple[str, object]] = [
-        ("e.scope = ?", query.customer_scope),
-        ("e.connection = ?", query.connection_id),
-        ("e.session = ?", query.session),
-        ("e.event = ?", query.event),
-        ("e.state = ?", query.state),
-        ("e.ts >= ?", query.since_ms),
-        ("e.ts <= ?", query.until_ms),
-        ("e.id > ?", query.after_id),
-        ("e.id < ?", query.before_id),
+        (f"{'' if column == rarest else '+'}e.{column} = ?", value) for column, value in equal
     ]
+    if query.since_ms is not None:
+        first = _outermost(connection, "min", "ts >= ?", query.since_ms, all_of_them=not query.newest_first)
+        simple += [("e.id >= ?", first), ("+e.ts >= ?", query.since_ms)]
+    if query.until_ms is not None:
+        last = _outermost(connection, "max", "ts <= ?", query.until_ms, all_of_them=query.newest_first)
+        simple += [("e.id <= ?", last), ("+e.ts <= ?", query.until_ms)]
+    simple += [("e.id > ?", query.after_id), ("e.id < ?", query.before_id)]
     conditions = [condition for condition, value in simple if value is not None]
     values = [value for _, value in simple if value is not None]
     if not query.internal:
@@ -105,6 +117,39 @@ def _conditions(query: JournalQuery) -> tuple[list[str], list[object]]:
         conditions.append(f"EXISTS (SELECT 1 FROM sinks s WHERE s.name = ? AND {COVERED})")  # noqa: S608
         values.append(query.sink)
     return conditions, values
+
+
+def _rarest(connection: sqlite3.Connection, equal: Sequence[tuple[str, object]]) -> str | None:
+    """Return the column whose value the fewest events have, as far as they are counted."""
+    if len(equal) < 2:
+        return equal[0][0] if equal else None
+    counts = {
+        column: connection.execute(
+            f"SELECT count(*) FROM (SELECT 1 FROM events WHERE {column} = ? LIMIT {_PROBE})",  # noqa: S608 - a constant
+            (value,),
+        ).fetchone()[0]
+        for column, value in equal
+    }
+    return min(counts, key=counts.__getitem__)
+
+
+def _outermost(connection: sqlite3.Connection, which: str, condition: str, ts: int, *, all_of_them: bool) -> int | None:
+    """Return the first or the last id of the events before or after a time.
+
+    ``which``: ``min`` or ``max``. It is one that no event has when there are none. Clocks are set back, so a search by halves
+    would not do; the index of times is read. Unless ``all_of_them`` matter, because the search begins at the other end, it is
+    ``None`` when there are many.
+    """
+    cap = -1 if all_of_them else _PROBE
+    found, count = connection.execute(
+        f"SELECT {which}(id), count(*) FROM (SELECT id FROM events WHERE {condition} LIMIT {cap})",  # noqa: S608 - constants
+        (ts,),
+    ).fetchone()
+    if count == cap:
+        return None
+    if found is None:
+        return 2**62 if which == "min" else -1
+    return int(found)
 
 
 def get(connection: sqlite3.Connection, uuid: str) -> tuple[Stored, tuple[DeliveryRecord, ...]] | None:
@@ -201,9 +246,11 @@ def latest_ts(connection: sqlite3.Connection) -> int:
 
 def unfinished(connection: sqlite3.Connection, after: int, limit: int) -> list[tuple[int, int]]:
     """Return sessions without an end, as numbers and ids of first events after ``after``."""
+    # Sessions and ends are read from their indexes alone; rows are looked at only of the few that are left.
     rows = connection.execute(
-        "SELECT e.session, min(e.id) FROM events e "  # noqa: S608 - constants
-        f"WHERE e.flags = 0 AND NOT {ENDED} GROUP BY e.session HAVING min(e.id) > ? ORDER BY 2 LIMIT ?",
+        "WITH known(session) AS MATERIALIZED (SELECT DISTINCT session FROM events) "  # noqa: S608 - constants
+        "SELECT e.session, (SELECT min(f.id) FROM events f WHERE f.session = e.session AND f.flags = 0) AS first "
+        f"FROM known e WHERE NOT {ENDED} AND first > ? ORDER BY first LIMIT ?",
         (after, limit),
     )
     return [(int(session), int(first)) for session, first in rows.fetchall()]

@@ -275,8 +275,8 @@ class Store:
     def _raise_floor(self, period: int) -> None:
         """Everything up to the floor is settled: a restart need not look at it."""
         self.connection.execute(
-            "UPDATE sinks AS s SET floor = coalesce((SELECT min(e.id) - 1 FROM events e LEFT JOIN deliveries d "  # noqa: S608
-            f"ON d.event = e.id AND d.sink = s.id WHERE {read.COVERED} AND e.id > s.floor "
+            "UPDATE sinks AS s SET floor = coalesce((SELECT min(e.id) - 1 FROM events e LEFT JOIN deliveries d "
+            "ON d.event = e.id AND d.sink = s.id WHERE e.id > max(s.first, s.floor) AND (s.last IS NULL OR e.id <= s.last) "
             "AND (d.state IS NULL OR d.state = 0)), max(s.floor, (SELECT coalesce(max(id), 0) FROM events))) WHERE id = ?",
             (period,),
         )

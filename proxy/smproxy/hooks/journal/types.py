@@ -38,6 +38,11 @@ class Retention:
     days: float = 7.0
     bytes: int = 256 * 1024 * 1024
 
+    @classmethod
+    def of(cls, events: int, days: float) -> Retention:
+        """Return limits whose bytes are enough for so many events as they usually are, 1 KiB each."""
+        return cls(events, days, max(cls().bytes, events * 1024))
+
 
 class AttemptRecord(msgspec.Struct, frozen=True, array_like=True):
     """One attempt. ``at``: Unix time in milliseconds.

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any
 
 from smproxy.hooks.event import Stored
-from smproxy.hooks.journal.store import BATCH, Store
+from smproxy.hooks.journal.store import BATCH, STEP, Store
 from smproxy.hooks.journal.types import Mark
 from smproxy.hooks.throttled_log import ThrottledLog
 from smproxy.signaling.clock import monotonic
@@ -157,7 +157,7 @@ class Writer(threading.Thread):
 
     def _cycle(self, *, final: bool) -> None:
         """Write all that was there when it began, then delete a little of what is too old."""
-        now = monotonic()
+        now, committed = monotonic(), self.committed
         if not self.healthy:
             self._pass_on()
             if now < self._retry_at and not final:
@@ -167,7 +167,9 @@ class Writer(threading.Thread):
             self._write_events()
             self._write_marks()
             self._recovered()
-            self._compact(now)
+            # As much is deleted as was written, else a flood would outgrow the limits.
+            for _ in range(1 + (self.committed - committed) // STEP):
+                self._compact(now)
         except sqlite3.Error as error:
             self._in_trouble(error)
 
