@@ -6,6 +6,7 @@ import logging
 import random
 import secrets
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -24,8 +25,11 @@ from smproxy.manager.cluster.origin_channels import OriginChannels
 from smproxy.manager.manager import Manager
 from smproxy.settings import Settings, SettingsError
 from smproxy.signaling.clock import Clock
-from smproxy.signaling.node import CommandTo, Hello, Load, Report, ReportTo
+from smproxy.signaling.node import Load, Report, ReportTo
 from smproxy.signaling.payloads import ConnectError, Reason
+
+if TYPE_CHECKING:
+    from smproxy.origin.origin import Origin
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +50,8 @@ class _Names:
         node = self._cluster.node
         if node is None:
             return ConnectError.ORIGIN_ERROR
+        if self._cluster.is_edge:
+            return ConnectError.REJECTED
         held = await node.claim(scope, name, lost)
         if isinstance(held, Held):
             self._held[scope, name] = held
@@ -74,6 +80,7 @@ class Clustered:
         self._dispatcher: HookDispatcher | None = None
         self._local_report: ReportTo = lambda report: None
         self.node: ClusterNode | None = None
+        self.is_edge = "edge" in settings.roles
         self.names = _Names(self)
         self.channels = OriginChannels(self._report)
         self.membership = ClusterMembership(
@@ -108,7 +115,7 @@ class Clustered:
         """Take the reports of the own origin for the own manager."""
         self._local_report = report
 
-    async def join(self, manager: Manager, origin: Hello | None, command: CommandTo | None) -> None:
+    async def join(self, manager: Manager, origin: Origin | None) -> None:
         """Join, with the ports open."""
         settings = self._settings
         advertised = url_host(settings.advertise or settings.host)
@@ -117,7 +124,8 @@ class Clustered:
             roles=settings.roles,
             url=f"http://{advertised}:{manager.ports[0]}",
             key=self._key,
-            origin=None if origin is None else (settings.advertise or origin.host, origin.port),
+            origin=None if origin is None else (settings.advertise or origin.hello.host, origin.hello.port),
+            region=settings.region,
             version=smproxy.__version__,
             since=self._clock.wall_ms(),
         )
@@ -138,8 +146,12 @@ class Clustered:
             on_nodes=self.membership.nodes_changed,
         )
         self.membership.begin(self.node, manager.registry, manager.sessions)
-        if command is not None:
-            self.channels.serve_origin(command, self._drain)
+        if origin is not None:
+            self.channels.serve_origin(origin.command, self._drain)
+            self.membership.pulled.serve_origin(origin.open_feed)
+            own = manager.registry.find(origin.hello.address)
+            assert own is not None
+            own.role, own.pulls_others = "edge" if self.is_edge else "origin", True
         await self.node.start()
 
     def _drain(self, enabled: bool) -> None:
@@ -149,7 +161,7 @@ class Clustered:
     def _with_load(self, record: NodeRecord) -> NodeRecord:
         load: Load = self.channels.load
         return msgspec.structs.replace(
-            record, publishers=load.publishers, subscribers=load.subscribers, capacity=load.capacity
+            record, publishers=load.publishers, subscribers=load.subscribers, capacity=load.capacity, pulls=load.pulls
         )
 
     def _session_changed(self, number: int, state: Unfinished | None) -> None:

@@ -93,6 +93,8 @@ def make_origin_settings(settings: Settings, ice_servers: tuple[IceServer, ...])
         capture=settings.capture is not None,
         recordings=settings.recordings_dir,
         recordings_limit=settings.recordings_limit * 1_000_000,
+        region=settings.region,
+        pull_linger=settings.pull_linger,
         takeover=takeover_after(settings.takeover),
         whep_offline=WhepOffline(settings.whep_offline),
         ice_servers=ice_servers,

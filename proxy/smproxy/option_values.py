@@ -249,7 +249,8 @@ def endpoint(text: str) -> str | None:
 
 
 #: What a node of a cluster may do.
-ROLES = ("manager", "origin")
+ROLES = ("manager", "origin", "edge")
+DEFAULT_ROLES = ("manager", "origin")
 
 
 def hook_uri(text: str) -> str:
@@ -294,8 +295,17 @@ def roles(text: str) -> tuple[str, ...]:
     """Read the roles of a node."""
     names = tuple(dict.fromkeys(each.strip() for each in text.split(",")))
     if not set(names) <= set(ROLES):
-        raise ValueError(f"it takes {' or '.join(ROLES)}, or both with a comma between")
+        raise ValueError(f"it takes {', '.join(ROLES[:-1])} or {ROLES[-1]}, or two with a comma between")
+    if {"origin", "edge"} <= set(names):
+        raise ValueError("a node is an origin or an edge: an origin serves subscribers, too, and pulls what it lacks")
     return names
+
+
+def region(text: str) -> str:
+    """Read the name of a region."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
+        raise ValueError("it takes up to 64 letters, digits, dots, hyphens and underscores")
+    return text
 
 
 def node_id(text: str) -> str:

@@ -288,8 +288,16 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "--advertise", "advertise", host_name, "address at which the other nodes reach this one (else --host)", "HOST"
     ),
+    Option("--region", "region", values.region, "region of this node in its cluster (default local)", "NAME"),
     Option(
         "--cluster-ttl", "cluster_ttl", values.cluster_ttl, "seconds until a node that is silent is dead", "SECONDS"
+    ),
+    Option(
+        "--pull-linger",
+        "pull_linger",
+        values.seconds,
+        "seconds for which a stream of another node stays after its last subscriber here (default 10)",
+        "SECONDS",
     ),
     Option("--exit-with-parent", "exit_with_parent", values.flag, "stop when the process that started it has ended"),
     Option("--detach", "detach", values.flag, "return when it is ready, and leave it running until `smproxy stop`"),

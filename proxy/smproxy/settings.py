@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smproxy.nodes.node_spec import NodeSpec
-from smproxy.option_values import ROLES, Address
+from smproxy.option_values import DEFAULT_ROLES, Address
 from smproxy.options import OPTIONS, Option
 from smproxy.properties import Property, decode_properties, parse_properties
 from smproxy.signaling.whip import IceServer
@@ -109,10 +109,12 @@ class Settings:
     tls_host: tuple[str, ...] = ()
     tls_port: int | tuple[int, ...] = 5443
     cluster: str | None = field(default=None, repr=False)
-    roles: tuple[str, ...] = ROLES
+    roles: tuple[str, ...] = DEFAULT_ROLES
     node_id: str | None = None
     advertise: str | None = None
+    region: str = "local"
     cluster_ttl: float = 9.0
+    pull_linger: float = 10.0
     exit_with_parent: bool = False
     ready_file: Path | None = None
     detach: bool = False
@@ -146,8 +148,12 @@ class Settings:
             raise SettingsError(
                 f"--media-timeout {self.media_timeout:g} must be longer than --media-gap {self.media_gap:g}"
             )
-        if self.cluster is None and (self.node_id or self.advertise or self.roles != ROLES):
-            raise SettingsError("--roles, --node-id and --advertise are for a node of a cluster: give --cluster too")
+        if self.cluster is None and (
+            self.node_id or self.advertise or self.region != "local" or self.roles != DEFAULT_ROLES
+        ):
+            raise SettingsError(
+                "--roles, --node-id, --region and --advertise are for a node of a cluster: give --cluster too"
+            )
         self._check_nodes()
         if self.cluster is None and not self.local_origin and not self.origin and not self.allow_host:
             raise SettingsError("--no-local-origin leaves no origin to publish to: give --origin HOST[:PORT]")

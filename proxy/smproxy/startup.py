@@ -108,7 +108,7 @@ class Startup:
         if settings.nodes:
             parts.fleet = manager.node_provider = await self._start_nodes(manager)
             parts.media_port = parts.fleet.media_port
-        elif settings.local_origin and "origin" in settings.roles:
+        elif settings.local_origin and {"origin", "edge"} & set(settings.roles):
             origin = await self._start_origin(manager, cluster)
             parts.media_port = origin.media_port
         stack.push_async_callback(manager.refuse_new)
@@ -122,7 +122,7 @@ class Startup:
             origin.streams.listening(manager.addresses)
             manager.give_media_to(origin.streams.accept)
         if cluster is not None:
-            await cluster.join(manager, *((origin.hello, origin.command) if origin else (None, None)))
+            await cluster.join(manager, origin)
         return parts
 
     async def _start_turn(self) -> TurnServer:
@@ -198,6 +198,7 @@ class Startup:
                 clock=self._clock,
                 rng=self._rng_for("origin"),
                 names=None if cluster is None else cluster.names,
+                other_nodes=None if cluster is None else cluster.membership,
             )
         except UnfitLibraryError as error:
             raise SettingsError(f"the origin cannot run: {error}: {_UNFIT}") from None

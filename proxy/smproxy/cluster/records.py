@@ -64,6 +64,7 @@ class NodeRecord(msgspec.Struct, frozen=True, kw_only=True):
     publishers: int = 0
     subscribers: int = 0
     capacity: int = 0
+    pulls: int = 0
     version: str = ""
     since: int = 0
 

@@ -28,6 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--managers", type=_count, default=2, metavar="N", help="how many managers (default 2)")
     parser.add_argument("--origins", type=_count, default=2, metavar="N", help="how many origins (default 2)")
     parser.add_argument(
+        "--edges", type=_count_or_none, default=0, metavar="N", help="how many edges, for subscribers (default 0)"
+    )
+    parser.add_argument(
         "--port", type=int, default=5080, help="port of the first manager; the next ones follow (default 5080)"
     )
     parser.add_argument(
@@ -65,6 +68,10 @@ def _count(text: str) -> int:
     return number
 
 
+def _count_or_none(text: str) -> int:
+    return 0 if text == "0" else _count(text)
+
+
 async def _run(arguments: argparse.Namespace) -> None:
     stopped = asyncio.Event()
     for number in ending_signals():
@@ -74,6 +81,7 @@ async def _run(arguments: argparse.Namespace) -> None:
         registry = arguments.nats or await stack.enter_async_context(_nats_server(directory / "nats"))
         nodes = [(f"manager-{i + 1}", "manager", arguments.port + i) for i in range(arguments.managers)]
         nodes += [(f"origin-{i + 1}", "origin", 0) for i in range(arguments.origins)]
+        nodes += [(f"edge-{i + 1}", "edge", 0) for i in range(arguments.edges)]
         processes: dict[str, asyncio.subprocess.Process] = {}
         try:
             for name, role, port in nodes:

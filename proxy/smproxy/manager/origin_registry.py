@@ -41,7 +41,7 @@ class Node:
 
     ``command`` is its node channel; without one only the relay's observations make the session. ``id`` is what people call
     it, ``role`` what it is for: ``origin``, or ``edge`` for subscribers only. A node that ``shares`` also serves the streams of
-    the others that do.
+    the others that do, because they are in one process; one that ``pulls_others`` has them brought from where they are.
     """
 
     address: str
@@ -59,9 +59,15 @@ class Node:
     role: str = "origin"
     state: ServiceState = ServiceState.INSERVICE
     shares: bool = False
+    pulls_others: bool = False
 
     def __post_init__(self) -> None:
         self.id = self.id or self.address
+
+    @property
+    def serves_others(self) -> bool:
+        """Whether the streams of other nodes can be watched at it."""
+        return self.shares or self.pulls_others
 
     @property
     def in_service(self) -> bool:
@@ -172,11 +178,11 @@ class OriginRegistry:
     def place_to_watch(self, holder: Node, *, region: str | None = None) -> Node:
         """Return where the streams of a node are watched: at an edge, or at the node itself.
 
-        Of a node that is not in service they are watched at another one that shares them.
+        Of a node that is not in service they are watched at another one that has them, too, or pulls them.
         """
-        if not holder.shares:
+        if not holder.serves_others:
             return holder
-        able = [node for node in self.nodes if node.shares and node.in_service]
+        able = [node for node in self.nodes if node.serves_others and node.in_service]
         fitting = [node for node in able if node.role == "edge"] or ([holder] if holder.in_service else able)
         return min(fitting, key=lambda node: (region not in (None, node.region), _load(node)), default=holder)
 
@@ -198,7 +204,7 @@ class OriginRegistry:
             OriginChoiceError: ``host`` is neither registered nor allowed, or there is no origin at all.
         """
         if stream is not None and (host is None or self._any_host) and (owner := self.owner(*stream)) is not None:
-            return owner
+            return self.place_to_watch(owner, region=region) if role is Role.SUBSCRIBER else owner
         if host is None:
             return self.ranked(region=region, strict=strict, role=role)[0]
         wanted = host.lower()

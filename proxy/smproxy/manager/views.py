@@ -150,11 +150,15 @@ class OriginView(_View, frozen=True):
 
 
 class NodeView(OriginView, frozen=True):
-    """A node: an origin or an edge, and what it does now."""
+    """A node: an origin or an edge, and what it does now.
+
+    ``pulls`` are the streams that it has from other nodes of a cluster.
+    """
 
     id: str
     role: Literal["origin", "edge"]
     state: ServiceState
+    pulls: int = 0
 
 
 class NodeList(_View, frozen=True):

@@ -31,6 +31,7 @@ from smproxy.origin.play.subscriber import SubscriberRole
 from smproxy.origin.play.subscriber_signaling import SubscriberSignaling
 from smproxy.origin.publisher import PublisherRole
 from smproxy.origin.publisher_signaling import PublisherSignaling
+from smproxy.origin.pull.pulls import Pulls
 from smproxy.origin.role import ClientRole, OriginServices
 from smproxy.origin.signaling_channel import ChannelWriter, SignalingChannel
 from smproxy.signaling import node
@@ -121,6 +122,8 @@ class ClientSession:
 
     async def receive(self, frame: str | bytes) -> None:
         """Take a frame of the client."""
+        if (pulls := self._services.pulls) is not None and not self._services.draining:
+            await pulls.prepare(frame, self.scope)
         signaling = self.role.signaling
         signaling.draining = self._services.draining
         await self.perform(signaling.receive(frame, Via.SOCKET))
@@ -259,6 +262,18 @@ class ClientSession:
         try:
             if isinstance(text, str):
                 self.report(node.ChannelFrame(self.attempt, True, text[:MAX_REPORTED]))
+            if (pulls := self._services.pulls) is not None and pulls.needs(text, self.scope):
+                self._services.tasks.spawn(self._take_when_pulled(pulls, text))
+            else:
+                self.perform_now(self.role.signaling.receive(text, Via.CHANNEL))
+        except Exception:
+            _log.exception("attempt %s: the origin failed", self.attempt)
+            self.fail()
+
+    async def _take_when_pulled(self, pulls: Pulls, text: str | bytes) -> None:
+        """Take a message on the data channel once its stream is here, or cannot be had."""
+        await pulls.prepare(text, self.scope)
+        try:
             self.perform_now(self.role.signaling.receive(text, Via.CHANNEL))
         except Exception:
             _log.exception("attempt %s: the origin failed", self.attempt, extra=self.about)

@@ -30,6 +30,8 @@ from smproxy.origin.media_streams import MediaStreams, WithStreams
 from smproxy.origin.outputs import Outputs
 from smproxy.origin.play.subscriber_signaling import SubscriberSignaling
 from smproxy.origin.publisher_signaling import PublisherSignaling
+from smproxy.origin.pull.feed import PullFeed
+from smproxy.origin.pull.pulls import OtherNodes, Pulls
 from smproxy.origin.recording.recorder import Recorder
 from smproxy.origin.role import OriginServices
 from smproxy.origin.server import OriginListener
@@ -99,6 +101,7 @@ class Origin:
         sockets: MediaSockets,
         names: SharedNames | None,
         tables: OriginTables,
+        other_nodes: OtherNodes | None,
     ) -> None:
         recorder = Recorder(settings.recordings, settings.recordings_limit, report, clock.monotonic)
         self.services = OriginServices(
@@ -116,6 +119,14 @@ class Origin:
             sockets=sockets,
             names=names,
         )
+        if other_nodes is not None:
+            self.services.pulls = Pulls(
+                tables.streams,
+                other_nodes,
+                clock.monotonic,
+                linger=settings.pull_linger,
+                changed=self._count,
+            )
         self.hello = Hello(address=settings.address, host=settings.host, port=settings.port, region=settings.region)
         self._announcements = Announcements(clock.monotonic)
         self._announced = asyncio.Event()
@@ -143,10 +154,12 @@ class Origin:
         rng: random.Random,
         names: SharedNames | None = None,
         tables: OriginTables | None = None,
+        other_nodes: OtherNodes | None = None,
     ) -> Origin:
         """Listen and be ready.
 
-        ``names`` are shared with the other nodes of a cluster, ``tables`` with other origins in this process.
+        ``names`` are shared with the other nodes of a cluster, whose streams are pulled from ``other_nodes``; ``tables`` are
+        shared with other origins in this process.
 
         Raises:
             OSError: the port is not to be had.
@@ -160,7 +173,7 @@ class Origin:
         if streams is not None:
             sockets = WithStreams(sockets, streams)
         tables = tables or OriginTables.make(settings, clock, names)
-        origin = cls(settings, report, clock, rng, sockets, names, tables)
+        origin = cls(settings, report, clock, rng, sockets, names, tables, other_nodes)
         origin.streams = streams
         try:
             origin._listener = await OriginListener.start(
@@ -172,6 +185,8 @@ class Origin:
         dial = settings.host if settings.host not in _WILDCARDS else "127.0.0.1"
         origin.hello = Hello(address=settings.address, host=dial, port=origin._listener.port, region=settings.region)
         origin._stop_sweeper = origin._sweeper.start()
+        if origin.services.pulls is not None:
+            origin.services.pulls.start()
         report(origin._load)
         return origin
 
@@ -210,6 +225,10 @@ class Origin:
                 self._interstitials.resume(command)
                 self._advance_interstitials()
 
+    def open_feed(self, scope: str, name: str, ready: Callable[[], None]) -> PullFeed:
+        """Send a stream to another node; ``close`` of what is returned ends that."""
+        return PullFeed(self.services.streams, scope, name, ready)
+
     def statistics(self) -> list[TrackStatistics]:
         """Return the counters of all live tracks."""
         return [report for session in self._sessions for report in session.statistics()]
@@ -228,6 +247,8 @@ class Origin:
             self._stop_sweeper()
         self._timers.cancel()
         await asyncio.gather(*(session.shut(reason) for session in tuple(self._sessions)))
+        if self.services.pulls is not None:
+            await self.services.pulls.stop()
         await listener.stop()
         for session in tuple(self._sessions):
             await session.shut(reason)
@@ -336,7 +357,12 @@ class Origin:
             if self._attempts.get(session.attempt) is session:
                 del self._attempts[session.attempt]
             self._exchanges.forget(session)
-        load = Load(len(self._loaded[Role.PUBLISHER]), len(self._loaded[Role.SUBSCRIBER]))
+        self._count()
+
+    def _count(self) -> None:
+        """Report the load, when it has changed."""
+        pulls = 0 if self.services.pulls is None else len(self.services.pulls)
+        load = Load(len(self._loaded[Role.PUBLISHER]), len(self._loaded[Role.SUBSCRIBER]), pulls=pulls)
         if load != self._load:
             self._load = load
             self.services.report(load)

@@ -89,6 +89,8 @@ class PublisherSignaling(RoleSignaling):
         """Refuse the client: the cluster does not give it the name."""
         if error is ConnectError.NAME_IN_USE:
             return self._refuse(error, BAD_NAME, in_use(self.stream or ""), Via.SOCKET)
+        if error is ConnectError.REJECTED:
+            return self._refuse(error, PUBLISH_DENIED, NO_PUBLISHERS, Via.SOCKET)
         return self.refused(error, NO_REGISTRY)
 
     def connected(self) -> list[Effect]:
@@ -222,6 +224,8 @@ class PublisherSignaling(RoleSignaling):
 
 #: The reason of a refusal: whose the name is cannot be known now.
 NO_REGISTRY = "The cluster's registry does not answer, so no name can be given: try again later."
+#: The reason of a refusal at an edge.
+NO_PUBLISHERS = "This node is an edge, which takes no publishers: publish at an origin."
 
 
 def _nothing() -> None:

@@ -15,6 +15,7 @@ from smproxy.origin.effects import Effect, Negotiation
 from smproxy.origin.injected_faults import InjectedFaults
 from smproxy.origin.media_sockets import MediaSockets
 from smproxy.origin.outputs import Outputs
+from smproxy.origin.pull.pulls import Pulls
 from smproxy.origin.role_signaling import RoleSignaling
 from smproxy.origin.settings import OriginSettings
 from smproxy.origin.shared_names import SharedNames
@@ -48,6 +49,8 @@ class OriginServices:
     draining: bool = False
     #: The names of the cluster, if there is one.
     names: SharedNames | None = None
+    #: The streams of other nodes that are watched here, if there are other nodes.
+    pulls: Pulls | None = None
 
 
 class RoleSession(TransportEvents, Protocol):

@@ -36,7 +36,7 @@ class OriginSettings:
     own), and ``media_addresses`` are what candidates say instead of the machine's own addresses. ``media_hosts`` are the only
     addresses that media comes to (empty: all that the machine has). With ``media_tcp`` connections that its
     server is given by ``Origin.streams`` carry media, too. With ``capture`` the packets of every session are kept from
-    its first one on.
+    its first one on. ``pull_linger`` is how long a stream of another node is still pulled after its last viewer.
     """
 
     host: str = "127.0.0.1"
@@ -62,3 +62,4 @@ class OriginSettings:
     media_hosts: tuple[str, ...] = ()
     media_tcp: bool = False
     capture: bool = False
+    pull_linger: float = 10.0

@@ -69,8 +69,10 @@ class Source:
         self.tracks = {track.kind: track for track in tracks}
         self.formats = {kind: formats[kind] for kind in self.tracks}
         self.orientation: int | float | None = None
+        #: It is another node's, and only watched here.
+        self.pulled = False
         #: Who watches the name; the table of names keeps it.
-        self.watchers: Mapping[StreamWatcher, None] = {}
+        self.watchers: Mapping[StreamWatcher, bool] = {}
         self._monotonic = monotonic
         self._forwarders: dict[Kind, TrackForwarder] = {}
         self._users: set[object] = set()
@@ -143,6 +145,10 @@ class Source:
                 if kind in self.tracks:
                     self.tracks[kind].mute(value)
         self.tell(lambda watcher: watcher.informed())
+
+    def is_muted(self, kind: Kind) -> bool:
+        """Return whether the publisher has muted its media of a kind."""
+        return self._muted.get(kind, False)
 
     def turn(self, orientation: int | float) -> None:
         """Take over how the publisher holds its device; degrees."""

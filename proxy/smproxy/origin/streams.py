@@ -24,6 +24,8 @@ class _Claim:
     since: float
     live: bool = False
     source: Source | None = None
+    #: The stream is another node's, and only watched here.
+    pulled: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,27 +54,29 @@ class Streams:
         self._monotonic = monotonic
         self._taken_elsewhere = taken_elsewhere or (lambda scope, name: False)
         self._claims: dict[tuple[str, str], _Claim] = {}
-        self._watchers: dict[tuple[str, str], dict[StreamWatcher, None]] = {}
+        self._watchers: dict[tuple[str, str], dict[StreamWatcher, bool]] = {}
         self._insertions: dict[tuple[str, str], Insertion] = {}
 
     def __len__(self) -> int:
         return len(self._claims)
 
-    def claim(self, scope: str, name: str, owner: NameOwner) -> bool:
+    def claim(self, scope: str, name: str, owner: NameOwner, *, pulled: bool = False) -> bool:
         """Take a name for an owner; False when another owner has it and keeps it.
 
-        Its owner may take it again.
+        Its owner may take it again. ``pulled``: the stream is another node's.
         """
         claim = self._claims.get((scope, name))
         if claim is not None and claim.owner is not owner:
             if self.takeover_in(scope, name) != 0:
                 return False
             claim.owner.displaced()
-        return self._claims.setdefault((scope, name), _Claim(owner, self._monotonic())).owner is owner
+        return self._claims.setdefault((scope, name), _Claim(owner, self._monotonic(), pulled=pulled)).owner is owner
 
     def takeover_in(self, scope: str, name: str) -> float | None:
         """Return the seconds until a taken name may be taken over; ``None``: never."""
         claim = self._claims.get((scope, name))
+        if claim is not None and claim.pulled:
+            return None if self._taken_elsewhere(scope, name) else 0.0
         if claim is None or self._takeover is None:
             return None
         return max(0.0, claim.since + self._takeover - self._monotonic())
@@ -151,13 +155,20 @@ class Streams:
         return source if inserted is None or kind not in inserted.tracks else inserted
 
     def watchers(self, scope: str, name: str) -> int:
-        """Return how many watch a name."""
-        return len(self._watchers.get((scope, name), ()))
+        """Return how many viewers watch a name."""
+        return sum(self._watchers.get((scope, name), {}).values())
 
-    def watch(self, scope: str, name: str, watcher: StreamWatcher) -> Callable[[], None]:
-        """Notify a watcher of a name from now on; return what ends that."""
+    def awaited(self) -> list[tuple[str, str]]:
+        """Return scope and name of what viewers watch though nobody has the name here."""
+        return [key for key, watchers in self._watchers.items() if key not in self._claims and any(watchers.values())]
+
+    def watch(self, scope: str, name: str, watcher: StreamWatcher, *, viewer: bool = True) -> Callable[[], None]:
+        """Notify a watcher of a name from now on; return what ends that.
+
+        ``viewer``: it counts as one who watches.
+        """
         key = (scope, name)
-        self._watchers.setdefault(key, {})[watcher] = None
+        self._watchers.setdefault(key, {})[watcher] = viewer
 
         def unwatch() -> None:
             watchers = self._watchers.get(key)

@@ -171,11 +171,15 @@ class TrackStatistics(_Message, frozen=True, tag="track_statistics"):
 
 
 class Load(_Message, frozen=True, tag="load"):
-    """A heartbeat: how much the node carries. ``capacity`` 0 means no limit was set."""
+    """A heartbeat: how much the node carries. ``capacity`` 0 means no limit was set.
+
+    ``pulls`` are the streams that it has from other nodes.
+    """
 
     publishers: int
     subscribers: int = 0
     capacity: int = 0
+    pulls: int = 0
 
 
 Report: TypeAlias = (

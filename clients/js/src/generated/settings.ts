@@ -112,8 +112,12 @@ export interface Settings {
   nodeId?: string | number;
   /** address at which the other nodes reach this one (else --host) */
   advertise?: string | number;
+  /** region of this node in its cluster (default local) (default local) */
+  region?: string | number;
   /** seconds until a node that is silent is dead (default 9) */
   clusterTtl?: string | number;
+  /** seconds for which a stream of another node stays after its last subscriber here (default 10) (default 10) */
+  pullLinger?: string | number;
   /** return when it is ready, and leave it running until `smproxy stop` */
   detach?: boolean;
   /** a file with its process number (with --detach in the data directory) */

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import hmac
 import re
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 
 import aiohttp
 from aiohttp import web
@@ -14,8 +16,10 @@ from smproxy.cluster.records import NODE_ID, NodeLife, NodeRecord
 from smproxy.manager.cluster.gather import Gather
 from smproxy.manager.cluster.origin_channels import OriginChannels
 from smproxy.manager.cluster.origin_link import OriginLink
-from smproxy.manager.cluster.paths import CHANNEL, CONTACT, KEY_HEADER
+from smproxy.manager.cluster.paths import CHANNEL, CONTACT, KEY_HEADER, PULL
 from smproxy.manager.cluster.peers import Peers
+from smproxy.manager.cluster.pull_channel import PullChannels, PullSocket, pull_from
+from smproxy.manager.cluster.whip_forward import WhipForward
 from smproxy.manager.origin_registry import OriginRegistry
 from smproxy.manager.rest.errors import ApiError
 from smproxy.manager.sessions import Sessions
@@ -28,8 +32,10 @@ class ClusterMembership:
 
     def __init__(self, key: str, contact_timeout: float, channels: OriginChannels, *, manages: bool) -> None:
         self._key = key
-        self._http = aiohttp.ClientSession()
-        self.peers = Peers(self._http, contact_timeout)
+        self._http = http = aiohttp.ClientSession()
+        #: The streams of this node's origin, on their way to other nodes.
+        self.pulled = PullChannels()
+        self.peers = Peers(http, contact_timeout)
         self._channels = channels
         self._manages = manages
         self._node: ClusterNode | None = None
@@ -37,7 +43,8 @@ class ClusterMembership:
         self._sessions: Sessions | None = None
         self._links: dict[NodeLife, OriginLink] = {}
         self._stopping: set[asyncio.Task[None]] = set()
-        self.handle = Gather(self.peers, self.others, key).handle
+        self._gather = Gather(self.peers, self.others, key)
+        self._whip = WhipForward(http, self._other_managers)
 
     def begin(self, node: ClusterNode, registry: OriginRegistry, sessions: Sessions) -> None:
         """Take part, from the moment on that the node is made."""
@@ -53,6 +60,17 @@ class ClusterMembership:
         """Return the other nodes that are alive."""
         node = self._node
         return [] if node is None else [each for each in node.directory.nodes() if each.life.node != node.name]
+
+    def _other_managers(self) -> list[NodeRecord]:
+        return [each for each in self.others() if "manager" in each.roles]
+
+    async def handle(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        """Respond to a request, for which other nodes may be needed."""
+        if self._whip.is_for(request) and not self.accepts(request):
+            return await self._whip.handle(request, handler)
+        return await self._gather.handle(request, handler)
 
     def nodes_changed(self) -> None:
         """Connect to new origins, and give up those that are gone."""
@@ -81,7 +99,7 @@ class ClusterMembership:
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes for other nodes, which show this node's key."""
-        return [web.get(CHANNEL, self._channel), web.get(CONTACT, self._contact)]
+        return [web.get(CHANNEL, self._channel), web.get(CONTACT, self._contact), web.get(PULL, self._pull)]
 
     def accepts(self, request: web.BaseRequest) -> bool:
         """Whether a request comes from a node of the cluster."""
@@ -103,9 +121,30 @@ class ClusterMembership:
             raise ApiError(400, "node and incarnation must name a life of a node.")
         return await self._channels.serve(request, NodeLife(node, incarnation))
 
+    async def _pull(self, request: web.Request) -> web.StreamResponse:
+        self._check(request)
+        return await self.pulled.serve(request)
+
+    def owner(self, scope: str, name: str) -> NodeRecord | None:
+        """Return the other node that has a stream."""
+        owner = self._node.directory.owner(scope, name) if self._node is not None else None
+        return None if owner is None or self._node is None or owner.life.node == self._node.name else owner
+
+    def connect(self, scope: str, name: str) -> AbstractAsyncContextManager[PullSocket]:
+        """Connect to the owner of a stream, to pull it.
+
+        Raises:
+            ConnectionError: no other node has it.
+        """
+        owner = self.owner(scope, name)
+        if owner is None:
+            raise ConnectionError("no other node has it")
+        return pull_from(self._http, owner, scope, name)
+
     async def close(self) -> None:
-        """Close the node channels of other managers."""
+        """Close the connections that other nodes have here."""
         await self._channels.close()
+        await self.pulled.close()
 
     async def stop(self) -> None:
         """Close every connection."""

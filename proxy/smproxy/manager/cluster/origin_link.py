@@ -55,6 +55,8 @@ class OriginLink:
         host, port = record.origin
         hello = Hello(address=record.life.node, host=host, port=port, region=record.region)
         self.node: Node = registry.attach(hello, self._command)
+        self.node.role = "edge" if "edge" in record.roles else "origin"
+        self.node.pulls_others = True
 
     @classmethod
     def start(
@@ -73,7 +75,7 @@ class OriginLink:
 
     def update(self, record: NodeRecord) -> None:
         """Take what the registry knows of the node now."""
-        self.node.load = Load(record.publishers, record.subscribers, record.capacity)
+        self.node.load = Load(record.publishers, record.subscribers, record.capacity, record.pulls)
         self.node.draining = record.state is NodeState.DRAINING
 
     async def stop(self) -> None:

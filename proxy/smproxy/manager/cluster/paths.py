@@ -6,5 +6,7 @@ from __future__ import annotations
 CHANNEL = "/api/cluster/channel"
 #: Whether a node has the registry.
 CONTACT = "/api/cluster/contact"
+#: A stream on its way to a node that pulls it, a WebSocket.
+PULL = "/api/cluster/pull"
 #: Proof that a request comes from a node: the key of the node that it goes to.
 KEY_HEADER = "X-Stream-Manager-Node-Key"

@@ -54,7 +54,7 @@ class EventRoutes:
         if action == "broadcast":
             nodes = self._origins(f"{scope}/{name}", region, strict)
         elif action == "subscribe" and (owner := self._registry.owner(scope, name)) is not None:
-            nodes = [owner]
+            nodes = [self._registry.place_to_watch(owner, region=region)]
         elif action == "subscribe":
             session = self._streams.nearest(scope, name)
             if session is None:

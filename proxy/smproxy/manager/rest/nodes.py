@@ -129,4 +129,5 @@ class NodeRoutes:
             publishers=sum(session.publishing for session, of in attempts if of is node),
             subscribers=sum(session.watching for session, of in attempts if of is node),
             sessions=node.sessions,
+            pulls=node.load.pulls,
         )

@@ -7,7 +7,14 @@ import math
 from smproxy.origin.client_requests import UNNAMEABLE, nameable
 from smproxy.origin.effects import Effect, Send, SetKeyFrameInterval, StartStream, TakeOffer, Via
 from smproxy.origin.offer import Offer, UnsupportedOffer
-from smproxy.origin.publisher_signaling import MODES, NO_REGISTRY, PublisherSignaling, in_use, key_frame_interval
+from smproxy.origin.publisher_signaling import (
+    MODES,
+    NO_PUBLISHERS,
+    NO_REGISTRY,
+    PublisherSignaling,
+    in_use,
+    key_frame_interval,
+)
 from smproxy.origin.source import Source
 from smproxy.origin.streams import Streams
 from smproxy.origin.whip.http_signaling import HttpSignaling, check_directions
@@ -47,6 +54,8 @@ class WhipSignaling(HttpSignaling, PublisherSignaling):
 
     def name_refused(self, error: ConnectError) -> list[Effect]:
         """Refuse the client: the cluster does not give it the name."""
+        if error is ConnectError.REJECTED:
+            return self.refuse_with(error, problem(403, NO_PUBLISHERS))
         return self._in_use() if error is ConnectError.NAME_IN_USE else self.refused(error, NO_REGISTRY)
 
     def _in_use(self) -> list[Effect]:
