@@ -9,7 +9,7 @@ ARGS ?=
 QUICK := -m 'not browser and not media' -n 4
 HEAVY := -m 'browser or media' -n 4 --dist loadfile
 
-.PHONY: help install run test lint format unit npm-package simulation torture-cluster pythons coverage browser-setup bench bench-setup bench-relay bench-memory bench-churn bench-media
+.PHONY: help install run test lint format unit npm-package simulation torture-cluster pythons coverage browser-setup bench bench-setup bench-relay bench-memory bench-churn bench-media bench-edges
 .PHONY: bench-subscribers bench-hooks bench-journal bench-start bench-growth bench-profile bench-dashboard screenshots clean
 
 help:                                    ## list what there is
@@ -59,6 +59,9 @@ simulation: install                      ## run the core of the cluster with 10,
 
 torture-cluster: install                 ## kill, freeze and cut off nodes of a cluster, each 50 times (half a day on two cores: ARGS="-k killed")
 	SMPROXY_CLUSTER_RUNS=50 $(BIN)/pytest tests/cluster $(ARGS)
+
+bench-edges: install                     ## measure how much later a picture is at an edge of a cluster (needs nats-server)
+	$(BIN)/python bench/edges.py
 
 pythons: install                         ## run the unit tests with every other Python that is at hand
 	@sh tests/pythons.sh
