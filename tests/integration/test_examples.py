@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from smproxy.embedded import EmbeddedSimulator
 
 from tests.browser.sdk import SDK_11
-from tests.js_package import PLAYWRIGHT, install
+from tests.js_package import PLAYWRIGHT, install, tools
 from tests.programs import run
 from tests.terminals import machine
 
@@ -57,6 +59,35 @@ async def test_receiver(examples: Path, runner: str, passed: str) -> None:
     project = examples / runner
     install(project, [runner])
     assert passed in await run("npm", "test", cwd=project, env={"CI": "1", "NO_COLOR": "1"})
+
+
+async def ci_file(path: Path) -> Any:
+    """Return what a CI file says."""
+    script = "console.log(JSON.stringify(require('js-yaml').load(require('fs').readFileSync(process.argv[1], 'utf8'))))"
+    return json.loads(await run("node", "--eval", script, path, cwd=tools().parent))
+
+
+@pytest.mark.media
+@pytest.mark.parametrize("name", ["github.yml", "gitlab.yml"])
+async def test_ci(examples: Path, name: str) -> None:
+    """The CI files: each command of each step ends well, in the order of the file; but for the installation."""
+    file = await ci_file(examples / "ci" / name)
+    if name == "github.yml":
+        job = file["jobs"]["streams"]
+        scripts = [step["run"] for step in job["steps"] if "run" in step]
+        variables = job["env"]
+    else:
+        job = file["streams"]
+        scripts = [*job["before_script"], *job["script"], *job["after_script"]]
+        variables = job["variables"]
+    assert scripts.pop(0) == "pip install stream-manager-proxy"
+    async with machine() as enter:
+        try:
+            output = [await run(*enter, "bash", "-ec", script, cwd=examples, env=variables) for script in scripts[:-1]]
+        finally:
+            await run(*enter, "bash", "-ec", scripts[-1], cwd=examples, env=variables)
+    assert "recording_saved" in output[-1]
+    assert list((examples / "stream-manager/packets").glob("*cam-1*.pcapng"))
 
 
 async def test_curl(stream_manager: EmbeddedSimulator, examples: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import shutil
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import smproxy
+from smproxy.embedded import EmbeddedSimulator
 
 from tests.js_package import CLIENT, MESSAGES, PLAYWRIGHT, built, install
 from tests.programs import run
@@ -77,3 +79,35 @@ async def test_the_page_of_documentation(tmp_path: Path) -> None:
     )
     wrong = await run("npx", "tsc", *options, "wrong.ts", cwd=tmp_path, status=2)
     assert [line for line in (2, 3, 4) if f"wrong.ts({line}," in wrong] == [2, 3, 4]
+
+
+async def test_playwright_fixtures(stream_manager: EmbeddedSimulator, tmp_path: Path) -> None:
+    """Tests of a worker have a clean slate each, those that share a stream manager see only their own.
+
+    The report of a failed test has the timeline, the hooks and the packets of its sessions.
+    """
+    project = tmp_path / "project"
+    shutil.copytree(CLIENT / "test/playwright", project)
+    install(project, PLAYWRIGHT)
+    env = {"SHARED": stream_manager.rest_url, "PLAYWRIGHT_JSON_OUTPUT_NAME": "report.json", "CI": "1"}
+    output = await run("npx", "playwright", "test", "--reporter=line,json", cwd=project, env=env, status=1)
+    report = json.loads((project / "report.json").read_text())
+    results = {
+        (test["projectName"], spec["title"]): test["results"][0]
+        for suite in report["suites"] for spec in suite["specs"] for test in spec["tests"]
+    }  # fmt: skip
+    failed = {name: result for name, result in results.items() if result["status"] == "failed"}
+    assert sorted(failed) == [("own", "a test fails"), ("shared", "a test fails")], output
+    assert len(results) == 9
+    for result in failed.values():
+        assert "nearest first, ! marks what differs" in result["error"]["message"]
+        assert result["error"]["location"]["file"].endswith("fixtures.spec.ts")
+        left = {each["name"]: base64.b64decode(each["body"]) for each in result["attachments"] if "body" in each}
+        assert b"publisher 'stream-" in left["stream manager: timeline"]
+        hooks = json.loads(left["stream manager: hooks"])
+        assert {hook["event"] for hook in hooks} == {"session", "peer", "remote_track"}
+        name = f"publisher {hooks[0]['connection']['id']} {hooks[0]['payload']['session']}.pcapng"
+        assert (name in left) == ("stream manager: log" in left)  # the shared one was started without them
+        assert left.get(name, b"\n\r\r\n").startswith(b"\n\r\r\n")
+    assert any(".pcapng" in each["name"] for each in failed["own", "a test fails"]["attachments"])
+    assert not stream_manager.faults.active()

@@ -22,6 +22,9 @@ export interface SessionFilter {
   limit?: number;
 }
 
+/** Milliseconds for a capture to come, beyond the time for which it goes on. */
+const CAPTURE_TIMEOUT = 30_000;
+
 /** The sessions of a stream manager, live and ended. */
 export class Sessions {
   /** @internal */
@@ -57,6 +60,17 @@ export class Sessions {
   /** Return signaling, hooks, deliveries and faults in the order of time. */
   async timeline(session: number): Promise<Schemas["TimelineEntry"][]> {
     return (await this.api.get("/api/v1/sessions/{session}/timeline", { path: { session } })).entries;
+  }
+
+  /**
+   * Return the packets of a session, decrypted, for Wireshark: what was kept so far, with `start({ capture: true })` from its first
+   * one on. With `seconds` it goes on for so long, and begins now if nothing was kept.
+   */
+  async capture(session: number, { seconds }: { seconds?: number } = {}): Promise<Uint8Array> {
+    const query = seconds === undefined ? {} : { seconds };
+    const timeout = CAPTURE_TIMEOUT + (seconds ?? 0) * 1000;
+    const parts = { path: { session }, query, timeout };
+    return new Uint8Array(await (await this.api.request("GET", "/api/v1/sessions/{session}/capture.pcapng", parts)).arrayBuffer());
   }
 
   private async frames(session: number, query: { header?: boolean } = {}): Promise<string> {

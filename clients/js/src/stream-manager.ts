@@ -16,7 +16,9 @@ import { Streams } from "./streams.js";
 import { writeTimeline } from "./timeline.js";
 
 /** How to start a stream manager: the options of `smproxy serve` in camel case, and those of this package. */
-export interface StartOptions extends Settings {
+export interface StartOptions extends Omit<Settings, "capture"> {
+  /** Keep the packets of every session: `true`, or a directory that they are written to. */
+  capture?: boolean | string;
   /** Path of `smproxy`; else `SMPROXY`, the `PATH` and virtual environments are looked at. */
   command?: string;
   /** Whether to install it with `uv` or `pipx` when it is not found (default `true`), or what: `git+https://…`, a path. */
@@ -87,7 +89,8 @@ export class StreamManager implements AsyncDisposable {
    * `StreamManager.start({ hookUri: "http://localhost:8000/hooks", reconnectWindow: 5 })`.
    */
   static async start(options: StartOptions = {}): Promise<StreamManager> {
-    const { command: given, install = true, port = 0, authBackEnd = false, env = {}, startTimeout = 30_000, expectTimeout, ...settings } = options;
+    const { command: given, install = true, port = 0, capture = false, authBackEnd = false, ...others } = options;
+    const { env = {}, startTimeout = 30_000, expectTimeout, ...settings } = others;
     const command = await obtainCommand(given, install);
     const folder = await mkdtemp(join(tmpdir(), "stream-manager-"));
     const backEnd = authBackEnd ? await AuthBackEnd.start() : undefined;
@@ -96,6 +99,7 @@ export class StreamManager implements AsyncDisposable {
       recordings: join(folder, "recordings"),
       ...(backEnd === undefined ? {} : { authUri: backEnd.url }),
       ...settings,
+      ...(capture === false ? {} : { capture: capture === true ? join(folder, "packets") : capture }),
       port,
     };
     try {
@@ -139,7 +143,17 @@ export class StreamManager implements AsyncDisposable {
 
   /** The log of a stream manager that was started here: its last lines. */
   get log(): string {
-    return this.parts.server?.output ?? "";
+    return this.parts.server?.output() ?? "";
+  }
+
+  /** A place in the log, from which on `logSince` returns it. @internal */
+  get logEnd(): number {
+    return this.parts.server?.written ?? 0;
+  }
+
+  /** @internal */
+  logSince(place: number): string {
+    return this.parts.server?.output(place) ?? "";
   }
 
   /**

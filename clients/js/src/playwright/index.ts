@@ -56,7 +56,7 @@ export const test = base.extend<StreamManagerFixtures, StreamManagerWorkerOption
 
   startedStreamManager: [
     async ({ streamManagerOptions, streamManagerUrl }, use) => {
-      const started = streamManagerUrl === undefined ? await StreamManager.start(streamManagerOptions) : undefined;
+      const started = streamManagerUrl === undefined ? await StreamManager.start({ capture: true, ...streamManagerOptions }) : undefined;
       await use(started);
       await started?.stop();
     },
@@ -70,9 +70,12 @@ export const test = base.extend<StreamManagerFixtures, StreamManagerWorkerOption
   streamManager: async ({ startedStreamManager, streamManagerUrl, customerScope }, use, testInfo) => {
     await startedStreamManager?.reset({ timeout: RESET });
     const manager = startedStreamManager ?? (await StreamManager.connect(streamManagerUrl, { customerScope }));
-    const began = Date.now();
+    const began = { at: Date.now(), logEnd: manager.logEnd };
     await use(manager);
-    if (testInfo.status !== testInfo.expectedStatus) await attachWhatHappened(manager, testInfo, began);
+    if (testInfo.status !== testInfo.expectedStatus) {
+      const only = startedStreamManager === undefined ? { customerScope } : {};
+      await attachWhatHappened(manager, testInfo, began, only);
+    }
     await manager.clear();
   },
 

@@ -26,6 +26,8 @@ export interface ReadyFacts {
 /** A running `smproxy serve`. It ends with this process, also when that is killed. */
 export class ServerProcess {
   ready: ReadyFacts = { url: "", tlsUrl: null, port: 0, pid: 0, version: "" };
+  /** How many lines it has written, and the last of them. */
+  written = 0;
   private lines: string[] = [];
   private readonly exited: Promise<void>;
   /** How it ended, once it has. */
@@ -49,6 +51,7 @@ export class ServerProcess {
     child.stderr?.setEncoding("utf8").on("data", (text: string) => {
       const lines = (rest + text).split("\n");
       rest = lines.pop() ?? "";
+      this.written += lines.length;
       this.lines = [...this.lines, ...lines].slice(-LINES);
     });
   }
@@ -85,9 +88,9 @@ export class ServerProcess {
     throw new StreamManagerError(`${command} ${what}\n${server.tail()}`.trimEnd());
   }
 
-  /** What it has written: the last lines of its log. */
-  get output(): string {
-    return this.lines.join("\n");
+  /** Return what it has written after so many lines: its log, of which the last lines are kept. */
+  output(after = 0): string {
+    return this.lines.slice(Math.max(0, after - this.written + this.lines.length)).join("\n");
   }
 
   /** Say why it does not answer, when that is because it has ended. */
