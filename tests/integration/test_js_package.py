@@ -16,6 +16,8 @@ from smproxy.embedded import EmbeddedSimulator
 from tests.js_package import CLIENT, MESSAGES, PLAYWRIGHT, built, install
 from tests.programs import run
 
+pytestmark = pytest.mark.media
+
 TESTS = sorted(path.name for path in (CLIENT / "test").glob("*.test.mjs"))
 
 
@@ -72,6 +74,11 @@ async def test_the_page_of_documentation(tmp_path: Path) -> None:
     files = sorted(path.name for path in tmp_path.glob("*.ts"))
     assert len(files) > 5
     await run("npx", "tsc", *options, *files, cwd=tmp_path)
+    plain = 'import { StreamManager } from "stream-manager-proxy";\nexport const manager = StreamManager.connect();\n'
+    (tmp_path / "plain.mts").write_text(plain)
+    await run(
+        "npx", "tsc", "--strict", "--noEmit", "--lib", "es2022,dom", "--module", "nodenext", "plain.mts", cwd=tmp_path
+    )
     (tmp_path / "wrong.ts").write_text(
         'import { StreamManager } from "stream-manager-proxy";\n'
         "const manager = await StreamManager.start({ hookUry: 1 });\n"

@@ -67,9 +67,9 @@ export const test = base.extend<StreamManagerFixtures, StreamManagerWorkerOption
     await use(`test-${testInfo.testId.slice(-12)}-${testInfo.repeatEachIndex}-${testInfo.retry}`);
   },
 
-  streamManager: async ({ startedStreamManager, streamManagerUrl, customerScope }, use, testInfo) => {
+  streamManager: async ({ startedStreamManager, streamManagerUrl, streamManagerOptions, customerScope }, use, testInfo) => {
     await startedStreamManager?.reset({ timeout: RESET });
-    const manager = startedStreamManager ?? (await StreamManager.connect(streamManagerUrl, { customerScope }));
+    const manager = startedStreamManager ?? (await connected(streamManagerUrl, streamManagerOptions, customerScope));
     const began = { at: Date.now(), logEnd: manager.logEnd };
     await use(manager);
     if (testInfo.status !== testInfo.expectedStatus) {
@@ -89,5 +89,15 @@ export const test = base.extend<StreamManagerFixtures, StreamManagerWorkerOption
   },
   auth: async ({ streamManager }, use) => use(streamManager.auth),
 });
+
+/** Use one that runs elsewhere, as it was said how to start one. */
+async function connected(url: string | undefined, options: StartOptions, customerScope: string): Promise<StreamManager> {
+  const { adminToken, expectTimeout } = options;
+  return StreamManager.connect(url, {
+    customerScope,
+    ...(adminToken === undefined ? {} : { token: String(adminToken) }),
+    ...(expectTimeout === undefined ? {} : { expectTimeout }),
+  });
+}
 
 export { expect };
