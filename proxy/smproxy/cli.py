@@ -13,7 +13,9 @@ from smproxy.commands import (
     capture,
     check,
     cluster,
+    completion,
     config,
+    doctor,
     faults,
     hooks,
     listen,
@@ -79,6 +81,18 @@ COMMANDS = (
         "config",
         "print a configuration file with every option, or check one",
         "Print smproxy.toml with every option, its default and what it does; or check a file.",
+    ),
+    Command(
+        doctor,
+        "doctor",
+        "say what works on this machine, and what to do",
+        "Look at ports, candidates, codecs, browsers and the programs that some things need: what works, and what to do.",
+    ),
+    Command(
+        completion,
+        "completion",
+        "print a script that completes commands in a shell",
+        "Print a script that completes commands and options in bash, zsh or fish.",
     ),
     Command(
         cluster,
@@ -167,6 +181,7 @@ def make_parser() -> Parser:
     parser = Parser(
         prog="smproxy", description="A local WebRTC stream manager: signaling proxy, origin and lifecycle hooks."
     )
+    parser.set_defaults(parser=parser)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.add_argument(
         "--config",

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes sure that there is a Chromium, a Firefox, an npm, nginx, HAProxy, coturn, tshark and other tools for the tests, or says how to get them.
+# Makes sure that there is a Chromium, a Firefox, an npm, nginx, HAProxy, coturn, tshark, zsh, fish and other tools for the tests, or says how to get them.
 set -eu
 PATH=$PATH:/usr/sbin
 
@@ -33,6 +33,8 @@ need npm npm
 need curl curl
 need ip iproute2
 need tshark tshark
+need zsh zsh
+need fish fish
 need_server turnserver coturn
 need_server nginx nginx-light
 need_server haproxy haproxy

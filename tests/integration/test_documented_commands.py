@@ -204,6 +204,12 @@ async def test_commands(terminals: Terminals) -> None:
         assert "done after" in await terminals.ends(page.take("smproxy reset"))
     finally:
         assert "stopped after" in await terminals.ends(page.take("smproxy stop"))
+    assert "works" in await terminals.ends(page.take("smproxy doctor"))
+    assert '"status": "works"' in await terminals.ends(page.take("smproxy doctor --skip"))
+    for shell in ("bash", "zsh", "fish"):
+        to = re.search(r"> (\S+)", command := page.take(f"smproxy completion {shell}"))
+        assert to is not None
+        await terminals.ends(f"mkdir -p $(dirname {to[1]}); {command}; grep -q doctor {to[1]}; rm {to[1]}")
     assert "#port = 5080" in await terminals.ends(page.take("smproxy config"))
     assert "Ready at" in await terminals.ends(page.take("smproxy --config examples/smproxy.toml serve --detach"))
     try:

@@ -22,8 +22,16 @@ class ReaderGone(Exception):
     """The reader of stdout has left, as ``head`` does."""
 
 
-def write(line: str) -> None:
+def coloured(text: str, colour: str) -> str:
+    """Return a text in a colour (ECMA-48) on a terminal that has some, else as it is."""
+    plain = not sys.stdout.isatty() or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    return text if plain else f"\x1b[{colour}m{text}\x1b[0m"
+
+
+def write(line: str, *, before: str = "") -> None:
     """Write one line to stdout at once; control characters in it are shown.
+
+    ``before`` is written in front, as it is.
 
     Raises:
         ReaderGone: nobody reads it.
@@ -31,7 +39,7 @@ def write(line: str) -> None:
     encoding = sys.stdout.encoding or "utf-8"
     try:
         # A terminal that cannot show a character is shown its number.
-        sys.stdout.write(printable(line).encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        sys.stdout.write(before + printable(line).encode(encoding, "backslashreplace").decode(encoding) + "\n")
         sys.stdout.flush()
     except BrokenPipeError:
         # What is left in the buffer would make the interpreter complain when it exits.
