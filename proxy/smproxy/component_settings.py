@@ -89,6 +89,7 @@ def make_origin_settings(settings: Settings, ice_servers: tuple[IceServer, ...])
         media_timeout=settings.media_timeout,
         media_port=settings.media_port,
         media_addresses=settings.media_address,
+        ipv6_loopback=settings.host in ("::", "::1", "localhost"),
         media_tcp=settings.media_tcp,
         capture=settings.capture is not None,
         recordings=settings.recordings_dir,

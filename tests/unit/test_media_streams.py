@@ -105,7 +105,7 @@ def test_candidates() -> None:
     assert tcp.endswith(" 192.0.2.1 5080 typ host tcptype passive")
     assert tcp.split()[2] == "tcp"
     assert int(tcp.split()[3]) < int(udp.split()[3])
-    streams = MediaStreams(lambda: ("192.0.2.1", "2001:db8::1"))
+    streams = MediaStreams(lambda: ("192.0.2.1", "2001:db8::1", "127.0.0.1"))
     for listening, told in (
         ("0.0.0.0", ["192.0.2.1", "127.0.0.1"]), ("::", ["2001:db8::1"]), ("127.0.0.2", ["127.0.0.2"]),
     ):  # fmt: skip

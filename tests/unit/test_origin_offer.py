@@ -190,6 +190,8 @@ def test_a_damaged_offer_is_an_offer_or_invalid(seed: int) -> None:
 def test_the_loopback_is_always_there() -> None:
     """A machine with only lo gets the loopback; others get their addresses first; link-local ones are left out."""
     assert choose_addresses(["127.0.0.1", "::1"]) == ("127.0.0.1",)
+    assert choose_addresses(["127.0.0.1", "::1"], ipv6_loopback=True) == ("127.0.0.1", "::1")
+    assert choose_addresses(["127.0.0.1"], ipv6_loopback=True) == ("127.0.0.1",)
     found = ["fe80::1", "2001:db8::5", "192.0.2.2", "127.0.0.1", "169.254.3.4", "192.0.2.2", "rubbish"]
     assert choose_addresses(found) == ("192.0.2.2", "2001:db8::5", "127.0.0.1")
     assert len(choose_addresses(f"192.0.2.{n}" for n in range(100))) == 6

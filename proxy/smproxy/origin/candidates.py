@@ -16,6 +16,7 @@ import ifaddr
 #: Sockets that one peer may open; a machine with many bridges does not make every publisher cost dozens.
 MAX_ADDRESSES = 6
 LOOPBACK = "127.0.0.1"
+LOOPBACK_6 = "::1"
 #: Seconds after which the network interfaces are looked at again: laptops change networks.
 _FRESH = 10.0
 
@@ -44,15 +45,18 @@ class HostCandidate:
         return f"{foundation} 1 udp {priority} {self.address} {self.port} typ host"
 
 
-def choose_addresses(found: Iterable[str]) -> tuple[str, ...]:
+def choose_addresses(found: Iterable[str], *, ipv6_loopback: bool = False) -> tuple[str, ...]:
     """Return the addresses to listen on: IPv4, then IPv6, and the loopback always, at the end.
 
-    The most useful ones come first.
+    The most useful ones come first. With ``ipv6_loopback`` that of IPv6 is there, too, if the machine has it.
 
     Link-local and multicast addresses are left out: they need a scope that a candidate cannot name.
     """
     usable: list[ipaddress.IPv4Address | ipaddress.IPv6Address] = []
+    loopbacks = [LOOPBACK]
     for text in found:
+        if ipv6_loopback and text == LOOPBACK_6 and text not in loopbacks:
+            loopbacks.append(text)
         try:
             ip = ipaddress.ip_address(text)
         except ValueError:
@@ -60,23 +64,24 @@ def choose_addresses(found: Iterable[str]) -> tuple[str, ...]:
         if not (ip.is_loopback or ip.is_link_local or ip.is_multicast or ip.is_unspecified) and ip not in usable:
             usable.append(ip)
     usable.sort(key=lambda ip: ip.version)
-    return (*(str(ip) for ip in usable[: MAX_ADDRESSES - 1]), LOOPBACK)
+    return (*(str(ip) for ip in usable[: MAX_ADDRESSES - len(loopbacks)]), *loopbacks)
 
 
-def host_addresses() -> tuple[str, ...]:
+def host_addresses(*, ipv6_loopback: bool = False) -> tuple[str, ...]:
     """Look at the network interfaces and return the addresses to listen on."""
     found: list[str] = []
     for adapter in ifaddr.get_adapters():
         for ip in adapter.ips:
             found.append(ip.ip if isinstance(ip.ip, str) else ip.ip[0])
-    return choose_addresses(found)
+    return choose_addresses(found, ipv6_loopback=ipv6_loopback)
 
 
 class HostAddresses:
     """The addresses to listen on, looked up again now and then."""
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
+    def __init__(self, monotonic: Callable[[], float], *, ipv6_loopback: bool = False) -> None:
         self._monotonic = monotonic
+        self._ipv6_loopback = ipv6_loopback
         self._found: tuple[str, ...] = ()
         self._found_at = float("-inf")
 
@@ -84,5 +89,5 @@ class HostAddresses:
         """Return the addresses."""
         now = self._monotonic()
         if now - self._found_at > _FRESH:
-            self._found, self._found_at = host_addresses(), now
+            self._found, self._found_at = host_addresses(ipv6_loopback=self._ipv6_loopback), now
         return self._found

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, TypeVar, cast
 
 from smproxy.origin import stun
-from smproxy.origin.candidates import LOOPBACK, HostCandidate
+from smproxy.origin.candidates import LOOPBACK, LOOPBACK_6, HostCandidate
 from smproxy.origin.ice import IceLite
 from smproxy.origin.ice_paths import Address
 from smproxy.origin.impaired_path import Datagrams, DelayLine, Receiver
@@ -261,12 +261,13 @@ def announce(local: Sequence[HostCandidate], announced: Iterable[str]) -> tuple[
     """Return the candidates to send to a client.
 
     They are the local ones, or the ``announced`` addresses with the ports of the local ones of their family, as behind a port
-    mapping. The loopback's ports are left out then, unless there are no others.
+    mapping. The loopback's ports are left out then, unless there are no others. One that is a local one has that one's port.
     """
     told: dict[tuple[str, int], HostCandidate] = {}
     for address in announced:
         same = [each for each in local if (":" in each.address) == (":" in address)] or list(local)
-        mapped = [each for each in same if each.address != LOOPBACK] or same
+        exact = [each for each in same if each.address == address]
+        mapped = exact or [each for each in same if each.address not in (LOOPBACK, LOOPBACK_6)] or same
         for each in mapped:
             told.setdefault((address, each.port), HostCandidate(address, each.port, len(told)))
     return tuple(told.values()) or tuple(local)

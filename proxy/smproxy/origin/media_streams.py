@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from smproxy.origin import stun
-from smproxy.origin.candidates import LOOPBACK, HostCandidate
+from smproxy.origin.candidates import HostCandidate
 from smproxy.origin.ice import IceLite
 from smproxy.origin.ice_paths import Address
 from smproxy.origin.impaired_path import DelayLine, Receiver
@@ -104,12 +104,12 @@ class MediaStreams:
         return tuple(HostCandidate(address, port, n, tcp=True) for n, (address, port) in enumerate(found))
 
     def _behind(self, address: str) -> tuple[str, ...]:
-        """Return the addresses that a listening socket's one stands for; the loopback is the last."""
+        """Return the addresses that a listening socket's one stands for."""
         version = _WILDCARDS.get(address)
         if version is None:
             return (address,)
         own = [each for each in self._addresses() if (6 if ":" in each else 4) == version]
-        return (*own, *([LOOPBACK] if version == 4 and LOOPBACK not in own else []))
+        return tuple(own)
 
 
 class WithStreams:

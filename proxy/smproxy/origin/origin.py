@@ -167,7 +167,8 @@ class Origin:
         """
         if (unfit := self_test()) is not None:
             raise UnfitLibraryError(unfit)
-        addresses = (lambda: settings.media_hosts) if settings.media_hosts else HostAddresses(clock.monotonic)
+        own = HostAddresses(clock.monotonic, ipv6_loopback=settings.ipv6_loopback)
+        addresses = (lambda: settings.media_hosts) if settings.media_hosts else own
         sockets = await open_media(settings, addresses)
         streams = MediaStreams(addresses, settings.media_addresses) if settings.media_tcp else None
         if streams is not None:

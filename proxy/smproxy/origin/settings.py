@@ -34,7 +34,8 @@ class OriginSettings:
     ``takeover`` is how long a publisher must have had its name before another may take it over: 0 at once, ``None`` never.
     ``media_port`` is the one UDP port that all media comes to (0: any that is free; ``None``: each client has ports of its
     own), and ``media_addresses`` are what candidates say instead of the machine's own addresses. ``media_hosts`` are the only
-    addresses that media comes to (empty: all that the machine has). With ``media_tcp`` connections that its
+    addresses that media comes to (empty: all that the machine has, with
+    ``ipv6_loopback`` also ::1). With ``media_tcp`` connections that its
     server is given by ``Origin.streams`` carry media, too. With ``capture`` the packets of every session are kept from
     its first one on. ``pull_linger`` is how long a stream of another node is still pulled after its last viewer.
     """
@@ -60,6 +61,7 @@ class OriginSettings:
     media_port: int | None = None
     media_addresses: tuple[str, ...] = ()
     media_hosts: tuple[str, ...] = ()
+    ipv6_loopback: bool = False
     media_tcp: bool = False
     capture: bool = False
     pull_linger: float = 10.0

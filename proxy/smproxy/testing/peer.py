@@ -27,7 +27,7 @@ from smproxy.testing.private_names import require_private_names
 from smproxy.testing.sdp_edit import as_http_offer
 from smproxy.testing.well_formed import well_formed
 
-LOOPBACK = "127.0.0.1"
+LOOPBACK, LOOPBACK_6 = "127.0.0.1", "::1"
 
 
 class Peer:
@@ -113,6 +113,7 @@ class Peer:
         aioice then sees that it was done.
         """
         addresses = ice.get_host_addresses(use_ipv4=True, use_ipv6=self._ipv6)
+        addresses += [LOOPBACK_6] if self._ipv6 else []
         for connection in self._connections():
             connection._local_candidates_start = True
             found = await connection.get_component_candidates(component=1, addresses=[LOOPBACK, *addresses])
