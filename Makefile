@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARGS ?=
+SEEDS ?= 10000
 .DEFAULT_GOAL := help
 # Tests that need neither a browser nor media run side by side; the others, which mostly wait for media, four files at a time.
 QUICK := -m 'not browser and not media' -n 4
 HEAVY := -m 'browser or media' -n 4 --dist loadfile
 
-.PHONY: help install run test lint format unit npm-package simulation torture-cluster pythons coverage browser-setup bench bench-setup bench-relay bench-memory bench-churn bench-media bench-edges
+.PHONY: help install run test lint format unit npm-package torture-cluster pythons coverage browser-setup bench bench-setup bench-relay bench-memory bench-churn bench-media bench-edges
 .PHONY: bench-subscribers bench-hooks bench-journal bench-start bench-growth bench-profile bench-dashboard screenshots clean
 
 help:                                    ## list what there is
@@ -54,8 +55,10 @@ test: browser-setup lint                 ## run lint and every test, and install
 npm-package:                             ## build the npm package of clients/js
 	cd clients/js && npm install --no-audit --no-fund --loglevel error && npm pack --loglevel error
 
-simulation: install                      ## run the core of the cluster with 10,000 seeds in virtual time
-	SMPROXY_SIMULATION_RUNS=10000 $(BIN)/pytest tests/simulation -n 2 -q
+.PHONY: simulate
+simulate: install                        ## run a node and the core of the cluster in virtual time  (make simulate SEEDS=100000)
+	SMPROXY_SIMULATION_RUNS=$(SEEDS) $(BIN)/pytest tests/simulation/test_cluster.py -n 2 -q
+	$(BIN)/python -W ignore -m tests.simulation.node --seeds $(SEEDS)
 
 torture-cluster: install                 ## kill, freeze and cut off nodes of a cluster, each 50 times (half a day on two cores: ARGS="-k killed")
 	SMPROXY_CLUSTER_RUNS=50 $(BIN)/pytest tests/cluster $(ARGS)

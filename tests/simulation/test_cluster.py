@@ -1,6 +1,6 @@
 """The core of the cluster in virtual time: partitions, a registry that is slow or gone, freezes, kills.
 
-``make simulation`` runs 10,000 seeds. A failure names its seed: ``SMPROXY_SIMULATION_SEED=4711 pytest tests/simulation``.
+``make simulate`` runs 10,000 seeds. A failure names its seed: ``SMPROXY_SIMULATION_SEED=4711 pytest tests/simulation``.
 """
 
 from __future__ import annotations

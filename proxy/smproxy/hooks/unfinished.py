@@ -129,6 +129,8 @@ class UnfinishedSession:
         ``until``: Unix time in milliseconds up to which the session lived for certain.
         """
         ends: list[Payload] = []
+        if self.ended:
+            return [] if self._recording is None else [self._missing(self._recording_end(self._recording[0]))]
         if self._socket is not None:
             ends.append(WebSocketPayload(session=self.number, event="websocket_disconnected"))
         for track, (kind, _) in self._remote.items():
@@ -140,8 +142,7 @@ class UnfinishedSession:
                 )
             )
         if self._recording is not None:
-            # Its file is valid up to the last second; how long it is, nobody has counted.
-            ends.append(msgspec.structs.replace(self._recording[0], event="recording_saved"))
+            ends.append(self._recording_end(self._recording[0]))
         if self._peer is not None:
             ends.append(msgspec.structs.replace(self._peer, event="peer_leaved"))
         # The beginning may have been deleted for want of space: a peer that joined was connected.
@@ -159,7 +160,15 @@ class UnfinishedSession:
                     session=self.number, state="connect_error", after_ms=after, error=ConnectError.ORIGIN_ERROR
                 )
             )
-        return [MissingEnd(payload, self.key_of(payload) or "socket") for payload in ends]
+        return [self._missing(payload) for payload in ends]
+
+    @staticmethod
+    def _recording_end(started: RecordingPayload) -> RecordingPayload:
+        # Its file is valid up to the last second; how long it is, nobody has counted.
+        return msgspec.structs.replace(started, event="recording_saved")
+
+    def _missing(self, payload: Payload) -> MissingEnd:
+        return MissingEnd(payload, self.key_of(payload) or "socket")
 
 
 def end_uuid(session: int, key: str) -> str:

@@ -99,13 +99,17 @@ class FileLock:
             os.close(descriptor)
 
 
-def connect(path: Path | None) -> sqlite3.Connection:
-    """Open the journal for writing, and make it if there is none. ``None``: in memory.
+def connect(path: Path | None, kind: type[sqlite3.Connection] = sqlite3.Connection) -> sqlite3.Connection:
+    """Open the journal for writing, by a connection of this kind, or make it.
+
+    ``None``: in memory.
 
     Raises ``JournalError``.
     """
     if path is None:
-        return _prepared(sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False), ":memory:")
+        return _prepared(
+            sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False, factory=kind), ":memory:"
+        )
     # Hooks tell of people: the file is for its owner only, and SQLite gives its side files the same rights.
     for each in (path, *(side for end in ("-wal", "-shm") if os.path.lexists(side := Path(f"{path}{end}")))):
         try:
@@ -118,7 +122,12 @@ def connect(path: Path | None) -> sqlite3.Connection:
             ) from None
     with _in_words(path):
         connection = sqlite3.connect(
-            path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False, cached_statements=64
+            path,
+            timeout=BUSY_TIMEOUT,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=64,
+            factory=kind,
         )
         try:
             return _prepared(connection, str(path))

@@ -27,6 +27,7 @@ from smproxy.hooks.journal.types import (
     Retention,
 )
 from smproxy.hooks.journal.writer import Writer
+from smproxy.hooks.journal.writer_thread import WriterRun, WriterThread
 from smproxy.signaling.clock import Clock
 
 T = TypeVar("T")
@@ -44,7 +45,14 @@ class Journal:
     Made by :meth:`start`, ended by :meth:`stop`; all its methods belong to the event loop.
     """
 
-    def __init__(self, path: Path | None, lock: FileLock | None, store: Store, clock: Clock) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        lock: FileLock | None,
+        store: Store,
+        clock: Clock,
+        run: Callable[[Writer], WriterRun],
+    ) -> None:
         self.path = path
         self._lock = lock
         self._loop = asyncio.get_running_loop()
@@ -58,20 +66,31 @@ class Journal:
             store,
             hand_on=self._hand_on,
             explain=lambda error: explain(path or Path(":memory:"), error),
-            wall_ms=clock.wall_ms,
+            clock=clock,
         )
+        self._writer_run = run(self._writer)
         self.journalled = 0
 
     @classmethod
-    async def start(cls, path: Path | None, *, clock: Clock, retention: Retention | None = None) -> Journal:
+    async def start(
+        cls,
+        path: Path | None,
+        *,
+        clock: Clock,
+        retention: Retention | None = None,
+        run: Callable[[Writer], WriterRun] = WriterThread,
+        connection: type[sqlite3.Connection] = sqlite3.Connection,
+    ) -> Journal:
         """Open or make the journal at ``path``; ``None``: in memory, gone with the process.
+
+        ``run`` takes the writer's turns, ``connection`` is its way to SQLite: the doors of tests to time and disk.
 
         Raises :class:`JournalError`, also when another instance has it open.
         """
         loop = asyncio.get_running_loop()
-        lock, store = await loop.run_in_executor(None, _open, path, retention or Retention())
-        journal = cls(path, lock, store, clock)
-        journal._writer.start()
+        lock, store = await loop.run_in_executor(None, _open, path, retention or Retention(), connection)
+        journal = cls(path, lock, store, clock, run)
+        journal._writer_run.start()
         return journal
 
     def append(self, event: EncodedEvent) -> Stored:
@@ -212,7 +231,7 @@ class Journal:
         await asyncio.shield(self._loop.run_in_executor(None, self._close))
 
     def _close(self) -> None:
-        self._writer.join()
+        self._writer_run.join()
         if self._reader is not None:
             pool, connection = self._reader
             pool.shutdown()
@@ -273,9 +292,11 @@ class Journal:
             raise JournalError(explain(self.path, error)) from None
 
 
-def _open(path: Path | None, retention: Retention) -> tuple[FileLock | None, Store]:
+def _open(
+    path: Path | None, retention: Retention, connection: type[sqlite3.Connection]
+) -> tuple[FileLock | None, Store]:
     if path is None:
-        return None, Store(connect(None), retention)
+        return None, Store(connect(None, connection), retention)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path.with_name(f"{path.name}.lock"))
@@ -284,7 +305,7 @@ def _open(path: Path | None, retention: Retention) -> tuple[FileLock | None, Sto
             f"the journal {path} cannot be opened ({error.strerror or error}): give a writable --data-dir"
         ) from None
     try:
-        return lock, Store(connect(path), retention)
+        return lock, Store(connect(path, connection), retention)
     except BaseException as error:
         lock.release()
         if isinstance(error, sqlite3.Error):

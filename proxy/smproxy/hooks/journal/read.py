@@ -23,6 +23,15 @@ ENDED = (
 _NAMES = "id uuid session seq event state scope connection ts flags context body app role"
 _COLUMNS = ", ".join(f"e.{name}" for name in _NAMES.split())
 
+#: The event ``{}`` is the end of a recording, which may come when all else of its session, its end too, was deleted.
+LATE = "({0}.event = 'recording' AND {0}.state <> 'recording_started')"
+
+#: Sessions with a recording of which no end is in the journal; it may come after that of the session.
+_RECORDING = (
+    "SELECT session FROM events WHERE event = 'recording' GROUP BY session "
+    "HAVING max(iif(state = 'recording_started', id, 0)) > max(iif(state = 'recording_started', 0, id))"
+)
+
 #: The event ``e`` is or was for the sink ``s``.
 COVERED = "e.id > s.first AND (s.last IS NULL OR e.id <= s.last)"
 
@@ -245,12 +254,16 @@ def latest_ts(connection: sqlite3.Connection) -> int:
 
 
 def unfinished(connection: sqlite3.Connection, after: int, limit: int) -> list[tuple[int, int]]:
-    """Return sessions without an end, as numbers and ids of first events after ``after``."""
+    """Return sessions without an end, or with a recording without one.
+
+    As numbers and ids of first events after ``after``.
+    """
     # Sessions and ends are read from their indexes alone; rows are looked at only of the few that are left.
     rows = connection.execute(
         "WITH known(session) AS MATERIALIZED (SELECT DISTINCT session FROM events) "  # noqa: S608 - constants
-        "SELECT e.session, (SELECT min(f.id) FROM events f WHERE f.session = e.session AND f.flags = 0) AS first "
-        f"FROM known e WHERE NOT {ENDED} AND first > ? ORDER BY first LIMIT ?",
+        f"SELECT e.session, (SELECT min(f.id) FROM events f WHERE f.session = e.session AND f.flags = 0 "
+        f"AND NOT {LATE.format('f')}) AS first FROM known e "
+        f"WHERE (NOT {ENDED} OR e.session IN ({_RECORDING})) AND first > ? ORDER BY first LIMIT ?",
         (after, limit),
     )
     return [(int(session), int(first)) for session, first in rows.fetchall()]

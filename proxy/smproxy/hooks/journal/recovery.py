@@ -46,7 +46,7 @@ async def end_unfinished(
                     extra=stored.event.about,
                 )
         for one in remains.values():
-            if one.connection is not None and not one.ended:
+            if one.connection is not None and (not one.ended or one.ends(until)):
                 found(one)
                 _end(one, one.connection, until, emit)
                 ended += 1

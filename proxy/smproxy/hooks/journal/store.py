@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -73,9 +73,23 @@ class Store:
         )
         self.events = self._number("SELECT count(*) FROM events")
         self._load_sinks()
+        # Until it is known which sinks there are now, those of the last time: what is pending for them is not to be deleted.
+        self._active = tuple(name for name, periods in self._sinks.items() if periods[-1][2] is None)
 
     def _number(self, sql: str, *values: object) -> int:
         return int(self.connection.execute(sql, values).fetchone()[0])
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Make several changes at once, or none of them."""
+        self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.connection.execute("COMMIT")
+        except BaseException:
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+            raise
 
     def insert(self, events: Sequence[Stored]) -> None:
         """Write at most ``BATCH`` events. Those that are there already are left alone."""
@@ -147,15 +161,18 @@ class Store:
         """
         periods = [number for number, _, last in self._sinks.get(sink, [])]
         ids: list[int] = []
-        for period in periods:
-            which = "state IN (1, 2, 3) AND event = (SELECT id FROM events WHERE uuid = ?)" if uuid else "state = 2"
-            rows = self.connection.execute(
-                f"UPDATE deliveries SET state = 0 WHERE sink = ? AND {which} RETURNING event",  # noqa: S608
-                (period, uuid) if uuid else (period,),
-            ).fetchall()
-            if found := [int(row[0]) for row in rows]:
-                ids += found
-                self.connection.execute("UPDATE sinks SET floor = min(floor, ?) WHERE id = ?", (min(found) - 1, period))
+        with self._transaction():
+            for period in periods:
+                which = "state IN (1, 2, 3) AND event = (SELECT id FROM events WHERE uuid = ?)" if uuid else "state = 2"
+                rows = self.connection.execute(
+                    f"UPDATE deliveries SET state = 0 WHERE sink = ? AND {which} RETURNING event",  # noqa: S608
+                    (period, uuid) if uuid else (period,),
+                ).fetchall()
+                if found := [int(row[0]) for row in rows]:
+                    ids += found
+                    # Else the next start would not look so far back.
+                    lowest = min(found) - 1
+                    self.connection.execute("UPDATE sinks SET floor = min(floor, ?) WHERE id = ?", (lowest, period))
         return sorted(ids)
 
     def forget(self, upto: int) -> int:
@@ -164,18 +181,12 @@ class Store:
         Return how many events.
         """
         self._forgotten = upto
-        self.connection.execute("BEGIN IMMEDIATE")
-        try:
+        with self._transaction():
             self.connection.execute("DELETE FROM deliveries WHERE event <= ?", (upto,))
             deleted = self.connection.execute("DELETE FROM events WHERE id <= ?", (upto,)).rowcount
             self.connection.execute("DELETE FROM sinks WHERE last IS NOT NULL AND last <= ?", (upto,))
             # Ids go on from here also after a restart, when no event is left to tell how far they were.
             self.connection.execute("UPDATE sinks SET first = max(first, ?), floor = max(floor, ?)", (upto, upto))
-            self.connection.execute("COMMIT")
-        except BaseException:
-            if self.connection.in_transaction:
-                self.connection.execute("ROLLBACK")
-            raise
         self.events -= deleted
         self._load_sinks()
         return deleted
@@ -248,15 +259,9 @@ class Store:
 
     def _delete(self, ids: list[int]) -> None:
         text = msgspec.json.encode(ids).decode()
-        self.connection.execute("BEGIN IMMEDIATE")
-        try:
+        with self._transaction():
             self.connection.execute("DELETE FROM deliveries WHERE event IN (SELECT value FROM json_each(?))", (text,))
             self.connection.execute("DELETE FROM events WHERE id IN (SELECT value FROM json_each(?))", (text,))
-            self.connection.execute("COMMIT")
-        except BaseException:
-            if self.connection.in_transaction:
-                self.connection.execute("ROLLBACK")
-            raise
         self.events -= len(ids)
 
     def _sink_of(self, name: str, event: int) -> int | None:
@@ -286,7 +291,7 @@ class Store:
 #: settled it.
 _NEEDED = f"""(
     (e.flags & {read.SYNTHETIC} = 0 AND NOT {read.ENDED} AND EXISTS (
-        SELECT 1 FROM events o WHERE o.session = e.session AND o.flags = 0))
+        SELECT 1 FROM events o WHERE o.session = e.session AND o.flags = 0 AND NOT {read.LATE.format("o")}))
     OR EXISTS (
         SELECT 1 FROM sinks s LEFT JOIN deliveries d ON d.event = e.id AND d.sink = s.id
         WHERE s.name IN (SELECT value FROM json_each(?)) AND {read.COVERED} AND (d.state IS NULL OR d.state = 0))

@@ -1,11 +1,13 @@
-"""The thread that writes the journal; what comes while it writes is written together next."""
+"""What writes the journal: events, marks and whatever else is asked for, in turns.
+
+What comes while a turn is taken is written together in the next one. A thread takes them
+(:mod:`smproxy.hooks.journal.writer_thread`).
+"""
 
 from __future__ import annotations
 
 import logging
 import sqlite3
-import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice
@@ -15,7 +17,7 @@ from smproxy.hooks.event import Stored
 from smproxy.hooks.journal.store import BATCH, STEP, Store
 from smproxy.hooks.journal.types import Mark
 from smproxy.hooks.throttled_log import ThrottledLog
-from smproxy.signaling.clock import monotonic
+from smproxy.signaling.clock import Clock
 
 logger = logging.getLogger(__name__)
 
@@ -38,10 +40,11 @@ BUSY = 8
 COMPACTION = 1.0
 
 
-class Writer(threading.Thread):
+class Writer:
     """Writes events, marks and whatever else is asked for, in this order, until it is stopped.
 
-    ``hand_on`` is called in this thread with events that are written, or that cannot be written for now, in the order in which
+    ``take_turn`` belongs to one thread, the rest to the event loop; ``on_work`` is called when a turn is to be taken at once.
+    ``hand_on`` is called in a turn with events that are written, or that cannot be written for now, in the order in which
     they were given. Nothing here raises into the caller; ``call`` tells its own.
     """
 
@@ -51,24 +54,23 @@ class Writer(threading.Thread):
         *,
         hand_on: Callable[[Sequence[Stored]], None],
         explain: Callable[[sqlite3.Error], str],
-        wall_ms: Callable[[], int],
+        clock: Clock,
     ) -> None:
-        super().__init__(name="hook-journal", daemon=True)
         self._store = store
         self._hand_on = hand_on
         self._explain = explain
-        self._wall_ms = wall_ms
+        self._clock = clock
+        self.on_work: Callable[[], None] = lambda: None
         self._events: deque[Stored] = deque()
         self._marks: deque[Mark] = deque()
         self._calls: deque[tuple[Callable[[Store], Any], Callable[[Any, BaseException | None], None]]] = deque()
         self._unwritten: deque[Stored] = deque()  # handed on already
-        self._wake = threading.Event()
         self._stopping = False
         self._busy = False
         self._retry_at = 0.0
         self._compact_at = 0.0
-        self._troubles = ThrottledLog(logger, monotonic)
-        self._losses = ThrottledLog(logger, monotonic)
+        self._troubles = ThrottledLog(logger, clock.monotonic)
+        self._losses = ThrottledLog(logger, clock.monotonic)
         self.healthy = True
         self.committed = self.failures = self.lost = self.forced = 0
         self.size = store.size()
@@ -94,21 +96,20 @@ class Writer(threading.Thread):
             )  # fmt: skip
             return
         self._events.append(event)
-        if not self._wake.is_set():
-            self._wake.set()
+        self.on_work()
 
     def mark(self, mark: Mark) -> None:
-        """Write a mark with the next events, or when somebody wakes the thread."""
+        """Write a mark with the next events, or in the next turn."""
         self._marks.append(mark)
 
     def wake(self) -> None:
         """Write now what there is."""
-        self._wake.set()
+        self.on_work()
 
     def call(self, work: Callable[[Store], Any], done: Callable[[Any, BaseException | None], None]) -> None:
-        """Do ``work`` after all that was given before; ``done`` is called in this thread."""
+        """Do ``work`` after all that was given before; ``done`` is called in the turn."""
         self._calls.append((work, done))
-        self._wake.set()
+        self.on_work()
 
     def unwritten(self, after: int, limit: int) -> tuple[list[Stored], int]:
         """Return events that could not be written so far, and the highest id among all of them.
@@ -119,45 +120,48 @@ class Writer(threading.Thread):
         return list(islice(waiting, limit)), self._unwritten[-1].id if self._unwritten else 0
 
     def stop(self) -> None:
-        """Write what there is and end; join the thread then."""
+        """Write what there is and end: take turns until one returns ``False``."""
         self._stopping = True
-        self._wake.set()
+        self.on_work()
 
-    def run(self) -> None:
-        """Write until stopped."""
-        while True:
-            self._wake.wait(self._patience())
-            if not self._stopping and not self._calls and self.healthy:
-                time.sleep(BUSY_LINGER if self._busy else LINGER)
-            self._wake.clear()
-            stopping = self._stopping
-            calls = len(self._calls)
-            try:
-                self._cycle(final=stopping)
-                for _ in range(calls):
-                    self._do(*self._calls.popleft())
-            except Exception:
-                # A mistake of ours. What it was about would fail again, so it is not kept.
-                logger.exception("the hook journal's thread failed")
-                self._pass_on()
-                self.lost += len(self._unwritten)
-                self._unwritten.clear()
-                self._marks.clear()
-            if stopping and not self._calls and not self._events:
-                if self._unwritten:
-                    logger.error("%d hook events were never journalled: %s", len(self._unwritten), self.last_error)
-                return
-
-    def _patience(self) -> float | None:
+    @property
+    def patience(self) -> float:
+        """The seconds after which a turn is to be taken although nobody asks for it."""
         if not self.healthy:
             return RETRY
-        if self._events:
+        return 0.0 if self._events else COMPACTION
+
+    @property
+    def linger(self) -> float:
+        """The seconds to wait before a turn, for more to come that is written with it."""
+        if self._stopping or self._calls or not self.healthy:
             return 0.0
-        return COMPACTION
+        return BUSY_LINGER if self._busy else LINGER
+
+    def take_turn(self) -> bool:
+        """Write what there is; return whether there will be another turn."""
+        stopping = self._stopping
+        calls = len(self._calls)
+        try:
+            self._cycle(final=stopping)
+            for _ in range(calls):
+                self._do(*self._calls.popleft())
+        except Exception:
+            # A mistake of ours. What it was about would fail again, so it is not kept.
+            logger.exception("the hook journal's thread failed")
+            self._pass_on()
+            self.lost += len(self._unwritten)
+            self._unwritten.clear()
+            self._marks.clear()
+        if stopping and not self._calls and not self._events:
+            if self._unwritten:
+                logger.error("%d hook events were never journalled: %s", len(self._unwritten), self.last_error)
+            return False
+        return True
 
     def _cycle(self, *, final: bool) -> None:
         """Write all that was there when it began, then delete a little of what is too old."""
-        now, committed = monotonic(), self.committed
+        now, committed = self._clock.monotonic(), self.committed
         if not self.healthy:
             self._pass_on()
             if now < self._retry_at and not final:
@@ -205,7 +209,7 @@ class Writer(threading.Thread):
     def _compact(self, now: float) -> None:
         if now < self._compact_at and self._store.events <= self._store.enough:
             return
-        deleted, forced = self._store.compact(self._wall_ms())
+        deleted, forced = self._store.compact(self._clock.wall_ms())
         self.size = self._store.size()
         if not deleted:
             self._compact_at = now + COMPACTION
@@ -220,7 +224,7 @@ class Writer(threading.Thread):
         self.healthy = False
         self.failures += 1
         self.last_error = self._explain(error)
-        self._retry_at = monotonic() + RETRY
+        self._retry_at = self._clock.monotonic() + RETRY
         if self._store.connection.in_transaction:
             self._store.connection.rollback()
         self._troubles.warning(

@@ -1,0 +1,84 @@
+"""Histories that once broke a promise: each runs always, whatever the seeds draw by now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tests.simulation.node.steps import Setup, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A history, the seed of its chances, and what was wrong."""
+
+    what: str
+    seed: int
+    setup: Setup
+    steps: tuple[Step, ...]
+
+
+def _setup(window: float = 0.0, keep: int | None = None, queue: int = 10_000, in_flight: int = 32) -> Setup:
+    return Setup(window=window, keep=keep, queue=queue, in_flight=in_flight, takeover=None)
+
+
+FOUND = (
+    Found(
+        "at a start, before its sinks were known, the journal deleted old events that were pending for them",
+        1,
+        _setup(keep=40, in_flight=1),
+        (
+            Step(8.9, "connect", 0, "subscriber cam-2 of umbrella as ann"),
+            Step(8.9, "receiver", 0, "r1 408"),
+            Step(22.0, "stop", 0, "for 1.0 s"),
+        ),
+    ),
+    Found(
+        "a crash between a session's end and that of its recording left the recording without an end",
+        73,
+        _setup(),
+        (
+            Step(1.0, "connect", 0, "publisher mic of acme as bob"),
+            Step(1.5, "progress", 0, "all"),
+            Step(2.0, "progress", 0, "record"),
+            Step(2.5, "leave", 0, "goodbye"),
+            Step(2.6, "kill", 0, "for 1.0 s"),
+            Step(5.0, "resend"),
+        ),
+    ),
+    Found(
+        "when all of a session but the late end of its recording was deleted, a restart ended the session once more",
+        257,
+        _setup(keep=40, queue=8, in_flight=1),
+        (
+            Step(0.2, "connect", 0, "publisher cam-1 of acme as ann"),
+            Step(0.231, "progress", 0, "all"),
+            Step(0.26, "progress", 0, "record"),
+            Step(0.359, "leave", 0, "origin lost"),
+            Step(4.553, "connect", 0, "publisher mic of umbrella as ann"),
+            Step(11.564, "receiver", 0, "r0 cut"),
+            Step(30.0, "progress", 1, "recorded"),
+            Step(30.5, "stop", 0, "for 1.0 s"),
+            Step(33.0, "receiver", 0, "r0 good"),
+        ),
+    ),
+    *(
+        Found(
+            f"a crash between the statements of a resend left dead letters pending for ever ({write + 1})",
+            335,
+            _setup(queue=8),
+            (
+                Step(4.7, "connect", 0, "publisher mic of umbrella as ann"),
+                Step(5.2, "receiver", 0, "r0 301"),
+                Step(18.7, "progress", 0, "all"),
+                Step(19.2, "kill", 0, "for 1.0 s"),
+                Step(21.0, "receiver", 0, "r0 204"),
+                Step(22.0, "stop", 0, "for 0.1 s"),
+                Step(30.0, "kill in a write", write),
+                Step(30.0, "resend"),
+                Step(35.0, "stop", 0, "for 1.0 s"),
+                Step(38.0, "receiver", 0, "r0 204"),
+            ),
+        )
+        for write in (0, 1, 2, 3)
+    ),
+)

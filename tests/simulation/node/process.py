@@ -1,0 +1,201 @@
+"""One process of the node: the real journal, dispatcher, sinks, faults and sessions, started and ended as a simulator does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any
+
+from smproxy.faults import FaultRegistry
+from smproxy.hooks.delivery import Limits
+from smproxy.hooks.dispatcher import HookDispatcher
+from smproxy.hooks.event import EventFactory
+from smproxy.hooks.journal import Journal, Retention
+from smproxy.hooks.journal.recovery import end_unfinished
+from smproxy.hooks.sinks.webhook import WebhookSink
+from smproxy.manager.attempt import Client
+from smproxy.manager.faults.hooks import HookFaults
+from smproxy.manager.sessions import Sessions
+from smproxy.signaling.clock import Clock
+from smproxy.signaling.params import ConnectionParams
+from smproxy.signaling.payloads import Role
+from yarl import URL
+
+from tests.simulation.node.disk import Disk, SimulatedWriterRun
+from tests.simulation.node.loop import SimulatedLoop
+from tests.simulation.node.models.fault_scope import Switched
+from tests.simulation.node.origin import SimulatedClient, SimulatedOrigin
+from tests.simulation.node.steps import RECEIVERS, Setup, Step
+from tests.simulation.node.witness import Witness
+
+
+class NodeProcess:
+    """What a process holds. ``rng`` is of this process alone."""
+
+    def __init__(
+        self, loop: SimulatedLoop, rng: random.Random, clock: Clock, setup: Setup, disk: Disk, witness: Witness
+    ) -> None:
+        self._loop = loop
+        self._rng = rng
+        self._clock = clock
+        self._setup = setup
+        self._disk = disk
+        self._witness = witness
+        self._stack = AsyncExitStack()
+        self._clients: list[SimulatedClient] = []
+        self.journal: Journal | None = None
+        self.sessions: Sessions | None = None
+        self._tasks: set[asyncio.Task[int]] = set()
+
+    async def start(self) -> None:
+        """Start everything, in the order of ``smproxy.startup``. Raises ``JournalError``."""
+        setup, clock, witness = self._setup, self._clock, self._witness
+        rng = random.Random(self._rng.getrandbits(64))
+        keep = Retention() if setup.keep is None else Retention(events=setup.keep, days=0.0001)
+        self.journal = journal = await Journal.start(
+            self._disk.path,
+            clock=clock,
+            retention=keep,
+            run=lambda writer: SimulatedWriterRun(writer, self._disk),
+            connection=self._disk.connection,
+        )
+        self._stack.push_async_callback(journal.stop)
+        witness.healthy = lambda: journal.healthy
+        witness.waiting = lambda: journal.status().waiting
+        self.dispatcher = await _watched(witness).start(
+            [WebhookSink(URL(f"http://{name}/"), clock=clock) for name in RECEIVERS],
+            clock=clock,
+            rng=rng,
+            events=EventFactory(node=1, clock=clock, rng=rng),
+            limits=Limits(queue=setup.queue, in_flight=setup.in_flight),
+            listeners=[witness],
+            journal=journal,
+        )
+        self._stack.push_async_callback(self.dispatcher.stop, 2.0)
+        self.faults = FaultRegistry(clock=clock, rng=rng)
+        self._stack.push_async_callback(HookFaults.start(self.faults, self.dispatcher).stop)
+        await end_unfinished(journal, self.dispatcher.emit)
+        sessions = Sessions(self.dispatcher.emit, clock=clock, rng=rng, reconnect_window=setup.window)
+        self.origin = SimulatedOrigin(self._loop, rng, sessions.report, setup.takeover, self._lost)
+        self.sessions = sessions
+
+    async def stop(self) -> None:
+        """Stop in order."""
+        if self.sessions is not None:
+            self.sessions.stop()
+            self.origin.stop()
+            self.sessions = None
+        self.faults_end()
+        await self._stack.aclose()
+        if not self._witness.waiting():
+            self._witness.delivery.all_written()
+
+    def faults_end(self) -> None:
+        """Switch all faults off."""
+        if self.journal is not None and hasattr(self, "faults"):
+            self.faults.clear()
+            self._witness.faults.switched_off()
+
+    async def settled(self, timeout: float) -> bool:
+        """Wait until every receiver has got all."""
+        return await self.dispatcher.drained(timeout)
+
+    def crash(self) -> None:
+        """Give back what the machine takes from a process that was killed."""
+        journal = self.journal
+        if journal is None:
+            return
+        for connection in (journal._store.connection, journal._reader and journal._reader[1]):
+            if connection:
+                connection.close()
+        if journal._lock is not None:
+            journal._lock.release()
+
+    # steps
+
+    def take(self, step: Step) -> None:
+        """Let something happen to the running node."""
+        if self.sessions is None:
+            return
+        match step.what:
+            case "connect":
+                self._connect(step.detail.split())
+            case "progress" | "leave" if self._clients:
+                client = self._clients[-1 - step.number % min(6, len(self._clients))]
+                if step.what == "progress":
+                    self.origin.progress(client, step.detail)
+                elif step.detail == "kicked":
+                    self.sessions.kick(client.attempt)
+                else:
+                    self.origin.leave(client, step.detail)
+            case "fault":
+                kind, _, pattern, _, customer = step.detail.split()
+                fault = self.faults.add(kind, id=pattern, customer_scope=None if customer == "None" else customer)
+                self._witness.faults.switched_on(fault.id, Switched(pattern, fault.match.customer_scope))
+                self._touch_living()
+            case "faults off":
+                self.faults_end()
+            case "resend":
+                self._resend()
+        self._witness.faults.check(self.faults.log())
+        self._witness.reconnect.check(self._loop.time())
+
+    def _connect(self, words: list[str]) -> None:
+        assert self.sessions is not None
+        role, stream, _, customer, _, user = words
+        publisher = role == "publisher"
+        params = ConnectionParams(
+            id=stream if publisher else f"subscriber-{stream}",
+            app="live",
+            username=user,
+            customer_scope=None if customer == "None" else customer,
+            role=Role.PUBLISHER if publisher else Role.SUBSCRIBER,
+        )
+        attempt = self.sessions.open(params, self.origin.node, Client(remote_ip="10.0.0.1"))
+        identity = params.customer_scope, params.scope, params.id, params.username
+        self._witness.reconnect.opened(identity, attempt.session, publisher)
+        self._clients.append(self.origin.add(attempt, publisher))
+
+    def _lost(self, client: SimulatedClient) -> None:
+        session = self.sessions and self.sessions.find(client.attempt.session)
+        if session and session.attempt is client.attempt and client.attempt.up:
+            self._witness.reconnect.lost(session.number, self._loop.time())
+
+    def _touch_living(self) -> None:
+        """Events that are not handed on yet when a fault is switched on are touched by it, too."""
+        delivery = self._witness.delivery
+        for uuid in delivery.waiting:
+            connection = json.loads(delivery.events[uuid].body)["connection"]
+            if self._witness.faults.touches(connection["id"], connection["customerScope"]):
+                delivery.touched.add(delivery.events[uuid].session)
+
+    def _resend(self) -> None:
+        async def resend() -> int:
+            count = await self.dispatcher.resend_dead()
+            self._witness.delivery.resent()
+            return count
+
+        self._witness.delivery.resent()
+        task = self._loop.create_task(resend())
+        self._tasks.add(task)
+        task.add_done_callback(_over)
+
+
+def _watched(witness: Witness) -> type[HookDispatcher]:
+    """Make a dispatcher that the witness sees from the first moment on: deliveries begin while others are started."""
+
+    class WatchedDispatcher(HookDispatcher):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            self.on_published(partial(witness.guarded, witness.published))
+            self.on_update(partial(witness.guarded, witness.updated))
+
+    return WatchedDispatcher
+
+
+def _over(task: asyncio.Task[int]) -> None:
+    if not task.cancelled():
+        task.exception()
