@@ -55,5 +55,5 @@ def configure_logging(level: str, form: str, stream: TextIO | None = None) -> No
     root.setLevel(logging.WARNING)
     logging.getLogger("smproxy").setLevel(level.upper())
     # Libraries log what a peer did wrong with a traceback, and URLs with what is secret in them; the proxy has its own line.
-    for name in ("websockets", "aiohttp", "aioice", "aiortc"):
+    for name in ("websockets", "aiohttp", "aioice", "aiortc", "opentelemetry", "urllib3"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

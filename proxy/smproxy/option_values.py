@@ -285,6 +285,12 @@ def protocol(text: str) -> str:
     return text
 
 
+def http_url(text: str) -> str:
+    """Read the URL of an HTTP server."""
+    read_url(text, "http", "https")
+    return text
+
+
 def registry(text: str) -> str:
     """Read the URL of a NATS server."""
     read_url(text, "nats", "tls")

@@ -311,6 +311,13 @@ OPTIONS: tuple[Option, ...] = (
         "--log-level", "log_level", values.choice("debug", "info", "warning", "error"), "least level logged", "LEVEL"
     ),
     Option("--log-format", "log_format", values.choice("text", "json"), "form of the log lines on stderr", "text|json"),
+    Option(
+        "--otel-endpoint",
+        "otel_endpoint",
+        values.http_url,
+        "send OpenTelemetry traces to this OTLP receiver, for instance http://localhost:4318",
+        "URL",
+    ),
     Option(None, "auth_server_protocol", values.protocol, "protocol of the back end", key="server.protocol"),
     Option(None, "auth_server_host", host_name, "host of the back end", key="server.host"),
     Option(None, "auth_server_port", values.port, "port of the back end", key="server.port"),

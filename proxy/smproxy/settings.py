@@ -108,6 +108,7 @@ class Settings:
     tls_self_signed: bool = False
     tls_host: tuple[str, ...] = ()
     tls_port: int | tuple[int, ...] = 5443
+    otel_endpoint: str | None = field(default=None, repr=False)
     cluster: str | None = field(default=None, repr=False)
     roles: tuple[str, ...] = DEFAULT_ROLES
     node_id: str | None = None

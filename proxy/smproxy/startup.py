@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import random
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
@@ -27,12 +29,16 @@ from smproxy.settings import Settings, SettingsError
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.node import Hello, Report, ReportTo
 from smproxy.tls_settings import make_tls_context
+from smproxy.trace_context import environment_asks
 from smproxy.turn_server import TurnServer
 
 if TYPE_CHECKING:
     from smproxy.clustered import Clustered
     from smproxy.nodes.fleet import NodeFleet
     from smproxy.origin.origin import Origin
+    from smproxy.otel import OtelTracer
+
+logger = logging.getLogger(__name__)
 
 _UNFIT = (
     "install stream-manager-proxy with its dependencies into an environment of its own, or start with --no-local-origin"
@@ -75,6 +81,7 @@ class Startup:
         self._listeners = listeners
         self._flush = flush
         self._ice_servers = settings.ice_server
+        self._tracer: OtelTracer | None = None
 
     async def run(self) -> Parts:
         """Start everything; the ports open last.
@@ -84,6 +91,7 @@ class Startup:
         """
         stack, settings = self._stack, self._settings
         broadcast = HookBroadcast()
+        self._tracer = self._start_tracer()
         if settings.turn:
             self._ice_servers = (await self._start_turn()).ice_server, *settings.ice_server
         cluster = await self._prepare_cluster()
@@ -99,6 +107,7 @@ class Startup:
             rng=self._rng_for("manager"),
             faults=self._faults,
             extension=None if cluster is None else cluster.membership,
+            tracer=self._tracer,
         )
         parts = Parts(dispatcher, manager, certificates)
         stack.push_async_callback(manager.stop)
@@ -124,6 +133,23 @@ class Startup:
         if cluster is not None:
             await cluster.join(manager, origin)
         return parts
+
+    def _start_tracer(self) -> OtelTracer | None:
+        """Start to make traces, where somebody asks for them."""
+        asked = self._settings.otel_endpoint
+        if asked is None and not environment_asks(os.environ):
+            return None
+        try:
+            from smproxy.otel import OtelTracer
+        except ImportError:
+            need = "needs OpenTelemetry: pip install 'stream-manager-proxy[otel]'"
+            if asked is not None:
+                raise SettingsError(f"--otel-endpoint {need}") from None
+            logger.warning("no traces are made: OTEL_EXPORTER_OTLP_ENDPOINT %s", need)
+            return None
+        tracer = OtelTracer(asked, clock=self._clock)
+        self._stack.push_async_callback(tracer.stop)
+        return tracer
 
     async def _start_turn(self) -> TurnServer:
         addresses = self._settings.media_address
@@ -165,6 +191,9 @@ class Startup:
                 journal=journal,
             )
             self._stack.push_async_callback(dispatcher.stop, self._flush)
+            if self._tracer is not None:
+                dispatcher.on_published(self._tracer.hook_published)
+                dispatcher.on_update(self._tracer.delivery_update)
             self._stack.push_async_callback(HookFaults.start(self._faults, dispatcher).stop)
             if cluster is None:
                 await end_unfinished(journal, dispatcher.emit)

@@ -310,6 +310,13 @@ async def test_media_ports(terminals: Terminals) -> None:
     page.check()
 
 
+async def test_monitoring(terminals: Terminals) -> None:
+    """The command of docs/monitoring.md makes traces, and serves although nobody takes them."""
+    page = Page("docs/monitoring.md")
+    await terminals.stays(page.take("smproxy serve"), "Hooks go to")
+    page.check()
+
+
 async def test_captures(terminals: Terminals) -> None:
     """The commands of docs/captures.md: the packets of a live session in a file, and those of an ended one."""
     page = Page("docs/captures.md")

@@ -10,6 +10,7 @@ import msgspec
 from smproxy.log_fields import About, about
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.payloads import EVENT_OF, INTERNAL_EVENTS, Connection, Payload, SessionPayload
+from smproxy.trace_context import event_traceparent
 
 _RANDOM_BITS = 74
 _RANDOM_MASK = (1 << _RANDOM_BITS) - 1
@@ -50,6 +51,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     #: Of the stream's owner, in a cluster.
     epoch: int | None = None
     remote_ip: str | None = None
+    #: The trace of the session, if there is one (W3C Trace Context).
+    traceparent: str | None = None
 
 
 class EncodedEvent(msgspec.Struct, frozen=True):
@@ -75,6 +78,12 @@ class EncodedEvent(msgspec.Struct, frozen=True):
     role: str = ""
     context: Context = Context()
     internal: bool = False
+
+    @property
+    def traceparent(self) -> str | None:
+        """The trace context of the event itself, for its receivers."""
+        root = self.context.traceparent
+        return None if root is None else event_traceparent(root, self.uuid)
 
     @property
     def about(self) -> About:

@@ -18,6 +18,7 @@ from smproxy.manager.origin_registry import Node, OriginChoiceError, OriginRegis
 from smproxy.manager.relay.relay import Relay
 from smproxy.manager.sessions import Sessions
 from smproxy.manager.settings import AdmissionRules
+from smproxy.manager.tracing import Tracer
 from smproxy.manager.transcripts import Transcripts
 from smproxy.manager.upgrade import UpgradeRequest
 from smproxy.signaling import messages
@@ -53,7 +54,9 @@ class Admission:
         faults: FaultInjection,
         clock: Clock,
         authenticator: Authenticator,
+        tracer: Tracer | None = None,
     ) -> None:
+        self._tracer = tracer
         self._authenticator = authenticator
         self._rules = rules
         self._registry = registry
@@ -72,6 +75,9 @@ class Admission:
         if not self._sessions.may_act():
             request.reject(503, "This node has no place in its cluster now: try again later, or another one.")
             return
+        if self._tracer is not None:
+            sent = URL(request.target, encoded=True).query.get("traceparent") or request.headers.get("traceparent")
+            request.trace = self._tracer.begin("websocket", request.remote_ip, sent)
         try:
             params = self._read(request)
             faults = self._faults.choose(params)
@@ -98,15 +104,17 @@ class Admission:
             address=request.remote_ip,
             origin=request.headers.get("origin"),
         )
-        decision = await self._authenticator.decide(asked, faults)
+        decision = await self._authenticator.decide(asked, faults, request.trace)
         if request.closed:
+            if request.trace is not None:
+                request.trace.end("the client left")
             return
         try:
             if decision.verdict.allowed:
                 self._open(request, faults, decision)
                 return
             reason = decision.verdict.reason
-            session = self._sessions.refuse(params.connection, request.remote_ip, reason)
+            session = self._sessions.refuse(params.connection, request.remote_ip, reason, request.trace)
             self._transcripts.open(session, _url(request))
             self._authenticator.note(session, params, decision)
             text = messages.connect_status(messages.CONNECT_REJECTED)
@@ -132,7 +140,7 @@ class Admission:
             secure=request.secure,
             since_ms=self._clock.wall_ms(),
         )
-        attempt = self._sessions.open(params, node, client)
+        attempt = self._sessions.open(params, node, client, request.trace)
         logger.info(
             "session %d: %s %r in %s from %s to origin %s",
             attempt.session,
@@ -155,6 +163,8 @@ class Admission:
             dial_fails.fault.acted(attempt.session, params)
         if node.command is not None:
             node.command(attempt.announcement)
+        if attempt.trace is not None:
+            attempt.dialing = attempt.trace.step("dial", **{"server.address": node.address})
         origin_filter = None if node.reports or self._rules.pass_switch else keeps_the_socket
         try:
             attempt.relay = self._relay.open(
@@ -205,7 +215,7 @@ class Admission:
 
     def _refuse(self, request: UpgradeRequest, error: ParamError) -> None:
         hint = f": {error.hint}" if error.hint else ""
-        session = self._sessions.refuse(error.connection, request.remote_ip)
+        session = self._sessions.refuse(error.connection, request.remote_ip, trace=request.trace)
         redact = self._transcripts.open(session, _url(request)).redactor.text
         value = "(absent)" if error.value is None else repr(_shortened(redact(error.value)))
         problem = redact(f"{error.problem}{hint}")
@@ -241,10 +251,12 @@ class Admission:
                 extra=about_refused(None, params.connection),
             )
             error.fault.acted(None, params)
+            if request.trace is not None:
+                request.trace.end(f"fault {error.fault.name}")
             request.reject(error.how.status, f"Refused by the fault {error.fault.name}.")
             return True
         if (rejected := faults.refusal(RejectedConnection)) is not None:
-            session = self._sessions.refuse(params.connection, request.remote_ip)
+            session = self._sessions.refuse(params.connection, request.remote_ip, trace=request.trace)
             logger.warning(
                 "refused %s: fault %s",
                 request.remote_ip,

@@ -13,6 +13,7 @@ from smproxy.log_fields import About, about
 from smproxy.manager.origin_registry import Node
 from smproxy.manager.relay.connection import RelayedConnection
 from smproxy.manager.relay.observer import RelayEnd
+from smproxy.manager.tracing import ClientTrace, TraceStep
 from smproxy.signaling import messages
 from smproxy.signaling.messages import ClientMessage, ServerMessage
 from smproxy.signaling.node import Announce, AttemptFailed, PeerEnded, Report, StreamStarted, TransportUp
@@ -55,6 +56,7 @@ class Attempt:
         "_report",
         "_role_known",
         "client",
+        "dialing",
         "node",
         "params",
         "relay",
@@ -63,6 +65,7 @@ class Attempt:
         "session",
         "switched",
         "token",
+        "trace",
         "up",
     )  # fmt: skip
 
@@ -87,6 +90,9 @@ class Attempt:
         self.relay_ended = False
         self.switched = False
         self.up = False
+        #: The trace of its client, and the dial in it while there is no answer.
+        self.trace: ClientTrace | None = None
+        self.dialing: TraceStep | None = None
         self._report = report
         self._on_over = over
         self._asked_to_publish = self._role_known = False
@@ -94,7 +100,9 @@ class Attempt:
     @property
     def announcement(self) -> Announce:
         """What lets its client in at the origin."""
-        return Announce(self.token, self.params.customer_scope or "", self.session, self.params.id)
+        return Announce(
+            self.token, self.params.customer_scope or "", self.session, self.params.id, self.trace is not None
+        )
 
     @property
     def about(self) -> About:
@@ -114,6 +122,12 @@ class Attempt:
 
     def dialed(self) -> None:
         """Both legs are up."""
+        self._dial_over()
+
+    def _dial_over(self, error: str | None = None) -> None:
+        step, self.dialing = self.dialing, None
+        if step is not None:
+            step.end(error)
 
     def dial_failed(self, why: str) -> None:
         """End the attempt: the origin could not be reached, and the relay has refused the client."""
@@ -124,6 +138,7 @@ class Attempt:
             why,
             extra=self.about,
         )
+        self._dial_over(why)
         self._fail(ConnectError.ORIGIN_UNREACHABLE)
         self._over()
 

@@ -19,6 +19,7 @@ from smproxy.manager.attempt import Attempt
 from smproxy.manager.faults.connection import ConnectionFaults
 from smproxy.manager.session import Session
 from smproxy.manager.sessions import Sessions
+from smproxy.manager.tracing import ClientTrace
 from smproxy.manager.transcripts import Transcripts
 from smproxy.manager.verdict_log import VerdictLog
 from smproxy.signaling.clock import Clock
@@ -95,7 +96,18 @@ class Authenticator:
         """Return whether anybody decides on a connection: the scheme, or a fault."""
         return self._scheme is not None or faults.authentication is not None
 
-    async def decide(self, request: AuthRequest, faults: ConnectionFaults) -> Decision:
+    async def decide(
+        self, request: AuthRequest, faults: ConnectionFaults, trace: ClientTrace | None = None
+    ) -> Decision:
+        """Decide on a client; the time that it takes is a step of its trace."""
+        if trace is None:
+            return await self._decide(request, faults)
+        step = trace.step("authentication")
+        decision = await self._decide(request, faults)
+        step.end(None if decision.verdict.allowed else decision.verdict.reason)
+        return decision
+
+    async def _decide(self, request: AuthRequest, faults: ConnectionFaults) -> Decision:
         """Decide on a client.
 
         One that comes back to its session with the same credentials is not asked about again, and has what it was granted.
@@ -200,7 +212,10 @@ class Authenticator:
 
     async def _ask_lazily(self, attempt: Attempt, request: AuthRequest) -> None:
         """Ask about a client that was let in, and end its session when it should not have been."""
+        step = None if attempt.trace is None else attempt.trace.step("authentication")
         decision = await self._ask(request)
+        if step is not None:
+            step.end(None if decision.verdict.allowed else decision.verdict.reason)
         self.note(attempt.session, attempt.params, decision)
         if decision.verdict.allowed:
             if attempt.session in self._admitted:

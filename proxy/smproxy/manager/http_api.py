@@ -93,6 +93,7 @@ class HttpApi:
             clock=clock,
             authenticator=services.authenticator,
             ice_servers=settings.ice_servers,
+            tracer=services.tracer,
         )
         self.dashboard_events = self._make_dashboard_events()
         middlewares = [make_upgrade_middleware(take_over), errors.make_middleware(clock, access, proxies)]

@@ -25,6 +25,7 @@ from smproxy.manager.relay.limits import RelayLimits
 from smproxy.manager.relay.relay import Relay
 from smproxy.manager.services import Services
 from smproxy.manager.settings import ManagerSettings
+from smproxy.manager.tracing import Tracer
 from smproxy.manager.trusted_proxies import TrustedProxies
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.payloads import Reason
@@ -60,12 +61,13 @@ class Manager:
         rng: random.Random,
         faults: FaultRegistry,
         extension: NodeExtension | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._times = HttpTimes()
         self._services = services = Services(
-            settings, dispatcher=dispatcher, broadcast=broadcast, clock=clock, rng=rng, faults=faults
+            settings, dispatcher=dispatcher, broadcast=broadcast, clock=clock, rng=rng, faults=faults, tracer=tracer
         )
         self.registry, self.sessions, self.history = services.registry, services.sessions, services.history
         self.transcripts, self.faults, self.conferences = services.transcripts, faults, services.conferences
@@ -82,6 +84,7 @@ class Manager:
             faults=services.fault_injection,
             clock=clock,
             authenticator=services.authenticator,
+            tracer=tracer,
         )
         proxies = TrustedProxies(settings.trusted_proxies)
         self._api = HttpApi(

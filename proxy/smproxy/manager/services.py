@@ -23,6 +23,7 @@ from smproxy.manager.session_captures import SessionCaptures
 from smproxy.manager.session_totals import SessionTotals
 from smproxy.manager.sessions import Sessions
 from smproxy.manager.settings import ManagerSettings
+from smproxy.manager.tracing import Tracer
 from smproxy.manager.transcripts import Transcripts
 from smproxy.manager.verdict_log import VerdictLog
 from smproxy.signaling.clock import Clock
@@ -45,7 +46,10 @@ class Services:
         clock: Clock,
         rng: random.Random,
         faults: FaultRegistry,
+        tracer: Tracer | None = None,
     ) -> None:
+        #: Makes a trace of each client, if anything does.
+        self.tracer = tracer
         self.settings = settings
         self.dispatcher = dispatcher
         self.broadcast = broadcast

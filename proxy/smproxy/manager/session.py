@@ -7,6 +7,7 @@ import msgspec
 from smproxy.hooks.event import Context
 from smproxy.log_fields import About, about
 from smproxy.manager.attempt import Attempt
+from smproxy.manager.tracing import ClientTrace
 from smproxy.signaling.node import TrackStatistics
 from smproxy.signaling.params import ConnectionParams
 from smproxy.signaling.payloads import Connection, Role
@@ -30,6 +31,8 @@ class Session:
         self.shown: str | None = None
         #: Of the claim on the stream's name, in a cluster.
         self.epoch: int | None = None
+        #: Its trace, if there is one.
+        self.trace: ClientTrace | None = None
 
     @property
     def number(self) -> int:
@@ -64,6 +67,7 @@ class Session:
             joined=self.joined,
             epoch=self.epoch,
             remote_ip=self.life.remote_ip,
+            traceparent=None if self.trace is None else self.trace.traceparent,
         )
 
     @property

@@ -14,6 +14,7 @@ from smproxy.manager.origin_registry import Node
 from smproxy.manager.reconnect import ReconnectWindows
 from smproxy.manager.session import Session
 from smproxy.manager.session_reports import take_report
+from smproxy.manager.tracing import ClientTrace
 from smproxy.signaling.clock import Clock, session_number
 from smproxy.signaling.node import (
     AttemptFailed,
@@ -49,6 +50,8 @@ logger = logging.getLogger(__name__)
 
 _SILENT = frozenset({Phase.SILENT, Phase.STALLED})
 _CONNECTED = frozenset({Phase.CONNECTED, Phase.LIVE}) | _SILENT
+#: Ends that are nobody's wish.
+_BROKEN = frozenset({Reason.TIMEOUT, Reason.ORIGIN_LOST, Reason.UNAUTHORIZED})
 _FINAL = frozenset({Reason.KICKED, Reason.NODE_SHUTDOWN, Reason.REPLACED, Reason.UNAUTHORIZED, Reason.EXPIRED})
 
 
@@ -121,14 +124,22 @@ class Sessions:
 
         return unwatch
 
-    def refuse(self, connection: Connection, remote_ip: str, message: str | None = None) -> int:
+    def refuse(
+        self, connection: Connection, remote_ip: str, message: str | None = None, trace: ClientTrace | None = None
+    ) -> int:
         """Publish that a connection was refused for what it brought; return its session number."""
         life = self._new_life(connection.id or "", connection.app or "", remote_ip)
+        context = Context()
+        if trace is not None:
+            trace.opened(life.number, connection)
+            context = Context(traceparent=trace.traceparent)
         for sequence, payload in enumerate(life.refuse(ConnectError.REJECTED, message), 1):
-            self._publish(payload, sequence, connection, Context())
+            self._publish(payload, sequence, connection, context)
+        if trace is not None:
+            trace.end(message or "rejected")
         return life.number
 
-    def open(self, params: ConnectionParams, node: Node, client: Client) -> Attempt:
+    def open(self, params: ConnectionParams, node: Node, client: Client, trace: ClientTrace | None = None) -> Attempt:
         """Begin an attempt: of a new session, or of one that waits for its publisher to come back."""
         if (
             not params.customer_scope_given
@@ -145,12 +156,16 @@ class Sessions:
             peer = params.id if params.role is Role.PUBLISHER else params.username or params.id
             session = Session(self._new_life(peer, params.scope, client.remote_ip), params)
             self._sessions[session.number] = session
+            session.trace = trace
             self._emit(session, session.life.accept())
         previous = session.attempt
         token = f"{session.number:x}-{self._rng.getrandbits(64):016x}"
         attempt = Attempt(token, session.number, params, node, client, report=self._take, over=self._ended)
         self._attempts.add(attempt, session)
         session.attempt = attempt
+        if trace is not None:
+            attempt.trace = trace
+            trace.opened(session.number, session.connection, node.address)
         session.life.remote_ip = client.remote_ip
         self._publish_socket(session, "websocket_connected")
         if previous is not None:
@@ -186,6 +201,8 @@ class Sessions:
             case ChannelFrame(by_client=by_client, text=text):
                 self.overheard(session.number, by_client, text)
             case AttemptFailed(error=error):
+                if attempt.trace is not None and report.times is not None:
+                    attempt.trace.transport(report.times, error.name.lower())
                 self._attempt_failed(session, error)
             case PeerEnded(reason=reason, lost=lost):
                 self._peer_ended(session, attempt, reason, lost=lost)
@@ -195,6 +212,8 @@ class Sessions:
             case _:
                 if isinstance(report, TransportUp):
                     attempt.up = True
+                    if attempt.trace is not None and report.times is not None:
+                        attempt.trace.transport(report.times)
                     self._windows.close(session)
                 elif isinstance(report, RecordingStarted):
                     self._recording[attempt.token] = session
@@ -263,6 +282,8 @@ class Sessions:
             if logger.isEnabledFor(logging.INFO):
                 logger.info("%s", _describe(payload), extra=session.about)
             self._publish(payload, session.hooks, session.connection, session.context)
+            if session.trace is not None and isinstance(payload, SessionPayload):
+                _end_trace(session.trace, payload)
             session.joined |= isinstance(payload, PeerPayload) and payload.event == "peer_joined"
             self._changed(session)
 
@@ -305,6 +326,12 @@ class Sessions:
         if attempt.node.command is not None:
             attempt.node.command(Evict(attempt.token))
         attempt.close_relay(1000, "the publisher is back on another connection")
+        if (
+            attempt.trace is not None
+            and (session := self._attempts.session_of(attempt))
+            and session.trace is not attempt.trace
+        ):
+            attempt.trace.end()
         self._attempts.release(attempt)
 
     def _expel(self, session: Session, attempt: Attempt, reason: Reason, message: str) -> None:
@@ -332,8 +359,19 @@ class Sessions:
         attempt = session.attempt
         if attempt is None:
             return
+        if attempt.trace is not None:
+            attempt.trace.end()
         self._attempts.release(attempt)
         self._attempts.linger(attempt)
+
+
+def _end_trace(trace: ClientTrace, payload: SessionPayload) -> None:
+    """End a trace with the last hook of its session."""
+    if payload.error is not None:
+        trace.end(payload.error.name.lower())
+    elif payload.reason is not None:
+        reason = payload.reason.name.lower()
+        trace.end(reason if payload.reason in _BROKEN else None, reason=reason)
 
 
 def _describe(payload: Payload) -> str:

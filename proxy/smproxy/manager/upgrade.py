@@ -10,6 +10,7 @@ from typing import Protocol
 from websockets.utils import accept_key
 
 from smproxy.manager.http_head import Headers
+from smproxy.manager.tracing import ClientTrace
 from smproxy.manager.trusted_proxies import Requester, TrustedProxies
 
 _FORGOTTEN = Headers()
@@ -50,6 +51,7 @@ class UpgradeRequest:
         "secure",
         "subprotocols",
         "target",
+        "trace",
         "transport",
     )
 
@@ -73,6 +75,8 @@ class UpgradeRequest:
         self.transport = transport
         self.rest = rest
         self.answered = False
+        #: The trace of the client, if there is one.
+        self.trace: ClientTrace | None = None
         self.closed = False  # whether the client left before it had an answer
         peer = transport.get_extra_info("peername")
         self.remote_ip, self.remote_port = (str(peer[0]), int(peer[1])) if isinstance(peer, tuple) else ("", 0)
@@ -126,6 +130,7 @@ class UpgradeRequest:
         self.headers = _FORGOTTEN
         self._accept = ""
         self.target = self.path
+        self.trace = None
 
     def gone(self) -> None:
         """Report that the claimed connection is gone, so that it no longer counts."""

@@ -18,6 +18,7 @@ from smproxy.origin.effects import (
     LogClientLine,
     LogProblem,
     MakeOffer,
+    Negotiation,
     Refuse,
     Send,
     SharedObjectRequest,
@@ -35,7 +36,7 @@ from smproxy.origin.pull.pulls import Pulls
 from smproxy.origin.role import ClientRole, OriginServices
 from smproxy.origin.signaling_channel import ChannelWriter, SignalingChannel
 from smproxy.signaling import node
-from smproxy.signaling.node import Announce, Report, TrackStatistics
+from smproxy.signaling.node import Announce, Report, TrackStatistics, TransportTimes
 from smproxy.signaling.payloads import ConnectError, Reason, Role
 from smproxy.tasks import Timers
 
@@ -88,6 +89,10 @@ class ClientSession:
         self._peer_closing = self._silenced = self._warned = False
         self._liveness: Liveness | None = None
         self._next_statistics = 0.0
+        #: When its negotiation began, had this side's description, and was over; seconds, monotonic.
+        self._offered_at: float | None = None
+        self._described_at: float | None = None
+        self._answered_at: float | None = None
         self._timers = Timers()
         self._connecting: asyncio.TimerHandle | None = None
 
@@ -151,9 +156,34 @@ class ClientSession:
                     self.role = self._role_for(signaling)
                     await self.perform(signaling.take(message, via))
                 case TakeOffer() | MakeOffer() | TakeAnswer() | TakeViewerOffer():
-                    await self.role.negotiate(effect)
+                    await self._negotiate(effect)
                 case _:
                     self._perform(effect)
+
+    async def _negotiate(self, effect: Negotiation) -> None:
+        """Take a step of the negotiation, and note when."""
+        now = self._services.clock.monotonic
+        if not self.up:
+            self._offered_at = self._offered_at or now()
+        await self.role.negotiate(effect)
+        if not self.up:
+            self._described_at = self._described_at or now()
+            self._answered_at = now()
+
+    @property
+    def _times(self) -> TransportTimes | None:
+        """The times up to now, if somebody wants to know."""
+        if not self._announced.traced:
+            return None
+        transport, now = self.transport, self._services.clock.monotonic()
+        moments = (
+            self._offered_at,
+            self._described_at,
+            self._answered_at,
+            None if transport is None else transport.nominated_at,
+            None if transport is None else transport.secured_at,
+        )
+        return TransportTimes(*(None if at is None else now - at for at in moments))
 
     def perform_now(self, effects: list[Effect]) -> None:
         """Perform what follows from an event outside the channel's task."""
@@ -245,7 +275,7 @@ class ClientSession:
         settings, now = self._services.settings, self._services.clock.monotonic()
         self._liveness = Liveness(settings.media_gap, settings.media_timeout, now)
         self._next_statistics = now + _STATISTICS_INTERVAL
-        self.report(node.TransportUp(self.attempt))
+        self.report(node.TransportUp(self.attempt, self._times))
         self._services.faults.up(self)
         self.role.connected()
 
@@ -396,7 +426,7 @@ class ClientSession:
             if self.up or self._joined:
                 self.report(node.PeerEnded(self.attempt, reason, lost))
             else:
-                self.report(node.AttemptFailed(self.attempt, error))
+                self.report(node.AttemptFailed(self.attempt, error, self._times))
         self._changed(self)
 
     def _close_peer(self) -> None:

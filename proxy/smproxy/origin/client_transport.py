@@ -97,6 +97,16 @@ class ClientTransport(ABC):
         return compound
 
     @property
+    def nominated_at(self) -> float | None:
+        """When ICE had a pair; seconds, monotonic."""
+        return self._transport.nominated_at
+
+    @property
+    def secured_at(self) -> float | None:
+        """When the DTLS handshake was done; seconds, monotonic."""
+        return self._transport.secured_at
+
+    @property
     def rtt_ms(self) -> float | None:
         """The round-trip time of the last check of ours, in milliseconds."""
         rtt = self._transport.ice.rtt

@@ -83,6 +83,9 @@ class MediaTransport:
         self._starting: asyncio.Task[None] | None = None
         self._channel: RTCDataChannel | None = None
         self._up_at: float | None = None
+        #: When ICE had a pair and DTLS was done, seconds, monotonic.
+        self.nominated_at: float | None = None
+        self.secured_at: float | None = None
         self.ice.on_nominated = self._was_nominated
         self.ice.on_moved = self._client_moved
 
@@ -102,6 +105,7 @@ class MediaTransport:
 
     def _was_nominated(self) -> None:
         self._nominated = True
+        self.nominated_at = self._monotonic()
         if self.link is not None:
             self._starting = self._tasks.spawn(self._start(self.link))
 
@@ -114,7 +118,7 @@ class MediaTransport:
         if self.closed:
             return
         self.connected = True
-        self._up_at = self._monotonic()
+        self._up_at = self.secured_at = self._monotonic()
         await self._ready(link)
         if self._data is not None:
             await link.open_data(self._data, self._channel_came, self._events.about)

@@ -21,10 +21,27 @@ class _Message(msgspec.Struct, frozen=True, tag_field="type"):
     pass
 
 
+class TransportTimes(msgspec.Struct, frozen=True, omit_defaults=True):
+    """When the steps to a media connection were, in seconds before the report.
+
+    ``None``: not reached.
+
+    ``offered``: the negotiation began; ``described``: this side's description was there; ``answered``: the negotiation was
+    over; ``nominated``: ICE had a pair; ``secured``: DTLS was done.
+    """
+
+    offered: float | None = None
+    described: float | None = None
+    answered: float | None = None
+    nominated: float | None = None
+    secured: float | None = None
+
+
 class TransportUp(_Message, frozen=True, tag="transport_up"):
     """ICE and DTLS are up: media can flow. Or a client without media has joined a shared object."""
 
     attempt: str
+    times: TransportTimes | None = None
 
 
 class StreamStarted(_Message, frozen=True, tag="stream_started"):
@@ -141,6 +158,7 @@ class AttemptFailed(_Message, frozen=True, tag="attempt_failed"):
 
     attempt: str
     error: ConnectError
+    times: TransportTimes | None = None
 
 
 class PeerEnded(_Message, frozen=True, tag="peer_ended"):
@@ -207,12 +225,14 @@ class Announce(_Message, frozen=True, tag="announce"):
     """Let the client of this attempt connect.
 
     The origin refuses clients that were not announced. ``session`` and ``id`` are for its log.
+    ``traced``: it reports when the steps to the media connection were.
     """
 
     attempt: str
     customer_scope: str = ""
     session: int | None = None
     id: str | None = None
+    traced: bool = False
 
 
 class Kick(_Message, frozen=True, tag="kick"):

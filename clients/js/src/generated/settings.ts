@@ -130,4 +130,6 @@ export interface Settings {
   logLevel?: string | number;
   /** form of the log lines on stderr (default text) */
   logFormat?: string | number;
+  /** send OpenTelemetry traces to this OTLP receiver, for instance http://localhost:4318 */
+  otelEndpoint?: string | number;
 }

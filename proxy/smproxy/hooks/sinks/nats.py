@@ -108,6 +108,8 @@ class NatsSink:
         if body is None:
             return SKIPPED
         headers = {"Nats-Msg-Id": self._message_id(event), "Content-Type": self._format.content_type}
+        if (traceparent := event.traceparent) is not None:
+            headers["traceparent"] = traceparent
         connection = None
         try:
             async with asyncio.timeout(self._timeout):

@@ -135,6 +135,8 @@ class WebhookSink:
             return SKIPPED
         now = self._clock.wall()
         headers = {"webhook-id": event.uuid, "webhook-timestamp": str(int(now))}
+        if (traceparent := event.traceparent) is not None:
+            headers["traceparent"] = traceparent
         if self._signer is not None:
             headers |= self._signer.headers(event.uuid, int(now), body)
         try:

@@ -24,6 +24,7 @@ from smproxy.manager.live_streams import LiveStreams
 from smproxy.manager.origin_registry import Node, OriginChoiceError, OriginRegistry
 from smproxy.manager.sessions import Sessions
 from smproxy.manager.settings import AdmissionRules
+from smproxy.manager.tracing import ClientTrace, Tracer
 from smproxy.manager.transcript import Side, Transcript
 from smproxy.manager.transcripts import Transcripts
 from smproxy.manager.whip.exchange import ExchangeFailed, Origins, read_body
@@ -44,6 +45,9 @@ logger = logging.getLogger(__name__)
 #: Which error a refusal stands for; other statuses are ``REJECTED``, or from 500 on ``ORIGIN_ERROR``.
 _ERROR_OF_STATUS = {400: ConnectError.INVALID_SDP, 409: ConnectError.NAME_IN_USE, 422: ConnectError.INVALID_SDP}
 
+#: The trace of a request, if there is one.
+TRACE: web.RequestKey[ClientTrace] = web.RequestKey("trace", ClientTrace)
+
 
 class Offers:
     """Takes offers to origins, and keeps the sessions that come of them in ``table``."""
@@ -62,7 +66,9 @@ class Offers:
         clock: Clock,
         new_identity: Callable[[], str],
         authenticator: Authenticator,
+        tracer: Tracer | None = None,
     ) -> None:
+        self._tracer = tracer
         self._authenticator = authenticator
         self._rules = rules
         self._registry = registry
@@ -89,6 +95,9 @@ class Offers:
             raise Problem(
                 503, f"There are {len(self._table)} sessions, as many as there can be.", {"Retry-After": "10"}
             )
+        if self._tracer is not None:
+            sent = request.headers.get("traceparent") or request.query.get("traceparent")
+            request[TRACE] = self._tracer.begin(endpoint.protocol, request.remote or "", sent)
         asked, node, faults = self._admit(request, endpoint, body)
         decision = await self._authorize(request, asked, faults, body) if self._authenticator.asks(faults) else None
         if decision is not None:
@@ -101,7 +110,7 @@ class Offers:
             secure=request.secure,
             since_ms=self._clock.wall_ms(),
         )
-        attempt = self._sessions.open(asked.params, node, client)
+        attempt = self._sessions.open(asked.params, node, client, request.get(TRACE))
         logger.info(
             "session %d: %s %r in %s from %s over %s to origin %s",
             attempt.session, asked.params.role, asked.stream, asked.params.scope, client.remote_ip,
@@ -152,7 +161,7 @@ class Offers:
 
     def _unusable(self, request: web.Request, error: ParamError, body: bytes) -> Problem:
         """Emit the hook of a refusal for a parameter; return the answer."""
-        session = self._sessions.refuse(error.connection, request.remote or "")
+        session = self._sessions.refuse(error.connection, request.remote or "", trace=request.get(TRACE))
         redact = self._transcripts.open(session, str(request.url)).redactor.text
         why = redact(f"{error}: {error.hint}" if error.hint else str(error))
         logger.warning("refused %s: %s", request.remote, why, extra=about_refused(session, error.connection))
@@ -175,10 +184,13 @@ class Offers:
                 origin=request.headers.get("Origin"),
             ),
             faults,
+            request.get(TRACE),
         )
         verdict = decision.verdict
         if not verdict.allowed:
-            session = self._sessions.refuse(asked.params.connection, request.remote or "", verdict.reason)
+            session = self._sessions.refuse(
+                asked.params.connection, request.remote or "", verdict.reason, request.get(TRACE)
+            )
             self._transcripts.open(session, str(request.url))
             self._authenticator.note(session, asked.params, decision)
             headers = {"WWW-Authenticate": "Bearer"} if verdict.status == 401 else None
@@ -213,9 +225,11 @@ class Offers:
                 extra=about_refused(None, faults.params.connection),
             )
             error.fault.acted(None, faults.params)
+            if (trace := request.get(TRACE)) is not None:
+                trace.end(f"fault {error.fault.name}")
             raise Problem(error.how.status, f"Refused by the fault {error.fault.name}.")
         if (rejected := faults.refusal(RejectedConnection)) is not None:
-            session = self._sessions.refuse(faults.params.connection, request.remote or "")
+            session = self._sessions.refuse(faults.params.connection, request.remote or "", trace=request.get(TRACE))
             logger.warning(
                 "refused %s: fault %s",
                 request.remote,
@@ -308,9 +322,12 @@ class Offers:
         if node.command is not None:
             node.command(attempt.announcement)
             headers[ATTEMPT_HEADER] = attempt.token
+        if attempt.trace is not None:
+            attempt.dialing = attempt.trace.step("dial", **{"server.address": node.address})
         try:
             async with self._origins.exchange("POST", url, headers, body) as response:
                 answer = await read_body(response)
+            attempt.dialed()
         except ExchangeFailed as error:
             attempt.dial_failed(str(error))
             raise Problem(502, f"The origin {node.address} cannot be reached: {error}.") from None

@@ -23,6 +23,7 @@ from smproxy.manager.origin_registry import OriginRegistry
 from smproxy.manager.session import Session
 from smproxy.manager.sessions import Sessions
 from smproxy.manager.settings import AdmissionRules
+from smproxy.manager.tracing import Tracer
 from smproxy.manager.transcript import Side
 from smproxy.manager.transcripts import Transcripts
 from smproxy.manager.whip.exchange import MAX_BODY, ExchangeFailed, Origins, read_body
@@ -60,6 +61,7 @@ class WhipRoutes:
         clock: Clock,
         authenticator: Authenticator,
         ice_servers: Sequence[IceServer] = (),
+        tracer: Tracer | None = None,
         new_identity: Callable[[], str] = lambda: secrets.token_hex(ID_DIGITS // 2),
     ) -> None:
         self._ice_servers = ice_servers
@@ -79,6 +81,7 @@ class WhipRoutes:
             clock=clock,
             new_identity=new_identity,
             authenticator=authenticator,
+            tracer=tracer,
         )
         self._unwatch = sessions.watch(self._session_changed)
 
