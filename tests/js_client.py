@@ -17,7 +17,7 @@ from smproxy.options import OPTIONS, Option
 from smproxy.settings import default_of
 from smproxy.testing.expectation import FIELDS
 from smproxy.testing.hook_report import MAX_ROWS
-from smproxy.testing.hooks import QUIET, TIMEOUT
+from smproxy.testing.hooks import QUIET
 
 _HEAD = "// Made from the code of the stream manager by tests/check_docs.py --write.\n"
 #: Options of ``smproxy serve`` that the client sets by itself.
@@ -44,8 +44,7 @@ export const STATES = {{
 export const FIELDS = [
 {_lines(FIELDS)}] as const;
 
-/** Milliseconds that a hook is waited for, and in which one that must not come could come. */
-export const TIMEOUT = {TIMEOUT * 1000:g};
+/** Milliseconds in which a hook that must not come could come. */
 export const QUIET = {QUIET * 1000:g};
 
 /** Rows of the table of what came. */

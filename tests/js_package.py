@@ -21,7 +21,7 @@ MESSAGES = Path(__file__).parent / "expectations/messages.json"
 #: What a project with Playwright has.
 PLAYWRIGHT = ("@playwright/test", "playwright", "playwright-core")
 _TOOLS = ("package.json", "package-lock.json")
-_SOURCES = (*_TOOLS, "README.md", "LICENSE", "openapi.json", "tsconfig.json", "scripts", "src", "test")
+_SOURCES = (*_TOOLS, "README.md", "LICENSE", "openapi.json", "tsconfig.json", "biome.json", "scripts", "src", "test")
 
 
 def tools() -> Path:
@@ -38,6 +38,7 @@ def tools() -> Path:
                 shutil.copy(CLIENT / name, folder)
             # Not `npm ci`, which stops at an optional package of another platform that a registry does not have.
             _run("npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error", cwd=folder)
+        _forget("js-tools-*", directory)
     return directory / "node_modules"
 
 
@@ -59,9 +60,7 @@ def built() -> Path:
             (archive,) = folder.glob("*.tgz")
             shutil.unpack_archive(archive, folder, filter="data")
             archive.rename(folder / "package.tgz")
-        for other in CACHE.glob("js-package-*"):
-            if other != directory:
-                shutil.rmtree(other, ignore_errors=True)
+        _forget("js-package-*", directory)
     return directory
 
 
@@ -94,6 +93,13 @@ def _made(directory: Path) -> Iterator[Path]:
         yield made
         with contextlib.suppress(OSError):
             made.rename(directory)
+
+
+def _forget(pattern: str, but: Path) -> None:
+    """Delete what was made for earlier states."""
+    for made in CACHE.glob(pattern):
+        if made != but:
+            shutil.rmtree(made, ignore_errors=True)
 
 
 def _files() -> list[Path]:

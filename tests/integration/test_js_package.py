@@ -13,7 +13,7 @@ import pytest
 import smproxy
 from smproxy.embedded import EmbeddedSimulator
 
-from tests.js_package import CLIENT, MESSAGES, PLAYWRIGHT, built, install
+from tests.js_package import CLIENT, MESSAGES, PLAYWRIGHT, built, install, tools
 from tests.programs import run
 
 pytestmark = pytest.mark.media
@@ -52,8 +52,27 @@ async def test_modules_of_both_kinds(tmp_path: Path) -> None:
     assert "function" in await run("node", "--input-type=module", "--eval", script, cwd=tmp_path)
 
 
+async def test_lint(tmp_path: Path) -> None:
+    """Sources, tests and examples are formatted, and have nothing that Biome objects to."""
+    for name in ("biome.json", "src", "scripts", "test"):
+        copy = shutil.copytree if (CLIENT / name).is_dir() else shutil.copy
+        copy(CLIENT / name, tmp_path / name)
+    shutil.copytree(CLIENT.parents[1] / "examples", tmp_path / "examples")
+    await run(tools() / ".bin/biome", "check", "--error-on-warnings", ".", cwd=tmp_path)
+
+
+async def test_by_hand(tmp_path: Path) -> None:
+    """``npx stream-manager-proxy`` is the command ``smproxy``, with its exit codes."""
+    install(tmp_path, [])
+    program = "node_modules/stream-manager-proxy/dist/esm/bin.js"
+    assert smproxy.__version__ in await run("node", program, "--version", cwd=tmp_path)
+    assert "usage" in await run("node", program, "serve", "--nonsense", cwd=tmp_path, status=2)
+
+
 async def test_the_page_of_documentation(tmp_path: Path) -> None:
-    """What docs/javascript.md shows in TypeScript is right, by the types of the package, as are the examples."""
+    """What docs/javascript.md shows in TypeScript is right by the types of the package, as are the examples.
+
+    What is wrong does not compile."""
     install(tmp_path, [*PLAYWRIGHT, "@types/node", "vitest", "typescript"])
     page = (CLIENT.parents[1] / "docs/javascript.md").read_text()
     for number, block in enumerate(re.findall(r"```ts\n(.*?)```", page, re.DOTALL)):
@@ -71,21 +90,20 @@ async def test_the_page_of_documentation(tmp_path: Path) -> None:
         "--types",
         "node",
     ]
-    files = sorted(path.name for path in tmp_path.glob("*.ts"))
-    assert len(files) > 5
-    await run("npx", "tsc", *options, *files, cwd=tmp_path)
+    (tmp_path / "wrong.mts").write_text(
+        'import { StreamManager } from "stream-manager-proxy";\n'
+        "const manager = await StreamManager.start({ hookUry: 1 });\n"
+        'await manager.hooks.expect("conected");\nawait manager.faults.add("network", { profile: "9g" });\n'
+    )
+    files = sorted(path.name for path in tmp_path.glob("*.*ts"))
+    assert len(files) > 6
+    output = await run("npx", "tsc", *options, *files, cwd=tmp_path, status=2)
+    assert re.findall(r"^(\S+)\((\d+),", output, re.MULTILINE) == [("wrong.mts", line) for line in "234"], output
     plain = 'import { StreamManager } from "stream-manager-proxy";\nexport const manager = StreamManager.connect();\n'
     (tmp_path / "plain.mts").write_text(plain)
     await run(
         "npx", "tsc", "--strict", "--noEmit", "--lib", "es2022,dom", "--module", "nodenext", "plain.mts", cwd=tmp_path
     )
-    (tmp_path / "wrong.ts").write_text(
-        'import { StreamManager } from "stream-manager-proxy";\n'
-        "const manager = await StreamManager.start({ hookUry: 1 });\n"
-        'await manager.hooks.expect("conected");\nawait manager.faults.add("network", { profile: "9g" });\n'
-    )
-    wrong = await run("npx", "tsc", *options, "wrong.ts", cwd=tmp_path, status=2)
-    assert [line for line in (2, 3, 4) if f"wrong.ts({line}," in wrong] == [2, 3, 4]
 
 
 async def test_playwright_fixtures(stream_manager: EmbeddedSimulator, tmp_path: Path) -> None:

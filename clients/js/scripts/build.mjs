@@ -14,8 +14,18 @@ if (process.argv.includes("--types")) process.exit();
 
 rmSync(path("dist"), { recursive: true, force: true });
 const tsc = createRequire(import.meta.url).resolve("typescript/bin/tsc");
-const compile = (...options) => execFileSync(process.execPath, [tsc, "-p", path("tsconfig.json"), ...options], { stdio: "inherit" });
+const compile = (...options) =>
+  execFileSync(process.execPath, [tsc, "-p", path("tsconfig.json"), ...options], { stdio: "inherit" });
 compile();
-compile("--module", "CommonJS", "--moduleResolution", "Node10", "--verbatimModuleSyntax", "false", "--outDir", path("dist/cjs"));
+compile(
+  "--module",
+  "CommonJS",
+  "--moduleResolution",
+  "Node10",
+  "--verbatimModuleSyntax",
+  "false",
+  "--outDir",
+  path("dist/cjs"),
+);
 writeFileSync(path("dist/cjs/package.json"), '{ "type": "commonjs" }\n');
 chmodSync(path("dist/esm/bin.js"), 0o755);

@@ -9,7 +9,9 @@ type PathOf<M extends Method> = { [P in keyof paths]: paths[P][M] extends object
 type Operation<M extends Method, P extends PathOf<M>> = NonNullable<paths[P][M]>;
 type Json<R> = R extends { content: { "application/json": infer J } } ? J : never;
 type Success = 200 | 201 | 204;
-type Answer<O> = O extends { responses: infer R } ? { [S in keyof R & Success]: S extends 204 ? undefined : Json<R[S]> }[keyof R & Success] : never;
+type Answer<O> = O extends { responses: infer R }
+  ? { [S in keyof R & Success]: S extends 204 ? undefined : Json<R[S]> }[keyof R & Success]
+  : never;
 type Query<O> = O extends { parameters: { query?: infer Q } } ? NonNullable<Q> : never;
 type Variables<O> = O extends { parameters: { path: infer V } } ? V : never;
 type Body<O> = O extends { requestBody: { content: { "application/json": infer B } } } ? B : never;

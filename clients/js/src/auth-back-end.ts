@@ -96,7 +96,9 @@ export class AuthBackEnd {
 
 /** What `auth` is where the stream manager was not started with a back end of ours. */
 export function noAuthBackEnd(): never {
-  throw new StreamManagerError("this stream manager asks no back end of the test: start it with StreamManager.start({ authBackEnd: true })");
+  throw new StreamManagerError(
+    "this stream manager asks no back end of the test: start it with StreamManager.start({ authBackEnd: true })",
+  );
 }
 
 function send(response: ServerResponse, status: number, body: string): void {

@@ -61,7 +61,10 @@ abstract class HeadlessClient<V extends PublisherView | SubscriberView> implemen
 
   /** Mute tracks (`true`), or go on with them (`false`). */
   async mute(tracks: { audio?: boolean; video?: boolean }): Promise<void> {
-    this.view = (await this.api.post(`/api/v1/${this.role}/{id}/mute`, { path: { id: this.view.id }, body: { audio: null, video: null, ...tracks } })) as V;
+    this.view = (await this.api.post(`/api/v1/${this.role}/{id}/mute`, {
+      path: { id: this.view.id },
+      body: { audio: null, video: null, ...tracks },
+    })) as V;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

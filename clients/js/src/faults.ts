@@ -33,7 +33,10 @@ export class Faults {
    *
    * The options say whom it is for and how often; all others are parameters of the fault.
    */
-  async add<N extends FaultName>(name: N, options: FaultOptions & FaultParameters[N] = {} as FaultParameters[N]): Promise<Fault> {
+  async add<N extends FaultName>(
+    name: N,
+    options: FaultOptions & FaultParameters[N] = {} as FaultParameters[N],
+  ): Promise<Fault> {
     const given = Object.entries(options).filter(([, value]) => value !== undefined);
     const some = (names: readonly string[]) => Object.fromEntries(given.filter(([key]) => names.includes(key)));
     const parameters = Object.fromEntries(given.filter(([key]) => !MATCH.includes(key) && !OTHERS.includes(key)));

@@ -70,7 +70,9 @@ export class Sessions {
     const query = seconds === undefined ? {} : { seconds };
     const timeout = CAPTURE_TIMEOUT + (seconds ?? 0) * 1000;
     const parts = { path: { session }, query, timeout };
-    return new Uint8Array(await (await this.api.request("GET", "/api/v1/sessions/{session}/capture.pcapng", parts)).arrayBuffer());
+    return new Uint8Array(
+      await (await this.api.request("GET", "/api/v1/sessions/{session}/capture.pcapng", parts)).arrayBuffer(),
+    );
   }
 
   private async frames(session: number, query: { header?: boolean } = {}): Promise<string> {

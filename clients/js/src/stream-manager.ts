@@ -28,7 +28,7 @@ export interface StartOptions extends Omit<Settings, "capture"> {
   port?: number;
   /** Whether it asks a back end of the test who may publish: `auth`. */
   authBackEnd?: boolean;
-  /** Milliseconds that expectations wait for hooks; default 5,000. */
+  /** Milliseconds that expectations wait for hooks; default 3,000. */
   expectTimeout?: number;
   /** Further environment variables. */
   env?: Record<string, string>;
@@ -40,7 +40,7 @@ export interface StartOptions extends Omit<Settings, "capture"> {
 export interface ConnectOptions {
   /** Its `--admin-token`. */
   token?: string;
-  /** Milliseconds that expectations wait for hooks; default 5,000. */
+  /** Milliseconds that expectations wait for hooks; default 3,000. */
   expectTimeout?: number;
   /** Only hooks of this customer scope count in `hooks`: for one that is shared with others. */
   customerScope?: string;

@@ -30,7 +30,10 @@ test("a publisher is live, is watched, and its recording can be read", async () 
   assert.deepEqual([cam.name, cam.session], ["cam-1", hook.session]);
   const watching = await manager.subscriber("cam-1", { timeout: LONG });
   assert.ok((await watching.waitForFrames(5, { timeout: LONG })).frames >= 5);
-  assert.deepEqual((await manager.streams.list()).map(({ name }) => name), ["cam-1"]);
+  assert.deepEqual(
+    (await manager.streams.list()).map(({ name }) => name),
+    ["cam-1"],
+  );
   await watching.stop();
   await cam.stop();
   await manager.hooks.expectOrder(["connected", "peer_leaved", "disconnected"], { id: "cam-1" });

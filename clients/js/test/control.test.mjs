@@ -13,7 +13,14 @@ beforeEach(() => manager.reset());
 
 /** Ask for an upgrade as a publisher does, with plain HTTP. */
 async function connect(params) {
-  const query = new URLSearchParams({ id: "cam-1", customerScope: "acme", username: "ann", password: "secret", app: "live", ...params });
+  const query = new URLSearchParams({
+    id: "cam-1",
+    customerScope: "acme",
+    username: "ann",
+    password: "secret",
+    app: "live",
+    ...params,
+  });
   const offer = await fetch(`${manager.url}/live/whip/endpoint/${query.get("id")}?${query}`, {
     method: "POST",
     headers: { "Content-Type": "application/sdp" },
@@ -27,7 +34,10 @@ test("faults are added with their parameters, act, and are removed", async () =>
   const fault = await faults.add("http-error", { id: "cam-1", count: 2, status: 418 });
   assert.equal(await connect(), 418);
   assert.equal(await fault.injected(), 1);
-  assert.deepEqual((await faults.list()).map(({ fault, parameters }) => [fault, parameters.status]), [["http-error", 418]]);
+  assert.deepEqual(
+    (await faults.list()).map(({ fault, parameters }) => [fault, parameters.status]),
+    [["http-error", 418]],
+  );
   await fault.remove();
   assert.notEqual(await connect(), 418);
   await faults.add("hook-drop");
@@ -40,7 +50,10 @@ test("faults are added with their parameters, act, and are removed", async () =>
 test("the back end of the test is asked, and decides", async () => {
   manager.auth.deny("ann");
   assert.equal(await connect(), 401);
-  assert.deepEqual(manager.auth.calls.map(({ kind, username, stream }) => [kind, username, stream]), [["validate", "ann", "cam-1"]]);
+  assert.deepEqual(
+    manager.auth.calls.map(({ kind, username, stream }) => [kind, username, stream]),
+    [["validate", "ann", "cam-1"]],
+  );
   await manager.hooks.expect("connect_error", { id: "cam-1", error: 3 });
   manager.auth.allow();
   assert.notEqual(await connect(), 401);
@@ -59,7 +72,10 @@ test("a session has a transcript, an export and a timeline", async () => {
   assert.equal(first.from, "client");
   assert.match(await manager.sessions.export(session.session), /^\{.*\n\{/);
   const text = await manager.timeline();
-  assert.match(text, new RegExp(`^session ${session.session}: publisher 'cam-1' of acme: failed \\(invalid_sdp\\)\n  \\d\\d:\\d\\d:`));
+  assert.match(
+    text,
+    new RegExp(`^session ${session.session}: publisher 'cam-1' of acme: failed \\(invalid_sdp\\)\n  \\d\\d:\\d\\d:`),
+  );
   assert.match(text, /client → origin +POST/);
   assert.doesNotMatch(text, /secret/);
   await assert.rejects(manager.sessions.kick(session.session), /409/);

@@ -1,6 +1,6 @@
 // Expectations against a running stream manager.
 import assert from "node:assert/strict";
-import { after, beforeEach, before, test } from "node:test";
+import { after, before, beforeEach, test } from "node:test";
 import { HookExpectationError, StreamManager } from "../dist/esm/index.js";
 
 const LONG = 20_000;
@@ -41,7 +41,10 @@ test("hooks are found in their order, and after another", async () => {
   for (const id of ["s1", "s2"]) await hooks.trigger("connected", { id });
   for (const id of ["s2", "s1"]) await hooks.trigger("disconnected", { id, reason: 0 });
   const found = await hooks.expectOrder(["connected", { state: "disconnected", reason: 0 }], { id: "s1" });
-  assert.deepEqual(found.map(({ number }) => number), [1, 4]);
+  assert.deepEqual(
+    found.map(({ number }) => number),
+    [1, 4],
+  );
   const second = await hooks.expect("session", {}, { after: found[0] });
   assert.equal(second.number, 2);
 });
@@ -59,7 +62,10 @@ test("what was cleared or reset no longer counts, also when somebody else resets
   await hooks.clear();
   assert.deepEqual(await hooks.list(), []);
   await hooks.trigger("connected", { id: "s2" });
-  assert.deepEqual((await hooks.list({ state: "connected" })).map(({ id }) => id), ["s2"]);
+  assert.deepEqual(
+    (await hooks.list({ state: "connected" })).map(({ id }) => id),
+    ["s2"],
+  );
   const other = await StreamManager.connect(manager.url);
   await other.reset();
   const waiting = hooks.expect("connected", { id: "s3" });

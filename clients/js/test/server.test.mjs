@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, test } from "node:test";
@@ -89,7 +89,10 @@ test("settings are options, and a stream manager with a token takes the calls of
   const hookUri = ["http://127.0.0.1:9/a", "http://127.0.0.1:9/b"];
   const manager = await StreamManager.start({ adminToken: "a-secret-token", hookUri });
   context.after(() => manager.stop());
-  assert.deepEqual((await manager.hooks.sinks.list()).map(({ name }) => name), hookUri);
+  assert.deepEqual(
+    (await manager.hooks.sinks.list()).map(({ name }) => name),
+    hookUri,
+  );
   await assert.rejects(StreamManager.connect(manager.url), /401/);
   const other = await StreamManager.connect(manager.url, { token: "a-secret-token" });
   assert.deepEqual(await other.sessions.list(), []);
@@ -108,15 +111,22 @@ test("smproxy is looked for where it was named, on the PATH, and in a virtual en
     assert.equal(findCommand(undefined, folder), undefined);
     assert.equal(findCommand("./tools/smproxy", folder), onPath);
   });
-  await withEnvironment({ ...bare, PATH: `${dirname(onPath)}:/bin` }, () => assert.equal(findCommand(undefined, below), onPath));
+  await withEnvironment({ ...bare, PATH: `${dirname(onPath)}:/bin` }, () =>
+    assert.equal(findCommand(undefined, below), onPath),
+  );
   await withEnvironment({ ...bare, SMPROXY: venv }, () => assert.equal(findCommand(undefined, folder), venv));
-  await withEnvironment({ ...bare, SMPROXY: "/nothing" }, () => assert.throws(() => findCommand(), /the variable SMPROXY names/));
+  await withEnvironment({ ...bare, SMPROXY: "/nothing" }, () =>
+    assert.throws(() => findCommand(), /the variable SMPROXY names/),
+  );
 });
 
 test("where it is not, uv or pipx installs it once, into this user's cache", async () => {
   const cache = join(folder, "cache");
   const bare = { SMPROXY: undefined, VIRTUAL_ENV: undefined, XDG_CACHE_HOME: cache };
-  for (const [name, bin] of [["uv", "UV_TOOL_BIN_DIR"], ["pipx", "PIPX_BIN_DIR"]]) {
+  for (const [name, bin] of [
+    ["uv", "UV_TOOL_BIN_DIR"],
+    ["pipx", "PIPX_BIN_DIR"],
+  ]) {
     const tools = join(folder, `with-${name}`);
     program(join(tools, name), `echo "$@" >>${tools}/calls; mkdir -p "$${bin}"; ln -s ${SMPROXY} "$${bin}/smproxy"`);
     await withEnvironment({ ...bare, PATH: `${tools}:/usr/bin:/bin` }, async () => {
@@ -145,9 +155,14 @@ test("an installation that fails, or that nothing can make, says so", async () =
   process.chdir(folder);
   try {
     await withEnvironment({ ...bare, PATH: `${tools}:/usr/bin:/bin` }, () =>
-      assert.rejects(obtainCommand(undefined, "nothing"), /uv could not install nothing: no such package\n.*pip install nothing/s));
+      assert.rejects(
+        obtainCommand(undefined, "nothing"),
+        /uv could not install nothing: no such package\n.*pip install nothing/s,
+      ),
+    );
     await withEnvironment({ ...bare, PATH: "/usr/bin:/bin" }, () =>
-      assert.rejects(obtainCommand(), /pip install stream-manager-proxy==.* or uv or pipx, which do it for you/s));
+      assert.rejects(obtainCommand(), /pip install stream-manager-proxy==.* or uv or pipx, which do it for you/s),
+    );
   } finally {
     process.chdir(before);
   }

@@ -46,8 +46,7 @@ export const FIELDS = [
   "uuid",
 ] as const;
 
-/** Milliseconds that a hook is waited for, and in which one that must not come could come. */
-export const TIMEOUT = 5000;
+/** Milliseconds in which a hook that must not come could come. */
 export const QUIET = 250;
 
 /** Rows of the table of what came. */

@@ -25,16 +25,13 @@ const STATE_NAMES: readonly string[] = Object.values(STATES).flat();
 /** A hook of another kind is further away than one of somebody else. */
 const WEIGHT: Readonly<Record<string, number>> = { event: 2, state: 2 };
 
-
 /** Fields of a hook, and what they are to be. */
 export class Expectation {
   private constructor(readonly fields: ReadonlyMap<FieldName, unknown>) {}
 
   /** Read what a test gave. Throws `TypeError` for a name or field that no hook can have: the test could never pass. */
   static of(what: Step | undefined, fields: Fields = {}): Expectation {
-    const named = new Map<string, unknown>(
-      typeof what === "string" ? [[kindOf(what), what]] : Object.entries(what ?? {}),
-    );
+    const named = new Map<string, unknown>(typeof what === "string" ? [[kindOf(what), what]] : Object.entries(what ?? {}));
     const merged = new Map(named);
     for (const [name, wanted] of Object.entries(fields)) {
       if (named.has(name) && named.get(name) !== wanted) {
@@ -48,7 +45,10 @@ export class Expectation {
       }
       if (wanted === undefined) throw new TypeError(`${name} is undefined: give it a value, or leave it out`);
     }
-    for (const [name, known] of [["event", EVENTS], ["state", STATE_NAMES]] as const) {
+    for (const [name, known] of [
+      ["event", EVENTS],
+      ["state", STATE_NAMES],
+    ] as const) {
       const wanted = merged.get(name);
       if (typeof wanted === "string" && !known.includes(wanted)) {
         throw new TypeError(`no hook has ${name}=${quoted(wanted)}${hint(wanted, known)}`);

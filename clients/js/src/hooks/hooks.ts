@@ -1,10 +1,13 @@
 import type { Api, Schemas } from "../api.js";
 import { HookExpectationError } from "../errors.js";
-import { QUIET, TIMEOUT } from "../generated/names.js";
+import { QUIET } from "../generated/names.js";
 import { Expectation, type Fields, type HookName, type Step } from "./expectation.js";
 import type { Hook, HookEvent } from "./hook.js";
 import { HookLog, Journal } from "./log.js";
 import { report } from "./report.js";
+
+/** Milliseconds that a hook is waited for: less than Jest and Vitest give a test, so that the message is seen. */
+const TIMEOUT = 3_000;
 
 /** How long a hook is waited for, in milliseconds, and after which hook it is to come. */
 export interface ExpectOptions {
@@ -34,7 +37,7 @@ export class Expectations {
    * Return the first hook that is so, of those that came and those that come.
    *
    * `expect("connected", { id: "cam-1" })`, `expect({ state: "remote_track_started", track: "video_main" })`.
-   * Throws `HookExpectationError` when none came within `timeout` milliseconds, 5,000 unless given.
+   * Throws `HookExpectationError` when none came within `timeout` milliseconds, 3,000 unless given.
    */
   expect(what: HookName | Fields, fields: Fields = {}, options: ExpectOptions = {}): Promise<Hook> {
     return explained(this.expect, async () => {
@@ -202,7 +205,7 @@ function seconds(milliseconds: number): string {
 }
 
 /** Let an error of an expectation have the stack of the line that called it, not of what runs in here. */
-async function explained<T>(call: Function, work: () => Promise<T>): Promise<T> {
+async function explained<T>(call: (...values: never) => unknown, work: () => Promise<T>): Promise<T> {
   const caller: { stack?: string } = {};
   Error.captureStackTrace(caller, call);
   try {

@@ -1,4 +1,4 @@
-import { type Api, type Schemas } from "../api.js";
+import type { Api, Schemas } from "../api.js";
 import { ApiError } from "../errors.js";
 import { Hook } from "./hook.js";
 

@@ -10,7 +10,7 @@ export function shown(value: unknown): string {
 /** Shorten a text to so many characters. */
 export function cut(text: string, length: number): string {
   const characters = [...text];
-  return characters.length <= length ? text : characters.slice(0, length - 3).join("") + "...";
+  return characters.length <= length ? text : `${characters.slice(0, length - 3).join("")}...`;
 }
 
 function literal(value: unknown): string {
@@ -20,7 +20,9 @@ function literal(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(literal).join(", ")}]`;
   if (typeof value === "object" && value !== null) {
     if ("asymmetricMatch" in value) return String(value);
-    return `{${Object.entries(value).map(([name, each]) => `${quoted(name)}: ${literal(each)}`).join(", ")}}`;
+    return `{${Object.entries(value)
+      .map(([name, each]) => `${quoted(name)}: ${literal(each)}`)
+      .join(", ")}}`;
   }
   return String(value);
 }

@@ -16,7 +16,13 @@ export async function attachWhatHappened(
     if (body !== undefined && body.length > 0) await testInfo.attach(name, { body: Buffer.from(body), contentType });
   };
   await attach("stream manager: timeline", manager.timeline(since), "text/plain");
-  const hooks = manager.hooks.list().then((list) => JSON.stringify(list.map(({ event }) => event), null, 2));
+  const hooks = manager.hooks.list().then((list) =>
+    JSON.stringify(
+      list.map(({ event }) => event),
+      null,
+      2,
+    ),
+  );
   await attach("stream manager: hooks", hooks, "application/json");
   await attach("stream manager: log", Promise.resolve(manager.logSince(logEnd)), "text/plain");
   const sessions = await manager.sessions.list({ ...only, limit: MAX_CAPTURES }).catch(() => []);

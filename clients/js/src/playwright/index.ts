@@ -39,7 +39,8 @@ interface WorkerFixtures {
   startedStreamManager: StreamManager | undefined;
 }
 
-/** Milliseconds that receivers have to take the last hooks of a test. */
+/** Milliseconds that expectations wait for hooks, as long as Playwright's own; and that receivers have to take the last hooks of a test. */
+const EXPECT = 5_000;
 const RESET = 1_000;
 
 export const test = base.extend<StreamManagerFixtures, StreamManagerWorkerOptions & WorkerFixtures>({
@@ -56,7 +57,10 @@ export const test = base.extend<StreamManagerFixtures, StreamManagerWorkerOption
 
   startedStreamManager: [
     async ({ streamManagerOptions, streamManagerUrl }, use) => {
-      const started = streamManagerUrl === undefined ? await StreamManager.start({ capture: true, ...streamManagerOptions }) : undefined;
+      const started =
+        streamManagerUrl === undefined
+          ? await StreamManager.start({ capture: true, expectTimeout: EXPECT, ...streamManagerOptions })
+          : undefined;
       await use(started);
       await started?.stop();
     },
@@ -92,11 +96,11 @@ export const test = base.extend<StreamManagerFixtures, StreamManagerWorkerOption
 
 /** Use one that runs elsewhere, as it was said how to start one. */
 async function connected(url: string | undefined, options: StartOptions, customerScope: string): Promise<StreamManager> {
-  const { adminToken, expectTimeout } = options;
+  const { adminToken, expectTimeout = EXPECT } = options;
   return StreamManager.connect(url, {
     customerScope,
+    expectTimeout,
     ...(adminToken === undefined ? {} : { token: String(adminToken) }),
-    ...(expectTimeout === undefined ? {} : { expectTimeout }),
   });
 }
 

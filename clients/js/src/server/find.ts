@@ -35,7 +35,10 @@ export function findCommand(given: string | undefined, folder = process.cwd()): 
     const where = given === undefined ? "the variable SMPROXY" : "command";
     throw new StreamManagerError(`${where} names ${named}, which cannot be run: give the path of smproxy`);
   }
-  const environments = [process.env["VIRTUAL_ENV"], ...above(folder).flatMap((each) => [join(each, ".venv"), join(each, "venv")])];
+  const environments = [
+    process.env["VIRTUAL_ENV"],
+    ...above(folder).flatMap((each) => [join(each, ".venv"), join(each, "venv")]),
+  ];
   return onPath("smproxy") ?? first(environments, (each) => (each ? runnable(join(each, SCRIPTS, "smproxy")) : undefined));
 }
 

@@ -4,7 +4,12 @@ import { expect, test } from "stream-manager-proxy/playwright";
 const ann = { username: "ann", password: "secret" };
 
 for (const number of [1, 2]) {
-  test(`a clean slate, and names that other tests have, too (${number})`, async ({ hooks, publisher, customerScope, streamManager }) => {
+  test(`a clean slate, and names that other tests have, too (${number})`, async ({
+    hooks,
+    publisher,
+    customerScope,
+    streamManager,
+  }) => {
     expect(await hooks.list()).toEqual([]);
     const name = test.info().project.name === "own" ? "cam-1" : undefined;
     const cam = await publisher(name, ann);

@@ -9,6 +9,10 @@ export default defineConfig<object, StreamManagerWorkerOptions>({
   timeout: 60_000,
   projects: [
     { name: "own", use: { streamManagerOptions: { expectTimeout, authBackEnd: true } } },
-    { name: "shared", grepInvert: /back end/, use: { streamManagerUrl: process.env.SHARED, streamManagerOptions: { expectTimeout } } },
+    {
+      name: "shared",
+      grepInvert: /back end/,
+      use: { streamManagerUrl: process.env.SHARED, streamManagerOptions: { expectTimeout } },
+    },
   ],
 });
