@@ -15,7 +15,6 @@ import inspect
 import logging
 from collections.abc import Callable
 from importlib.metadata import version
-from typing import cast
 
 import pylibsrtp
 from aiortc import (
@@ -33,6 +32,7 @@ from smproxy.log_fields import About
 from smproxy.origin.aiortc_dtls import DtlsTransport, Identity
 from smproxy.origin.ice import IceLite
 from smproxy.origin.sdp_section import Section
+from smproxy.origin.srtp import opener, sealer
 
 _log = logging.getLogger(__name__)
 
@@ -78,10 +78,14 @@ def self_test() -> str | None:
             return "OpenSSL has no ECDHE suites for ECDSA and RSA"
         packet = bytes.fromhex("80600001000000010000000b") + b"payload"
         policy = pylibsrtp.Policy(key=bytes(30), ssrc_type=pylibsrtp.Policy.SSRC_ANY_OUTBOUND)
-        sealed = pylibsrtp.Session(policy).protect(packet)
-        opener = pylibsrtp.Policy(key=bytes(30), ssrc_type=pylibsrtp.Policy.SSRC_ANY_INBOUND)
-        if pylibsrtp.Session(opener).unprotect(sealed) != packet:
+        sealed = sealer(pylibsrtp.Session(policy))(packet)
+        inbound = pylibsrtp.Policy(key=bytes(30), ssrc_type=pylibsrtp.Policy.SSRC_ANY_INBOUND)
+        unseal = opener(pylibsrtp.Session(inbound))
+        if unseal(sealed) != packet:
             return "SRTP does not restore a packet"
+        with contextlib.suppress(pylibsrtp.Error):
+            unseal(sealed)
+            return "SRTP takes a packet twice"
     except Exception as exc:
         return f"{type(exc).__name__}: {exc}"
     return None
@@ -148,12 +152,12 @@ class Link:
         """
         session, tap = self._dtls._rx_srtp, self._ice.tap
         if tap is not None:
-            return tap.opening(session.unprotect), tap.opening(session.unprotect_rtcp)
-        return session.unprotect, session.unprotect_rtcp
+            return tap.opening(opener(session)), tap.opening(session.unprotect_rtcp)
+        return opener(session), session.unprotect_rtcp
 
     def protect(self) -> Callable[[bytes], bytes]:
         """Return what seals SRTP; aiortc's way would be a coroutine for each packet."""
-        protect = cast(Callable[[bytes], bytes], self._dtls._tx_srtp.protect)
+        protect = sealer(self._dtls._tx_srtp)
         return protect if self._ice.tap is None else self._ice.tap.sealing(protect)
 
     def send_rtcp(self, packet: bytes) -> None:
