@@ -13,7 +13,7 @@ from smproxy.faults import FaultRegistry
 from smproxy.hooks.dispatcher import HookDispatcher
 from smproxy.manager.manager import Manager
 from smproxy.settings import Settings, settings_of
-from smproxy.signaling.clock import Clock
+from smproxy.signaling.clock import Clock, SystemRandomness
 from smproxy.startup import Parts, Startup
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ class Simulator:
         if self._rng is not None:
             return self._rng
         seed = self.settings.seed
-        return random.SystemRandom() if seed is None else random.Random(f"{seed}/{name}")  # noqa: S311
+        return SystemRandomness() if seed is None else random.Random(f"{seed}/{name}")  # noqa: S311
 
     async def start(self) -> None:
         """Start everything, from the sinks up to the ports, which open last."""

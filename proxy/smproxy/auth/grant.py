@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from smproxy.signaling.params import META_DEPTH, META_LIMIT, NAME_LIMIT, ConnectionParams, deeper_than
 from smproxy.signaling.payloads import Role
@@ -49,7 +51,7 @@ class Grant:
             changes["meta"], query["meta"] = self.meta, json.dumps(self.meta)
         if self.url is not None:
             query[SIGNED_URL] = self.url
-        return replace(params.with_origin_query(query), **changes) if query else params
+        return msgspec.structs.replace(params.with_origin_query(query), **changes) if query else params
 
 
 NOTHING = Grant()

@@ -47,8 +47,7 @@ class SinkStatus(msgspec.Struct, frozen=True, rename="camel"):
     latency_counts: list[int] = []
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryUpdate:
+class DeliveryUpdate(msgspec.Struct, frozen=True):
     """A change of one delivery: its new state, and the attempt that was made, if one was."""
 
     sink: str

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 
+import msgspec
 from yarl import URL
 
 from smproxy.auth.grant import NOTHING
@@ -196,7 +196,7 @@ class Admission:
         )
         if endpoint is None or endpoint.role is None:
             return params
-        return dataclasses.replace(params, role=endpoint.role)
+        return msgspec.structs.replace(params, role=endpoint.role)
 
     def _choose(self, params: ConnectionParams, stream: str) -> Node:
         try:
@@ -208,10 +208,7 @@ class Admission:
                 role=params.role,
             )
         except OriginChoiceError as error:
-            value = params.region if error.parameter == "region" else params.host
-            refusal = ParamError(error.parameter, value, str(error), error.hint)
-            refusal.connection = params.connection
-            raise refusal from None
+            raise _no_origin(params, error) from None
 
     def _refuse(self, request: UpgradeRequest, error: ParamError) -> None:
         hint = f": {error.hint}" if error.hint else ""
@@ -273,6 +270,17 @@ class Admission:
         failed.fault.acted(attempt.session, attempt.params)
         attempt.dial_failed(failed.how.reason)
         self._turn_away(request, attempt.session, failed.how.message, failed.how.code, failed.how.reason)
+
+
+def _no_origin(params: ConnectionParams, error: OriginChoiceError) -> ParamError:
+    """Return the refusal of a client for which there is no origin.
+
+    Not made where it is raised: an exception that its own frame knows waits for the cycle collector, with the client's request.
+    """
+    value = params.region if error.parameter == "region" else params.host
+    refusal = ParamError(error.parameter, value, str(error), error.hint)
+    refusal.connection = params.connection
+    return refusal
 
 
 def keeps_the_socket(message: ServerMessage | None) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
+import msgspec
 from msgspec import UNSET
 
 from smproxy.log_fields import About, about
@@ -26,8 +26,7 @@ _STARTING = re.compile(r"(.*) starting", re.IGNORECASE | re.DOTALL)
 _STOPPING = re.compile(r"(.*) stopping", re.IGNORECASE | re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Client:
+class Client(msgspec.Struct, frozen=True, kw_only=True):
     """The client of a connection, as the administration shows it."""
 
     remote_ip: str

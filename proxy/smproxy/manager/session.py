@@ -20,6 +20,7 @@ class Session:
     def __init__(self, life: SessionLife, params: ConnectionParams) -> None:
         self.life = life
         self.params = params
+        self._connection = params.connection
         self.started_ms: int | None = None
         self.attempt: Attempt | None = None
         self.statistics: dict[str, TrackStatistics] = {}
@@ -47,7 +48,10 @@ class Session:
     @property
     def connection(self) -> Connection:
         """The connection as hooks have it."""
-        return msgspec.structs.replace(self.params.connection, role=self.role)
+        known, role = self._connection, self.role
+        if known.role is not role:
+            self._connection = known = msgspec.structs.replace(known, role=role)
+        return known
 
     @property
     def about(self) -> About:

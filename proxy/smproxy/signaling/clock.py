@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import Callable
@@ -40,3 +41,29 @@ MAX_SESSION_NUMBER = 2**53 - 1
 def session_number(rng: random.Random) -> int:
     """Draw the number of a new session."""
     return rng.randint(1, MAX_SESSION_NUMBER)
+
+
+class SystemRandomness(random.SystemRandom):
+    """The system's random numbers, fetched a few kilobytes at a time.
+
+    A system call for each was a fortieth of a short session. What has a copy of it after a ``fork`` draws the same numbers.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bytes = b""
+        self._used = 0
+
+    def getrandbits(self, k: int, /) -> int:
+        """Return an integer of ``k`` random bits."""
+        size = (k + 7) // 8
+        start, end = self._used, self._used + size
+        if end > len(self._bytes):
+            self._bytes = os.urandom(max(size, _FETCHED))
+            start, end = 0, size
+        self._used = end
+        return int.from_bytes(self._bytes[start:end], "little") >> (size * 8 - k)
+
+
+#: Bytes that are fetched at a time.
+_FETCHED = 4096

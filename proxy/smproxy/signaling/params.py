@@ -7,7 +7,6 @@ keys nor ``id``, and stringifies whatever a page gave it, so ``undefined``, ``nu
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -27,6 +26,9 @@ SIMULATE_LIMIT = 1024  # characters of simulate
 #: Parameters that are addressed to the proxy; all others travel on to the origin as they came.
 _FOR_PROXY = frozenset({"host", "app", "context", "simulate"})
 
+#: What is not part of a ``repr``.
+_SECRET = frozenset({"password", "origin_query"})
+
 
 class ParamError(ValueError):
     """A connection parameter that cannot be accepted.
@@ -45,8 +47,7 @@ class ParamError(ValueError):
         super().__init__(f"{parameter} {problem}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectionParams:
+class ConnectionParams(msgspec.Struct, frozen=True, kw_only=True):
     """The parameters of one connection, checked.
 
     ``app`` and ``context`` come without outer slashes; ``host`` is ``None`` when the client leaves the choice to the manager.
@@ -60,7 +61,7 @@ class ConnectionParams:
     context: str | None = None
     host: str | None = None
     username: str | None = None
-    password: str | None = field(default=None, repr=False)
+    password: str | None = None
     customer_scope: str | None = None
     recording: bool = False
     meta: dict[str, Any] | None = None
@@ -70,7 +71,11 @@ class ConnectionParams:
     customer_scope_given: bool = True
     region: str | None = None
     strict: bool = False
-    origin_query: str = field(default="", repr=False)
+    origin_query: str = ""
+
+    def __repr__(self) -> str:
+        known = (f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name not in _SECRET)
+        return f"{type(self).__name__}({', '.join(known)})"
 
     @classmethod
     def from_url(
@@ -117,7 +122,7 @@ class ConnectionParams:
                 app=app,
                 role=role,
             )
-            raise reader.refusal
+            raise reader.taken_refusal()
         assert stream_id is not None
         return cls(
             id=stream_id,
@@ -161,7 +166,7 @@ class ConnectionParams:
         replaced = {key.lower() for key in values}
         kept = [raw for key, raw in _split(self.origin_query) if key.lower() not in replaced]
         kept += [f"{key}={quote(value, safe='')}" for key, value in values.items()]
-        return replace(self, origin_query="&".join(kept))
+        return msgspec.structs.replace(self, origin_query="&".join(kept))
 
     @property
     def origin_target(self) -> str:
@@ -181,6 +186,15 @@ class _Reader:
     def __init__(self, pairs: list[tuple[str, str]]) -> None:
         self._raw = {key.lower(): raw.partition("=")[2] for key, raw in pairs}
         self.refusal: ParamError | None = None
+
+    def taken_refusal(self) -> ParamError:
+        """Return the refusal, to be raised, and forget it.
+
+        An exception that a frame in its traceback knows waits for the cycle collector, with all that those frames have.
+        """
+        assert self.refusal is not None
+        refusal, self.refusal = self.refusal, None
+        return refusal
 
     def raw(self, key: str) -> str | None:
         """Return the value as it came, decoded; ``None`` when the key is absent."""

@@ -95,8 +95,7 @@ class JournalQuery:
     newest_first: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(msgspec.Struct, frozen=True):
     """A change of one delivery, to be written: its new state, and the attempt, if one was made."""
 
     event: int

@@ -78,6 +78,7 @@ class MessageDispatcher:
     def dial_failed(self, why: str) -> None:
         """The client has been refused, for the origin could not be reached."""
         self._report(self._observer.dial_failed, why)
+        self._let_go()
 
     def refused(self, text: str, code: int, reason: str) -> None:
         """The relay sent ``text`` to the client, and closes."""
@@ -90,6 +91,7 @@ class MessageDispatcher:
         if self._transcript is not None:
             self._report(self._transcript.add_close, end.by, end.code, end.detail)
         self._report(self._observer.ended, end)
+        self._let_go()
 
     def turned_away(self, end: RelayEnd) -> None:
         """The client was refused before or while the origin was dialed.
@@ -97,6 +99,15 @@ class MessageDispatcher:
         The transcript has that already.
         """
         self._report(self._observer.ended, end)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Drop observer and transcript: nothing follows.
+
+        The observer knows the connection, so that both would wait for the cycle collector, with their sockets' objects.
+        """
+        del self._observer
+        self._transcript = None
 
     def _note(self, transcript: TranscriptWriter, note: Callable[[object], None], text: bytes | None) -> None:
         try:

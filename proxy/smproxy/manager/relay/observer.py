@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
+
+import msgspec
 
 from smproxy.signaling.messages import ClientMessage, ServerMessage
 
 Party: TypeAlias = Literal["client", "origin", "proxy"]
 
 
-@dataclass(frozen=True, slots=True)
-class RelayEnd:
+class RelayEnd(msgspec.Struct, frozen=True):
     """How a relayed connection ended: who was the first to end it, and how.
 
     ``code`` is that of the first Close frame: 1005 when it had none, ``None`` when there was no Close frame. ``clean`` says

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from urllib.parse import quote, unquote
 
+import msgspec
 from yarl import URL
 
 from smproxy.auth.grant import Grant
@@ -75,7 +76,7 @@ def read_request(
         default_customer_scope=default_customer_scope,
     )
     role = Role.PUBLISHER if publishes else Role.SUBSCRIBER
-    return Request(dataclasses.replace(params, role=role, transport=endpoint.protocol.value), name)
+    return Request(msgspec.structs.replace(params, role=role, transport=endpoint.protocol.value), name)
 
 
 def read_bearer(authorization: str) -> str | None:
