@@ -86,14 +86,34 @@ export class Subscriber extends HeadlessClient<SubscriberView> {
   protected readonly role = "subscribers";
 
   /** Wait until so many frames were decoded. Throws when they did not come within `timeout` milliseconds, 10,000 unless given. */
-  async waitForFrames(count: number, { timeout = 10_000 }: { timeout?: number } = {}): Promise<SubscriberView> {
+  async waitForFrames(count: number, options: { timeout?: number } = {}): Promise<SubscriberView> {
+    return this.watch(
+      ({ decoded }) => decoded >= count,
+      ({ decoded }) => `${decoded} of ${count} frames came`,
+      options,
+    );
+  }
+
+  /**
+   * Wait until it is doing so: `waitFor(({ latencyMs }) => latencyMs !== null && latencyMs.p95 < 500)`, of a publisher with the
+   * `pattern` `clock`. Throws when it did not come to that within `timeout` milliseconds, 10,000 unless given.
+   */
+  async waitFor(check: (view: SubscriberView) => boolean, options: { timeout?: number } = {}): Promise<SubscriberView> {
+    return this.watch(check, (view) => `it did not come to that, but to ${JSON.stringify(view)}`, options);
+  }
+
+  private async watch(
+    check: (view: SubscriberView) => boolean,
+    so: (view: SubscriberView) => string,
+    { timeout = 10_000 }: { timeout?: number },
+  ): Promise<SubscriberView> {
     const deadline = performance.now() + timeout;
     for (;;) {
-      const { decoded, state, error } = await this.look();
-      if (decoded >= count) return this.view;
-      const so = `subscriber of ${this.name}: ${decoded} of ${count} frames came`;
-      if (state !== "live") throw new StreamManagerError(`${so}, then it was ${state}${error === null ? "" : `: ${error}`}`);
-      if (performance.now() >= deadline) throw new StreamManagerError(`${so} within ${timeout / 1000} s`);
+      const view = await this.look();
+      if (check(view)) return view;
+      const what = `subscriber of ${this.name}: ${so(view)}`;
+      if (view.state !== "live") throw new StreamManagerError(`${what}, then it was ${how(view)}`);
+      if (performance.now() >= deadline) throw new StreamManagerError(`${what} within ${timeout / 1000} s`);
       await new Promise((resolve) => setTimeout(resolve, LOOK));
     }
   }
@@ -140,6 +160,10 @@ export class Clients {
   }
 }
 
-function live(role: string, { name, state, error }: PublisherView): void {
-  if (state !== "live") throw new StreamManagerError(`${role} ${name} is ${state}${error === null ? "" : `: ${error}`}`);
+function live(role: string, view: PublisherView): void {
+  if (view.state !== "live") throw new StreamManagerError(`${role} ${view.name} is ${how(view)}`);
+}
+
+function how({ state, error }: PublisherView): string {
+  return error === null ? state : `${state}: ${error}`;
 }

@@ -51,6 +51,20 @@ test("over WHIP and WHEP it is the same, and a client may be lost instead of lea
   await manager.hooks.expect("disconnected", { id: "cam-1", reason: 1 });
 });
 
+test("how late the picture is can be waited for, and what it did not come to is said", async () => {
+  await manager.publisher("cam-1", { pattern: "clock", timeout: LONG });
+  const watching = await manager.subscriber("cam-1", { timeout: LONG });
+  const { latencyMs } = await watching.waitFor((view) => view.latencyMs !== null && view.latencyMs.p50 > 0, { timeout: LONG });
+  assert.ok(latencyMs.most >= latencyMs.p95);
+  await assert.rejects(
+    watching.waitFor(() => false, { timeout: 0 }),
+    /cam-1: it did not come to that, but to \{.*"latencyMs":\{.* within 0 s/,
+  );
+  const ends = watching.waitForFrames(1_000_000, { timeout: LONG });
+  await manager.sessions.kick(watching.session);
+  await assert.rejects(ends, /of 1000000 frames came, then it was ended/);
+});
+
 test("who is refused is told why", async () => {
   await manager.faults.add("publish-denied", { id: "cam-1", message: "Not today." });
   await assert.rejects(manager.publisher("cam-1", { timeout: LONG }), /publisher cam-1 is failed: .*Not today\./);

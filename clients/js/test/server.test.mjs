@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, test } from "node:test";
@@ -67,10 +67,12 @@ test("it ends with its process, also when that is killed", async () => {
 });
 
 test("one that nobody stops does not keep its process from ending", async () => {
-  const { child, port } = await runner("");
+  const temporary = mkdtempSync(join(folder, "temporary-"));
+  const { child, port } = await withEnvironment({ TMPDIR: temporary }, () => runner(""));
   if (child.exitCode === null) await once(child, "exit");
   assert.equal(child.exitCode, 0);
   await gone(port);
+  assert.deepEqual(readdirSync(temporary), []);
 });
 
 test("what keeps it from starting, or has ended it, is said", async () => {

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { rmSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import type { Socket } from "node:net";
 import { join } from "node:path";
@@ -10,8 +11,8 @@ const PATIENCE = 15_000;
 /** Milliseconds between two looks whether it is ready. */
 const LOOK = 20;
 
-/** Those that run; they end with this process. */
-const running = new Set<ChildProcess>();
+/** Those that run, with their folders; they end with this process. */
+const running = new Map<ChildProcess, string>();
 let watching = false;
 
 /** What it says when it is ready. */
@@ -69,7 +70,7 @@ export class ServerProcess {
       env: { ...process.env, ...env },
       windowsHide: true,
     });
-    running.add(child);
+    running.set(child, folder);
     endWithThisProcess();
     const server = new ServerProcess(child, command);
     const deadline = performance.now() + timeout;
@@ -126,7 +127,10 @@ function endWithThisProcess(): void {
   if (watching) return;
   watching = true;
   process.once("exit", () => {
-    for (const child of running) child.kill("SIGTERM");
+    for (const [child, folder] of running) {
+      child.kill("SIGTERM");
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 }
 
