@@ -10,7 +10,7 @@ SEEDS ?= 10000
 QUICK := -m 'not browser and not media' -n 4
 HEAVY := -m 'browser or media' -n 4 --dist loadfile
 
-.PHONY: help install run test lint format unit npm-package torture-cluster pythons coverage browser-setup bench bench-setup bench-relay bench-memory bench-churn bench-media bench-edges
+.PHONY: help install run test lint format unit npm-package mutants-cluster torture-cluster pythons coverage browser-setup bench bench-setup bench-relay bench-memory bench-churn bench-media bench-edges
 .PHONY: bench-subscribers bench-hooks bench-journal bench-start bench-growth bench-profile bench-dashboard screenshots clean
 
 help:                                    ## list what there is
@@ -60,8 +60,11 @@ simulate: install                        ## run a node and the core of the clust
 	SMPROXY_SIMULATION_RUNS=$(SEEDS) $(BIN)/pytest tests/simulation/test_cluster.py -n 2 -q
 	$(BIN)/python -W ignore -m tests.simulation.node --seeds $(SEEDS)
 
-torture-cluster: install                 ## kill, freeze and cut off nodes of a cluster, each 50 times (half a day on two cores: ARGS="-k killed")
-	SMPROXY_CLUSTER_RUNS=50 $(BIN)/pytest tests/cluster $(ARGS)
+mutants-cluster: install                 ## run cores of the cluster that are broken on purpose: the simulation must find each
+	$(BIN)/python -m tests.simulation.mutants $(ARGS)
+
+torture-cluster: install                 ## kill, freeze and cut off nodes of a cluster, each 50 times under load (two hours: ARGS="-k killed")
+	SMPROXY_CLUSTER_RUNS=50 SMPROXY_CLUSTER_LOAD=10 SMPROXY_CLUSTER_RACES=100 $(BIN)/pytest tests/cluster $(ARGS)
 
 bench-edges: install                     ## measure how much later a picture is at an edge of a cluster (needs nats-server)
 	$(BIN)/python bench/edges.py

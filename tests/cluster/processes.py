@@ -22,10 +22,11 @@ TTL = 4.0
 
 
 class NodeProcess:
-    """One ``smproxy serve --cluster``."""
+    """One ``smproxy serve --cluster``, whose wall clock is ``clock_error`` seconds ahead."""
 
-    def __init__(self, name: str, registry: str, directory: Path, *options: str) -> None:
+    def __init__(self, name: str, registry: str, directory: Path, *options: str, clock_error: int = 0) -> None:
         self.name = name
+        self._clock_error = clock_error
         self._registry = registry
         self._directory = directory
         self._options = options
@@ -43,10 +44,10 @@ class NodeProcess:
             *("--cluster", self._registry, "--node-id", self.name, "--cluster-ttl", f"{TTL}", "--port", "0"),
             *("--data-dir", str(self._directory / self.name), "--exit-with-parent", *self._options),
         ]
+        program = ["tests.cluster.wrong_clock", str(self._clock_error)] if self._clock_error else ["smproxy"]
+        command = [sys.executable, "-m", *program, "serve", *arguments]
         with (self._directory / f"{self.name}.log").open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "smproxy", "serve", *arguments), stdout=asyncio.subprocess.PIPE, stderr=log
-            )
+            self._process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, stderr=log)
         assert self._process.stdout is not None
         banner = b""
         async with asyncio.timeout(scaled(30)):

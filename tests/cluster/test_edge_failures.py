@@ -10,7 +10,7 @@ from smproxy.testing import Subscriber, WebhookReceiver
 from smproxy.testing.clients import make_subscriber
 
 from tests.cluster.processes import TTL, NodeProcess, nodes
-from tests.cluster.test_failures import has, node, settled
+from tests.cluster.steps import has, node, settled
 from tests.helpers import eventually, eventually_reads
 from tests.nats_server import NatsServer
 

@@ -25,8 +25,8 @@ class Oracle:
     ends: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
     acts: int = 0
 
-    def acted(self, stream: str, owner: tuple[str, str], epoch: int) -> None:
-        """Take that a node sent a packet or a hook of a stream."""
+    def acted(self, stream: str, owner: tuple[str, str], epoch: int) -> bool:
+        """Take that a node sent a packet or a hook of a stream; return whether it is the first of its epoch."""
         self.acts += 1
         highest = self.epochs.get(stream, 0)
         if epoch < highest:
@@ -34,6 +34,12 @@ class Oracle:
         if self.owners.setdefault((stream, epoch), owner) != owner:
             raise Violation(f"{owner} and {self.owners[stream, epoch]} both acted on {stream} with epoch {epoch}")
         self.epochs[stream] = epoch
+        return epoch > highest
+
+    def wiped(self) -> None:
+        """Take that the registry lost its data: epochs begin again."""
+        self.epochs.clear()
+        self.owners.clear()
 
     def started(self, session: int, uuid: str) -> None:
         """Take a session's start, with the uuid that its end must have."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from smproxy.cluster.claims import Held
-from smproxy.cluster.records import Bucket, read_claim
+from smproxy.cluster.records import Bucket, is_death, owner_of, read_claim
 
 from tests.simulation.oracle import Violation
 from tests.simulation.world import World
@@ -15,7 +15,7 @@ TROUBLE, SETTLE = 90.0, 60.0
 
 def run(seed: int) -> World:
     """Run a seed. Raises ``Violation``, whose notes tell what happened."""
-    world = World(seed, nodes=3)
+    world = World(seed, nodes=2 + seed % 3)
     try:
         for name in world.links:
             world.start(name)
@@ -25,14 +25,14 @@ def run(seed: int) -> World:
         _heal(world)
         world.run(TROUBLE + SETTLE)
         _check_names(world)
-        for name in world.links.keys() - world.nodes.keys():
+        for name in sorted(world.links.keys() - world.nodes.keys()):
             world.start(name)
         for node in world.nodes.values():
-            for stream in list(node.publishers):
-                node.unpublish(stream)
+            node.end_streams()
         world.run(TROUBLE + 2 * SETTLE)
         world.oracle.check_ends()
-        if left := world.registry.entries(Bucket.SESSIONS):
+        left = world.registry.entries(Bucket.SESSIONS)
+        if any(not is_death(key) or owner_of(key).node in world.nodes for key in left):
             raise Violation(f"sessions left in the registry: {sorted(left)}")
     except BaseException as error:
         error.add_note(f"seed {seed}:\n" + "\n".join(world.log))
@@ -69,28 +69,33 @@ def _trouble(world: World) -> None:
     length = rng.choice((0.5, 2.0, 6.0, 12.0, 30.0)) * rng.uniform(0.5, 1.5)
     link, node = world.links[name], world.nodes.get(name)
     whole = all(each.there and each.back for each in world.links.values())
-    kind = rng.choice(("kill", "freeze", "cut", "one way", "slow", "down", "peers"))
+    kind = rng.choice(("kill", "stop", "freeze", "cut", "one way", "slow", "down", "peers"))
     world.note(f"trouble: {kind} {name} for {length:.1f} s")
     if kind == "kill" and node is not None:
         world.kill(name)
-        world.after(length, lambda: None if name in world.nodes else world.start(name))
+        world.after(length, lambda: world.start_again(name))
+    elif kind == "stop" and node is not None and not node.frozen:
+        world.stop(name)
+        world.after(2.0 + length, lambda: world.start_again(name))
     elif kind == "freeze" and node is not None and not node.frozen:
         node.frozen = True
         world.after(length, lambda: None if node.dead else node.thaw())
     elif kind == "cut" and whole and registry.up:
         link.there = link.back = False
-        world.after(length, lambda: _mend(world, name))
+        link.holds = rng.random() < 0.3
+        world.after(length, lambda: world.mend(name))
     elif kind == "one way" and whole and registry.up:
         if rng.random() < 0.5:
             link.there = False
         else:
             link.back = False
-        world.after(length, lambda: _mend(world, name))
+        link.holds = rng.random() < 0.3
+        world.after(length, lambda: world.mend(name))
     elif kind == "slow":
         link.delay = rng.choice((0.05, 0.5, 2.0))
         world.after(length, lambda: setattr(link, "delay", 0.002))
     elif kind == "down" and registry.up and whole:
-        registry.up = False
+        registry.up, registry.silent = False, rng.random() < 0.3
         world.after(length, lambda: _back(world, name, rng.choice((0.0, 0.0, 3.0, 12.0))))
     elif kind == "peers":
         other = rng.choice(sorted(world.links.keys() - {name}))
@@ -101,41 +106,48 @@ def _trouble(world: World) -> None:
 
 def _back(world: World, name: str, cut: float) -> None:
     """Bring the registry back; one node may be cut off from it for longer than the others."""
-    world.registry.up = True
+    world.registry_back()
     for delay in range(1, 80):  # clients that waited for it come all at once
         world.after(delay / 10, lambda: _publish(world))
     if cut:
         world.links[name].there = world.links[name].back = False
-        world.after(cut, lambda: _mend(world, name))
-
-
-def _mend(world: World, name: str) -> None:
-    link = world.links[name]
-    link.there = link.back = True
-    node = world.nodes.get(name)
-    if node is not None:
-        world.begin_watch(node)
+        world.after(cut, lambda: world.mend(name))
 
 
 def _heal(world: World) -> None:
     world.note("heal")
-    world.registry.up = True
+    world.registry_back()
     world.cut_peers.clear()
-    for name, node in list(world.nodes.items()):
-        world.links[name].delay = 0.002
-        _mend(world, name)
+    for name, link in world.links.items():
+        link.delay = 0.002
+        world.mend(name)
+    for node in list(world.nodes.values()):
         if node.frozen:
             node.thaw()
 
 
-def _check_names(world: World) -> None:
-    """Every claim in the registry has an owner who wants it, so that every other name is free."""
-    for entry in world.registry.entries(Bucket.STREAMS).values():
-        record = read_claim(entry.value)
+def check_claims(world: World) -> None:
+    """Check that every claim in the registry has an owner who publishes, and every publisher a claim.
+
+    Raises:
+        Violation: one has not.
+    """
+    claims = [read_claim(entry.value) for entry in world.registry.entries(Bucket.STREAMS).values()]
+    for record in claims:
         node = world.nodes.get(record.owner.node)
         known = node and node.publishers.get(record.name)
         if known is None or known[0].record.nonce != record.nonce:
             raise Violation(f"{record.name} is claimed by {record.owner}, where nobody publishes it")
+    nonces = {record.nonce for record in claims}
+    for node in world.nodes.values():
+        for stream, (held, _, _) in node.publishers.items():
+            if held.record.nonce not in nonces:
+                raise Violation(f"{node.name} publishes {stream}, and the registry has no claim of it")
+
+
+def _check_names(world: World) -> None:
+    """Every name that is not published is free."""
+    check_claims(world)
     results: list[object] = []
     names = [name for name in STREAMS if not any(name in node.publishers for node in world.nodes.values())]
     for name in names:

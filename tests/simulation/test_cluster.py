@@ -1,15 +1,18 @@
 """The core of the cluster in virtual time: partitions, a registry that is slow or gone, freezes, kills.
 
 ``make simulate`` runs 10,000 seeds. A failure names its seed: ``SMPROXY_SIMULATION_SEED=4711 pytest tests/simulation``.
+``make mutants-cluster`` shows what these tests find: each core that is broken on purpose fails them.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import pytest
 
 from tests.simulation import scenario
+from tests.simulation.situations import SITUATIONS, Situation, run
 
 _SEED = os.environ.get("SMPROXY_SIMULATION_SEED")
 _RUNS = int(os.environ.get("SMPROXY_SIMULATION_RUNS", "200"))
@@ -22,6 +25,13 @@ def test_promises_hold_in_every_run(part: int) -> None:
     seeds = [int(_SEED)] if _SEED else range(part, _RUNS, _PARTS)
     acts = sum(scenario.run(seed).oracle.acts for seed in seeds)
     assert acts > 0, "nothing happened"
+
+
+@pytest.mark.parametrize("situation", SITUATIONS, ids=lambda each: each.__name__)
+def test_one_failure_takes_no_longer_than_promised(situation: Callable[[Situation], None]) -> None:
+    """After one failure of a healthy cluster its names are free, its sessions ended and its nodes back within the time."""
+    seeds = [int(_SEED)] if _SEED else range(max(10, _RUNS // 10))
+    assert all(run(situation, seed).oracle.acts for seed in seeds)
 
 
 def test_a_seed_replays_exactly() -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import heapq
 import itertools
 import random
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 from smproxy.cluster.claims import ClaimRefusal, Claims, Held
 from smproxy.cluster.directory import Directory
-from smproxy.cluster.reaper import Reaper
+from smproxy.cluster.reaper import ClearedUp, Reaper
 from smproxy.cluster.records import (
     Bucket,
     End,
@@ -33,19 +35,20 @@ from smproxy.cluster.requests import (
     Pause,
     Read,
     RegistryEntry,
+    RegistryRequest,
     Remove,
     Reply,
-    Request,
     Steps,
     Update,
+    WriteEnds,
     Written,
 )
 from smproxy.cluster.snapshots import Snapshots
-from smproxy.cluster.standing import Standing
+from smproxy.cluster.standing import PeerAnswer, Standing
 from smproxy.cluster.timing import Timing
 from smproxy.signaling.payloads import Connection, Role
 
-from tests.simulation.oracle import Oracle
+from tests.simulation.oracle import Oracle, Violation
 
 _CONNECTION = Connection(
     id="s", username=None, customer_scope=None, recording=False, meta=None, app="live", role=Role.PUBLISHER
@@ -61,6 +64,8 @@ class Registry:
         self._entries: dict[tuple[Bucket, str], tuple[bytes, int, float]] = {}
         self._revision = 0
         self.up = True
+        #: Whether connections to it, when it is down, say nothing.
+        self.silent = False
 
     def _get(self, bucket: Bucket, key: str) -> RegistryEntry | None:
         found = self._entries.get((bucket, key))
@@ -72,7 +77,12 @@ class Registry:
             return None
         return RegistryEntry(value, revision)
 
-    def handle(self, request: Request, sent: float) -> Reply:
+    def wipe(self) -> None:
+        """Lose everything, as after a power cut: revisions begin again."""
+        self._entries.clear()
+        self._revision = 0
+
+    def handle(self, request: RegistryRequest, sent: float) -> Reply:
         """Carry out a request."""
         match request:
             case Read(bucket, key):
@@ -93,7 +103,6 @@ class Registry:
                 self._revision += 1
                 self._world.changed(bucket, key, None)
                 return Written(self._revision, sent)
-        raise AssertionError(request)
 
     def _put(self, bucket: Bucket, key: str, value: bytes, sent: float) -> Written:
         self._revision += 1
@@ -109,11 +118,18 @@ class Registry:
 
 @dataclass(slots=True)
 class Link:
-    """A node's connection to the registry: each way may be cut, and is slow."""
+    """A node's connection to the registry: each way may be cut, and is slow.
+
+    One that ``holds`` keeps the requests while it is cut, as a socket does; they arrive when it is mended.
+    """
 
     there: bool = True
     back: bool = True
     delay: float = 0.002
+    holds: bool = False
+    #: When the node finds the registry again, after it was down.
+    found: float = 0.0
+    held: list[Callable[[], None]] = field(default_factory=list)
 
 
 class World:
@@ -129,10 +145,15 @@ class World:
         self.cut_peers: set[frozenset[str]] = set()
         self.nodes: dict[str, Node] = {}
         #: What each node's disk has: the sessions without an end, and the uuids of the ends that it wrote.
-        self.journals: dict[str, dict[int, str]] = {name: {} for name in self.links}
-        self.written: dict[str, set[str]] = {name: set() for name in self.links}
+        self.journals: dict[str, dict[int, str]] = defaultdict(dict)
+        self.written: dict[str, set[str]] = defaultdict(set)
         self.sessions = itertools.count(1)
         self.log: list[str] = []
+        #: Nodes on both sides of a partition that nobody can know of act at once: that is not promised.
+        self.lenient = False
+        #: How often a node was fenced, by its name.
+        self.fenced: dict[str, int] = defaultdict(int)
+        self._stopping: set[str] = set()
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._count = itertools.count()
 
@@ -157,16 +178,74 @@ class World:
         node = self.nodes[name] = Node(self, name)
         self.after(0.01, lambda: self.begin_watch(node))
 
+    def start_twin(self, name: str) -> Node:
+        """Start a second process of a node, with a disk of its own."""
+        self.note(f"start a second {name}")
+        kept, self.journals[name] = self.journals[name], {}
+        twin = Node(self, name)
+        self.journals[name] = kept
+        return twin
+
     def begin_watch(self, node: Node) -> None:
         """Have a node see all that the registry holds, as a new watch does, if the registry can be reached."""
         link = self.links[node.name]
-        if not (self.registry.up and link.there and link.back):
+        if not (self.registry.up and link.there and link.back and self.now >= link.found):
             self.after(1.0, lambda: self.begin_watch(node))
             return
         node.wake(lambda: node.directory.forget_claims(self.registry.entries(Bucket.STREAMS)))
         for bucket in (Bucket.NODES, Bucket.STREAMS):
             for key, entry in self.registry.entries(bucket).items():
                 node.wake(lambda bucket=bucket, key=key, entry=entry: node.seen(bucket, key, entry))
+
+    def registry_back(self, within: float = 2.0) -> None:
+        """Start the registry again; each node finds it within so many seconds."""
+        self.registry.up, self.registry.silent = True, False
+        for name, link in self.links.items():
+            link.found = self.now + self.rng.uniform(0.0, within)
+            if name in self.nodes:
+                node = self.nodes[name]
+                self.after(link.found - self.now, lambda node=node: self.begin_watch(node))
+
+    def mend(self, name: str) -> None:
+        """Make a node's connection whole; what it holds arrives late, after what is sent from now on."""
+        link = self.links[name]
+        link.there = link.back = True
+        held, link.held = link.held, []
+        for arrive in held:
+            self.after(self.jitter(link) + self.rng.uniform(0.0, 3.0), arrive)
+        if name in self.nodes:
+            self.begin_watch(self.nodes[name])
+
+    def stop(self, name: str, *, in_time: bool = True) -> None:
+        """Have a process end in order: its streams first, unless it has no time for that, then its membership."""
+        self.note(f"stop {name}")
+        node = self.nodes.pop(name)
+        self._stopping.add(name)
+        if in_time:
+            node.end_streams()
+
+        def gone() -> None:
+            node.dead = True
+            self._stopping.discard(name)
+
+        self.after(1.0, lambda: node.wake(node.leave))
+        self.after(2.0, gone)
+
+    def start_again(self, name: str) -> None:
+        """Start a process of a node, unless one runs."""
+        if name not in self.nodes and name not in self._stopping:
+            self.start(name)
+
+    def acted(self, node: Node, stream: str, held: Held) -> None:
+        """Take that a node sent a packet. With a new epoch no other node may be able to send one any more."""
+        owner = held.record.owner
+        if self.lenient:
+            return
+        if not self.oracle.acted(stream, (owner.node, owner.incarnation), held.epoch):
+            return
+        for other in self.nodes.values():
+            if other is not node and other.would_act(stream):
+                raise Violation(f"{other.name} can still act on {stream} when {node.name} does with epoch {held.epoch}")
 
     def kill(self, name: str) -> None:
         """End a process at once."""
@@ -179,14 +258,14 @@ class World:
             return
         for name, node in self.nodes.items():
             link = self.links[name]
-            if link.back and self.rng.random() > 0.02:
+            if link.back and self.now >= link.found and self.rng.random() > 0.02:
                 self.after(self.jitter(link), lambda node=node: node.wake(lambda: node.seen(bucket, key, entry)))
 
     def jitter(self, link: Link) -> float:
         """Return how long a message takes on its way."""
         return link.delay * self.rng.uniform(0.5, 1.5)
 
-    def ask_registry(self, node: Node, request: Request, reply: Callable[[Reply], None]) -> None:
+    def ask_registry(self, node: Node, request: RegistryRequest, reply: Callable[[Reply], None]) -> None:
         """Send a request; the reply comes once, or ``NO_ANSWER`` when it is late."""
         link, sent, answered = self.links[node.name], self.now, False
 
@@ -196,12 +275,22 @@ class World:
                 answered = True
                 reply(value)
 
+        def connected() -> bool:
+            return self.registry.silent or (self.registry.up and self.now >= link.found)
+
         def arrive() -> None:
-            if self.registry.up and link.there:
+            if not connected():
+                node.wake(lambda: answer(NO_ANSWER))
+            elif not link.there and link.holds:
+                link.held.append(arrive)
+            elif self.registry.up and link.there:
                 value = self.registry.handle(request, sent)
                 if link.back:
                     self.after(self.jitter(link), lambda: node.wake(lambda: answer(value)))
 
+        if not connected():
+            self.after(self.timing.retry, lambda: node.wake(lambda: answer(NO_ANSWER)))
+            return
         self.after(self.jitter(link), arrive)
         self.after(self.timing.answer, lambda: node.wake(lambda: answer(NO_ANSWER)))
 
@@ -214,12 +303,15 @@ class World:
             if frozenset((node.name, peer)) in self.cut_peers:
                 return
             if other is None:  # nothing listens there
-                self.after(0.001, lambda: node.wake(lambda: heard(False)))
+                self.after(0.001, lambda: node.wake(lambda: heard(PeerAnswer.GONE)))
             else:
-                other.wake(lambda: self.after(0.001, lambda: node.wake(lambda: heard(other.standing.settled()))))
+                other.wake(lambda: self.after(0.001, lambda: node.wake(lambda: heard(answer(other)))))
 
-        def heard(has: bool) -> None:
-            node.standing.answered(peer, asked, has_registry=has)
+        def answer(other: Node) -> PeerAnswer:
+            return PeerAnswer.HAS_REGISTRY if other.standing.settled() else PeerAnswer.LOST_TOO
+
+        def heard(said: PeerAnswer) -> None:
+            node.standing.answered(peer, asked, said)
 
         self.after(0.001, arrive)
 
@@ -252,12 +344,21 @@ class Node:
             self.standing, timing, monotonic=clock, life=lambda: self.registration.life, on_lost=self._lost
         )
         self.snapshots = Snapshots(timing)
-        self.reaper = Reaper(self.standing, lambda: self.registration.life)
+        self.reaper = Reaper(
+            self.standing,
+            self.directory,
+            self.claims,
+            self.snapshots,
+            timing,
+            monotonic=clock,
+            life=lambda: self.registration.life,
+        )
         #: By stream: the claim and the session.
         self.publishers: dict[str, tuple[Held, int, str]] = {}
         self.asked: set[str] = set()
         self.journal = world.journals[name]
-        self.run(self.registration.keep())
+        self._left = False
+        self.run(self._kept())
         for session, uuid in list(self.journal.items()):
             self._end(session, uuid)
         self._tick()
@@ -277,12 +378,14 @@ class Node:
     def thaw(self) -> None:
         """Go on after a freeze, in any order: sockets and timers are ready at once."""
         self.frozen = False
+        if self.world.rng.random() < 0.5:
+            self.act()
         slept, self._slept = self._slept, []
         self.world.rng.shuffle(slept)
         for callback in slept:
             self.wake(callback)
 
-    def run(self, steps: Generator[Request, Reply, Any], then: Callable[[Any], None] = lambda _: None) -> None:
+    def run(self, steps: Steps[Any], then: Callable[[Any], None] = lambda _: None) -> None:
         """Drive a procedure of the core."""
 
         def step(reply: Reply) -> None:
@@ -293,6 +396,9 @@ class Node:
                 return
             if isinstance(request, Pause):
                 self.world.after(request.seconds, lambda: self.wake(lambda: step(None)))
+            elif isinstance(request, WriteEnds):
+                self.write_end(request.state.session, request.state.ends[0].uuid)
+                self.world.after(0.001, lambda: self.wake(lambda: step(None)))
             else:
                 self.world.ask_registry(self, request, step)
 
@@ -301,6 +407,8 @@ class Node:
     def _tick(self) -> None:
         """Send media, and ask the peers when the lease is in doubt."""
         self.act()
+        if not self.standing.has_registry():
+            self.directory.keep_nodes()
         self.standing.know_peers(record.life.node for record in self.directory.known() if record.life.node != self.name)
         if self.standing.doubtful():
             for peer in self.standing.peers:
@@ -312,8 +420,14 @@ class Node:
         self.registration.check()
         for stream, (held, _, _) in list(self.publishers.items()):
             if self.claims.holds(held):
-                owner = held.record.owner
-                self.world.oracle.acted(stream, (owner.node, owner.incarnation), held.epoch)
+                self.world.acted(self, stream, held)
+
+    def would_act(self, stream: str) -> bool:
+        """Whether this node, if a packet came now, would send it. Changes nothing."""
+        known = self.publishers.get(stream)
+        if known is None or self.frozen or self.registration.life is None:
+            return False
+        return known[0] in self.claims.held and copy.copy(self.standing).acts()
 
     # the registry -------------------------------------------------------------------------------------------------------
 
@@ -334,6 +448,7 @@ class Node:
 
     def _fenced(self) -> None:
         self.world.note(f"{self.name} fenced")
+        self.world.fenced[self.name] += 1
         for held in self.claims.drop_all():
             self._lost(held)
 
@@ -379,11 +494,27 @@ class Node:
         self._snapshot(session, None, held.record.owner)
         self.run(self.claims.release("live", stream, nonce), lambda _: self.asked.discard(stream))
 
+    def _kept(self) -> Steps[None]:
+        """Keep the node registered until it leaves."""
+        steps, reply = self.registration.keep(), None
+        while not self._left:
+            reply = yield steps.send(reply)
+
+    def leave(self) -> None:
+        """Leave the cluster."""
+        self._left = True
+        self.run(self.registration.leave())
+
+    def end_streams(self) -> None:
+        """End every client's stream."""
+        for stream in list(self.publishers):
+            self.unpublish(stream)
+
     def _end(self, session: int, uuid: str) -> None:
         del self.journal[session]
-        self._write_end(session, uuid)
+        self.write_end(session, uuid)
 
-    def _write_end(self, session: int, uuid: str) -> None:
+    def write_end(self, session: int, uuid: str) -> None:
         """Write an end into the journal, unless it has it."""
         if uuid not in self.world.written[self.name]:
             self.world.written[self.name].add(uuid)
@@ -399,30 +530,12 @@ class Node:
     # clearing up --------------------------------------------------------------------------------------------------------
 
     def _scan(self) -> None:
-        def found(left_over: set[NodeLife]) -> None:
-            alive = {record.life for record in self.directory.nodes()}
-            for dead in sorted((left_over | self.directory.owners_missing()) - alive):
-                self.run(self._reap(dead))
+        def again(done: list[ClearedUp]) -> None:
+            for each in done:
+                self.world.note(f"{self.name} cleared up after {each.life.node} {each.life.incarnation}")
+            self.world.after(self.world.timing.scan * self.world.rng.uniform(1.0, 2.0), lambda: self.wake(scan))
 
-        if self.registration.life is not None and self.standing.may_judge():
-            alive = [record.life for record in self.directory.nodes()]
-            self.run(self.reaper.left_over(alive), found)
-            for key, record, revision in self.directory.claims():
-                if self.claims.stray(record):
-                    self.run(self.reaper.forget(Bucket.STREAMS, key, revision))
-        self.world.after(self.world.rng.uniform(0.4, 2.0), lambda: self.wake(self._scan))
+        def scan() -> None:
+            self.run(self.reaper.scan(), again)
 
-    def _reap(self, dead: NodeLife) -> Steps[None]:
-        if not (yield from self.reaper.take(dead)):
-            return
-        self.world.note(f"{self.name} reaps {dead.node} {dead.incarnation}")
-        for key in (yield from self.reaper.keys_of(dead)):
-            entry = yield from self.reaper.read(key)
-            if entry is None:
-                continue
-            state = msgspec.json.decode(entry.value, type=Unfinished)
-            self._write_end(state.session, state.ends[0].uuid)
-            yield from self.reaper.forget(Bucket.SESSIONS, key, entry.revision)
-        for key, record, revision in self.directory.claims():
-            if record.owner == dead:
-                yield from self.reaper.forget(Bucket.STREAMS, key, revision)
+        again([])

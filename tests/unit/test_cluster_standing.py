@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from smproxy.cluster.standing import Standing
+from smproxy.cluster.standing import PeerAnswer, Standing
 from smproxy.cluster.timing import Timing
 
 TIMING = Timing()
@@ -31,7 +31,7 @@ def live_on(made: Standing, time: Time, seconds: float, lost: tuple[str, ...]) -
     while time.now < end:
         time.now += TIMING.ask
         for peer in lost:
-            made.answered(peer, time.now, has_registry=False)
+            made.answered(peer, time.now, PeerAnswer.LOST_TOO)
         made.acts()
     return made.acts()
 
@@ -64,7 +64,7 @@ def test_ends_when_one_peer_has_the_registry() -> None:
     """The first peer that has it ends what goes on beyond the lease, and it does not come back by itself."""
     made, time = standing("b", "c")
     assert live_on(made, time, 20, ("b", "c"))
-    made.answered("c", time.now, has_registry=True)
+    made.answered("c", time.now, PeerAnswer.HAS_REGISTRY)
     assert not made.acts()
     assert not live_on(made, time, 10, ("b", "c"))
 
@@ -75,12 +75,27 @@ def test_ends_without_peers() -> None:
     assert not live_on(made, time, 20, ())
 
 
+def test_ends_when_no_peer_runs() -> None:
+    """A peer that is gone vouches for nothing: it may run again, where this node cannot see it."""
+    for answers, goes_on in (
+        ((PeerAnswer.GONE, PeerAnswer.GONE), False),
+        ((PeerAnswer.GONE, PeerAnswer.LOST_TOO), True),
+    ):
+        made, time = standing("b", "c")
+        for _ in range(40):
+            time.now += TIMING.ask
+            for peer, answer in zip("bc", answers, strict=True):
+                made.answered(peer, time.now, answer)
+            made.acts()
+        assert made.acts() is goes_on
+
+
 def test_frozen_process_is_fenced_when_it_wakes() -> None:
     """Answers that came during a freeze prove nothing for the time in between."""
     made, time = standing("b")
     assert live_on(made, time, 20, ("b",))
     time.now += 15
-    made.answered("b", time.now, has_registry=False)
+    made.answered("b", time.now, PeerAnswer.LOST_TOO)
     assert not made.acts()
 
 

@@ -29,12 +29,11 @@ from smproxy.cluster.requests import (
     NO_ANSWER,
     Create,
     ListKeys,
-    Pause,
     Read,
     RegistryEntry,
+    RegistryRequest,
     Remove,
     Reply,
-    Request,
     Update,
     Written,
 )
@@ -82,24 +81,34 @@ class NatsRegistry:
         shown = str(URL(url).with_user(None))
         closing = False
 
+        connecting: asyncio.Future[None] | None = None
         last_error: Exception | None = None
 
         async def remember(error: Exception) -> None:
-            """Keep it for the case that no connection comes about."""
+            """Keep it for the case that no connection comes about; wrong credentials stay wrong."""
             nonlocal last_error
             last_error = error
+            if _refuses(error) and connecting is not None:
+                connecting.cancel()
 
         async def changed() -> None:
             if not closing and not client.is_closed:
                 logger.warning("the registry %s is %s", shown, "back" if client.is_connected else "lost")
 
         try:
-            async with asyncio.timeout(_CONNECT_WITHIN):  # reconnecting for ever, nats-py connects for ever, too
-                await client.connect(
+            connecting = asyncio.ensure_future(client.connect(
                 url, allow_reconnect=True, max_reconnect_attempts=-1, reconnect_time_wait=timing.retry,  # type: ignore[arg-type]
                 connect_timeout=2, ping_interval=max(1, round(timing.answer)), max_outstanding_pings=2,
                 error_cb=remember, disconnected_cb=changed, reconnected_cb=changed,
-            )  # fmt: skip
+            ))  # fmt: skip
+            try:
+                # Reconnecting for ever, nats-py connects for ever, too.
+                connected, _ = await asyncio.wait([connecting], timeout=_CONNECT_WITHIN)
+            finally:
+                connecting.cancel()
+            if not connected or connecting.cancelled():
+                raise TimeoutError
+            await connecting
             registry = cls(client, timing, monotonic)
             for bucket in Bucket:
                 await registry._open(bucket)
@@ -110,9 +119,10 @@ class NatsRegistry:
                     await client.close()
             why = last_error or error
             reason = (getattr(why, "strerror", None) or str(why) or type(why).__name__).removeprefix("nats: ")
-            raise RegistryError(
-                f"--cluster {shown}: {reason}: check that a NATS server with JetStream runs there"
-            ) from None
+            hint = "give its user and password, or its token: nats://USER:PASSWORD@HOST:PORT"
+            if not _refuses(why):
+                hint = "check that a NATS server with JetStream runs there"
+            raise RegistryError(f"--cluster {shown}: {reason}: {hint}") from None
         return registry
 
     async def _open(self, bucket: Bucket) -> KeyValue:
@@ -127,14 +137,11 @@ class NatsRegistry:
         self._buckets[bucket] = found
         return found
 
-    async def perform(self, request: Request) -> Reply:
+    async def perform(self, request: RegistryRequest) -> Reply:
         """Carry out a request.
 
         Without a connection there is no answer: nothing waits to be sent later.
         """
-        if isinstance(request, Pause):
-            await asyncio.sleep(request.seconds)
-            return None
         if not self._client.is_connected:
             await asyncio.sleep(self._timing.retry)
             return NO_ANSWER
@@ -157,8 +164,7 @@ class NatsRegistry:
         except (NatsError, OSError, TimeoutError):
             return NO_ANSWER
 
-    async def _perform(self, request: Request, sent: float) -> Reply:
-        assert not isinstance(request, Pause)
+    async def _perform(self, request: RegistryRequest, sent: float) -> Reply:
         bucket = self._buckets[request.bucket]
         match request:
             case Read(_, key):
@@ -239,3 +245,11 @@ class NatsRegistry:
         with contextlib.suppress(NatsError, OSError, TimeoutError):
             async with asyncio.timeout(1.0):
                 await self._client.close()
+
+
+def _refuses(error: Exception) -> bool:
+    """Whether the server does not take the credentials.
+
+    nats-py has no error of its own for that while it connects.
+    """
+    return "authorization" in str(error).lower()

@@ -25,9 +25,9 @@ from smproxy.cluster.records import (
     session_key,
 )
 from smproxy.cluster.registration import Registration
-from smproxy.cluster.requests import RegistryEntry, Reply, Steps
+from smproxy.cluster.requests import Pause, RegistryEntry, Reply, Steps, WriteEnds
 from smproxy.cluster.snapshots import Snapshots
-from smproxy.cluster.standing import Standing
+from smproxy.cluster.standing import PeerAnswer, Standing
 from smproxy.cluster.timing import Timing
 from smproxy.tasks import Tasks
 
@@ -36,9 +36,9 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 #: Asks a node directly whether it has the registry; ``None`` when it cannot be asked.
-AskPeer = Callable[[NodeRecord], Awaitable[bool | None]]
+AskPeer = Callable[[NodeRecord], Awaitable[PeerAnswer | None]]
 #: Writes the ends of another node's session durably.
-WriteEnds = Callable[[Unfinished], Awaitable[None]]
+EndsWriter = Callable[[Unfinished], Awaitable[None]]
 
 
 class ClusterNode:
@@ -58,7 +58,7 @@ class ClusterNode:
         rng: random.Random,
         load: Callable[[NodeRecord], NodeRecord],
         ask_peer: AskPeer,
-        write_ends: WriteEnds,
+        write_ends: EndsWriter,
         on_fenced: Callable[[], None],
         on_nodes: Callable[[], None],
     ) -> None:
@@ -97,7 +97,15 @@ class ClusterNode:
             self.standing, timing, monotonic=monotonic, life=lambda: self.registration.life, on_lost=self._claim_lost
         )
         self._snapshots = Snapshots(timing)
-        self._reaper = Reaper(self.standing, lambda: self.registration.life)
+        self._reaper = Reaper(
+            self.standing,
+            self.directory,
+            self.claims,
+            self._snapshots,
+            timing,
+            monotonic=monotonic,
+            life=lambda: self.registration.life,
+        )
 
     @property
     def name(self) -> str:
@@ -238,7 +246,14 @@ class ClusterNode:
             except StopIteration as stop:
                 result: T = stop.value
                 return result
-            reply = await self._registry.perform(request)
+            if isinstance(request, WriteEnds):
+                await self._write_ends(request.state)
+                reply = None
+            elif isinstance(request, Pause):
+                await asyncio.sleep(request.seconds)
+                reply = None
+            else:
+                reply = await self._registry.perform(request)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.spawn(work)
@@ -266,7 +281,7 @@ class ClusterNode:
             asked = self._monotonic()
             answer = await self._ask_peer(peer)
             if answer is not None:
-                self.standing.answered(peer.life.node, asked, has_registry=answer)
+                self.standing.answered(peer.life.node, asked, answer)
 
         await asyncio.gather(*(ask(peer) for peer in peers), return_exceptions=True)
 
@@ -275,29 +290,13 @@ class ClusterNode:
     async def _scan(self) -> None:
         while True:
             await asyncio.sleep(self._timing.scan * self._rng.uniform(1.0, 2.0))
-            if self.registration.life is None or not self.standing.may_judge():
-                continue
             try:
-                alive = [record.life for record in self.directory.nodes()]
-                left_over = await self._drive(self._reaper.left_over(alive))
-                for dead in sorted((left_over | self.directory.owners_missing()) - set(alive)):
-                    await self._reap(dead)
-                for key, record, revision in self.directory.claims():
-                    if self.claims.stray(record):
-                        await self._drive(self._reaper.forget(Bucket.STREAMS, key, revision))
+                for each in await self._drive(self._reaper.scan()):
+                    logger.warning(
+                        "node %s is dead: ended %d of its sessions, freed %d names",
+                        each.life.node,
+                        each.sessions,
+                        each.names,
+                    )
             except Exception:
                 logger.exception("clearing up after dead nodes failed")
-
-    async def _reap(self, dead: NodeLife) -> None:
-        claims = [(key, revision) for key, record, revision in self.directory.claims() if record.owner == dead]
-        keys = await self._drive(self._reaper.keys_of(dead))
-        if not (keys or claims) or not await self._drive(self._reaper.take(dead)):
-            return
-        for key in keys:
-            entry = await self._drive(self._reaper.read(key))
-            if entry is not None:
-                await self._write_ends(msgspec.json.decode(entry.value, type=Unfinished))
-                await self._drive(self._reaper.forget(Bucket.SESSIONS, key, entry.revision))
-        for key, revision in claims:
-            await self._drive(self._reaper.forget(Bucket.STREAMS, key, revision))
-        logger.warning("node %s is dead: ended %d of its sessions, freed %d names", dead.node, len(keys), len(claims))

@@ -141,7 +141,17 @@ def session_key(owner: NodeLife, session: int) -> str:
     return f"{owner.node}.{owner.incarnation}.{session}"
 
 
+def death_key(life: NodeLife) -> str:
+    """Return the key that says for long that a life was declared dead, beside its sessions."""
+    return f"{life.node}.{life.incarnation}.dead"
+
+
+def is_death(key: str) -> bool:
+    """Whether a key is that of a death, not of a session."""
+    return key.endswith(".dead")
+
+
 def owner_of(key: str) -> NodeLife:
-    """Return whose session a key names. Raises ``ValueError``."""
+    """Return whose session, or death, a key names. Raises ``ValueError``."""
     node, incarnation, _ = key.split(".")
     return NodeLife(node, incarnation)

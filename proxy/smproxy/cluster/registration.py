@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import msgspec
 
-from smproxy.cluster.records import Bucket, NodeLife, NodeRecord, NodeState, encode, read_node
+from smproxy.cluster.records import Bucket, NodeLife, NodeRecord, NodeState, death_key, encode, read_node
 from smproxy.cluster.requests import MISSING, Create, Pause, Read, RegistryEntry, Steps, Update, Written
 from smproxy.cluster.standing import Standing
 from smproxy.cluster.timing import Timing
@@ -63,9 +63,21 @@ class Registration:
         """Write that the node has left: its sessions are over, and its names free."""
         life, self.life = self.life, None
         self._standing.fence()
-        if life is not None:
+        revision = self._revision
+        while life is not None:
             left = msgspec.structs.replace(self._record(life), state=NodeState.LEFT)
-            yield Update(Bucket.NODES, self._node, encode(left), self._revision)
+            reply = yield Update(Bucket.NODES, self._node, encode(left), revision)
+            if isinstance(reply, Written):
+                return
+            found = yield Read(Bucket.NODES, self._node)  # a renewal may have been on its way
+            if isinstance(found, RegistryEntry):
+                record = read_node(found.value)
+                if record.life != life or not record.state.alive:
+                    return
+                revision = found.revision
+            elif found is MISSING:
+                return
+            yield Pause(self._timing.retry)
 
     def _value(self, life: NodeLife) -> bytes:
         return encode(self._record(life))
@@ -107,6 +119,7 @@ class Registration:
             self.check()
             if self.life != life:
                 return
+            had = True
             reply = yield Update(Bucket.NODES, self._node, self._value(life), self._revision)
             if not isinstance(reply, Written):
                 found = yield Read(Bucket.NODES, self._node)
@@ -121,11 +134,19 @@ class Registration:
                 self.check()
                 if found is not MISSING or self.life != life:
                     continue
+                death = yield Read(Bucket.SESSIONS, death_key(life))
+                if isinstance(death, RegistryEntry):  # by a node that this one did not know, while it was cut off
+                    self._standing.fence()
+                    return
+                self.check()
+                if death is not MISSING or self.life != life:
+                    continue
                 # It has expired while no node had the registry, or the registry was emptied: the same life goes on.
+                had = False
                 reply = yield Create(Bucket.NODES, self._node, self._value(life))
                 if not isinstance(reply, Written):
                     continue
-            had = self._standing.has_registry()
+            had = had and self._standing.has_registry()
             self._revision = reply.revision
             self._standing.renewed(reply.sent)
             # From one request to the next, so that slow answers do not add to it.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias, TypeVar
 
-from smproxy.cluster.records import Bucket
+from smproxy.cluster.records import Bucket, Unfinished
 
 T = TypeVar("T")
 
@@ -66,6 +66,13 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
+class WriteEnds:
+    """Write the ends of another node's session durably. Answered by ``None`` when that is done."""
+
+    state: Unfinished
+
+
+@dataclass(frozen=True, slots=True)
 class RegistryEntry:
     """An entry; revisions grow with every change of its bucket."""
 
@@ -92,7 +99,9 @@ class Failure(Enum):
 
 MISSING, CONFLICT, NO_ANSWER = Failure.MISSING, Failure.CONFLICT, Failure.NO_ANSWER
 
-Request: TypeAlias = Read | Create | Update | Remove | ListKeys | Pause
+#: What the registry is asked.
+RegistryRequest: TypeAlias = Read | Create | Update | Remove | ListKeys
+Request: TypeAlias = RegistryRequest | Pause | WriteEnds
 Reply: TypeAlias = RegistryEntry | Written | Failure | tuple[str, ...] | None
 
 #: A procedure of the core: yields requests, is sent their replies, returns what came of it.

@@ -34,6 +34,10 @@ class Snapshots:
         self._writing.add(key)
         return True
 
+    def knows(self, key: str) -> bool:
+        """Whether an entry is of a session that lives, or is being changed."""
+        return key in self._wanted or key in self._writing
+
     def write(self, key: str) -> Steps[None]:
         """Write the state of a session until the registry has the latest."""
         while (state := self._wanted.get(key)) is not (known := self._written.get(key, (None, 0)))[0]:

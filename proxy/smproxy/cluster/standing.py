@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from enum import Enum
 
 from smproxy.cluster.timing import Timing
 
 _NEVER = float("-inf")
+
+
+class PeerAnswer(Enum):
+    """What another node says when it is asked for the registry."""
+
+    HAS_REGISTRY = "has registry"
+    LOST_TOO = "lost too"
+    #: Nothing runs at its address.
+    GONE = "gone"
 
 
 class Standing:
@@ -15,7 +25,7 @@ class Standing:
     A node that cannot renew its lease does not know whether it is cut off, so that others may take its place, or whether the
     registry is down, so that nobody can. Its peers know: it asks all of them directly. It goes on beyond its lease only while
     each says that it has lost the registry, too, or does not run; it ends with the first that has it, and with one that cannot
-    be asked. A node without peers ends with its lease.
+    be asked. A node without peers that run ends with its lease: those that it knew may have come back where it cannot see.
 
     A node that may judge, which is to declare another dead, has had the registry for ``grace``: so long that every node beyond
     its lease has asked it, and has stopped. A node that has just joined waits for a whole lease: who does not know it cannot
@@ -31,7 +41,8 @@ class Standing:
         self._since = self._replied = _NEVER
         self._checked = _NEVER
         self._peers: frozenset[str] = frozenset()
-        self._lost_too: dict[str, float] = {}
+        #: When a peer was asked that had not the registry, and whether it runs.
+        self._lost_too: dict[str, tuple[float, bool]] = {}
         self._fenced = True
 
     def begin(self, sent: float) -> None:
@@ -78,13 +89,19 @@ class Standing:
         """The nodes that are asked."""
         return self._peers
 
-    def answered(self, peer: str, asked: float, *, has_registry: bool) -> None:
+    def answered(self, peer: str, asked: float, answer: PeerAnswer) -> None:
         """Take a peer's answer to a question that was asked at that time."""
         self.acts()
-        if has_registry:
+        if answer is PeerAnswer.HAS_REGISTRY:
             self._lost_too.pop(peer, None)
-        else:
-            self._lost_too[peer] = max(asked, self._lost_too.get(peer, asked))
+        elif asked >= self._lost_too.get(peer, (asked, True))[0]:
+            self._lost_too[peer] = asked, answer is PeerAnswer.LOST_TOO
+
+    def _vouched_for(self, now: float) -> bool:
+        """Whether no peer may have the registry, as one that runs has said of late."""
+        oldest = now - self._timing.witness
+        answers = [self._lost_too.get(peer, (_NEVER, False)) for peer in self._peers]
+        return all(asked >= oldest for asked, _ in answers) and any(runs for _, runs in answers)
 
     def acts(self) -> bool:
         """Whether this node may act. Once it may not, it never may again, until :meth:`begin`."""
@@ -92,10 +109,8 @@ class Standing:
             return False
         now = self._monotonic()
         if now >= self._until:
-            witness = self._timing.witness
             unwatched = now - max(self._checked, self._until)  # a process that was frozen has missed answers
-            alone = not self._peers or any(self._lost_too.get(peer, _NEVER) < now - witness for peer in self._peers)
-            self._fenced = alone or unwatched > witness
+            self._fenced = not self._vouched_for(now) or unwatched > self._timing.witness
         self._checked = now
         return not self._fenced
 

@@ -17,6 +17,7 @@ class Timing:
     ``contact`` counts as lost. ``witness`` is how long a peer's answer counts, ``ask`` the interval of the questions, and
     ``grace`` how long a node must have had the registry before it declares another dead: it must be longer than ``witness`` and
     ``ask`` together. ``claim`` is how long a publisher waits for its name, ``answer`` how long a request for its reply.
+    ``remember`` is how long the death of a node is kept in the registry, for the case that it comes back.
     """
 
     ttl: float = DEFAULT_TTL
@@ -30,6 +31,7 @@ class Timing:
     claim: float = 6.0
     answer: float = 5.0
     scan: float = 0.5
+    remember: float = 3600.0
 
     @property
     def patience(self) -> float:

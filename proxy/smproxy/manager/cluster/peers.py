@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import aiohttp
 
 from smproxy.cluster.records import NodeRecord
+from smproxy.cluster.standing import PeerAnswer
 from smproxy.manager.cluster.paths import CONTACT, KEY_HEADER
 
 
@@ -43,19 +44,17 @@ class Peers:
         except (aiohttp.ClientError, OSError, TimeoutError):
             return PeerResponse(peer.life.node, 0)
 
-    async def has_registry(self, peer: NodeRecord) -> bool | None:
-        """Ask whether a node has the registry; ``None`` when it cannot be asked.
-
-        One that does not run has not.
-        """
+    async def has_registry(self, peer: NodeRecord) -> PeerAnswer | None:
+        """Ask whether a node has the registry; ``None`` when it cannot be asked."""
         try:
             async with (
                 asyncio.timeout(self._contact_timeout),
                 self._http.get(f"{peer.url}{CONTACT}", headers={KEY_HEADER: peer.key}) as response,
             ):
-                # Another process at this address is not the node that was.
-                return (await response.text()) == "yes" if response.status == 200 else False
+                if response.status != 200:
+                    return PeerAnswer.GONE  # another process at this address is not the node that was
+                return PeerAnswer.HAS_REGISTRY if await response.text() == "yes" else PeerAnswer.LOST_TOO
         except aiohttp.ClientConnectorError as error:
-            return False if isinstance(error.os_error, ConnectionRefusedError) else None
+            return PeerAnswer.GONE if isinstance(error.os_error, ConnectionRefusedError) else None
         except (aiohttp.ClientError, OSError, TimeoutError):
             return None

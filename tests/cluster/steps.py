@@ -1,0 +1,81 @@
+"""What tests of failing nodes do and wait for."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+from smproxy.testing import Publisher, PublishRejected, WebhookReceiver
+
+from tests.cluster import model
+from tests.cluster.processes import TTL, NodeProcess
+from tests.helpers import eventually, eventually_reads
+
+#: How often each failure is tried, and how many clients there are beside; ``make torture-cluster`` sets more.
+RUNS = int(os.environ.get("SMPROXY_CLUSTER_RUNS", "1"))
+LOAD = int(os.environ.get("SMPROXY_CLUSTER_LOAD", "1"))
+RACES = int(os.environ.get("SMPROXY_CLUSTER_RACES", "6"))
+
+runs = pytest.mark.parametrize("run", range(RUNS))
+
+
+def node(name: str, registry: str, directory: Path, receiver: WebhookReceiver, roles: str) -> NodeProcess:
+    """Make a node whose hooks go to the receiver."""
+    return NodeProcess(name, registry, directory, "--roles", roles, "--hook-uri", receiver.url)
+
+
+def has(receiver: WebhookReceiver, state: str, stream: str) -> bool:
+    """Whether an event of a stream has come."""
+    return any(hook.state == state and hook.event["connection"]["id"] == stream for hook in receiver.hooks)
+
+
+async def live(stack: AsyncExitStack, receiver: WebhookReceiver, *streams: Publisher) -> None:
+    """Publish, until the hooks of the media have come; the streams are closed with the stack."""
+    for stream in streams:
+        stack.push_async_callback(stream.close)
+    await asyncio.gather(*(stream.publish() for stream in streams))
+    for stream in streams:
+        await eventually(lambda name=stream.stream: has(receiver, "remote_track_started", name), 10)
+
+
+async def settled(receiver: WebhookReceiver, seconds: float) -> None:
+    """Wait until every session has an end, and check all that must hold."""
+    await eventually(lambda: model.ended(receiver.events), seconds, "not every session ended")
+    model.check(receiver.events)
+
+
+async def all_end(receiver: WebhookReceiver, streams: Sequence[str], seconds: float) -> None:
+    """Wait until these streams have ended."""
+    await eventually(
+        lambda: all(has(receiver, "disconnected", each) for each in streams), seconds, f"not all {streams}"
+    )
+
+
+async def published_when_free(make: Callable[[], Publisher]) -> Publisher:
+    """Publish a name as soon as the lease of the node that had it is over: at the latest two seconds after it."""
+
+    async def attempt() -> Publisher | None:
+        stream = make()
+        try:
+            await stream.publish()
+        except PublishRejected as error:
+            await stream.close()
+            if "already has a broadcast session" not in str(error):
+                raise
+            return None
+        return stream
+
+    stream = await eventually_reads(attempt, lambda each: each is not None, TTL + 2)
+    assert stream is not None
+    return stream
+
+
+async def passes(seconds: float) -> None:
+    """Let time pass in which nothing may happen."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    await eventually(lambda: loop.time() > end, seconds + 5)
