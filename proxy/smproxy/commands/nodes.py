@@ -83,4 +83,5 @@ def _print(arguments: argparse.Namespace, view: dict[str, Any]) -> None:
     write(
         f"{view['id']:<10} {view['address']:<15} {view['region']:<12} {view['role']:<6} {view['state']:<21} "
         f"{view['publishers']:>4} publishers {view['subscribers']:>5} subscribers"
+        + (f" {view['pulls']:>4} pulls" if view.get("pulls") else "")
     )

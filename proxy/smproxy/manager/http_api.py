@@ -78,7 +78,13 @@ class HttpApi:
         files = RecordingFiles(settings.recordings, access)
         self._recordings = RecordingRoutes(files, services.registry, access)
         self._hls = HlsRoutes(
-            self.packagers, services.sessions, files, access, own_url, asks_viewers=settings.auth is not None
+            self.packagers,
+            services.sessions,
+            files,
+            access,
+            own_url,
+            asks_viewers=settings.auth is not None,
+            has_stream=lambda scope, name: services.registry.owner(scope, name) is not None,
         )
         self._interstitials = InterstitialRoutes(services.registry, services.sessions, clock=clock)
         self._conference = ConferenceRoutes(services.conferences, services.authenticator, settings.rules)

@@ -128,7 +128,7 @@ class ClientSession:
     async def receive(self, frame: str | bytes) -> None:
         """Take a frame of the client."""
         if (pulls := self._services.pulls) is not None and not self._services.draining:
-            await pulls.prepare(frame, self.scope)
+            await pulls.prepare(frame, self.scope, self)
         signaling = self.role.signaling
         signaling.draining = self._services.draining
         await self.perform(signaling.receive(frame, Via.SOCKET))
@@ -302,7 +302,7 @@ class ClientSession:
 
     async def _take_when_pulled(self, pulls: Pulls, text: str | bytes) -> None:
         """Take a message on the data channel once its stream is here, or cannot be had."""
-        await pulls.prepare(text, self.scope)
+        await pulls.prepare(text, self.scope, self)
         try:
             self.perform_now(self.role.signaling.receive(text, Via.CHANNEL))
         except Exception:

@@ -125,6 +125,7 @@ class Origin:
                 other_nodes,
                 clock.monotonic,
                 linger=settings.pull_linger,
+                connect_within=settings.connect_timeout,
                 changed=self._count,
             )
         self.hello = Hello(address=settings.address, host=settings.host, port=settings.port, region=settings.region)

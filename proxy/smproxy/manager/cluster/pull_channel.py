@@ -16,8 +16,9 @@ from smproxy.manager.cluster.paths import KEY_HEADER, PULL
 
 logger = logging.getLogger(__name__)
 
-#: Seconds to connect, for one message to be taken, and between two looks whether the other end is there.
+#: Seconds to connect, to close, for one message to be taken, and between two looks whether the other end is there.
 _CONNECT_WITHIN = 2.0
+_CLOSE_WITHIN = 0.5
 _SEND_WITHIN = 5.0
 _HEARTBEAT = 4.0
 #: Octets of a message: a batch of packets, or what a publisher says.
@@ -131,6 +132,7 @@ async def pull_from(http: aiohttp.ClientSession, owner: NodeRecord, scope: str, 
                 heartbeat=_HEARTBEAT,
                 compress=0,
                 max_msg_size=_MAX_MESSAGE,
+                timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_WITHIN),
             )
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         raise ConnectionError(str(error) or f"no answer within {_CONNECT_WITHIN:g} s") from None

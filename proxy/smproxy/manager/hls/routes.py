@@ -38,6 +38,7 @@ class HlsRoutes:
     """The routes; ``answer`` also serves ``proxy/forward``.
 
     ``own_url`` is where this server is reached from this machine. ``asks_viewers``: an authentication scheme decides on them.
+    ``has_stream`` says whether a node of a cluster has a stream, which need not have come in here.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class HlsRoutes:
         own_url: Callable[[], str],
         *,
         asks_viewers: bool,
+        has_stream: Callable[[str, str], bool],
     ) -> None:
         self._packagers = packagers
         self._sessions = sessions
@@ -56,6 +58,7 @@ class HlsRoutes:
         self._access = access
         self._own_url = own_url
         self._asks_viewers = asks_viewers
+        self._has_stream = has_stream
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes: a stream is open as over WHEP, a recording and the lists are not."""
@@ -106,7 +109,8 @@ class HlsRoutes:
         return tuple(sorted(given.items()))
 
     def _is_live(self, scope: str, name: str) -> bool:
-        return any(each.life.scope == scope and each.life.peer == name for each in self._sessions.publishing())
+        here = any(each.life.scope == scope and each.life.peer == name for each in self._sessions.publishing())
+        return here or self._has_stream(scope, name)
 
     async def _recorded(self, request: web.Request, scope: str, name: str) -> Path:
         for file in (f"{scope}/{name}.webm", f"{scope}/{name}.mkv"):

@@ -72,6 +72,11 @@ class _Collector(Collector):
         yield GaugeMetricFamily("smproxy_sessions", "Sessions that live.", len(services.sessions))
         yield GaugeMetricFamily("smproxy_relays", "Connections through the WebSocket proxy.", relays)
         yield GaugeMetricFamily("smproxy_hls_streams", "Live streams that are packaged as HLS.", len(self._packaged()))
+        pulls = GaugeMetricFamily("smproxy_pulled_streams", "Streams that a node has from others.", labels=["node"])
+        for node in services.registry.nodes:
+            if node.pulls_others:
+                pulls.add_metric([node.id], node.load.pulls)
+        yield pulls
         yield GaugeMetricFamily("smproxy_webhook_listeners", "Listeners on the webhook socket.", self._sockets.taken)
         yield CounterMetricFamily(
             "smproxy_webhook_listeners_dropped", "Listeners dropped for being slow.", services.broadcast.dropped

@@ -46,13 +46,23 @@ class OtherNodes(Protocol):
         """Connect to the owner of a stream. Raises ``ConnectionError``."""
 
 
+class Asker(Protocol):
+    """A client that has asked for a stream, compared by identity."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is gone."""
+
+
 class _Pull:
     """One stream; ends by itself when it is not wanted, or nobody has it."""
 
     def __init__(self, stream: PulledStream, nodes: OtherNodes, monotonic: Callable[[], float]) -> None:
         self.stream = stream
         self.answered = asyncio.Event()
-        self.wanted_until = 0.0
+        self.viewed_until = 0.0
+        #: Clients that may become viewers, and until when each is waited for.
+        self.asked: dict[Asker, float] = {}
         self.owner: object | None = None
         self.connection: PullConnection | None = None
         self._nodes = nodes
@@ -106,7 +116,8 @@ class _Pull:
     def sweep(self, now: float) -> None:
         """Go on or end, as the stream is wanted and where it is."""
         self.stream.sweep(now)
-        if now >= self.wanted_until:
+        self.asked = {asker: until for asker, until in self.asked.items() if now < until and not asker.ended}
+        if now >= self.viewed_until and not self.asked:
             self.stop()
         elif self.owner is not None and self._nodes.owner(self.stream.scope, self.stream.name) != self.owner:
             self._interrupt()
@@ -124,8 +135,8 @@ class _Pull:
 class Pulls:
     """Pulls the streams of other nodes that clients here want to watch. ``stop`` ends all.
 
-    A stream is pulled for ``linger`` seconds after its last viewer has left, or after a client has asked for it, which must
-    connect before it is a viewer. ``changed`` is called when their number has changed.
+    A stream is pulled for ``linger`` seconds after its last viewer has left; ``connect_within`` is how long a client that has
+    asked for it may take to become a viewer. ``changed`` is called when their number has changed.
     """
 
     def __init__(
@@ -135,12 +146,14 @@ class Pulls:
         monotonic: Callable[[], float],
         *,
         linger: float,
+        connect_within: float,
         changed: Callable[[], None],
     ) -> None:
         self._streams = streams
         self._nodes = nodes
         self._monotonic = monotonic
         self._linger = linger
+        self._connect_within = connect_within
         self._changed = changed
         self._pulls: dict[tuple[str, str], _Pull] = {}
         self._tasks = Tasks()
@@ -164,22 +177,25 @@ class Pulls:
     def __len__(self) -> int:
         return len(self._pulls)
 
-    async def prepare(self, frame: str | bytes, scope: str) -> None:
+    async def prepare(self, frame: str | bytes, scope: str, asker: Asker) -> None:
         """Have the stream here that a client's message is about."""
         if (wanted := wanted_stream(frame, scope)) is not None:
-            await self.ready(*wanted)
+            await self.ready(*wanted, asker)
 
     def needs(self, frame: str | bytes, scope: str) -> bool:
         """Return whether a client's message is about a stream that must be pulled first."""
         wanted = wanted_stream(frame, scope)
         return wanted is not None and not self._streams.is_live(*wanted) and self._nodes.owner(*wanted) is not None
 
-    async def ready(self, scope: str, name: str) -> None:
-        """Return when a stream is here, or cannot be had."""
+    async def ready(self, scope: str, name: str, asker: Asker) -> None:
+        """Return when a stream is here, or cannot be had.
+
+        It stays until its client had the time to connect.
+        """
         pull = self._pulls.get((scope, name)) or self._begin(scope, name)
         if pull is None:
             return
-        pull.wanted_until = self._monotonic() + self._linger
+        pull.asked[asker] = self._monotonic() + self._connect_within
         if not pull.stream.live:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(ANSWER_WITHIN):
@@ -200,7 +216,7 @@ class Pulls:
 
         stream = PulledStream(scope, name, self._streams, self._monotonic, ask)
         pull = self._pulls[scope, name] = _Pull(stream, self._nodes, self._monotonic)
-        pull.wanted_until = self._monotonic() + self._linger
+        pull.viewed_until = self._monotonic() + self._linger
         self._tasks.spawn(self._run(pull))
         self._changed()
         return pull
@@ -220,7 +236,7 @@ class Pulls:
             now = self._monotonic()
             for (scope, name), pull in list(self._pulls.items()):
                 if self._streams.watchers(scope, name):
-                    pull.wanted_until = now + self._linger
+                    pull.viewed_until = now + self._linger
                 pull.sweep(now)
             for key in self._streams.awaited():
                 if key not in self._pulls:

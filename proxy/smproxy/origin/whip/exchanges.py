@@ -105,8 +105,6 @@ class HttpExchanges:
         self, target: WhipTarget, request: HttpRequest, sdp: str | None, attempt: str | None
     ) -> HttpResponse:
         services, settings = self._services, self._services.settings
-        if target.protocol is WhipProtocol.WHEP and services.pulls is not None and not services.draining:
-            await services.pulls.ready(target.scope, target.name)
         signaling: WhipSignaling | WhepSignaling
         if target.protocol is WhipProtocol.WHIP:
             signaling = WhipSignaling(request, scope=target.scope, name=target.name, streams=services.streams)
@@ -127,6 +125,8 @@ class HttpExchanges:
             if isinstance(signaling, WhipSignaling):
                 await session.perform(signaling.offer(sdp or ""))
             else:
+                if services.pulls is not None and not services.draining:
+                    await services.pulls.ready(target.scope, target.name, session)
                 await session.perform(signaling.request(sdp))
         except Exception:
             _log.exception("attempt %s: the origin failed", session.attempt, extra=session.about)

@@ -5,7 +5,7 @@ import { h, setText } from "../shared/dom.js";
 import { count } from "../shared/format.js";
 import { confirmButton } from "./confirm-button.js";
 
-const COLUMNS = ["Node", "Address", "Dialled at", "Region", "Role", "State", "Publishers", "Subscribers", "Share", "Change"];
+const COLUMNS = ["Node", "Address", "Dialled at", "Region", "Role", "State", "Publishers", "Subscribers", "Pulls", "Share", "Change"];
 
 /* What can be done in which state, as `[label, action, asks for confirmation]`. */
 const ACTIONS = {
@@ -67,14 +67,14 @@ export class NodesView {
   }
 
   #row(node) {
-    const cells = Array.from({ length: 7 }, (_, at) => h("td", { class: at > 4 ? "num" : at === 1 ? "code muted" : "" }));
+    const cells = Array.from({ length: 8 }, (_, at) => h("td", { class: at > 4 ? "num" : at === 1 ? "code muted" : "" }));
     const load = h("td");
     const actions = h("td", { class: "actions" });
     const element = h("tr", {}, h("th", { scope: "row" }, node.id), ...cells, load, actions);
     let state = null;
     const show = (now, all) => {
-      const { address, host, port, region, role, publishers, subscribers } = now;
-      const texts = [address, `${host}:${port}`, region, role, now.state, count(publishers), count(subscribers)];
+      const { address, host, port, region, role, publishers, subscribers, pulls } = now;
+      const texts = [address, `${host}:${port}`, region, role, now.state, count(publishers), count(subscribers), count(pulls)];
       texts.forEach((text, at) => setText(cells[at], text));
       load.replaceChildren(share(now, all));
       if (now.state === state) return;

@@ -83,12 +83,17 @@ class GroupStreamRoutes:
         check_group(request)
         endpoint_count(request)
         scope, name = read_stream_path(request)
-        session = _found(self._streams.nearest(scope, name), scope, name)
+        session, owner = self._streams.nearest(scope, name), self._registry.owner(scope, name)
+        if session is None and owner is None:
+            raise _not_live(scope, name)
         region = parameter(request, "region") or parameter(request, "subGroup")
-        assert session.attempt is not None
-        node = self._registry.place_to_watch(session.attempt.node, region=region or None)
+        holder = owner if session is None or session.attempt is None else session.attempt.node
+        assert holder is not None
+        node = self._registry.place_to_watch(holder, region=region or None)
         if flag(request, "strict", False) and region not in (None, "", node.region):
             raise ApiError(404, f"There is no live stream {scope}/{name} in {region[:100]!r}.")
+        if session is None:  # another manager of the cluster has it
+            return json_response([_place(scope, name, node)])
         return json_response([self.location(session, node=node)])
 
     def live(self, scope: str, name: str) -> Session:
@@ -117,8 +122,12 @@ class GroupStreamRoutes:
 
 def _found(session: Session | None, scope: str, name: str) -> Session:
     if session is None:
-        raise ApiError(404, f"There is no live stream {scope}/{name}.")
+        raise _not_live(scope, name)
     return session
+
+
+def _not_live(scope: str, name: str) -> ApiError:
+    return ApiError(404, f"There is no live stream {scope}/{name}.")
 
 
 def _place(scope: str, name: str, node: Node) -> dict[str, Any]:
