@@ -79,7 +79,7 @@ screenshots: install                     ## take the pictures of the documentati
 	$(BIN)/python -m tests.browser.screenshots
 
 # Everything that docs/performance.md tells of, in a quarter of an hour on an idle machine with two cores.
-bench: bench-relay bench-memory bench-media bench-subscribers bench-hooks bench-journal bench-start bench-growth bench-profile ## measure everything beside its peers; writes docs/performance.md
+bench: bench-relay bench-memory bench-media bench-subscribers bench-hooks bench-journal bench-start bench-growth bench-profile bench-network ## measure everything beside its peers; writes docs/performance.md
 
 bench-setup: install
 	@sh bench/setup.sh
@@ -114,6 +114,10 @@ bench-growth: bench-setup
 
 bench-profile: install
 	$(BIN)/python bench/profiles.py
+
+.PHONY: bench-network
+bench-network: install                   ## measure bad networks, one port, captures
+	$(BIN)/python bench/network.py
 
 bench-dashboard: install
 	$(BIN)/python -m bench.dashboard

@@ -69,6 +69,8 @@ class _Socket:
     _numbers = itertools.count()
     address = LOOPBACK
     path = "live/"
+    #: What clients add to their URL.
+    query = ""
 
     def missing(self) -> str | None:
         return None
@@ -76,7 +78,7 @@ class _Socket:
     @asynccontextmanager
     async def signaling(self, port: int) -> AsyncIterator[Exchange]:
         name = f"bench-{next(self._numbers)}"
-        url = f"ws://127.0.0.1:{port}/{self.path}?id={name}&customerScope=acme&app=live"
+        url = f"ws://127.0.0.1:{port}/{self.path}?id={name}&customerScope=acme&app=live{self.query}"
         async with connect(url, compression=None, ping_interval=None, proxy=None) as socket:
 
             async def exchange(offer: str) -> str:

@@ -169,11 +169,6 @@ class Settings:
                 raise SettingsError(f"--pages {directory}: there is no such directory: give one, or PATH=DIR")
             if path == f"/{self.default_app}/":
                 raise SettingsError(f"--pages {path}={directory}: that is where the streams are: give another path")
-        if self.capture is not None:
-            try:
-                self.capture.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise SettingsError(f"--capture {self.capture}: {(error.strerror or str(error)).lower()}") from None
         if not self.ports or not self.tls_ports:
             raise SettingsError("no port is given: give --port and --tls-port a number, or 0 for a free one")
         twice = _given_twice(self.ports + (self.tls_ports if self.tls else ()))

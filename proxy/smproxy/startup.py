@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from smproxy.addresses import WILDCARDS
@@ -92,6 +93,8 @@ class Startup:
         stack, settings = self._stack, self._settings
         broadcast = HookBroadcast()
         self._tracer = self._start_tracer()
+        if settings.capture is not None:
+            _make_capture_directory(settings.capture)
         if settings.turn:
             self._ice_servers = (await self._start_turn()).ice_server, *settings.ice_server
         cluster = await self._prepare_cluster()
@@ -279,6 +282,13 @@ class Startup:
             ) from None
         self._stack.push_async_callback(fleet.stop)
         return fleet
+
+
+def _make_capture_directory(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"--capture {directory}: {(error.strerror or str(error)).lower()}") from None
 
 
 def _external(address: Address) -> Hello:

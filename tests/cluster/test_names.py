@@ -47,6 +47,9 @@ async def test_any_manager_takes_publishers_for_every_origin(start_node: StartNo
         assert json.loads(connected.body)["epoch"] > 0
         sessions = await listed(origin, 1)
         assert [each["id"] for each in sessions["sessions"]] == ["s1"]
+        path = f"/api/v1/sessions/{sessions['sessions'][0]['session']}/capture.pcapng?seconds=1"
+        for asked in (manager, origin):
+            assert "at the origin o1" in str((await get(asked, path, status=409))["errorMessage"])
     await manager.hooks.expect("disconnected", id="s1")
 
 
@@ -65,16 +68,20 @@ async def test_a_name_is_in_use_on_every_node(start_node: StartNode) -> None:
 
 
 async def test_lists_and_kick_reach_every_node(start_node: StartNode) -> None:
-    """Any manager lists and ends the sessions of all."""
+    """Any manager lists and ends the sessions of all, and gives their packets."""
     one = await start_node("n1")
     two = await start_node("n2")
     await eventually(lambda: origins(one) == origins(two) == {"n1", "n2"}, 10)
-    stream = one.publisher("s1")
+    stream = one.publisher("s1", host="n1")
     await stream.publish()
     event = await one.hooks.expect("peer_joined", id="s1")
     await listed(two, 1)
     number = json.loads(event.body)["payload"]["session"]
     assert (await get(two, f"/api/v1/sessions/{number}"))["id"] == "s1"
+    capture = f"{two.rest_url}/api/v1/sessions/{number}/capture.pcapng?seconds=0.5"
+    async with aiohttp.ClientSession() as http, http.get(capture) as response:
+        assert (response.status, response.content_type) == (200, "application/x-pcapng")
+        assert (await response.read()).startswith(b"\x0a\x0d\x0d\x0a")
     await get(two, f"/api/v1/sessions/{number}", "DELETE")
     ended = await one.hooks.expect("disconnected", id="s1")
     assert json.loads(ended.body)["payload"]["reason"] == 3

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from smproxy.settings import SettingsError
 from smproxy.simulator import Simulator
 from smproxy.testing import Subscriber
 
@@ -141,3 +142,10 @@ async def test_the_command(start_simulator: StartSimulator, publisher: MakePubli
     assert not list(tmp_path.glob("*.pcapng"))
     assert (await run("--seconds", "1", "-o", "out.pcapng"))[0] == 0
     assert _values(await _dissect(tmp_path / "out.pcapng"), "rtp.ssrc")
+
+
+async def test_a_directory_that_cannot_be(start_simulator: StartSimulator, tmp_path: Path) -> None:
+    """A directory for captures that cannot be made keeps the server from starting, in one line."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SettingsError, match=r"^--capture \S+/file/below: not a directory$"):
+        await start_simulator(capture=tmp_path / "file" / "below")

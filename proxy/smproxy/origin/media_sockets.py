@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, TypeVar, cast
 
@@ -18,9 +19,12 @@ from smproxy.origin.settings import OriginSettings
 
 _log = logging.getLogger(__name__)
 
-#: Bytes that the system keeps until they are read: of one client, and of all clients together.
+#: Bytes that a socket asks the system to keep until they are read.
 _BUFFER = 1 << 20
 _SHARED_BUFFER = 4 << 20
+#: Sockets of the shared port on each address, over which Linux spreads the clients. It keeps 208 KiB for a socket unless
+#: ``net.core.rmem_max`` is more, and what does not fit is lost: pictures of 60 publishers fill that in some 10 ms.
+_SHARED_SOCKETS = 8 if sys.platform == "linux" else 1
 
 DatagramProtocol = TypeVar("DatagramProtocol", bound=asyncio.DatagramProtocol)
 
@@ -113,16 +117,19 @@ class SharedPort:
         for address in self._addresses():
             if address in self._open:
                 continue
+            bound = _PortSocket(self._agents)
             try:
-                transport, bound = await _bind(lambda: _PortSocket(self._agents), address, self.port, _SHARED_BUFFER)
+                self.port = _free_port(address, self.port)
+                for _ in range(_SHARED_SOCKETS):
+                    await _bind(lambda bound=bound: bound, address, self.port, _SHARED_BUFFER, shared=True)  # type: ignore[misc]
             except OSError as error:
+                bound.close()
                 failure = error
                 _log.debug("no media on %s port %d: %s", address, self.port, error)
                 continue
             if self._closed:
-                transport.close()
+                bound.close()
                 raise OSError("closed while it was opened")
-            self.port = transport.get_extra_info("sockname")[1]
             self._open[address] = bound
         if not self._open:
             raise failure
@@ -156,22 +163,31 @@ class SharedPort:
         """Close the port."""
         self._closed = True
         for bound in self._open.values():
-            bound.transport.close()
+            bound.close()
         self._open.clear()
 
 
 class _PortSocket(asyncio.DatagramProtocol):
-    """The shared port on one address: gives each datagram to its client's agent."""
+    """The shared port on one address: gives each datagram to its client's agent.
+
+    It may have several sockets, of which the first one sends.
+    """
 
     transport: Datagrams
 
     def __init__(self, agents: dict[str, dict[_PortSocket, SharedSocket]]) -> None:
         self._agents = agents
+        self._transports: list[Datagrams] = []
         #: Each client's, by the addresses that its signed checks came from.
         self.routes: dict[Address, SharedSocket] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(Datagrams, transport)
+        self._transports.append(cast(Datagrams, transport))
+        self.transport = self._transports[0]
+
+    def close(self) -> None:
+        for each in self._transports:
+            each.close()
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
         # A check names its agent: an address may have got another client since its last one.
@@ -243,12 +259,25 @@ class _Nobody:
 _NOBODY = _Nobody()
 
 
+def _free_port(address: str, port: int) -> int:
+    """Return the port, or for 0 any that is free; sockets of this process may share it.
+
+    Raises:
+        OSError: another process has it, even one that would share it.
+    """
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind((address, port))
+        found = probe.getsockname()[1]
+        assert isinstance(found, int)
+        return found
+
+
 async def _bind(
-    make: Callable[[], DatagramProtocol], address: str, port: int, buffer: int
+    make: Callable[[], DatagramProtocol], address: str, port: int, buffer: int, *, shared: bool = False
 ) -> tuple[asyncio.DatagramTransport, DatagramProtocol]:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     transport, protocol = await asyncio.get_running_loop().create_datagram_endpoint(
-        make, local_addr=(address, port), family=family
+        make, local_addr=(address, port), family=family, reuse_port=shared or None
     )
     transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
     if hasattr(transport, "max_size"):
