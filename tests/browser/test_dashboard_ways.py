@@ -9,6 +9,7 @@ from smproxy.simulator import Simulator
 
 from tests.browser.conftest import StartSimulator
 from tests.browser.web import PHONE, many_sessions, open_tab
+from tests.helpers import scaled
 
 ROW = ".space .row:not([hidden])"
 
@@ -125,3 +126,15 @@ async def test_dead_letters_stay(chromium: Browser, simulator: Simulator) -> Non
     """Among thousands of hooks the dead letters are not forgotten before the others; however many, memory is bounded."""
     async with open_tab(chromium, simulator.rest_url) as tab:
         assert await tab.page.evaluate(OVERFLOW) == [3, 5_000, 5_000, 5_000]
+
+
+async def test_save_packets(chromium: Browser, simulator: Simulator) -> None:
+    """The packets of a session that lives are saved from its page: what was captured, and the next five seconds."""
+    async with simulator.publisher("cam", customerScope="acme"), open_tab(chromium, simulator.rest_url) as tab:
+        await tab.page.click(f"{ROW} >> text=cam")
+        async with tab.page.expect_download(timeout=scaled(30) * 1000) as download:
+            await tab.page.click("text=Save packets")
+            await tab.sees("button:disabled", "Save packets")
+        saved = await download.value
+        assert saved.suggested_filename.endswith(".pcapng")
+        assert (await saved.path()).read_bytes().startswith(b"\x0a\x0d\x0d\x0a")

@@ -504,3 +504,25 @@ def test_it_says_what_it_has(suite: Suite) -> None:
     ):
         assert any(line.startswith(name) and "no docstring" not in line for line in result.outlines), name
     suite.run("--markers").stdout.fnmatch_lines(["@pytest.mark.stream_manager(*)*"])
+
+
+def test_captured_packets_are_named(suite: Suite) -> None:
+    """With a directory for captures the report of a failed test names the file of each session, which is there then."""
+    suite.has(
+        test_packets="""
+            import pytest
+
+            @pytest.mark.stream_manager(capture="packets")
+            def test_publish(publisher, hooks):
+                with publisher("s1"):
+                    hooks.expect("peer_joined", id="s1", timeout=20)
+                    raise RuntimeError("the test fails")
+        """
+    )
+    result = suite.run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["session *: publisher 's1' of test: *", "  packets: packets/test-publisher-s1-*.pcapng"]
+    )
+    (named,) = [line.split()[1] for line in result.stdout.lines if line.startswith("  packets: ")]
+    assert (suite._pytester.path / named).stat().st_size > 1000

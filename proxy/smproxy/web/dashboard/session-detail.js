@@ -81,7 +81,7 @@ export class SessionDetail {
     this.#sequence = new Sequence(number);
     this.#hooks = new SessionHooks(store, number);
     const save = h("button", { type: "button", onclick: () => this.#save() }, "Save frames");
-    const title = "What was captured, for Wireshark; of a live session also the next ten seconds";
+    const title = "What was captured, for Wireshark; of a live session also the next five seconds";
     const packets = h("button", { type: "button", title }, "Save packets");
     packets.onclick = () => this.#savePackets(packets);
     const actions = h("span", { class: "actions" }, this.#watch, this.#hls, save, packets, this.#disconnectButton);
@@ -190,11 +190,11 @@ export class SessionDetail {
     return this.#download("frames?header=true", "jsonl");
   }
 
-  /** What was captured so far, and of a live session the next ten seconds. */
+  /** What was captured so far, and of a live session the next five seconds. */
   async #savePackets(button) {
     button.disabled = true;
     try {
-      await this.#download(this.#store.sessions.get(this.number)?.endedAt ? "capture.pcapng" : "capture.pcapng?seconds=10", "pcapng");
+      await this.#download(this.#store.sessions.get(this.number)?.endedAt ? "capture.pcapng" : "capture.pcapng?seconds=5", "pcapng");
     } finally {
       button.disabled = false;
     }
