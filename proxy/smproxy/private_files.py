@@ -9,6 +9,9 @@ import tempfile
 from pathlib import Path
 
 MODE = 0o600
+#: Flags that some systems do not have.
+_NO_LINK, _NO_WAIT = getattr(os, "O_NOFOLLOW", 0), getattr(os, "O_NONBLOCK", 0)
+_NOT_INHERITED, _NO_TEXT = getattr(os, "O_CLOEXEC", 0), getattr(os, "O_BINARY", 0)
 
 
 def open_private(path: Path, flags: int = os.O_RDWR | os.O_CREAT) -> int:
@@ -20,7 +23,7 @@ def open_private(path: Path, flags: int = os.O_RDWR | os.O_CREAT) -> int:
     """
     try:
         # Without O_NONBLOCK, opening a pipe would wait for its other end.
-        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, MODE)
+        descriptor = os.open(path, flags | _NO_LINK | _NO_WAIT | _NOT_INHERITED | _NO_TEXT, MODE)
     except OSError as error:
         if error.errno == errno.ELOOP and path.is_symlink():
             raise OSError(errno.ELOOP, "it is a symbolic link", str(path)) from None
@@ -29,7 +32,8 @@ def open_private(path: Path, flags: int = os.O_RDWR | os.O_CREAT) -> int:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "it is not a regular file", str(path))
-        if stat.S_IMODE(status.st_mode) & ~MODE and status.st_uid == os.geteuid():
+        # Windows has neither owners nor rights of this kind.
+        if hasattr(os, "fchmod") and stat.S_IMODE(status.st_mode) & ~MODE and status.st_uid == os.geteuid():
             os.fchmod(descriptor, MODE)
     except BaseException:
         os.close(descriptor)

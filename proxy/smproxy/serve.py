@@ -19,7 +19,7 @@ from smproxy.logs import configure_logging
 from smproxy.options import OPTIONS, Option
 from smproxy.printable import printable
 from smproxy.settings import DETACHED, Settings, SettingsError, default_of, load_settings, unknown_variables
-from smproxy.signals import ending_signals
+from smproxy.signals import on_ending_signals
 
 logger = logging.getLogger(__name__)
 
@@ -77,12 +77,11 @@ async def _serve(settings: Settings, parent: int) -> None:
 
     def stop(number: signal.Signals) -> None:
         # The second signal: whoever sends it does not want to wait. A terminal that closes sends SIGHUP twice by itself.
-        if stopped.is_set() and number is not signal.SIGHUP:
+        if stopped.is_set() and number is not getattr(signal, "SIGHUP", None):
             os._exit(1)
         stopped.set()
 
-    for number in ending_signals():
-        loop.add_signal_handler(number, stop, number)
+    on_ending_signals(loop, stop)
 
     def look_for_parent() -> None:
         if os.getppid() == parent:

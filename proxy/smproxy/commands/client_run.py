@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from smproxy.signals import ending_signals
+from smproxy.signals import on_ending_signals
 
 T = TypeVar("T")
 
@@ -28,16 +28,13 @@ def stopped_by_signals() -> Iterator[asyncio.Future[Any]]:
     """Yield a future that is done on Ctrl-C, SIGTERM or SIGHUP."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    numbers = ending_signals()
-    for number in numbers:
-        loop.add_signal_handler(number, stop.set)
+    forget_signals = on_ending_signals(loop, lambda _: stop.set())
     stopping = asyncio.ensure_future(stop.wait())
     try:
         yield stopping
     finally:
         stopping.cancel()
-        for number in numbers:
-            loop.remove_signal_handler(number)
+        forget_signals()
 
 
 async def unless_stopped(work: Coroutine[Any, Any, T], stopping: asyncio.Future[Any]) -> T:

@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from smproxy.commands.output import OK, USAGE, CommandError, note, write
-from smproxy.signals import ending_signals
+from smproxy.signals import on_ending_signals
 
 #: Seconds that a process has to be ready, and to end.
 _READY_WITHIN = 30.0
@@ -74,8 +74,7 @@ def _count_or_none(text: str) -> int:
 
 async def _run(arguments: argparse.Namespace) -> None:
     stopped = asyncio.Event()
-    for number in ending_signals():
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    on_ending_signals(asyncio.get_running_loop(), lambda _: stopped.set())
     directory: Path = arguments.data_dir
     async with AsyncExitStack() as stack:
         registry = arguments.nats or await stack.enter_async_context(_nats_server(directory / "nats"))
@@ -171,7 +170,8 @@ async def _watch(name: str, process: asyncio.subprocess.Process) -> None:
 async def _end(process: asyncio.subprocess.Process) -> None:
     if process.returncode is not None:
         return
-    process.send_signal(signal.SIGCONT)
+    if hasattr(signal, "SIGCONT"):
+        process.send_signal(signal.SIGCONT)
     process.send_signal(signal.SIGTERM)
     try:
         async with asyncio.timeout(_END_WITHIN):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from smproxy.commands.arguments import host, seconds, whole_number
 from smproxy.commands.output import FAILED, OK, USAGE, CommandError, ReaderGone, note
-from smproxy.signals import ending_signals
+from smproxy.signals import on_ending_signals
 from smproxy.urls import read_url
 
 if TYPE_CHECKING:
@@ -117,16 +117,13 @@ def _secret(environ: Mapping[str, str]) -> str | None:
 
 async def _until_done(inbox: Inbox, timeout: float | None) -> None:
     loop = asyncio.get_running_loop()
-    signals = ending_signals()
-    for number in signals:
-        loop.add_signal_handler(number, inbox.done.set)
+    forget_signals = on_ending_signals(loop, lambda _: inbox.done.set())
     try:
         await asyncio.wait_for(inbox.done.wait(), timeout)
     except TimeoutError:
         inbox.timed_out = True
     finally:
-        for number in signals:
-            loop.remove_signal_handler(number)
+        forget_signals()
 
 
 def _verdict(inbox: Inbox) -> int:
