@@ -317,8 +317,15 @@ _MEDIA = Response(
 )
 _FILE: Schema = {
     "type": "object",
-    "required": ["file", "size", "modifiedAt", "url"],
-    "properties": {"file": TEXT, "size": COUNT, "modifiedAt": COUNT, "url": TEXT},
+    "required": ["file", "size", "modifiedAt", "url", "durationMs", "codecs"],
+    "properties": {
+        "file": TEXT,
+        "size": COUNT,
+        "modifiedAt": COUNT,
+        "url": TEXT,
+        "durationMs": {"type": ["integer", "null"], "minimum": 0},
+        "codecs": {"type": "array", "items": TEXT},
+    },
 }
 
 RECORDINGS = (

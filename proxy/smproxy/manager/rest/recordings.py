@@ -18,6 +18,7 @@ from aiohttp.abc import AbstractStreamWriter
 from multidict import CIMultiDict
 
 from smproxy.manager.access import AccessRule
+from smproxy.manager.matroska import HEAD, MatroskaHead, read_matroska_head
 from smproxy.manager.origin_registry import OriginRegistry
 from smproxy.manager.rest.errors import ApiError, json_response
 from smproxy.manager.rest.query import Parameters
@@ -62,10 +63,28 @@ class RecordingFiles:
     def __init__(self, root: Path | None, access: AccessRule) -> None:
         self._root = root
         self._access = access
+        #: What was read of the files, by path, size and time.
+        self._heads: dict[tuple[str, int, int], MatroskaHead] = {}
 
     async def all(self) -> list[dict[str, Any]]:
         """Return ``file``, ``size`` and ``modifiedAt`` of each, the newest first."""
         return [] if self._root is None else await asyncio.to_thread(_find, self._root)
+
+    async def described(self, files: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Add ``durationMs``, ``null`` if the file does not say, and ``codecs``."""
+        root = self._root
+        return [] if root is None else await asyncio.to_thread(self._describe, root, files)
+
+    def _describe(self, root: Path, files: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        heads: dict[tuple[str, int, int], MatroskaHead] = {}
+        for each in files:
+            key = (str(each["file"]), int(each["size"]), int(each["modifiedAt"]))
+            heads[key] = self._heads.get(key) or _head(root / key[0])
+        self._heads = heads  # of what is listed now
+        return [
+            each | {"durationMs": head.duration_ms, "codecs": list(head.codecs)}
+            for each, head in zip(files, heads.values(), strict=True)
+        ]
 
     async def names(self) -> list[str]:
         """Return the paths of the newest, below the directory."""
@@ -110,7 +129,10 @@ class RecordingRoutes:
         """List the recordings, the newest first."""
         Parameters(request.query, ())
         found = await self._files.all()
-        listed = [each | {"url": self._files.url(str(each["file"]))} for each in found[:MAX_LISTED]]
+        listed = [
+            each | {"url": self._files.url(str(each["file"]))}
+            for each in await self._files.described(found[:MAX_LISTED])
+        ]
         return json_response({"recordings": listed, "total": len(found)})
 
     async def play(self, request: web.Request) -> web.StreamResponse:
@@ -178,6 +200,15 @@ def _resolve(root: Path, file: str) -> Path | None:
     except (OSError, RuntimeError, ValueError):
         return None
     return path if inside else None
+
+
+def _head(path: Path) -> MatroskaHead:
+    """Read the head of a file."""
+    try:
+        with path.open("rb") as file:
+            return read_matroska_head(file.read(HEAD))
+    except OSError:  # deleted just now
+        return MatroskaHead(None, ())
 
 
 def _find(root: Path) -> list[dict[str, Any]]:

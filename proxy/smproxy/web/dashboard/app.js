@@ -3,11 +3,13 @@
 import { json } from "../shared/api.js";
 import { byId, h, setText } from "../shared/dom.js";
 import { count } from "../shared/format.js";
+import { CleanSlate } from "./clean-slate.js";
 import { FaultsView } from "./faults.js";
 import { followFeed } from "./feed.js";
 import { DeadLettersView, HooksView } from "./hooks.js";
 import { NodesView } from "./nodes.js";
 import { RecordingsView } from "./recordings.js";
+import { RoomsView } from "./rooms.js";
 import { SessionsView } from "./sessions.js";
 import { LIVE, Store } from "./store.js";
 import { TokenForm } from "./token.js";
@@ -21,6 +23,7 @@ const VIEWS = {
   nodes: { title: "Nodes", make: (store) => new NodesView(store), number: (store) => store.nodes.filter(({ state }) => state !== "TERMINATED").length },
   faults: { title: "Faults", make: (store) => new FaultsView(store), number: (store) => store.faults?.active ?? 0 },
   recordings: { title: "Recordings", make: (store) => new RecordingsView(store) },
+  rooms: { title: "Rooms", make: () => new RoomsView() },
 };
 
 const CONNECTION = {
@@ -107,6 +110,7 @@ const HANDLERS = {
 
 const token = new TokenForm(() => reconnect());
 byId("view").before(token.element);
+byId("tabs").after(new CleanSlate(store).element);
 showTabs();
 store.watch((topics) => {
   setText(byId("link-state"), CONNECTION[store.connection]);

@@ -2,7 +2,8 @@
 
 import { json } from "../shared/api.js";
 import { h, setText } from "../shared/dom.js";
-import { clock, count, moment } from "../shared/format.js";
+import { count, moment } from "../shared/format.js";
+import { copyButton } from "../shared/copy-button.js";
 import { payload } from "../shared/payload.js";
 import { hookName } from "../shared/labels.js";
 import { stateTag } from "./state-tags.js";
@@ -17,7 +18,7 @@ function attempts(delivery) {
     h(
       "tr",
       {},
-      h("td", { class: "num" }, clock(at)),
+      h("td", { class: "num" }, moment(at)),
       h("td", {}, stateTag(outcome)),
       h("td", { class: "wide" }, detail || (outcome === "delivered" ? "taken" : "–")),
       h("td", { class: "num" }, `${tookMs} ms`),
@@ -88,8 +89,8 @@ export class HookDetail {
     if (!this.#message.firstChild) {
       setText(this.#title, hookName(hook));
       const session = h("a", { href: `#/sessions/${hook.payload.session}` }, `session ${hook.payload.session}`);
-      this.#about.replaceChildren(`${moment(hook.ts)} · number ${hook.seq} of `, session);
-      this.#message.append(payload(message));
+      this.#about.replaceChildren(`${moment(hook.ts)} · number ${hook.seq} of `, session, " ", copyButton("uuid", () => this.uuid, "Copy uuid"));
+      this.#message.append(copyButton("message", () => JSON.stringify(message, null, 2), "Copy message"), payload(message));
     }
     const text = JSON.stringify(deliveries);
     if (text === this.#shown) return;

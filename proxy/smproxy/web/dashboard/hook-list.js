@@ -1,9 +1,10 @@
 /* Hooks, the newest first, each with its deliveries. */
 
 import { h, setText } from "../shared/dom.js";
-import { clock, count, moment } from "../shared/format.js";
-import { hookName, hookSummary } from "../shared/labels.js";
+import { count, moment, shortMoment } from "../shared/format.js";
+import { hookName, hookSummary, receiverLabel } from "../shared/labels.js";
 import { VirtualList } from "../shared/virtual-list.js";
+import { FilterChoice } from "./filter-choice.js";
 import { openDetail } from "./split-view.js";
 import { stateTag, deliverySummary, setStateTag } from "./state-tags.js";
 
@@ -20,7 +21,7 @@ function makeRow(base, detailsOf) {
   delivery.append(state, more);
   time.className = "num";
   const update = (hook) => {
-    setText(time, clock(hook.ts));
+    setText(time, shortMoment(hook.ts));
     time.title = moment(hook.ts);
     setText(link, hookName(hook));
     link.href = `${base}/${hook.uuid}`;
@@ -45,6 +46,8 @@ export class HookList {
   #hooks;
   #list;
   #text = "";
+  #event = new FilterChoice("event", () => this.update());
+  #receiver = new FilterChoice("receiver", () => this.update(), receiverLabel);
   #total = h("span", { class: "muted num total", role: "status" });
   element;
 
@@ -71,14 +74,23 @@ export class HookList {
     this.element = h(
       "section",
       { class: `panel master hook-list ${kind}`, "aria-label": label },
-      h("div", { class: "filters" }, search, this.#total, ...top),
+      h("div", { class: "filters" }, search, this.#event.element, this.#receiver.element, this.#total, ...top),
       this.#list.element,
     );
   }
 
   update() {
     const all = this.#hooks();
-    const found = this.#text ? all.filter((hook) => this.#searchText(hook).includes(this.#text)) : all;
+    this.#event.offer(new Set(all.map(hookName)));
+    this.#receiver.offer(new Set(all.flatMap(({ deliveries }) => [...deliveries.keys()])));
+    const { wanted: event } = this.#event;
+    const { wanted: receiver } = this.#receiver;
+    const found = all.filter(
+      (hook) =>
+        (!event || hookName(hook) === event) &&
+        (!receiver || hook.deliveries.has(receiver)) &&
+        (!this.#text || this.#searchText(hook).includes(this.#text)),
+    );
     setText(
       this.#total,
       found.length === all.length ? count(all.length) : `${count(found.length)} of ${count(all.length)}`,

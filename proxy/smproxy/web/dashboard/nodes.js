@@ -36,10 +36,10 @@ export class NodesView {
   constructor(store) {
     this.#store = store;
     const header = h("tr", {}, ...COLUMNS.map((name) => h("th", { scope: "col" }, name)));
-    const table = h("div", { class: "scroll" }, h("table", {}, h("thead", {}, header), this.#body));
+    const table = h("div", { class: "scroll" }, h("table", { class: "cards" }, h("thead", {}, header), this.#body));
     const form = h(
       "form",
-      { class: "actions" },
+      { class: "node-form" },
       h("label", {}, "Region ", this.#region),
       h("label", {}, "Role ", this.#role),
       h("button", { type: "submit" }, "Add a node"),
@@ -67,7 +67,9 @@ export class NodesView {
   }
 
   #row(node) {
-    const cells = Array.from({ length: 8 }, (_, at) => h("td", { class: at > 4 ? "num" : at === 1 ? "code muted" : "" }));
+    const cells = Array.from({ length: 8 }, (_, at) =>
+      h("td", { class: at > 4 ? "num" : at === 1 ? "code muted" : "", "data-label": at > 4 ? COLUMNS[at + 1] : undefined }),
+    );
     const load = h("td");
     const actions = h("td", { class: "actions" });
     const element = h("tr", {}, h("th", { scope: "row" }, node.id), ...cells, load, actions);

@@ -11,8 +11,8 @@ const BROKEN = new Set(["failing", "disabled"]);
 
 function row(sink) {
   const latency = sink.latencyCount ? `${Math.round((1000 * sink.latencySum) / sink.latencyCount)} ms` : "–";
-  const numbers = [sink.delivered, sink.backlog, sink.attempts, sink.dead].map((value) =>
-    h("td", { class: "num" }, count(value)),
+  const numbers = [sink.delivered, sink.backlog, sink.attempts, sink.dead].map((value, at) =>
+    h("td", { class: "num", "data-label": COLUMNS[at + 2] }, count(value)),
   );
   return h(
     "tr",
@@ -20,7 +20,7 @@ function row(sink) {
     h("th", { scope: "row", class: "code" }, sink.name),
     h("td", {}, stateTag(sink.state === "idle" && sink.delivered ? "up to date" : sink.state)),
     ...numbers,
-    h("td", { class: "num" }, latency),
+    h("td", { class: "num", "data-label": "Latency" }, latency),
     h("td", { class: BROKEN.has(sink.state) ? "wide bad" : "muted wide" }, sink.lastError ?? ""),
   );
 }
@@ -41,7 +41,7 @@ export class ReceiverTable {
   constructor(store) {
     this.#store = store;
     const header = h("tr", {}, ...COLUMNS.map((name) => h("th", { scope: "col" }, name)));
-    this.#table = h("div", { class: "scroll" }, h("table", {}, h("thead", {}, header), this.#body));
+    this.#table = h("div", { class: "scroll" }, h("table", { class: "cards" }, h("thead", {}, header), this.#body));
     this.element = h(
       "section",
       { class: "panel", "aria-label": "Receivers" },

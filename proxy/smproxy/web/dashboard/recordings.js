@@ -2,12 +2,13 @@
 
 import { json } from "../shared/api.js";
 import { h, setText } from "../shared/dom.js";
-import { bytes, count, moment } from "../shared/format.js";
+import { bytes, count, duration, moment } from "../shared/format.js";
+import { copyButton } from "../shared/copy-button.js";
 import { throttle } from "./throttle.js";
 import { KeyedList } from "./keyed-list.js";
 import { confirmButton } from "./confirm-button.js";
 
-const COLUMNS = ["File", "Size", "Last written", ""];
+const COLUMNS = ["File", "Length", "Codecs", "Size", "Last written", ""];
 const REFRESH_MS = 1500;
 const SHOWN = 200;
 
@@ -69,7 +70,7 @@ export class RecordingsView {
     this.#rows.set(recordings.slice(0, SHOWN));
   }
 
-  #row({ file, size, modifiedAt, url }) {
+  #row({ file, size, modifiedAt, url, durationMs, codecs }) {
     const play = h("button", { type: "button", onclick: () => this.#play(file, url) }, "Play");
     const save = h("a", { class: "button", href: url, download: file.split("/").pop() }, "Save");
     const remove = confirmButton("Delete", "Delete now", async () => {
@@ -84,9 +85,11 @@ export class RecordingsView {
       "tr",
       {},
       h("th", { scope: "row", class: "code" }, file),
+      h("td", { class: "num" }, duration(durationMs)),
+      h("td", {}, codecs.join(", ")),
       h("td", { class: "num" }, bytes(size)),
       h("td", { class: "num" }, moment(modifiedAt)),
-      h("td", { class: "actions" }, play, save, remove),
+      h("td", { class: "actions" }, play, save, copyButton("address", () => new URL(url, location.href).href), remove),
     );
   }
 

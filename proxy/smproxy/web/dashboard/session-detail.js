@@ -3,6 +3,7 @@
 import { ApiError, json, request } from "../shared/api.js";
 import { h, setText } from "../shared/dom.js";
 import { count, duration, moment } from "../shared/format.js";
+import { copyButton } from "../shared/copy-button.js";
 import { payload } from "../shared/payload.js";
 import { endingText } from "../shared/labels.js";
 import { stateTag, setStateTag } from "./state-tags.js";
@@ -15,6 +16,9 @@ import { confirmButton } from "./confirm-button.js";
 
 /* So long after its end no more messages come. */
 const SETTLED_MS = 5000;
+
+/* What one pastes into a command or a search. */
+const COPIED = new Set(["Session", "Signed URL", "Address"]);
 
 /* What was decided: "round-trip: allowed in 3 ms", "jwt: denied in 0 ms, the token has expired". */
 function authenticationText(verdict) {
@@ -165,7 +169,12 @@ export class SessionDetail {
     this.#facts.dataset.text = text;
     this.#facts.replaceChildren(
       ...facts.map(([name, value]) =>
-        h("div", { class: name.toLowerCase() }, h("dt", {}, name), h("dd", { title: value }, String(value))),
+        h(
+          "div",
+          { class: name.toLowerCase() },
+          h("dt", {}, name, COPIED.has(name) ? copyButton(name.toLowerCase(), () => String(value)) : null),
+          h("dd", { title: value }, String(value)),
+        ),
       ),
     );
     const meta = session.meta && Object.keys(session.meta).length ? session.meta : null;

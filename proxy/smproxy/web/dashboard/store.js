@@ -26,6 +26,7 @@ export class Store {
   #order = null;
   #hookOrder = null;
   #offset = 0;
+  #clearedAt = 0;
   #watchers = new Set();
   #topics = null;
 
@@ -46,6 +47,15 @@ export class Store {
       });
     }
     this.#topics.add(topic);
+  }
+
+  /** Take ended sessions and all hooks off the page, until it is loaded again. */
+  clear() {
+    this.#clearedAt = this.now();
+    for (const [number, { state }] of this.sessions) if (!LIVE.has(state)) this.#forget(number);
+    this.hooks.clear();
+    this.#hookOrder = null;
+    for (const topic of ["sessions", "hooks"]) this.touch(topic);
   }
 
   /** The time at the server. */
@@ -80,6 +90,7 @@ export class Store {
 
   addSessions(views) {
     for (const view of views) {
+      if (view.endedAt !== null && view.endedAt < this.#clearedAt) continue;
       if (!this.sessions.has(view.session)) this.#order = null;
       this.sessions.set(view.session, view);
       this.#seen.set(view.session, this.#generation);
@@ -114,6 +125,7 @@ export class Store {
 
   /** Take a hook, with its deliveries if they are known. */
   addHook(hook) {
+    if (hook.ts < this.#clearedAt) return;
     const known = this.hooks.get(hook.uuid);
     const deliveries = new Map(known?.deliveries ?? []);
     const newer =

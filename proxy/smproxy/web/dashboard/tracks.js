@@ -6,8 +6,20 @@ import { bitrate, bytes, count, percent } from "../shared/format.js";
 import { Sparkline } from "../shared/sparkline.js";
 import { LIVE } from "./store.js";
 
-const COLUMNS = ["Track", "Codec", "Size", "Bitrate", "In 2 minutes", "Loss", "Bytes"];
+const COLUMNS = ["Track", "Codec", "Size", "Bitrate", "In 2 minutes", "Loss", "RTT", "Bytes"];
 const THUMBNAIL_MS = 4000;
+
+function roundTrip(ms) {
+  return ms === null || ms === undefined ? "–" : `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
+}
+
+/* All tracks of a session in one line. */
+function summary(tracks) {
+  const sum = (name) => tracks.reduce((total, track) => total + track[name], 0);
+  const [lost, packets] = [sum("lost"), sum("packets")];
+  const rtt = tracks.find(({ rttMs }) => rttMs !== null && rttMs !== undefined)?.rttMs;
+  return [bitrate(sum("bitrate")), `loss ${percent(lost, packets + lost)}`, `round trip ${roundTrip(rtt)}`].join(" · ");
+}
 
 function texts(track) {
   const video = track.kind === "video";
@@ -17,6 +29,7 @@ function texts(track) {
     bitrate(track.bitrate),
     null,
     percent(track.lost, track.packets + track.lost),
+    roundTrip(track.rttMs),
     bytes(track.bytes),
   ];
 }
@@ -30,6 +43,7 @@ export class Tracks {
   #table;
   #none = h("p", { class: "empty-line" }, "No media yet.");
   #picture = h("img", { class: "thumbnail", alt: "The latest key frame of the stream", hidden: true });
+  #summary = h("p", { class: "muted num summary", hidden: true });
   #timer;
   #source = "";
   element;
@@ -40,7 +54,7 @@ export class Tracks {
     const header = h("tr", {}, ...COLUMNS.map((name) => h("th", { scope: "col" }, name)));
     this.#table = h("div", { class: "scroll" }, h("table", { class: "tracks" }, h("thead", {}, header), this.#body));
     const media = h("div", { class: "media" }, this.#picture, this.#table);
-    this.element = h("section", {}, h("h3", {}, "Media"), this.#none, media);
+    this.element = h("section", {}, h("h3", {}, "Media"), this.#summary, this.#none, media);
     this.#timer = setInterval(() => this.#refresh(), THUMBNAIL_MS);
   }
 
@@ -49,6 +63,8 @@ export class Tracks {
     this.#none.hidden = session.tracks.length > 0;
     setText(this.#none, LIVE.has(session.state) ? "No media yet." : "No media came.");
     this.#table.hidden = session.tracks.length === 0;
+    this.#summary.hidden = this.#table.hidden;
+    setText(this.#summary, summary(session.tracks));
     for (const track of session.tracks) {
       const { cells, plot } = this.#row(track);
       texts(track).forEach((text, index) => text !== null && setText(cells[index], text));

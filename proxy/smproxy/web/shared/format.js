@@ -2,6 +2,7 @@
 
 const TIME = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
+const SHORT = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
 const COUNT = new Intl.NumberFormat("en");
 
 /** 12:03:01.123, in the time zone of who is looking. */
@@ -12,6 +13,11 @@ export function clock(ms) {
 /** The same, with the day when it is not today. */
 export function moment(ms) {
   return new Date(ms).toDateString() === new Date().toDateString() ? clock(ms) : `${DAY.format(ms)}, ${clock(ms)}`;
+}
+
+/** The same for a narrow column: 27 Nov, 12:03 when it is not today. */
+export function shortMoment(ms) {
+  return new Date(ms).toDateString() === new Date().toDateString() ? clock(ms) : SHORT.format(ms);
 }
 
 /** 2,014. */
