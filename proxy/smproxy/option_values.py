@@ -297,6 +297,14 @@ def registry(text: str) -> str:
     return text
 
 
+def hook_events(text: str) -> tuple[str, ...]:
+    """Read the names of events that are sent on request only."""
+    names = tuple(dict.fromkeys(each.strip() for each in text.split(",")))
+    if not set(names) <= {"mute"}:
+        raise ValueError("it takes mute")
+    return names
+
+
 def roles(text: str) -> tuple[str, ...]:
     """Read the roles of a node."""
     names = tuple(dict.fromkeys(each.strip() for each in text.split(",")))

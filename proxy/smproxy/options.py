@@ -79,6 +79,13 @@ OPTIONS: tuple[Option, ...] = (
         "fast|standard",
     ),
     Option("--hook-insecure", "hook_insecure", values.flag, "do not verify the certificates of https receivers"),
+    Option(
+        "--hook-events",
+        "hook_events",
+        values.hook_events,
+        "further hooks: mute, of tracks that are muted",
+        "mute",
+    ),
     Option("--hook-keep", "hook_keep", values.count, "how many hooks the journal keeps", "N"),
     Option("--hook-keep-days", "hook_keep_days", values.days, "for how many days the journal keeps hooks", "DAYS"),
     Option("--node", "node", values.node, "number of this node in hooks", "N"),

@@ -85,6 +85,7 @@ class Settings:
     media_gap: float = 2.0
     media_timeout: float = 5.0
     reconnect_window: float = 0.0
+    hook_events: tuple[str, ...] = ()
     takeover: str = "never"
     whep_offline: str = "conflict"
     ice_server: tuple[IceServer, ...] = ()

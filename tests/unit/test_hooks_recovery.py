@@ -37,6 +37,8 @@ STEPS: dict[str, Callable[[SessionLife], list[Payload]]] = {
     "audio": lambda life: life.track_start("audio_main", Kind.AUDIO),
     "video": lambda life: life.track_start("video_main", Kind.VIDEO),
     "no video": lambda life: life.track_end("video_main"),
+    "mute": lambda life: life.track_mute("video_main", muted=True),
+    "unmute": lambda life: life.track_mute("video_main", muted=False),
     "refuse": lambda life: life.refuse(ConnectError.NAME_IN_USE),
     "end": lambda life: life.end(Reason.KICKED),
 }
@@ -45,7 +47,9 @@ STEPS: dict[str, Callable[[SessionLife], list[Payload]]] = {
 #: How a session begins, and what else happens to it.
 LIVES = st.builds(
     lambda beginning, rest: [*beginning, *rest],
-    st.sampled_from([(), ("up",), ("start",), ("up", "start"), ("start", "up", "audio", "video")]),
+    st.sampled_from(
+        [(), ("up",), ("start",), ("up", "start"), ("start", "up", "audio", "video"), ("up", "start", "video", "mute")]
+    ),
     st.lists(st.sampled_from(sorted(STEPS)), max_size=6),
 )
 

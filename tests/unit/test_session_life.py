@@ -35,6 +35,8 @@ LETTERS = {
     "peer_leaved": "L",
     "remote_track_started": "t",
     "remote_track_ended": "T",
+    "remote_track_muted": "m",
+    "remote_track_unmuted": "u",
     "local_track": "s",
     "local_track_attached": "a",
     "local_track_detached": "A",
@@ -204,6 +206,32 @@ def test_media_outruns_signaling() -> None:
     told = life.accept() + life.track_start("audio_main", Kind.AUDIO) + life.stream_start() + life.transport_up()
     assert letters(told) == "cCJt"
     assert life.track_start("audio_main", Kind.AUDIO) == []
+
+
+def test_what_is_muted_is_told_between_start_and_end() -> None:
+    """A mute before the first packet comes behind the start, the same again is none, and a return unmutes."""
+    life = new_life()
+    life.accept()
+    told = [*life.track_mute("audio_main", muted=True), *life.transport_up(), *life.stream_start()]
+    assert letters(told) == "CJ"
+
+    def events(payloads: list[Payload]) -> list[str]:
+        return [
+            payload.event.removeprefix("remote_track_")
+            for payload in payloads
+            if isinstance(payload, RemoteTrackPayload)
+        ]
+
+    assert events(life.track_start("audio_main", Kind.AUDIO)) == ["started", "muted"]
+    assert life.track_mute("audio_main", muted=True) == []
+    assert events(life.track_mute("audio_main", muted=False)) == ["unmuted"]
+    assert life.track_mute("video_main", muted=True) == []
+    life.track_mute("audio_main", muted=True)
+    life.gap()
+    assert life.unmute_all() == []  # told when it is back
+    assert events(life.back()) == ["unmuted"]
+    assert events(life.track_mute("audio_main", muted=True)) == ["muted"]
+    assert events(life.end(Reason.USER_ACTION)) == ["ended"]
 
 
 def test_times() -> None:

@@ -9,7 +9,12 @@ STATES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "session": ("connecting", "connected", "connect_error", "reconnect", "reconnected", "disconnected"),
         "peer": ("peer_joined", "peer_leaved"),
-        "remote_track": ("remote_track_started", "remote_track_ended"),
+        "remote_track": (
+            "remote_track_started",
+            "remote_track_muted",
+            "remote_track_unmuted",
+            "remote_track_ended",
+        ),
         "recording": ("recording_started", "recording_saved", "recording_failed"),
         "local_track": ("local_track", "local_track_attached", "local_track_detached"),
     }

@@ -77,6 +77,8 @@ TEMPLATES: Mapping[str, _Template] = {
     "peer_joined": _Template(PeerPayload, {"peer": None, "room": None}),
     "peer_leaved": _Template(PeerPayload, {"peer": None, "room": None}, True),
     "remote_track_started": _Template(RemoteTrackPayload, {"track": "video_main", "kind": None}, True),
+    "remote_track_muted": _Template(RemoteTrackPayload, {"track": "video_main", "kind": None}, True),
+    "remote_track_unmuted": _Template(RemoteTrackPayload, {"track": "video_main", "kind": None}, True),
     "remote_track_ended": _Template(RemoteTrackPayload, {"track": "video_main", "kind": None}, True),
     "recording_started": _Template(RecordingPayload, {"file": _FILE}, True),
     "recording_saved": _Template(RecordingPayload, {"file": _FILE, "duration": 60_000, "size": 7_500_000}, True),

@@ -91,7 +91,7 @@ class UnfinishedSession:
             case RemoteTrackPayload(event=what, track=track, kind=kind):
                 if what == "remote_track_started":
                     self._remote[track] = kind, seq
-                else:
+                elif what == "remote_track_ended":
                     self._remote.pop(track, None)
             case LocalTrackPayload(event=what, track=slot):
                 if what == "local_track_attached":

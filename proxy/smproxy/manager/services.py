@@ -62,7 +62,13 @@ class Services:
         self.transcripts = Transcripts(clock)
         self.verdicts = VerdictLog(self.transcripts)
         self.history = History(clock, faults_of=faults.names_for, verdict_on=self.verdicts.of)
-        self.sessions = Sessions(dispatcher.emit, clock=clock, rng=rng, reconnect_window=settings.reconnect_window)
+        self.sessions = Sessions(
+            dispatcher.emit,
+            clock=clock,
+            rng=rng,
+            reconnect_window=settings.reconnect_window,
+            mute_hooks=settings.mute_hooks,
+        )
         self.fault_injection = FaultInjection(
             faults, self.sessions, simulate=settings.simulate, change_node=self._change_node
         )

@@ -14,6 +14,7 @@ from smproxy.signaling.node import (
     Report,
     StreamStarted,
     TrackEnded,
+    TrackMuted,
     TrackStarted,
     TransportUp,
 )
@@ -29,7 +30,7 @@ def take_report(session: Session, report: Report, now_ms: int) -> list[Payload]:
         case StreamStarted(stream=stream, scope=scope, epoch=epoch):
             session.epoch = epoch
             session.started_ms = session.started_ms or now_ms
-            return life.stream_start(peer=stream, scope=scope)
+            return [*life.stream_start(peer=stream, scope=scope), *life.unmute_all()]
         case PlayStarted(stream=stream, scope=scope):
             session.watched, session.started_ms = stream, session.started_ms or now_ms
             return life.stream_start(peer=session.params.username or session.params.id, scope=scope)
@@ -44,6 +45,8 @@ def take_report(session: Session, report: Report, now_ms: int) -> list[Payload]:
             return life.recording_start(file)
         case TrackStarted(track=track, kind=kind):
             return life.track_start(track, kind)
+        case TrackMuted(track=track, muted=muted):
+            return life.track_mute(track, muted=muted)
         case TrackEnded(track=track):
             return life.track_end(track)
         case MediaGap():

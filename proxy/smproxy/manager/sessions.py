@@ -27,6 +27,7 @@ from smproxy.signaling.node import (
     RecordingStarted,
     Report,
     TrackEnded,
+    TrackMuted,
     TrackStatistics,
     TransportUp,
 )
@@ -58,7 +59,16 @@ _FINAL = frozenset({Reason.KICKED, Reason.NODE_SHUTDOWN, Reason.REPLACED, Reason
 class Sessions:
     """Opens, finds and ends sessions, and publishes their hooks. The node channels report here."""
 
-    def __init__(self, publish: Publish, *, clock: Clock, rng: random.Random, reconnect_window: float = 0.0) -> None:
+    def __init__(
+        self,
+        publish: Publish,
+        *,
+        clock: Clock,
+        rng: random.Random,
+        reconnect_window: float = 0.0,
+        mute_hooks: bool = False,
+    ) -> None:
+        self._mute_hooks = mute_hooks
         self._publish = publish
         self._clock = clock
         self._rng = rng
@@ -206,6 +216,8 @@ class Sessions:
                 self._attempt_failed(session, error)
             case PeerEnded(reason=reason, lost=lost):
                 self._peer_ended(session, attempt, reason, lost=lost)
+            case TrackMuted() if not self._mute_hooks:
+                pass
             case TrackEnded() if self._windows.seconds and session.life.phase in _SILENT:
                 # The tracks of a publisher that may come back go on with it; if it does not, the session's end ends them.
                 pass

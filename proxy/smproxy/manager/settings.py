@@ -43,6 +43,8 @@ class ManagerSettings:
     allow_hosts: tuple[str, ...] = ()
     any_host: bool = False
     reconnect_window: float = 0.0
+    #: Whether there are hooks of tracks that are muted.
+    mute_hooks: bool = False
     simulate: bool = True
     ice_servers: tuple[IceServer, ...] = ()
     sdk_file: Path | None = None

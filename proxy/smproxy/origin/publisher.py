@@ -100,6 +100,9 @@ class PublisherRole:
         match effect:
             case StartStream(stream, mode):
                 session.report(node.StreamStarted(session.attempt, stream, session.scope, mode, self._epoch))
+                for track in source.tracks.values() if source is not None else ():
+                    if source is not None and source.is_muted(track.kind):
+                        session.report(node.TrackMuted(session.attempt, track.name, True))
                 if self._claimed not in (None, stream):
                     self._services.tasks.spawn(self._claim_other(stream))
                 if self._outputs is not None:
@@ -109,7 +112,8 @@ class PublisherRole:
             case EndStream():
                 session.leave()
             case Mute() if source is not None:
-                source.mute(effect)
+                for track in source.mute(effect):
+                    session.report(node.TrackMuted(session.attempt, track.name, source.is_muted(track.kind)))
             case SetOrientation(orientation) if source is not None:
                 source.turn(orientation)
             case PublisherMessage() if source is not None:

@@ -137,14 +137,18 @@ class Source:
 
     # what the publisher says ------------------------------------------------------------------------------------------
 
-    def mute(self, muted: Mute) -> None:
-        """Take over what the publisher mutes."""
+    def mute(self, muted: Mute) -> list[Track]:
+        """Take over what the publisher mutes; return the tracks for which that is a change."""
+        changed = []
         for kind, value in ((Kind.AUDIO, muted.audio), (Kind.VIDEO, muted.video)):
             if value is not None:
-                self._muted[kind] = value
                 if kind in self.tracks:
                     self.tracks[kind].mute(value)
+                    if value != self._muted.get(kind, False):
+                        changed.append(self.tracks[kind])
+                self._muted[kind] = value
         self.tell(lambda watcher: watcher.informed())
+        return changed
 
     def is_muted(self, kind: Kind) -> bool:
         """Return whether the publisher has muted its media of a kind."""

@@ -66,6 +66,14 @@ class TrackStarted(_Message, frozen=True, tag="track_started"):
     kind: Kind
 
 
+class TrackMuted(_Message, frozen=True, tag="track_muted"):
+    """The client says that it mutes a track, or no longer does."""
+
+    attempt: str
+    track: str
+    muted: bool
+
+
 class TrackEnded(_Message, frozen=True, tag="track_ended"):
     """A track will bring nothing more."""
 
@@ -205,6 +213,7 @@ Report: TypeAlias = (
     | StreamStarted
     | TrackStarted
     | TrackEnded
+    | TrackMuted
     | PlayStarted
     | LocalTrack
     | LocalTrackAttached

@@ -128,6 +128,9 @@ class SessionLife:
         self._clock = clock
         self._began = self._connected = self._gap_began = clock.monotonic()
         self._started: dict[str, Kind] = {}
+        #: The tracks that the client has muted, and those of which that was told.
+        self._muted: set[str] = set()
+        self._muted_told: set[str] = set()
         self._slots: dict[int, _Slot] = {}
         self._recording: str | None = None
         #: What was told too early, told again when the session is live.
@@ -179,9 +182,25 @@ class SessionLife:
     def track_end(self, track: str) -> list[Payload]:
         """A track is over."""
         kind = self._started.pop(track, None)
+        self._muted_told.discard(track)
         if kind is None:
             return self._when_live(lambda: self.track_end(track)) if self._waiting else []
         return [self._remote(track, kind, "remote_track_ended")]
+
+    def track_mute(self, track: str, *, muted: bool) -> list[Payload]:
+        """The client mutes a track, or no longer does.
+
+        Emitted between the track's start and its end.
+        """
+        if muted:
+            self._muted.add(track)
+        else:
+            self._muted.discard(track)
+        return self._when_live(lambda: self._mute_changed(track))
+
+    def unmute_all(self) -> list[Payload]:
+        """Another page publishes now: what the one before muted is muted no more."""
+        return [payload for track in sorted(self._muted) for payload in self.track_mute(track, muted=False)]
 
     def slot(self, number: int, kind: Kind) -> list[Payload]:
         """A place for media to this subscriber was made."""
@@ -277,7 +296,14 @@ class SessionLife:
         if track in self._started:
             return []
         self._started[track] = kind
-        return [self._remote(track, kind, "remote_track_started")]
+        return [self._remote(track, kind, "remote_track_started"), *self._mute_changed(track)]
+
+    def _mute_changed(self, track: str) -> list[Payload]:
+        kind, muted = self._started.get(track), track in self._muted
+        if kind is None or muted == (track in self._muted_told):
+            return []
+        self._muted_told ^= {track}
+        return [self._remote(track, kind, "remote_track_muted" if muted else "remote_track_unmuted")]
 
     def _slot_made(self, number: int, kind: Kind) -> list[Payload]:
         if number in self._slots:

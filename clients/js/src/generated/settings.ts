@@ -16,6 +16,8 @@ export interface Settings {
   hookRetries?: string | number;
   /** do not verify the certificates of https receivers */
   hookInsecure?: boolean;
+  /** further hooks: mute, of tracks that are muted */
+  hookEvents?: string | number;
   /** how many hooks the journal keeps (default 100000) */
   hookKeep?: string | number;
   /** for how many days the journal keeps hooks (default 7) */
