@@ -61,6 +61,7 @@ def make_manager_settings(
         any_host=settings.any_host,
         reconnect_window=settings.reconnect_window,
         mute_hooks="mute" in settings.hook_events,
+        media_in_hooks="statistics" in settings.hook_events,
         simulate=settings.simulate,
         sdk_file=settings.sdk_file,
         recordings=settings.recordings_dir,

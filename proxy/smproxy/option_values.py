@@ -300,8 +300,8 @@ def registry(text: str) -> str:
 def hook_events(text: str) -> tuple[str, ...]:
     """Read the names of events that are sent on request only."""
     names = tuple(dict.fromkeys(each.strip() for each in text.split(",")))
-    if not set(names) <= {"mute"}:
-        raise ValueError("it takes mute")
+    if not set(names) <= {"mute", "statistics"}:
+        raise ValueError("it takes mute or statistics, or both with a comma between")
     return names
 
 

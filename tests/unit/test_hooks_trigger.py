@@ -86,7 +86,8 @@ def check(event: EncodedEvent) -> dict[str, Any]:
     template = TEMPLATES[state]
     for field in payload.__struct_fields__:
         if field not in {"session", "state", "event"}:
-            assert (getattr(payload, field) is not None) == (field in template.values), field
+            value = getattr(payload, field)
+            assert (value is not None and value is not msgspec.UNSET) == (field in template.values), field
     assert event.context.synthetic
     return dict(message)
 

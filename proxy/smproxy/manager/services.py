@@ -68,6 +68,7 @@ class Services:
             rng=rng,
             reconnect_window=settings.reconnect_window,
             mute_hooks=settings.mute_hooks,
+            media_in_hooks=settings.media_in_hooks,
         )
         self.fault_injection = FaultInjection(
             faults, self.sessions, simulate=settings.simulate, change_node=self._change_node

@@ -10,7 +10,7 @@ from smproxy.manager.attempt import Attempt
 from smproxy.manager.tracing import ClientTrace
 from smproxy.signaling.node import TrackStatistics
 from smproxy.signaling.params import ConnectionParams
-from smproxy.signaling.payloads import Connection, Role
+from smproxy.signaling.payloads import Connection, Role, SessionMedia
 from smproxy.signaling.session import Phase, SessionLife
 
 
@@ -72,6 +72,17 @@ class Session:
             epoch=self.epoch,
             remote_ip=self.life.remote_ip,
             traceparent=None if self.trace is None else self.trace.traceparent,
+        )
+
+    def media(self, duration_ms: int) -> SessionMedia:
+        """Return what came of its media in its time, as its origin reported it."""
+        reports = self.statistics.values()
+        total = sum(report.bytes for report in reports)
+        return SessionMedia(
+            packets=sum(report.packets for report in reports),
+            bytes=total,
+            lost=sum(report.lost for report in reports),
+            bitrate=round(total * 8000 / duration_ms) if duration_ms > 0 else 0,
         )
 
     @property

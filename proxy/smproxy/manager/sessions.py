@@ -7,6 +7,8 @@ import random
 from collections.abc import Callable
 from enum import IntEnum
 
+import msgspec
+
 from smproxy.hooks.event import Context
 from smproxy.manager.attempt import Attempt, Client
 from smproxy.manager.attempts import Attempts
@@ -67,7 +69,9 @@ class Sessions:
         rng: random.Random,
         reconnect_window: float = 0.0,
         mute_hooks: bool = False,
+        media_in_hooks: bool = False,
     ) -> None:
+        self._media_in_hooks = media_in_hooks
         self._mute_hooks = mute_hooks
         self._publish = publish
         self._clock = clock
@@ -358,7 +362,15 @@ class Sessions:
     def _finish(
         self, session: Session, reason: Reason, message: str | None = None, command: Kick | None = None
     ) -> None:
-        self._emit(session, session.life.end(reason, message))
+        payloads = session.life.end(reason, message)
+        if (
+            self._media_in_hooks
+            and payloads
+            and isinstance(last := payloads[-1], SessionPayload)
+            and last.duration is not None
+        ):
+            payloads[-1] = msgspec.structs.replace(last, media=session.media(last.duration))
+        self._emit(session, payloads)
         attempt = session.attempt
         if attempt is not None and attempt.node.command is not None:
             # No news to an origin that has reported the end itself; any other must not go on with a stream that nobody knows.
@@ -391,7 +403,7 @@ def _describe(payload: Payload) -> str:
     known = {
         field: value.name.lower() if isinstance(value, IntEnum) else value
         for field in payload.__struct_fields__
-        if field not in {"session", "state", "event"} and (value := getattr(payload, field)) is not None
+        if field not in {"session", "state", "event", "media"} and (value := getattr(payload, field)) is not None
     }
     what = payload.state if isinstance(payload, SessionPayload) else payload.event
     return f"session {payload.session}: {what} " + " ".join(f"{field}={value}" for field, value in known.items())

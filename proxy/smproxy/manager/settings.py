@@ -45,6 +45,8 @@ class ManagerSettings:
     reconnect_window: float = 0.0
     #: Whether there are hooks of tracks that are muted.
     mute_hooks: bool = False
+    #: Whether ``disconnected`` says what came of the media.
+    media_in_hooks: bool = False
     simulate: bool = True
     ice_servers: tuple[IceServer, ...] = ()
     sdk_file: Path | None = None

@@ -70,10 +70,23 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True, rename={"customer_sc
     transport: Transport = "websocket"
 
 
+class SessionMedia(msgspec.Struct, frozen=True, kw_only=True):
+    """The media of a session: what a publisher sent, what a subscriber was sent.
+
+    Summed over the tracks of its last connection, as its origin reported them last, at most a second before the end.
+    ``lost`` packets as in RTCP; ``bitrate``: bits per second on average while it was connected.
+    """
+
+    packets: int
+    bytes: int
+    lost: int
+    bitrate: int
+
+
 class SessionPayload(msgspec.Struct, frozen=True, kw_only=True):
     """Payload of the event ``session``; times are milliseconds.
 
-    ``message``: why a client was refused, in words.
+    ``message``: why a client was refused, in words. ``media`` is there in ``disconnected`` only, and where it is asked for.
     """
 
     session: int
@@ -84,6 +97,7 @@ class SessionPayload(msgspec.Struct, frozen=True, kw_only=True):
     reason: Reason | None = None
     error: ConnectError | None = None
     message: str | None = None
+    media: SessionMedia | msgspec.UnsetType = msgspec.UNSET
 
 
 class PeerPayload(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,6 +24,7 @@ export const FIELDS = [
   "file",
   "id",
   "kind",
+  "media",
   "message",
   "meta",
   "node",

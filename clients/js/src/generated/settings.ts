@@ -16,7 +16,7 @@ export interface Settings {
   hookRetries?: string | number;
   /** do not verify the certificates of https receivers */
   hookInsecure?: boolean;
-  /** further hooks: mute, of tracks that are muted */
+  /** further hooks: mute, of tracks that are muted; statistics, the media of a session at its end */
   hookEvents?: string | number;
   /** how many hooks the journal keeps (default 100000) */
   hookKeep?: string | number;

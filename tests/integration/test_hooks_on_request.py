@@ -1,4 +1,4 @@
-"""Hooks of what a page mutes, over both transports and in every format."""
+"""Hooks that are sent on request: of what a page mutes, and the media of a session, over both transports."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import aiohttp
 import pytest
 from smproxy.hooks.formats.registry import FORMATS
-from smproxy.testing import WebhookReceiver
+from smproxy.testing import StreamError, WebhookReceiver
 
 from tests.helpers import eventually
 from tests.integration.conftest import StartSimulator
@@ -63,3 +63,40 @@ async def test_formats(receiver: WebhookReceiver, start_simulator: StartSimulato
         assert [body["type"].rpartition(".")[2] for body in bodies[:2]] == list(STATES)
     else:
         assert "muted" not in json.dumps(bodies)
+
+
+@pytest.mark.parametrize(("publish", "watch"), [("websocket", "websocket"), ("whip", "whep")])
+async def test_the_end_says_what_came_of_the_media(
+    receiver: WebhookReceiver, start_simulator: StartSimulator, publish: str, watch: str
+) -> None:
+    """``disconnected`` of publisher and subscriber has packets, bytes, losses and the bitrate, which fit each other."""
+    simulator = await start_simulator(receiver, hook_events=("statistics",))
+    async with (
+        simulator.publisher("cam", transport=publish, customerScope="acme"),
+        simulator.subscriber("cam", transport=watch, customerScope="acme") as subscriber,
+    ):
+        await subscriber.wait_for_frames(10)
+        sessions = simulator.manager.history.living()
+        await eventually(lambda: all(session.media(1000).packets >= 10 for session in sessions), 10)
+    await eventually(lambda: [hook.state for hook in receiver.hooks].count("disconnected") == 2, 10)
+    for hook in receiver.hooks:
+        payload = hook.event["payload"]
+        if hook.state != "disconnected":
+            assert "media" not in payload
+            continue
+        media = payload["media"]
+        assert media["packets"] >= 10
+        assert media["bytes"] > 1000
+        assert media["lost"] == 0
+        assert media["bitrate"] == round(media["bytes"] * 8000 / payload["duration"])
+
+
+async def test_who_never_connected_had_no_media(start_simulator: StartSimulator, receiver: WebhookReceiver) -> None:
+    """``connect_error`` is as it was."""
+    simulator = await start_simulator(receiver, hook_events=("statistics",))
+    async with simulator.publisher("cam", customerScope="acme"):
+        with pytest.raises(StreamError):
+            await simulator.publisher("cam", customerScope="acme").publish()
+        await eventually(lambda: "connect_error" in [hook.state for hook in receiver.hooks], 10)
+    (failed,) = [hook for hook in receiver.hooks if hook.state == "connect_error"]
+    assert "media" not in failed.event["payload"]
