@@ -106,6 +106,7 @@ class HttpApi:
         if extension is not None:
             middlewares.append(make_extension_middleware(extension))
             access.accept_also(extension.accepts)
+            self._login.trust(extension.accepts)
         self.application = web.Application(middlewares=middlewares, client_max_size=2**20)
         self.application.on_response_prepare.append(cors.add_headers)
         # The first that matches takes a request: those that match any scope in a path come last.

@@ -12,7 +12,8 @@ import msgspec
 from aiohttp import web
 
 from smproxy.cluster.records import NodeRecord
-from smproxy.manager.cluster.paths import KEY_HEADER
+from smproxy.manager.cluster.lists import GatheredList, gathered_list
+from smproxy.manager.cluster.paths import KEY_HEADER, PARTIAL_HEADER
 from smproxy.manager.cluster.peers import PeerResponse, Peers
 from smproxy.manager.rest.errors import ApiError
 
@@ -22,14 +23,6 @@ DONE_WITHIN = 10.0
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-#: Lists that are put together: the field of the list, and whether what is newest comes first.
-_LISTS: dict[str, tuple[str, str | None]] = {
-    "/api/v1/sessions": ("sessions", "startedAt"),
-    "/api/v1/streams": ("streams", None),
-    "/api/v1/hooks": ("hooks", None),
-    "/api/v1/hooks/dead": ("hooks", None),
-    "/api/v1/faults/log": ("log", None),
-}
 #: What one node knows: the first that knows it answers.
 _ONE = re.compile(
     r"/api/v1/(sessions/[^/]+(/frames|/timeline|/capture\.pcapng)?|streams/.+|recordings/.+|hooks/[0-9a-f]{8}-[0-9a-f-]{27}(/resend)?)"
@@ -59,15 +52,17 @@ class Gather:
     async def handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Respond for all nodes where that is asked of them."""
         method, path = request.method, request.path
-        if self.from_node(request) or not path.startswith("/api/v1/") or not self._others():
+        if self.from_node(request) or not self._others():
             return await handler(request)
-        if method == "GET" and path in _LISTS:
-            return await self._list(request, handler, *_LISTS[path])
+        if method == "GET" and (how := gathered_list(path)) is not None:
+            return await self._list(request, handler, how)
+        if not path.startswith("/api/v1/"):
+            return await handler(request)
         if path == _WAIT:
             return await self._wait(request, handler)
         if (method, path) in _ALL:
             return await self._everywhere(request, handler)
-        if (_ONE.fullmatch(path) and path not in _LISTS) or (method == "DELETE" and _FAULT.fullmatch(path)):
+        if _ONE.fullmatch(path) or (method == "DELETE" and _FAULT.fullmatch(path)):
             return await self._whoever_knows(request, handler)
         return await handler(request)
 
@@ -76,9 +71,7 @@ class Gather:
             *(self._peers.ask(peer, request.method, request.path_qs, body, within) for peer in self._others())
         )
 
-    async def _list(
-        self, request: web.Request, handler: Handler, field: str, newest_by: str | None
-    ) -> web.StreamResponse:
+    async def _list(self, request: web.Request, handler: Handler, how: GatheredList) -> web.StreamResponse:
         others = asyncio.ensure_future(self._ask_all(request, ANSWER_WITHIN))
         try:
             mine = await handler(request)
@@ -87,20 +80,18 @@ class Gather:
             raise
         answers = await others
         assert isinstance(mine, web.Response)
-        merged: dict[str, Any] = msgspec.json.decode(bytes(mine.body or b"{}"))  # type: ignore[arg-type]
+        merged: Any = msgspec.json.decode(bytes(mine.body or b"{}"))  # type: ignore[arg-type]
         for answer in answers:
             if answer.status == 200:
-                theirs = msgspec.json.decode(answer.body)
-                merged[field] += theirs[field]
-                if "total" in merged:
-                    merged["total"] += theirs["total"]
-        if newest_by is not None:
-            merged[field].sort(key=lambda each: each[newest_by], reverse=True)
-        limit = request.query.get("limit", "")
-        if limit.isascii() and limit.isdigit():
-            del merged[field][int(limit) :]
-        merged["partial"] = sorted(answer.node for answer in answers if answer.status != 200)
-        return _json(merged)
+                how.merge(merged, msgspec.json.decode(answer.body))
+        how.finish(merged, request.query.get("limit", ""))
+        partial = sorted(answer.node for answer in answers if answer.status != 200)
+        if how.field is not None:
+            merged["partial"] = partial
+        response = _json(merged)
+        if how.field is None and partial:  # these lists have no room for it
+            response.headers[PARTIAL_HEADER] = ", ".join(partial)
+        return response
 
     async def _whoever_knows(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:

@@ -10,3 +10,5 @@ CONTACT = "/api/cluster/contact"
 PULL = "/api/cluster/pull"
 #: Proof that a request comes from a node: the key of the node that it goes to.
 KEY_HEADER = "X-Stream-Manager-Node-Key"
+#: The nodes that did not answer, beside a list that has no room for them.
+PARTIAL_HEADER = "X-Stream-Manager-Partial"

@@ -15,7 +15,7 @@ from aiohttp import web
 import smproxy
 from smproxy.manager.rest.errors import json_response
 from smproxy.manager.rest.headless import MuteAsked, PublisherAsked, SubscriberAsked
-from smproxy.manager.rest.operations import JSON, OPERATIONS, SESSION, TEXT, Operation, Response, Schema
+from smproxy.manager.rest.operations import JSON, OPERATIONS, PARTIAL, SESSION, TEXT, Operation, Response, Schema
 from smproxy.manager.rest.query import Parameters
 from smproxy.manager.rest.reset import ResetView
 from smproxy.manager.rest.sinks import SinkAsked, SinkList
@@ -62,6 +62,10 @@ _VIEWS: tuple[type, ...] = (
     SubscriberAsked,
     MuteAsked,
 )
+
+#: Answers that in a cluster are those of all nodes.
+_GATHERED = ("SessionList", "StreamList", "OriginList", "NodeList", "SharedObjectList", "InterstitialList",
+             "ConferenceList", "ResetView")  # fmt: skip
 
 _DESCRIPTION = """\
 Look at sessions, streams and hooks of a running stream manager, wait for what is to happen, make it fail, and start afresh.
@@ -161,6 +165,8 @@ def document() -> dict[str, Any]:
         paths.setdefault(API + operation.path, {})[operation.method.lower()] = _described(operation)
     types = (*_VIEWS, *EVENT_OF, Connection)
     _, components = msgspec.json.schema_components(types, ref_template=_REF)
+    for name in _GATHERED:
+        components[name]["properties"]["partial"] = PARTIAL
     for component in components.values():
         if "description" in component:
             component["description"] = inspect.cleandoc(component["description"]).replace("``", "`")

@@ -27,6 +27,13 @@ COUNT: Schema = {"type": "integer", "minimum": 0}
 SESSION: Schema = {"type": "integer", "minimum": 1, "maximum": 2**53 - 1}
 
 
+PARTIAL: Schema = {
+    "type": "array",
+    "items": TEXT,
+    "description": "In a cluster: the nodes that did not answer in time, so that what is theirs is missing.",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """A parameter of the query."""
@@ -82,9 +89,13 @@ def array(item: Schema) -> Schema:
     return {"type": "array", "items": {"$ref": f"#/components/schemas/{item}"} if isinstance(item, str) else item}
 
 
-def wrapped(name: str, item: Schema) -> Schema:
-    """Return the schema of an object with a list in it."""
-    return {"type": "object", "required": [name], "properties": {name: array(item)}}
+def wrapped(name: str, item: Schema, *, gathered: bool = False) -> Schema:
+    """Return the schema of an object with a list in it.
+
+    A ``gathered`` list is of all nodes of a cluster.
+    """
+    partial = {"partial": PARTIAL} if gathered else {}
+    return {"type": "object", "required": [name], "properties": {name: array(item), **partial}}
 
 
 def _get(path: str, tag: str, summary: str, answer: Response, *query: Query, errors: tuple[int, ...] = ()) -> Operation:
@@ -185,7 +196,7 @@ _RESENT = {200: Response("How many deliveries will be made again.", "Resent")}
 
 HOOKS = (
     _get("/hooks", "hooks", "Events of the journal, the oldest first",
-         Response("The events.", wrapped("hooks", "JournalledEvent")), *_HOOK_FILTERS,
+         Response("The events.", wrapped("hooks", "JournalledEvent", gathered=True)), *_HOOK_FILTERS,
          Query("deliveries", "With what became of each at every sink.", FLAG), errors=(400, 503)),
     Operation(
         method="GET", path="/hooks/wait", tag="hooks",
@@ -203,7 +214,7 @@ HOOKS = (
         errors=(400, 503),
     ),
     _get("/hooks/dead", "hooks", "Events that a sink gave up",
-         Response("The events.", wrapped("hooks", "DetailedEvent")), *_HOOK_FILTERS,
+         Response("The events.", wrapped("hooks", "DetailedEvent", gathered=True)), *_HOOK_FILTERS,
          errors=(400, 503)),
     _get("/hooks/sinks", "hooks", "How each sink is doing", Response("The sinks.", "SinkList")),
     Operation(method="POST", path="/hooks/sinks", tag="hooks", summary="Add a sink until the next start", body="SinkAsked",
@@ -285,7 +296,7 @@ FAULTS = (
     _get("/faults/kinds", "faults", "The faults that there are, and their parameters",
          Response("The kinds.", wrapped("kinds", _FAULT_KIND))),
     _get("/faults/log", "faults", "What faults have done, the latest last",
-         Response("The log.", wrapped("log", _INJECTION))),
+         Response("The log.", wrapped("log", _INJECTION, gathered=True))),
     Operation(method="DELETE", path="/faults/{id}", tag="faults", summary="Switch a fault off",
               answers={200: Response("It is off.", _REMOVED)}, errors=(404,)),
 )  # fmt: skip
@@ -330,7 +341,7 @@ _FILE: Schema = {
 
 RECORDINGS = (
     _get("/recordings", "recordings", "The recordings, the newest first",
-         Response("The files.", wrapped("recordings", _FILE))),
+         Response("The files.", wrapped("recordings", _FILE, gathered=True))),
     Operation(method="GET", path="/recordings/{file}", tag="recordings", summary="A recorded file",
               answers={200: _MEDIA, 206: _MEDIA}, errors=(404,)),
     Operation(method="DELETE", path="/recordings/{file}", tag="recordings", summary="Delete a recording",

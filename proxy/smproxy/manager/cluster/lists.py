@@ -1,0 +1,83 @@
+"""Lists of several nodes, put together to one."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class GatheredList:
+    """How a list of all nodes is made from theirs.
+
+    ``field`` is where an answer has it; without one the answer is the list. ``newest_by`` puts the newest first. Rows with the
+    same ``key`` are one, of which each node has counted its own clients: ``sums`` are added up. Both are looked for in the
+    ``part`` of a row, if it has one.
+    """
+
+    field: str | None = None
+    newest_by: str | None = None
+    key: str | None = None
+    sums: tuple[str, ...] = ()
+    part: str | None = None
+
+    def merge(self, mine: Any, theirs: Any) -> None:
+        """Add what another node has answered."""
+        rows, others = (mine, theirs) if self.field is None else (mine[self.field], theirs[self.field])
+        if isinstance(rows, dict):
+            rows.update(others)
+            return
+        known = {} if self.key is None else {self._part(row).get(self.key): row for row in rows}
+        for other in others:
+            row = known.get(self._part(other).get(self.key)) if self.key is not None else None
+            if row is None:
+                rows.append(other)
+                continue
+            for name in self.sums:
+                if name in self._part(row):
+                    self._part(row)[name] += self._part(other)[name]
+        if isinstance(mine, dict) and "total" in mine:
+            mine["total"] += theirs["total"]
+
+    def finish(self, merged: Any, limit: str) -> None:
+        """Sort, and keep as many as were asked for."""
+        rows = merged if self.field is None else merged[self.field]
+        if self.newest_by is not None:
+            rows.sort(key=lambda each: each[self.newest_by], reverse=True)
+        if limit.isascii() and limit.isdigit():
+            del rows[int(limit) :]
+
+    def _part(self, row: dict[str, Any]) -> dict[str, Any]:
+        part: dict[str, Any] = row if self.part is None else row.get(self.part, row)
+        return part
+
+
+_CARRIED = ("publishers", "subscribers", "sessions")
+_LISTS = {
+    "/api/v1/sessions": GatheredList("sessions", newest_by="startedAt"),
+    "/api/v1/streams": GatheredList("streams"),
+    "/api/v1/nodes": GatheredList("nodes", key="id", sums=_CARRIED),
+    "/api/v1/origins": GatheredList("origins", key="address", sums=_CARRIED),
+    "/api/v1/shared-objects": GatheredList("sharedObjects"),
+    "/api/v1/interstitials": GatheredList("interstitials"),
+    "/api/v1/conferences": GatheredList("conferences"),
+    "/api/v1/recordings": GatheredList("recordings", newest_by="modifiedAt"),
+    "/api/v1/hooks": GatheredList("hooks"),
+    "/api/v1/hooks/dead": GatheredList("hooks"),
+    "/api/v1/faults/log": GatheredList("log"),
+    "/as/v1/admin/rtcproxy": GatheredList(),
+}
+_PATTERNS = (
+    (re.compile(r"/as/v1/streams/stream/[^/]+"), GatheredList()),
+    (re.compile(r"/(?!as/|api/).+/streams\.jsp"), GatheredList()),
+    (
+        re.compile(r"/as/v1/admin/nodegroup/status/[^/]+"),
+        GatheredList(key="nodeId", sums=("publisherCount", "subscriberCount", "clientCount"), part="nodeEvent"),
+    ),
+)
+
+
+def gathered_list(path: str) -> GatheredList | None:
+    """Return how the list of this path is made, ``None`` when it is none of all nodes."""
+    return _LISTS.get(path) or next((how for pattern, how in _PATTERNS if pattern.fullmatch(path)), None)

@@ -1,0 +1,80 @@
+"""Lists of all nodes, whichever manager is asked."""
+
+from __future__ import annotations
+
+import base64
+from contextlib import AsyncExitStack
+from typing import Any
+
+import aiohttp
+from smproxy.simulator import Simulator
+
+from tests.cluster.conftest import StartNode
+from tests.helpers import eventually, eventually_reads
+
+ADMIN = {"Authorization": f"Basic {base64.b64encode(b'admin:xyz123').decode()}"}
+
+
+async def read(node: Simulator, path: str, token: str | None = None) -> Any:
+    """Ask one node; of the login, which knows the token of this node only."""
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    async with aiohttp.ClientSession() as http, http.get(f"{node.rest_url}{path}", headers=headers) as response:
+        assert response.status == 200, await response.text()
+        return await response.json()
+
+
+async def log_in(node: Simulator) -> str:
+    """Return a token of one node."""
+    async with aiohttp.ClientSession(headers=ADMIN) as http, http.put(f"{node.rest_url}/as/v1/auth/login") as response:
+        return str((await response.json())["token"])
+
+
+async def test_every_list_is_of_all_nodes(start_node: StartNode) -> None:
+    """Nodes, origins and streams of both interfaces are the same at each manager, with the clients of all counted once."""
+    one, two = await start_node("n1"), await start_node("n2")
+    managers = (one, two)
+    await eventually(lambda: all(len(each.manager.registry.nodes) == 2 for each in managers), 10)
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(one.publisher("a", host="n1"))
+        await stack.enter_async_context(two.publisher("b", host="n1"))
+        await stack.enter_async_context(two.publisher("c", host="n2"))
+        for manager in managers:
+            token = await log_in(manager)
+
+            async def whole(path: str, key: str, count: int, manager: Simulator = manager) -> list[dict[str, Any]]:
+                """Read a list when every node has answered and all clients are counted."""
+                found = await eventually_reads(
+                    lambda: read(manager, path), lambda found: found["partial"] == [] and len(found[key]) == count, 20
+                )
+                return list(found[key])
+
+            for path, key, name in (("nodes", "nodes", "id"), ("origins", "origins", "address")):
+                rows = await whole(f"/api/v1/{path}", key, 2)
+                assert {row[name]: row["publishers"] for row in rows} == {"n1": 2, "n2": 1}
+            assert {row["name"] for row in await whole("/api/v1/streams", "streams", 3)} == {"a", "b", "c"}
+            assert await whole("/api/v1/recordings", "recordings", 0) == []
+            streams = await eventually_reads(
+                lambda manager=manager: read(manager, "/as/v1/streams/stream/default"),
+                lambda found: len(found) == 3,
+                20,
+            )
+            assert {row["streamGuid"]: row["serverAddress"] for row in streams} == {
+                "live/a": "n1",
+                "live/b": "n1",
+                "live/c": "n2",
+            }
+            status = await eventually_reads(
+                lambda manager=manager, token=token: read(manager, "/as/v1/admin/nodegroup/status/default", token),
+                lambda found: sum(row["nodeEvent"]["publisherCount"] for row in found) == 3,
+                20,
+            )
+            assert {row["nodeEvent"]["nodeId"]: row["nodeEvent"]["publisherCount"] for row in status} == {
+                "n1": 2,
+                "n2": 1,
+            }
+            clients = await eventually_reads(
+                lambda manager=manager, token=token: read(manager, "/as/v1/admin/rtcproxy", token),
+                lambda found: len(found) == 3,
+                20,
+            )
+            assert {client["streamGuid"] for client in clients.values()} == {"live/a", "live/b", "live/c"}
