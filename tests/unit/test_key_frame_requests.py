@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from smproxy.origin.kept_pictures import KeptPictures
 from smproxy.origin.payload_format import PayloadFormat
 from smproxy.origin.source import Source
 from smproxy.origin.track import Track
@@ -20,10 +21,11 @@ INTERVAL = 3.0
 class Publisher:
     """20 frames a second of one packet, a key frame every ``gop`` frames, and one some time after a request or never."""
 
-    def __init__(self, *, gop: int, answer: float | None = None) -> None:
+    def __init__(self, *, gop: int, answer: float | None = None, kept: KeptPictures | None = None) -> None:
         self.clock = FakeTime()
         self.track = Track("video_main", Kind.VIDEO, "VP8", 90000, self.clock)
-        self.source = Source([self.track], {Kind.VIDEO: PayloadFormat(96, "VP8", "VP8/90000", 90000)}, self.clock)
+        formats = {Kind.VIDEO: PayloadFormat(96, "VP8", "VP8/90000", 90000)}
+        self.source = Source([self.track], formats, self.clock, kept=kept)
         self.track.started = True
         self.gop, self.answer = gop, answer
         self.requests = self.key_frames = 0
@@ -125,3 +127,23 @@ def test_sound_is_kept_for_nobody_while_pictures_are() -> None:
     publisher.source.leave("watcher")
     assert not sound._sinks
     assert publisher.keeps
+
+
+def test_of_how_many_unwatched_streams_pictures_are_kept() -> None:
+    """The oldest stream that nobody watches gives way to a new one, a watched one never. One that gave way can be watched."""
+    kept = KeptPictures(limit=2)
+    first, second = (Publisher(gop=250, kept=kept) for _ in range(2))
+    watching = first.watch()
+    third, fourth = (Publisher(gop=250, kept=kept) for _ in range(2))
+    publishers = (first, second, third, fourth)
+    assert [each.keeps for each in publishers] == [True, False, True, True]
+    first.run(0.5)
+    assert watching.sent
+    first.source.leave("watcher")
+    assert [each.keeps for each in publishers] == [False, False, True, True]
+    late = second.watch()
+    second.run(0.1)
+    assert late.sent
+    fourth.source.close()
+    fifth = Publisher(gop=250, kept=kept)
+    assert [each.keeps for each in (*publishers, fifth)] == [False, True, True, False, True]

@@ -24,6 +24,7 @@ from smproxy.origin.client_session import ClientSession
 from smproxy.origin.connection_request import ConnectionRequest, random_attempt
 from smproxy.origin.injected_faults import InjectedFaults
 from smproxy.origin.interstitials import Interstitials
+from smproxy.origin.kept_pictures import KeptPictures
 from smproxy.origin.liveness import Sweeper
 from smproxy.origin.media_sockets import MediaSockets, open_media
 from smproxy.origin.media_streams import MediaStreams, WithStreams
@@ -111,6 +112,7 @@ class Origin:
             report=report,
             identity=Identity.generateCertificate(),
             streams=tables.streams,
+            kept=KeptPictures(),
             outputs=Outputs(recorder),
             faults=InjectedFaults(),
             captures=Captures(clock.wall, every=settings.capture),

@@ -77,7 +77,7 @@ class PublisherRole:
             tasks=services.tasks,
         )
         formats = {accepted.kind: accepted.format for accepted in plan.tracks}
-        self.source = Source(transport.tracks, formats, services.clock.monotonic, session.about)
+        self.source = Source(transport.tracks, formats, services.clock.monotonic, session.about, services.kept)
         self._outputs = services.outputs.of(
             session.attempt, session.scope, transport.tracks, recording=session.recording
         )

@@ -13,6 +13,7 @@ from smproxy.origin.captures import Captures
 from smproxy.origin.client_transport import ClientTransport
 from smproxy.origin.effects import Effect, Negotiation
 from smproxy.origin.injected_faults import InjectedFaults
+from smproxy.origin.kept_pictures import KeptPictures
 from smproxy.origin.media_sockets import MediaSockets
 from smproxy.origin.outputs import Outputs
 from smproxy.origin.pull.pulls import Pulls
@@ -38,6 +39,7 @@ class OriginServices:
     report: ReportTo
     identity: Identity
     streams: Streams
+    kept: KeptPictures
     outputs: Outputs
     faults: InjectedFaults
     captures: Captures

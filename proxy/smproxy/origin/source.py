@@ -9,6 +9,7 @@ from typing import Protocol
 from smproxy.log_fields import About
 from smproxy.origin.effects import Mute, PublisherMessage
 from smproxy.origin.forward import TrackForwarder
+from smproxy.origin.kept_pictures import KeptPictures
 from smproxy.origin.payload_format import PayloadFormat
 from smproxy.origin.token_bucket import TokenBucket
 from smproxy.origin.track import Track
@@ -53,7 +54,7 @@ class Source:
     answers requests for key frames: FFmpeg and OBS do not, and would have no picture for those who come in between.
 
     ``formats`` has the codec of each track as it was negotiated, so that the stream can be offered before its first packet.
-    ``log_extra`` is the publisher's session.
+    ``log_extra`` is the publisher's session. ``kept`` bounds how many streams keep pictures that nobody watches.
     """
 
     def __init__(
@@ -62,8 +63,10 @@ class Source:
         formats: Mapping[Kind, PayloadFormat],
         monotonic: Callable[[], float],
         log_extra: About | None = None,
+        kept: KeptPictures | None = None,
     ) -> None:
         self._log_extra = log_extra
+        self._kept = kept
         self.scope = ""
         self.name = ""
         self.tracks = {track.kind: track for track in tracks}
@@ -83,6 +86,18 @@ class Source:
         self._muted: dict[Kind, bool] = {}
         self._may_say = TokenBucket(SAID_RATE, SAID_BURST, monotonic)
         self._warned = False
+        if kept is not None and picture is not None:
+            kept.add(self)
+
+    @property
+    def watched(self) -> bool:
+        """Whether somebody uses its forwarders."""
+        return bool(self._users)
+
+    def drop_pictures(self) -> None:
+        """Keep no pictures until somebody watches."""
+        if (forwarder := self._forwarders.pop(Kind.VIDEO, None)) is not None:
+            forwarder.close()
 
     def forwarder(self, kind: Kind, user: object) -> TrackForwarder | None:
         """Return the forwarder of a track, made when there is none.
@@ -98,6 +113,8 @@ class Source:
         forwarder = self._forwarders.get(kind)
         if forwarder is None:
             forwarder = self._forwarders[kind] = TrackForwarder(track)
+            if self._kept is not None and kind is Kind.VIDEO:
+                self._kept.add(self)
         return forwarder
 
     def leave(self, user: object) -> None:
@@ -115,12 +132,19 @@ class Source:
         for kind in tuple(self._forwarders):
             if kind is Kind.AUDIO or self.tracks[kind].answers_requests:
                 self._forwarders.pop(kind).close()
+        if self._kept is not None:
+            if Kind.VIDEO in self._forwarders:
+                self._kept.add(self)
+            else:
+                self._kept.discard(self)
 
     def close(self) -> None:
         """Close the forwarders; those that are still attached lose them."""
         for forwarder in self._forwarders.values():
             forwarder.close()
         self._forwarders.clear()
+        if self._kept is not None:
+            self._kept.discard(self)
 
     def metadata(self) -> dict[str, str | int | float]:
         """Return the metadata for a player."""
