@@ -24,7 +24,7 @@ from smproxy.manager.relay.observer import TranscriptWriter
 from smproxy.manager.rest.errors import make_middleware
 from smproxy.manager.upgrade import UpgradeRequest
 from smproxy.signaling.clock import Clock
-from smproxy.signaling.messages import ClientMessage, ServerMessage
+from smproxy.signaling.messages import ClientVerb, ServerNotice
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.utils import accept_key
@@ -70,19 +70,19 @@ class Heard:
 
     def __init__(self) -> None:
         self.events: list[str] = []
-        self.client: list[ClientMessage | None] = []
-        self.origin: list[ServerMessage | None] = []
+        self.client: list[ClientVerb | None] = []
+        self.origin: list[ServerNotice | None] = []
         self.failure = ""
         self.end: RelayEnd | None = None
 
     def dialed(self) -> None:
         self.events.append("dialed")
 
-    def client_message(self, message: ClientMessage | None) -> None:
+    def client_message(self, message: ClientVerb | None) -> None:
         self.events.append("client")
         self.client.append(message)
 
-    def origin_message(self, message: ServerMessage | None) -> None:
+    def origin_message(self, message: ServerNotice | None) -> None:
         self.events.append("origin")
         self.origin.append(message)
 

@@ -15,7 +15,7 @@ from smproxy.manager.relay.connection import RelayedConnection
 from smproxy.manager.relay.observer import RelayEnd
 from smproxy.manager.tracing import ClientTrace, TraceStep
 from smproxy.signaling import messages
-from smproxy.signaling.messages import ClientMessage, ServerMessage
+from smproxy.signaling.messages import ClientVerb, ServerNotice
 from smproxy.signaling.node import Announce, AttemptFailed, PeerEnded, Report, StreamStarted, TransportUp
 from smproxy.signaling.params import ConnectionParams
 from smproxy.signaling.payloads import ConnectError, Connection, Reason, Role, Transport
@@ -141,7 +141,7 @@ class Attempt:
         self._fail(ConnectError.ORIGIN_UNREACHABLE)
         self._over()
 
-    def client_message(self, message: ClientMessage | None) -> None:
+    def client_message(self, message: ClientVerb | None) -> None:
         """Read along with the client."""
         if message is None:
             return  # the relay counts what cannot be read
@@ -162,7 +162,7 @@ class Attempt:
             self._role_known = True
             self.role = role
 
-    def origin_message(self, message: ServerMessage | None) -> None:
+    def origin_message(self, message: ServerNotice | None) -> None:
         """Read along with the origin."""
         if message is not None and not self.node.reports:
             self._conclude(message)
@@ -205,7 +205,7 @@ class Attempt:
     def _end(self, reason: Reason, *, lost: bool = False) -> None:
         self._report(self.node, PeerEnded(self.token, reason, lost))
 
-    def _conclude(self, message: ServerMessage) -> None:
+    def _conclude(self, message: ServerNotice) -> None:
         """Make reports of the messages of an origin without a node channel."""
         if message.is_available is True and self._asked_to_publish:
             self._fail(ConnectError.NAME_IN_USE)

@@ -40,22 +40,27 @@ class ClientData(msgspec.Struct, frozen=True):
     candidate: Candidate | UnsetType = UNSET
 
 
-class ClientMessage(msgspec.Struct, frozen=True, rename="camel"):
-    """Every message a publisher or subscriber of SDK 5.0.0 to 14.3.0 may send.
-
-    The key that is set names the message.
-    """
+class ClientVerb(msgspec.Struct, frozen=True, rename="camel"):
+    """What a client's message asks for, without what it brings; a relay reads no more."""
 
     is_available: str | UnsetType = UNSET
     bundle: bool | UnsetType = UNSET
     handle_offer: str | UnsetType = UNSET
-    handle_answer: str | UnsetType = UNSET
-    handle_candidate: str | UnsetType = UNSET
     publish: str | UnsetType = UNSET
     unpublish: str | UnsetType = UNSET
     request_offer: str | UnsetType = UNSET
     subscribe: str | UnsetType = UNSET
     switch_channel: str | UnsetType = UNSET
+
+
+class ClientMessage(ClientVerb, frozen=True, rename="camel"):
+    """Every message a publisher or subscriber of SDK 5.0.0 to 14.3.0 may send.
+
+    The key that is set names the message.
+    """
+
+    handle_answer: str | UnsetType = UNSET
+    handle_candidate: str | UnsetType = UNSET
     request_id: str | UnsetType = UNSET
     transport: str | UnsetType = UNSET
     datachannel: bool | UnsetType = UNSET
@@ -93,6 +98,7 @@ class UnusableMessage(ClientMessage, frozen=True, kw_only=True):
 
 
 _decoder = msgspec.json.Decoder(ClientMessage)
+_verb_decoder = msgspec.json.Decoder(ClientVerb)
 _raw_decoder = msgspec.json.Decoder(dict[str, Raw])
 _UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
 #: Characters of a value that a reason repeats.
@@ -103,6 +109,19 @@ def read_client(frame: bytes | str) -> ClientMessage | None:
     """Parse a client's frame; ``None`` when it is not a JSON object."""
     try:
         return _decoder.decode(frame)
+    except msgspec.ValidationError:
+        return _read_leniently(frame)
+    except _UNREADABLE:
+        return None
+
+
+def read_client_verb(frame: bytes | str) -> ClientVerb | None:
+    """Parse what names the message in a client's frame.
+
+    ``None`` when it is not a JSON object.
+    """
+    try:
+        return _verb_decoder.decode(frame)
     except msgspec.ValidationError:
         return _read_leniently(frame)
     except _UNREADABLE:

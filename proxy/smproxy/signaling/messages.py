@@ -15,26 +15,39 @@ from msgspec import UNSET, Raw, UnsetType
 from smproxy.signaling.client_messages import Candidate as Candidate
 from smproxy.signaling.client_messages import ClientData as ClientData
 from smproxy.signaling.client_messages import ClientMessage as ClientMessage
+from smproxy.signaling.client_messages import ClientVerb as ClientVerb
 from smproxy.signaling.client_messages import SessionDescription as SessionDescription
 from smproxy.signaling.client_messages import UnusableMessage as UnusableMessage
 from smproxy.signaling.client_messages import read_client as read_client
+from smproxy.signaling.client_messages import read_client_verb as read_client_verb
 
 
-class ServerData(msgspec.Struct, frozen=True):
-    """The ``data`` of a server message."""
+class ServerStatus(msgspec.Struct, frozen=True):
+    """What the ``data`` of a server message says, without the media that it describes."""
 
     type: str | UnsetType = UNSET
     code: str | UnsetType = UNSET
     message: str | UnsetType = UNSET
+
+
+class ServerNotice(msgspec.Struct, frozen=True, rename="camel"):
+    """What a server's message says, as far as a relay reads along."""
+
+    is_available: bool | str | UnsetType = UNSET
+    data: ServerStatus | UnsetType = UNSET
+
+
+class ServerData(ServerStatus, frozen=True):
+    """The ``data`` of a server message."""
+
     status: str | UnsetType = UNSET
     sdp: SessionDescription | UnsetType = UNSET
     candidate: Raw | UnsetType = UNSET
 
 
-class ServerMessage(msgspec.Struct, frozen=True, rename="camel"):
+class ServerMessage(ServerNotice, frozen=True, rename="camel"):
     """Every message an origin may send, with the fields that the proxy or a test client reads."""
 
-    is_available: bool | str | UnsetType = UNSET
     data: ServerData | UnsetType = UNSET
 
 
@@ -47,6 +60,7 @@ class _Reply(msgspec.Struct, frozen=True, rename={"async_": "async"}):
 _NOTHING_SAID = ServerMessage()
 _reply_decoder = msgspec.json.Decoder(_Reply)
 _server_decoder = msgspec.json.Decoder(ServerMessage)
+_notice_decoder = msgspec.json.Decoder(ServerNotice)
 _encoder = msgspec.json.Encoder()
 
 
@@ -54,6 +68,14 @@ def read_server(frame: bytes | str) -> ServerMessage | None:
     """Parse an origin's frame; ``None`` when it is not a message."""
     try:
         return _server_decoder.decode(frame)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return _NOTHING_SAID if _is_ticket_reply(frame) else None
+
+
+def read_server_notice(frame: bytes | str) -> ServerNotice | None:
+    """Parse as much of an origin's frame as says something; ``None`` when it is not a message."""
+    try:
+        return _notice_decoder.decode(frame)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return _NOTHING_SAID if _is_ticket_reply(frame) else None
 

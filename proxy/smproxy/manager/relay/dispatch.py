@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import ParamSpec
 
 from smproxy.manager.relay.observer import Observer, RelayEnd, TranscriptWriter
-from smproxy.signaling.messages import read_client, read_server
+from smproxy.signaling.messages import read_client_verb, read_server_notice
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class MessageDispatcher:
 
     def client_message(self, text: bytes | None) -> None:
         """Take a message of the client; ``None`` when it was binary."""
-        message = None if text is None else read_client(text)
+        message = None if text is None else read_client_verb(text)
         if message is None:
             self.unreadable += 1
         if self._transcript is not None:
@@ -61,7 +61,7 @@ class MessageDispatcher:
 
     def origin_message(self, text: bytes | None) -> None:
         """Take a message of the origin; ``None`` when it was binary."""
-        message = None if text is None else read_server(text)
+        message = None if text is None else read_server_notice(text)
         if message is None:
             self.unreadable += 1
         if self._transcript is not None:

@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 import msgspec
 
-from smproxy.signaling.messages import ClientMessage, ServerMessage
+from smproxy.signaling.messages import ClientVerb, ServerNotice
 
 Party: TypeAlias = Literal["client", "origin", "proxy"]
 
@@ -69,10 +69,10 @@ class Observer(Protocol):
     def dialed(self) -> None:
         """The origin has accepted: both legs are up."""
 
-    def client_message(self, message: ClientMessage | None) -> None:
+    def client_message(self, message: ClientVerb | None) -> None:
         """The client sent a message; ``None`` when it was binary or could not be read."""
 
-    def origin_message(self, message: ServerMessage | None) -> None:
+    def origin_message(self, message: ServerNotice | None) -> None:
         """The origin sent a message; ``None`` when it was binary or could not be read."""
 
     def dial_failed(self, why: str) -> None:
