@@ -41,8 +41,10 @@ from aiortc.contrib.media import MediaRelay
 from aiortc.mediastreams import MediaStreamError
 from av.video.frame import PictureType
 from results import Figure, Results
+from smproxy.log_fields import about
 from smproxy.origin.aiortc_dtls import Identity
 from smproxy.origin.answer import plan_answer
+from smproxy.origin.media_sockets import OwnPorts
 from smproxy.origin.offer import read_offer
 from smproxy.origin.play.answer import read_answer
 from smproxy.origin.play.offer import plan_offer
@@ -60,7 +62,7 @@ from smproxy.testing.subscriber_peer import SubscribingPeer
 WIDTH, HEIGHT, FRAME_RATE, BIT_RATE, SECONDS = 640, 480, 30, 1_700_000, 3
 #: Subscribers of each way: many where one costs little, so that the difference can be measured.
 WAYS = {"product": 10, "relay": 2}
-TARGET = 8
+TARGET = 110
 NAMES = {"product": "this one", "relay": "aiortc with `MediaRelay`"}
 
 
@@ -97,8 +99,8 @@ class Product:
         peer = PublisherTransport(plan, track_started=lambda _: None, **self._with(Events()))
         self._peers.append(peer)
         formats = {each.kind: each.format for each in plan.tracks}
-        self._source = Source(peer.tracks, formats, self._clock.monotonic)
-        return await peer.open(("127.0.0.1",))
+        self._source = Source(peer.tracks, formats, self._clock.monotonic, about())
+        return await peer.open(OwnPorts(lambda: ("127.0.0.1",)))
 
     async def offer(self) -> str:
         plan = plan_offer(self._source.formats, data=False, rng=self._rng)
@@ -107,7 +109,7 @@ class Product:
         events.on_up = lambda: self._attach(peer)
         self._peers.append(peer)
         self._plans.append(plan)
-        return await peer.open(("127.0.0.1",))
+        return await peer.open(OwnPorts(lambda: ("127.0.0.1",)))
 
     def _attach(self, peer: SubscriberTransport) -> None:
         for slot, sender in peer.senders.items():
@@ -130,12 +132,13 @@ class Events:
 
     def __init__(self) -> None:
         self.on_up = lambda: None
+        self.about = about()
 
     def transport_up(self) -> None:
         self.on_up()
 
-    def transport_failed(self) -> None:
-        raise AssertionError("the handshake failed")
+    def transport_failed(self, reason: str) -> None:
+        raise AssertionError(f"the handshake failed: {reason}")
 
     def channel_opened(self, label: str) -> None: ...
     def channel_message(self, text: str | bytes) -> None: ...
