@@ -113,8 +113,8 @@ class Product:
 
     def _attach(self, peer: SubscriberTransport) -> None:
         for slot, sender in peer.senders.items():
-            if (feed := self._source.feed(slot.kind, peer)) is not None:
-                sender.attach(feed)
+            if (forwarder := self._source.forwarder(slot.kind, peer)) is not None:
+                sender.attach(forwarder)
 
     async def answer(self, sdp: str, _candidates: list[Candidate]) -> None:
         peer = self._peers[-1]
