@@ -55,10 +55,25 @@ test: browser-setup lint                 ## run lint and every test, and install
 npm-package:                             ## build the npm package of clients/js
 	cd clients/js && npm install --no-audit --no-fund --loglevel error && npm pack --loglevel error
 
-.PHONY: simulate
+.PHONY: simulate fuzz torture mutants states
 simulate: install                        ## run a node and the core of the cluster in virtual time  (make simulate SEEDS=100000)
-	SMPROXY_SIMULATION_RUNS=$(SEEDS) $(BIN)/pytest tests/simulation/test_cluster.py -n 2 -q
+	SMPROXY_SIMULATION_RUNS=$(SEEDS) $(BIN)/pytest tests/simulation/test_cluster.py tests/simulation/test_whip.py -n 2 -q
 	$(BIN)/python -W ignore -m tests.simulation.node --seeds $(SEEDS)
+
+fuzz: install                            ## fuzz each target for a minute, guided by coverage  (make fuzz SECONDS=600)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'atheris>=2.3'
+	$(BIN)/python -m tests.fuzz all $(or $(SECONDS),60)
+
+torture: install                         ## kill it, fill its disk, set its clock back, run a million sessions (half an hour)
+	$(BIN)/python -m tests.torture $(ARGS)
+
+mutants: install                         ## put faults in, one at a time, and see that each is caught
+	$(BIN)/python -m tests.mutants $(ARGS)
+
+states: install                          ## see which states, errors and refusals the tests reach; writes docs/guarantees.md
+	rm -rf .cache/states
+	STATES_FOLDER=.cache/states $(BIN)/python -m pytest -p tests.states $(QUICK) tests/unit tests/simulation tests/hostile tests/e2e tests/integration
+	$(BIN)/python -m tests.states .cache/states
 
 mutants-cluster: install                 ## run cores of the cluster that are broken on purpose: the simulation must find each
 	$(BIN)/python -m tests.simulation.mutants $(ARGS)

@@ -62,6 +62,7 @@ from smproxy.simulator import FLUSH
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # run as a script, it does not find the package that it is in
 
+from tests import states  # noqa: E402
 from tests.js_client import FILES as JS_FILES  # noqa: E402
 
 PACKAGE = ROOT / "proxy" / "smproxy"
@@ -430,6 +431,23 @@ def class_name_problems() -> list[str]:
     return problems
 
 
+def guarantee_problems() -> list[str]:
+    """Return what docs/guarantees.md names that is not there, and what its table of states does not name."""
+    page = "docs/guarantees.md"
+    text = (ROOT / page).read_text()
+    problems = []
+    for file, name in re.findall(r"`(tests/[^`]+\.py)::(\w+)`", text):
+        path = ROOT / file
+        if not path.is_file() or not re.search(rf"def {name}\(", path.read_text()):
+            problems.append(f"{page}: there is no {file}::{name}")
+    for model in re.findall(r"model `(\w+)`", text):
+        if not (ROOT / "tests" / "simulation" / "node" / "models" / f"{model}.py").is_file():
+            problems.append(f"{page}: there is no model {model}")
+    if states.listed() != states.known():
+        problems.append(f"{page}: the table of states is not that of the code: run make states")
+    return problems
+
+
 def main() -> int:
     """Run the checks, or write what is generated."""
     problems = help_problems()
@@ -444,6 +462,7 @@ def main() -> int:
     problems += name_problems()
     problems += docstring_problems()
     problems += class_name_problems()
+    problems += guarantee_problems()
     print("\n".join(problems) or "The documentation agrees with the code.")
     return 1 if problems else 0
 

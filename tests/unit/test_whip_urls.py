@@ -44,13 +44,15 @@ def test_no_endpoint(path: str) -> None:
     ("path", "session"),
     [
         ("/live/whip/endpoint/cam", f"/live/whip/resource/cam/{ID}"),
+        ("/live/whip/endpoint/room1/cam", f"/live/whip/resource/room1/cam/{ID}"),
+        ("/live/whep/endpoint/events/a/cam", f"/live/whep/resource/events/a/cam/{ID}"),
         ("/as/v1/proxy/whip/live/cam", f"/as/v1/proxy/whip/live/cam/resource/{ID}"),
         ("/cam/whip", f"/cam/whip/resource/{ID}"),
         ("/api/whip", f"/api/whip/resource/{ID}"),
         ("/rtc/v1/whip/", f"/rtc/v1/whip/resource/{ID}"),
     ],
 )
-@pytest.mark.parametrize("tail", ["", "/events", "/events/1"])
+@pytest.mark.parametrize("tail", ["", "/events", "/events/1", f"/events/{ID}"])
 def test_sessions(path: str, session: str, tail: str) -> None:
     """The URL of a session is below that of its endpoint, is read again, and is no endpoint itself."""
     endpoint = read_endpoint(path)

@@ -31,7 +31,9 @@ _MANAGER_2 = re.compile(r"/as/v1/proxy/(?P<protocol>whip|whep)/(?:(?P<scope>.+)/
 _BEARER = re.compile(r"/api/(?P<protocol>whip|whep)")
 _QUERY = re.compile(r"/rtc/v1/(?P<protocol>whip|whep)")
 _SUFFIX = re.compile(r"/(?:(?P<scope>.+)/)?(?P<name>[^/]+)/(?P<protocol>whip|whep)")
-_RESOURCE = re.compile(rf"/.+/resource/(?:[^/]+/)?(?P<id>[0-9a-f]{{{ID_DIGITS}}})(?P<tail>/.*)?")
+_IDENTITY = rf"[0-9a-f]{{{ID_DIGITS}}}"
+#: A name may have sub-scopes before it; below a session there are event streams, whose keys look like identities.
+_RESOURCE = re.compile(rf"/.+/resource/(?:(?!{_IDENTITY}/events/)[^/]*/)*(?P<id>{_IDENTITY})(?P<tail>/.*)?")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,17 +7,10 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 
+from tests.simulation.node.found import FOUND
 from tests.simulation.node.models.violation import BrokenPromise
 from tests.simulation.node.run import run
 from tests.simulation.node.shrinking import report
-
-
-def _try(seed: int) -> tuple[int, str | None]:
-    try:
-        run(seed)
-    except BaseException as error:
-        return seed, f"{type(error).__name__}: {error}"
-    return seed, None
 
 
 def main() -> int:
@@ -27,24 +20,59 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=200, help="run so many")
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument(
+        "--until-broken", action="store_true", help="what was found before, then seeds, up to the first"
+    )
     asked = parser.parse_args()
     if asked.seed is not None:
-        try:
-            print("\n".join(run(asked.seed).log))
-        except BrokenPromise:
-            print(report(asked.seed))
-            return 1
-        return 0
+        return _replay(asked.seed)
+    seeds = range(asked.first, asked.first + asked.seeds)
+    return _until_broken(seeds) if asked.until_broken else _many(seeds, asked.processes)
+
+
+def _replay(seed: int) -> int:
+    try:
+        print("\n".join(run(seed).log))
+    except BrokenPromise:
+        print(report(seed))
+        return 1
+    return 0
+
+
+def _many(seeds: range, processes: int) -> int:
     began, failed = time.monotonic(), []
-    with ProcessPoolExecutor(asked.processes) as pool:
-        for seed, error in pool.map(_try, range(asked.first, asked.first + asked.seeds), chunksize=20):
+    with ProcessPoolExecutor(processes) as pool:
+        for seed, error in pool.map(_try, seeds, chunksize=20):
             if error is not None:
                 failed.append(seed)
                 print(f"seed {seed}: {error}", flush=True)
-    print(f"{asked.seeds} seeds in {time.monotonic() - began:.0f} s, {len(failed)} break a promise: {failed[:20]}")
+    print(f"{len(seeds)} seeds in {time.monotonic() - began:.0f} s, {len(failed)} break a promise: {failed[:20]}")
     for seed in failed[:1]:
         print(report(seed))
     return bool(failed)
+
+
+def _until_broken(seeds: range) -> int:
+    for found in FOUND:
+        try:
+            run(found.seed, found.steps, found.setup)
+        except Exception as error:
+            print(f"found before: {error}")
+            return 1
+    for seed in seeds:
+        _, wrong = _try(seed)
+        if wrong is not None:
+            print(f"seed {seed}: {wrong}")
+            return 1
+    return 0
+
+
+def _try(seed: int) -> tuple[int, str | None]:
+    try:
+        run(seed)
+    except Exception as error:
+        return seed, str(error) if isinstance(error, BrokenPromise) else repr(error)
+    return seed, None
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Fuzzing: whatever comes has a documented outcome or a documented error, in bounded time."""
