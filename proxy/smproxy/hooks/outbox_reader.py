@@ -199,9 +199,13 @@ class OutboxReader:
             if stored.id > self._seen:  # whether it is to be given at all is not decided yet
                 await asyncio.sleep(MOMENT)
                 return True
+            copies = self._copies.get(stored.id, 1)
+            if copies and not self._give(stored):
+                return True  # copies of others, or what was given again, took its room
+            self._copies.pop(stored.id, None)
             self._cursor = max(self._cursor, stored.id)
             self._waiting -= 1
-            for _ in range(self._copies.pop(stored.id, 1)):
+            for _ in range(copies - 1):
                 self._give(stored)
         if not page.complete:
             return True

@@ -24,6 +24,7 @@ from smproxy.signaling.node import (
     Evict,
     Kick,
     Load,
+    MediaBack,
     PeerEnded,
     RecordingEnded,
     RecordingStarted,
@@ -230,6 +231,8 @@ class Sessions:
                     attempt.up = True
                     if attempt.trace is not None and report.times is not None:
                         attempt.trace.transport(report.times)
+                    self._windows.close(session)
+                elif isinstance(report, MediaBack):
                     self._windows.close(session)
                 elif isinstance(report, RecordingStarted):
                     self._recording[attempt.token] = session

@@ -81,4 +81,36 @@ FOUND = (
         )
         for write in (0, 1, 2, 3)
     ),
+    Found(
+        "a sink that was behind lost the order when a fault's copies took the room of events that it read back",
+        1312,
+        _setup(queue=8),
+        (
+            Step(0.5, "receiver", 0, "r0 close"),
+            Step(0.6, "fault", 0, "hook-duplicate for * of acme"),
+            *(
+                step
+                for number in range(12)
+                for step in (
+                    Step(1.0 + number, "connect", 0, f"subscriber cam-1 of {('acme', 'umbrella')[number % 2]} as ann"),
+                    Step(1.2 + number, "progress", 0, "all"),
+                )
+            ),
+            Step(14.0, "receiver", 0, "r0 good"),
+            Step(30.0, "resend"),
+        ),
+    ),
+    Found(
+        "a reconnect window stayed open although packets came again, and ended the session at its next loss too soon",
+        1,
+        _setup(window=10.0),
+        (
+            Step(1.0, "connect", 0, "publisher mic of acme as bob"),
+            Step(1.5, "progress", 0, "all"),
+            Step(2.0, "leave", 0, "relay"),
+            Step(2.5, "progress", 0, "back"),
+            Step(4.0, "leave", 0, "timeout"),
+            Step(20.0, "resend"),
+        ),
+    ),
 )

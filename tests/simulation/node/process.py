@@ -64,7 +64,7 @@ class NodeProcess:
         )
         self._stack.push_async_callback(journal.stop)
         witness.healthy = lambda: journal.healthy
-        witness.waiting = lambda: journal.status().waiting
+        witness.committed = lambda: journal.status().committed
         self.dispatcher = await _watched(witness).start(
             [WebhookSink(URL(f"http://{name}/"), clock=clock) for name in RECEIVERS],
             clock=clock,
@@ -90,8 +90,6 @@ class NodeProcess:
             self.sessions = None
         self.faults_end()
         await self._stack.aclose()
-        if not self._witness.waiting():
-            self._witness.delivery.all_written()
 
     def faults_end(self) -> None:
         """Switch all faults off."""

@@ -31,7 +31,8 @@ class Witness:
         self.faults = FaultScopeModel()
         self.receivers: dict[str, SimulatedReceiver] = {}
         self.healthy: Callable[[], bool] = lambda: True
-        self.waiting: Callable[[], int] = lambda: 0
+        #: How many events of the process were written.
+        self.committed: Callable[[], int] = lambda: 0
         #: The first promise that was broken, whoever has caught the error since.
         self.failure: BaseException | None = None
         #: Called when one is broken: nothing more is to run.
@@ -78,8 +79,7 @@ class Witness:
     def offer(self, event: EncodedEvent) -> None:
         """Take an event that was journalled."""
         self.delivery.offered(event.uuid, self.healthy())
-        if not self.waiting():
-            self.delivery.all_written()
+        self.delivery.written(self.committed())
 
     async def close(self) -> None:
         """End."""
@@ -100,6 +100,8 @@ class Witness:
 
     def restarted(self, path: Path) -> None:
         """Look at what the process before has left, and go on from there."""
+        self.delivery.written(self.committed())
+        self.committed = lambda: 0
         events, states = _read(path)
         self.note(f"on disk: {len(events)} events")
         places = {event.uuid: place for place, event in enumerate(events)}

@@ -37,6 +37,7 @@ class DeliveryModel:
         self.again: set[tuple[str, str]] = set()
         #: Events that were on disk before anybody was sent them.
         self.durable: set[str] = set()
+        self._published: list[str] = []
         #: Events that the journal has not handed on yet.
         self.waiting: set[str] = set()
         #: Sessions that a fault on hooks is for.
@@ -48,6 +49,7 @@ class DeliveryModel:
             broken("delivery", f"the uuid {event.uuid} is used twice")
         self.events[event.uuid] = event
         self.waiting.add(event.uuid)
+        self._published.append(event.uuid)
         self._of_session.setdefault(event.session, []).append(event)
         if event.state == "peer_leaved":
             self._leaves.setdefault(event.stream, []).append(event)
@@ -58,9 +60,9 @@ class DeliveryModel:
         if healthy:
             self.durable.add(uuid)
 
-    def all_written(self) -> None:
-        """Take that the journal says that all is on disk."""
-        self.durable |= self.events.keys()
+    def written(self, count: int) -> None:
+        """Take how many of this process's events were written; they are in their order."""
+        self.durable.update(self._published[:count])
 
     def requested(self, receiver: str, uuid: str, body: bytes) -> None:
         """Take a request that came in whole."""
@@ -80,7 +82,7 @@ class DeliveryModel:
                 broken(
                     "delivery", f"{receiver} is sent {event.state} of session {event.session} before {earlier.state}"
                 )
-        if event.state == "peer_joined":
+        if event.state == "peer_joined" and event.stream[2] is None:  # a subscriber's stream is known only then
             for left in self._leaves.get(event.stream, ()):
                 free = left.session in self.touched or left.place >= event.place
                 if not free and not self._settled(receiver, left):
@@ -117,6 +119,7 @@ class DeliveryModel:
         for event in known:
             self.published(event)
         self.waiting.clear()
+        self._published.clear()
         self.states = dict(states)
         if not keeps_all:
             self.states |= {key: state for key, state in self.ever.items() if key[1] not in on_disk}
