@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
+from smproxy.faults import FaultRegistry
 from smproxy.hooks.broadcast import HookBroadcast
 from smproxy.hooks.dispatcher import HookDispatcher
 from smproxy.hooks.journal import FILE_NAME, Journal
@@ -23,9 +24,8 @@ from smproxy.manager.rest.hooks import HookRoutes
 from smproxy.manager.rest.metrics import MetricsRoutes
 from smproxy.manager.rest.sinks import SinkRoutes
 from smproxy.manager.rest.webhook_socket import webhook_socket
-from smproxy.manager.sessions import Sessions
-from smproxy.manager.transcripts import Transcripts
-from smproxy.manager.verdict_log import VerdictLog
+from smproxy.manager.services import Services
+from smproxy.manager.settings import ManagerSettings
 from smproxy.signaling.clock import Clock
 
 from tests.hooks_support import QUICK
@@ -76,11 +76,18 @@ async def hook_api(
         clock=clock, rng=rng, profile=QUICK, listeners=[broadcast], journal=journal,
     )  # fmt: skip
     trigger = Trigger(dispatcher, rng=rng)
-    sessions = Sessions(lambda *_: None, clock=clock, rng=rng)
+    services = Services(
+        ManagerSettings(),
+        dispatcher=dispatcher,
+        broadcast=broadcast,
+        clock=clock,
+        rng=rng,
+        faults=FaultRegistry(clock=clock, rng=rng),
+    )
     app = web.Application(middlewares=[make_middleware(clock, AccessRule(token))])
     app.add_routes(SinkRoutes(dispatcher, clock=clock).routes())
     app.add_routes(HookRoutes(dispatcher, trigger).routes())
-    app.add_routes(MetricsRoutes(dispatcher, sessions, broadcast, sockets, VerdictLog(Transcripts(clock))).routes())
+    app.add_routes(MetricsRoutes(services, sockets).routes())
     app.add_routes([web.get("/{app:.+}/webhook", webhook_socket(broadcast, journal, places=sockets))])
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
