@@ -119,7 +119,7 @@ class SimulatedOrigin:
         if what == "all":
             for each in ("start", "up", "audio", "video"):
                 self.progress(client, each)
-        elif what == "up" and not client.up:
+        elif what == "up" and not client.up and self._claim(client):
             client.up = True
             self.report(TransportUp(token))
         elif what == "start" and not client.joined:
@@ -145,16 +145,23 @@ class SimulatedOrigin:
         attempt = client.attempt
         scope, name = attempt.params.scope, attempt.params.id
         if client.publisher:
-            if not self.streams.claim(scope, name, client):
-                client.over = True
-                self.report(AttemptFailed(attempt.token, ConnectError.NAME_IN_USE))
-                self.loop.call_later(0.3, client.socket_ended, RelayEnd("origin", 1000, True))
+            if not self._claim(client):
                 return
             client.joined = True
             self.report(StreamStarted(attempt.token, name, scope))
         else:
             client.joined = True
             self.report(PlayStarted(attempt.token, name.removeprefix("subscriber-"), scope))
+
+    def _claim(self, client: SimulatedClient) -> bool:
+        """Take a publisher's name with its offer, before all else; refuse it when another has the name."""
+        attempt = client.attempt
+        if not client.publisher or self.streams.claim(attempt.params.scope, attempt.params.id, client):
+            return True
+        client.over = True
+        self.report(AttemptFailed(attempt.token, ConnectError.NAME_IN_USE))
+        self.loop.call_later(0.3, client.socket_ended, RelayEnd("origin", 1000, True))
+        return False
 
     def _track(self, client: SimulatedClient, what: str) -> None:
         token, kind = client.attempt.token, _KINDS[what]
@@ -214,5 +221,5 @@ class SimulatedOrigin:
             self.report(RecordingEnded(client.attempt.token, f"{client.attempt.token}.webm", 1, 1, failed))
 
     def _free(self, client: SimulatedClient) -> None:
-        if client.publisher and client.joined:
+        if client.publisher:
             self.streams.free(client.attempt.params.scope, client.attempt.params.id, client)
