@@ -30,9 +30,20 @@ def _free_ports(count: int) -> int:
 
 
 async def test_runs_a_whole_cluster(tmp_path: Path) -> None:
-    """It starts a NATS server, managers and origins; a publisher can come in at each manager; Ctrl-C ends all of it."""
+    """It starts a NATS server, managers, origins and edges; a publisher can come in at each manager; Ctrl-C ends all of it."""
     port = _free_ports(2)
-    arguments = ["--managers", "2", "--origins", "1", "--port", str(port), "--data-dir", str(tmp_path / "data")]
+    arguments = [
+        "--managers",
+        "2",
+        "--origins",
+        "1",
+        "--edges",
+        "1",
+        "--port",
+        str(port),
+        "--data-dir",
+        str(tmp_path / "data"),
+    ]
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "smproxy", "cluster", *arguments, "--", "--cluster-ttl", "3"),
         stdout=asyncio.subprocess.PIPE,
@@ -41,7 +52,7 @@ async def test_runs_a_whole_cluster(tmp_path: Path) -> None:
     assert process.stdout is not None
     try:
         async with asyncio.timeout(scaled(40)):
-            while b"origin-1" not in (line := await process.stdout.readline()):
+            while b"edge-1" not in (line := await process.stdout.readline()):
                 assert line, (await process.communicate())[1]
         for number in (0, 1):
             url = f"ws://127.0.0.1:{port + number}/streammanager"
