@@ -39,7 +39,7 @@ class Standing:
         self._until = _NEVER
         #: The registry has answered without a gap since, and last at.
         self._since = self._replied = _NEVER
-        self._checked = _NEVER
+        self._judges_from = self._checked = _NEVER
         self._peers: frozenset[str] = frozenset()
         #: When a peer was asked that had not the registry, and whether it runs.
         self._lost_too: dict[str, tuple[float, bool]] = {}
@@ -49,9 +49,9 @@ class Standing:
         """Start a new life with its first lease."""
         self._fenced = False
         self._until = sent + self._timing.ttl - self._timing.margin
-        # Nodes that do not know this one yet may be slow to find the registry again.
-        self._since = self._monotonic() + self._timing.ttl - self._timing.grace
-        self._replied = self._monotonic()
+        self._since = self._replied = self._monotonic()
+        # Nodes that do not know this one yet may be slow to find the registry again. Those that do are told that it is there.
+        self._judges_from = self._since + self._timing.ttl
         self._lost_too.clear()
 
     def renewed(self, sent: float) -> None:
@@ -120,4 +120,5 @@ class Standing:
 
     def may_judge(self) -> bool:
         """Whether this node may declare another dead, and act on that."""
-        return self.acts() and self.has_registry() and self._monotonic() - self._since >= self._timing.grace
+        now = self._monotonic()
+        return self.acts() and self.has_registry() and now >= max(self._judges_from, self._since + self._timing.grace)
