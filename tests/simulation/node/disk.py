@@ -48,6 +48,8 @@ class Disk:
         """Carry out a statement, or fail as the disk does."""
         if not sql.lstrip().startswith(_WRITES):
             return work()
+        if self._kept is not None:
+            raise ProcessKilled
         if self.mode == "full":
             raise _error("database or disk is full", sqlite3.SQLITE_FULL)
         if self.mode == "broken" and self._rng.random() < 0.5:
