@@ -13,8 +13,10 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("project")
 
-# Under nohup the processes that tests start would ignore SIGHUP, too.
+# Under nohup, and in the background of a script, the processes that tests start would ignore SIGHUP and SIGINT, too.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TESTS = Path(__file__).parent
 #: Fixtures that publish or watch, and packages whose objects a test module uses when it does so by itself.

@@ -47,7 +47,10 @@ class Tab:
 
     async def until(self, expression: str, timeout: float = 10.0) -> None:
         """Wait, frame by frame, until an expression is true. (Playwright's own way evaluates text, which the pages forbid.)"""
-        look = f"new Promise((resolve) => requestAnimationFrame(() => resolve(Boolean({expression}))))"
+        # An element that is not there yet is a TypeError; without an answer the promise would wait for the collector.
+        missing = "catch (error) { error instanceof TypeError ? resolve(false) : reject(error); }"
+        attempt = f"try {{ resolve(Boolean({expression})); }} {missing}"
+        look = f"new Promise((resolve, reject) => requestAnimationFrame(() => {{ {attempt} }}))"
         async with asyncio.timeout(scaled(timeout)):
             while not await self.page.evaluate(look):
                 pass

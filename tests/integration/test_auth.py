@@ -19,6 +19,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.helpers import eventually, scaled
+from tests.integration import commands
 from tests.integration.conftest import StartSimulator
 from tests.integration.encoders import ffmpeg, run
 from tests.integration.lives import last, spell
@@ -277,3 +278,14 @@ async def test_password_file(tmp_path: Path, receiver: WebhookReceiver, start_si
     async with ann(simulator):
         pass
     assert (await refusal(simulator, "username=bob&password=y"))[2] == "not allowed: unknown user or wrong password"
+
+
+async def test_a_token_on_the_websocket(start_simulator: StartSimulator) -> None:
+    """publish and subscribe give their --token to the server's authentication, whichever transport they take."""
+    simulator = await start_simulator(auth=f"jwt:{JWT_SECRET}")
+    token = jwt.encode({"exp": time.time() + 3600, "roles": "red5-publisher"}, JWT_SECRET, algorithm="HS256")
+    refused = await commands.run("publish", simulator.url, "--stream", "cam", "--duration", "0.2")
+    assert refused.code == 1
+    assert "--token" in refused.err
+    taken = await commands.run("publish", simulator.url, "--stream", "cam", "--token", token, "--duration", "0.2")
+    assert taken.code == 0, taken.err

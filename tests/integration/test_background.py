@@ -116,7 +116,7 @@ async def test_faults_and_reset(tmp_path: Path, start_simulator: StartSimulator)
     await smproxy("faults", "add", "publish-denied", *to, cwd=tmp_path)
     code, out, _ = await smproxy("reset", "--json", "--keep", "hooks", *to, cwd=tmp_path)
     assert (code, json.loads(out)["faults"]) == (0, 1)
-    assert (await smproxy("reset", *to, cwd=tmp_path))[1].startswith("done after")
+    assert (await smproxy("reset", *to, cwd=tmp_path))[1].startswith("ended and forgotten in")
 
 
 @pytest.mark.parametrize(

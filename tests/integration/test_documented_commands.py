@@ -201,7 +201,7 @@ async def test_commands(terminals: Terminals) -> None:
         assert "bad-*" in await terminals.ends(page.take("smproxy faults list"))
         assert "f2" in await terminals.ends(page.take("smproxy faults add"))
         assert "2 switched off" in await terminals.ends(page.take("smproxy faults clear"))
-        assert "done after" in await terminals.ends(page.take("smproxy reset"))
+        assert "ended and forgotten in" in await terminals.ends(page.take("smproxy reset"))
     finally:
         assert "stopped after" in await terminals.ends(page.take("smproxy stop"))
     assert "works" in await terminals.ends(page.take("smproxy doctor"))

@@ -145,9 +145,7 @@ async def test_the_commands_publish_and_watch() -> None:
     [
         (["publish", "--whip", "ws://h/x"], "--whip: the URL cannot be used"),
         (["publish", "ws://h/x", "--whip", "http://h/x"], "give a URL or --whip, not both"),
-        (["publish", "ws://h/x", "--stream", "s", "--token", "t"], "--token is for --whip"),
         (["subscribe", "s1", "--whep", "http://h/x"], "not both"),
-        (["subscribe", "s1", "--token", "t"], "--token is for --whep"),
     ],
 )
 async def test_arguments_that_do_not_fit_are_one_line(arguments: list[str], words: str) -> None:

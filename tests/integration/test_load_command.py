@@ -63,6 +63,23 @@ async def test_report(start_simulator: StartSimulator, http: bool) -> None:
     assert records[0]["event"] == "progress"
 
 
+async def test_report_in_text(start_simulator: StartSimulator) -> None:
+    """Without --json the report is a table: a line for each role below its head, and one for the packets."""
+    simulator = await start_simulator()
+    process = await asyncio.create_subprocess_exec(
+        *[sys.executable, "-m", "smproxy", "load", simulator.url, "--publishers", "1", "--duration", "0.5"],
+        stdout=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(scaled(60)):
+        out, _ = await process.communicate()
+    lines = [line.split() for line in out.decode().splitlines()]
+    assert lines[-3:-1] == [
+        ["live", "failed", "lost", "setup", "p50", "p95", "most"],
+        ["publishers", "1", "0", "0", *lines[-2][4:]],
+    ]
+    assert lines[-1][0] == "packets:"
+
+
 async def test_thresholds(start_simulator: StartSimulator) -> None:
     """Refused and lost clients, slow ones and lost packets make it fail, each in a line that names the option."""
     simulator = await start_simulator()
@@ -99,7 +116,6 @@ async def test_thresholds(start_simulator: StartSimulator) -> None:
         (["--publishers", "0", "--subscribers", "1"], "--stream NAME says what is watched"),
         (["--whip", "http://localhost/whip/endpoint/one", "--publishers", "2"], "need {stream} in the URL"),
         (["--whip", "ws://localhost/x"], "--whip: the URL cannot be used"),
-        (["--token", "t"], "--token is for --whip and --whep"),
     ],
 )
 async def test_mistakes(arguments: list[str], says: str) -> None:

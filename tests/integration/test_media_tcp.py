@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from smproxy.origin import stun
-from smproxy.origin.media_streams import MAX_STRANGERS
+from smproxy.origin.ice_tcp import MAX_STRANGERS
 from smproxy.simulator import Simulator
 from smproxy.testing import Publisher, PublishError
 

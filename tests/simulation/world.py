@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 from smproxy.cluster.claims import ClaimRefusal, Claims, Held
 from smproxy.cluster.directory import Directory
+from smproxy.cluster.fencing import PeerAnswer, Standing
 from smproxy.cluster.reaper import ClearedUp, Reaper
 from smproxy.cluster.records import (
     Bucket,
@@ -44,7 +45,6 @@ from smproxy.cluster.requests import (
     Written,
 )
 from smproxy.cluster.snapshots import Snapshots
-from smproxy.cluster.standing import PeerAnswer, Standing
 from smproxy.cluster.timing import Timing
 from smproxy.signaling.payloads import Connection, Role
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from smproxy.origin.rtp_packet import FrameStart, RtpPacket
-from smproxy.origin.source_selection import SourceSelection
+from smproxy.origin.ssrc_selection import SourceSelection
 from smproxy.origin.track import Track
 from smproxy.signaling.payloads import Kind
 

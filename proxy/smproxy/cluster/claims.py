@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from smproxy.cluster.judgement import is_over
+from smproxy.cluster.failure_detector import is_over
+from smproxy.cluster.fencing import Standing
 from smproxy.cluster.records import Bucket, ClaimRecord, NodeLife, claim_key, encode, read_claim
 from smproxy.cluster.requests import MISSING, Create, Pause, Read, RegistryEntry, Remove, Steps, Update, Written
-from smproxy.cluster.standing import Standing
 from smproxy.cluster.timing import Timing
 
 

@@ -12,6 +12,7 @@ import msgspec
 
 from smproxy.cluster.claims import ClaimRefusal, Claims, Held
 from smproxy.cluster.directory import Directory
+from smproxy.cluster.fencing import PeerAnswer, Standing
 from smproxy.cluster.nats_registry import NatsRegistry
 from smproxy.cluster.reaper import Reaper
 from smproxy.cluster.records import (
@@ -27,7 +28,6 @@ from smproxy.cluster.records import (
 from smproxy.cluster.registration import Registration
 from smproxy.cluster.requests import Pause, RegistryEntry, Reply, Steps, WriteEnds
 from smproxy.cluster.snapshots import Snapshots
-from smproxy.cluster.standing import PeerAnswer, Standing
 from smproxy.cluster.timing import Timing
 from smproxy.tasks import Tasks
 

@@ -9,7 +9,8 @@ import msgspec
 
 from smproxy.cluster.claims import Claims
 from smproxy.cluster.directory import Directory
-from smproxy.cluster.judgement import is_over
+from smproxy.cluster.failure_detector import is_over
+from smproxy.cluster.fencing import Standing
 from smproxy.cluster.records import (
     Bucket,
     NodeLife,
@@ -23,7 +24,6 @@ from smproxy.cluster.records import (
 )
 from smproxy.cluster.requests import NO_ANSWER, Create, ListKeys, Read, RegistryEntry, Remove, Steps, WriteEnds, Written
 from smproxy.cluster.snapshots import Snapshots
-from smproxy.cluster.standing import Standing
 from smproxy.cluster.timing import Timing
 
 

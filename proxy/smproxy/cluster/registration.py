@@ -7,9 +7,9 @@ from typing import NoReturn
 
 import msgspec
 
+from smproxy.cluster.fencing import Standing
 from smproxy.cluster.records import Bucket, NodeLife, NodeRecord, NodeState, death_key, encode, read_node
 from smproxy.cluster.requests import MISSING, Create, Pause, Read, RegistryEntry, Steps, Update, Written
-from smproxy.cluster.standing import Standing
 from smproxy.cluster.timing import Timing
 
 

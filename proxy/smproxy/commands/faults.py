@@ -76,11 +76,21 @@ def _print(arguments: argparse.Namespace, fault: dict[str, Any]) -> None:
     if arguments.json:
         write(_compact(fault))
         return
-    given = {**{key: value for key, value in fault["match"].items() if value is not None}, **fault["parameters"]}
+    matched = {key: value for key, value in fault["match"].items() if value is not None}
+    given = {**matched, **_given(fault["fault"], fault["parameters"])}
     state = "on" if fault["active"] else "used up"
     text = " ".join(f"{key}={value}" for key, value in given.items())
     counts = f"used {fault['used']:<4} injected {fault['injected']:<4}"
     write(f"{fault['id']:<4} {fault['fault']:<22} {state:<7} {counts} {text}".rstrip())
+
+
+def _given(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what has its default."""
+    from smproxy.faults.catalog import KINDS
+
+    kind = KINDS.get(name)
+    defaults = {} if kind is None else {parameter.name: parameter.default for parameter in kind.parameters}
+    return {key: value for key, value in parameters.items() if key not in defaults or value != defaults[key]}
 
 
 def _api(arguments: argparse.Namespace) -> Api:

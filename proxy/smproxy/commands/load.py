@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     endpoint = f"endpoint of any server, with {_PLACE} where the name goes"
     parser.add_argument("--whip", metavar="URL", help=f"publish over WHIP, to this {endpoint}")
     parser.add_argument("--whep", metavar="URL", help=f"watch over WHEP, at this {endpoint}")
-    parser.add_argument("--token", metavar="TOKEN", help="bearer token for --whip and --whep")
+    parser.add_argument("--token", metavar="TOKEN", help="token for the server's authentication")
     parser.add_argument(
         "--publishers", metavar="N", type=whole_number(0, _MOST), default=10, help="how many (default 10)"
     )
@@ -82,7 +82,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _rate(text: str) -> float:
-    return seconds(text.removesuffix("/s"))
+    try:
+        return seconds(text.removesuffix("/s"))
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number of clients a second above 0, such as 10/s"
+        ) from None
 
 
 def _percent(text: str) -> float:
@@ -125,8 +130,6 @@ class _Clients:
         given = {"username": args.username, "password": args.password, "customerScope": args.customer_scope}
         override(self._params, given)
         self._base = base_url(parts)
-        if args.token is not None and args.whip is None and args.whep is None:
-            raise UsageError("--token is for --whip and --whep")
         for option, url, count in (("--whip", args.whip, args.publishers), ("--whep", args.whep, args.subscribers)):
             if url is not None:
                 read_endpoint(option, url)
@@ -151,7 +154,7 @@ class _Clients:
             codec=args.codec,
             data_channel=args.whip is None,
             transport="websocket" if args.whip is None else "whip",
-            token=args.token if args.whip is not None else None,
+            token=args.token,
             ssl=self._ssl,
         )
 
@@ -166,7 +169,7 @@ class _Clients:
             params=self._params if args.whep is None else {},
             data_channel=args.whep is None,
             transport="websocket" if args.whep is None else "whep",
-            token=args.token if args.whep is not None else None,
+            token=args.token,
             decode=False,
             ssl=self._ssl,
         )
@@ -299,4 +302,4 @@ class LoadOutput(Lines):
             lines.append("hooks: " + ", ".join(f"{value} {name}" for name, value in report.hooks.record().items()))
         for role in (report.publishers, report.subscribers):
             lines += [f"{count} times: {text}" for text, count in role.errors.items()]
-        self.write({"event": "end", **report.record()}, "\n".join(lines))
+        self.write({"event": "end", **report.record()}, *lines)

@@ -121,8 +121,8 @@ class Lines:
             write(json.dumps({"event": "error", "message": text}))
         note(f"smproxy {self._command}", text)
 
-    def write(self, record: dict[str, Any], text: str, *, transient: bool = False) -> None:
-        """Write a record as JSON, or its text; a transient one gives way to the next.
+    def write(self, record: dict[str, Any], text: str, *more: str, transient: bool = False) -> None:
+        """Write a record as JSON, or its lines of text; a transient one gives way to the next.
 
         Raises:
             ReaderGone: nobody reads it.
@@ -135,7 +135,8 @@ class Lines:
             self._open_line = True
         else:
             self._end_line()
-            write(text)
+            for line in (text, *more):
+                write(line)
 
     def _end_line(self) -> None:
         if self._open_line:

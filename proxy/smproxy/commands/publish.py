@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 #: What to do about a refusal, by its code.
 _ADVICE = {
-    "NetConnection.Connect.Rejected": "check --username, --password, --customer-scope, --meta and --host",
+    "NetConnection.Connect.Rejected": "check --username, --password, --token, --customer-scope, --meta and --host",
     "NetConnection.Connect.Failed": "check that the origin is running and that --host names it",
     "Publish.InvalidName": "choose another --stream, or end the one that is live",
     "HTTP 401": "give the bearer token with --token",
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"the stream manager or origin, or the full URL that a page opened (default {DEFAULT_URL})",
     )
     parser.add_argument("--whip", metavar="URL", help="publish over WHIP, to this http or https endpoint of any server")
-    parser.add_argument("--token", metavar="TOKEN", help="bearer token for --whip")
+    parser.add_argument("--token", metavar="TOKEN", help="token for the server's authentication")
     parser.add_argument("--stream", metavar="NAME", help="name of the stream; needed unless the URL has id=")
     add_connection_arguments(parser)
     parser.add_argument("--meta", metavar="JSON", help="connection parameter meta, a JSON object")
@@ -123,8 +123,6 @@ def _target(args: argparse.Namespace) -> tuple[str, str, dict[str, str]]:
             raise UsageError("give a URL or --whip, not both")
         base, name = read_endpoint("--whip", args.whip)
     else:
-        if args.token is not None:
-            raise UsageError("--token is for --whip")
         parts, params = split_url(args.url)
         base, name = base_url(parts), params.pop("id", "")
     stream = args.stream or name

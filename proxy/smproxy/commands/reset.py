@@ -30,6 +30,12 @@ def run(arguments: argparse.Namespace) -> int:
         write(json.dumps(answer, separators=(",", ":")))
     else:
         counts = ", ".join(f"{answer[name]} {name}" for name in ("sessions", "hooks", "faults", "clients", "sinks"))
-        text = "done" if answer["complete"] else "connections or deliveries were left"
-        write(f"{text} after {answer['tookMs']} ms: {counts}")
+        write(f"ended and forgotten in {answer['tookMs']} ms: {counts}")
+        if not answer["complete"]:
+            left = (
+                f"{answer['undelivered']} hooks were not delivered"
+                if answer["undelivered"]
+                else "connections were left"
+            )
+            write(f"{left} when the time was over: --timeout gives more, a receiver that fails is never done")
     return OK if answer["complete"] else FAILED

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 #: What to do about a refusal, by its code.
 _ADVICE = {
-    "NetConnection.Connect.Rejected": "check --username, --password, --customer-scope and --host",
+    "NetConnection.Connect.Rejected": "check --username, --password, --token, --customer-scope and --host",
     "NetConnection.Connect.Failed": "check that the origin is running and that --host names it",
     "Subscribe.InvalidName": "publish it first, and check the name and --app",
     "HTTP 401": "give the bearer token with --token",
@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"name of the stream; or the stream manager or origin, or the URL that a page opened (default {DEFAULT_URL})",
     )
     parser.add_argument("--whep", metavar="URL", help="watch over WHEP, at this http or https endpoint of any server")
-    parser.add_argument("--token", metavar="TOKEN", help="bearer token for --whep")
+    parser.add_argument("--token", metavar="TOKEN", help="token for the server's authentication")
     parser.add_argument("--stream", metavar="NAME", help="name of the stream; needed with a URL")
     add_connection_arguments(parser)
     parser.add_argument("--host", metavar="ADDRESS", help="the origin to subscribe at; by default the least loaded")
@@ -121,8 +121,6 @@ def _target(args: argparse.Namespace) -> tuple[str, str, dict[str, str]]:
         params: dict[str, str] = {}
         _override(params, args)
         return base, args.stream or name or "stream", params
-    if args.token is not None:
-        raise UsageError("--token is for --whep")
     named = "://" not in args.target
     parts, params = split_url(args.url if named or args.target == DEFAULT_URL else args.target)
     if named and args.stream:

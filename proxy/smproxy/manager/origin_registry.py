@@ -163,7 +163,10 @@ class OriginRegistry:
         able = [node for node in self.nodes if role is Role.SUBSCRIBER or node.role == "origin"]
         nodes = [node for node in able if node.in_service] or [node for node in able if node.draining]
         if not nodes:
-            states = ", ".join(f"{node.id} {node.state}" for node in self.nodes)
+            states = ", ".join(
+                f"{node.id} takes subscribers only" if node not in able else f"{node.id} {node.state}"
+                for node in self.nodes
+            )
             raise OriginChoiceError(f"names no origin and none is in service ({states})", "add a node, or wait for one")
         edges_first = role is Role.SUBSCRIBER
         nodes.sort(

@@ -22,12 +22,12 @@ from smproxy.origin.candidates import HostAddresses
 from smproxy.origin.captures import Captures
 from smproxy.origin.client_session import ClientSession
 from smproxy.origin.connection_request import ConnectionRequest, random_attempt
+from smproxy.origin.ice_tcp import MediaStreams, WithStreams
 from smproxy.origin.injected_faults import InjectedFaults
 from smproxy.origin.interstitials import Interstitials
 from smproxy.origin.kept_pictures import KeptPictures
 from smproxy.origin.liveness import Sweeper
 from smproxy.origin.media_sockets import MediaSockets, open_media
-from smproxy.origin.media_streams import MediaStreams, WithStreams
 from smproxy.origin.outputs import Outputs
 from smproxy.origin.play.subscriber_signaling import SubscriberSignaling
 from smproxy.origin.publisher_signaling import PublisherSignaling

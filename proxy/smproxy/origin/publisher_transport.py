@@ -18,7 +18,7 @@ from smproxy.origin.rtcp_receiver import (
     write_receiver_report,
     write_remb,
 )
-from smproxy.origin.source_selection import SourceSelection
+from smproxy.origin.ssrc_selection import SourceSelection
 from smproxy.origin.track import Track
 from smproxy.origin.transport import TransportEvents
 from smproxy.tasks import Tasks

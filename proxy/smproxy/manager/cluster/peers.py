@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import aiohttp
 
+from smproxy.cluster.fencing import PeerAnswer
 from smproxy.cluster.records import NodeRecord
-from smproxy.cluster.standing import PeerAnswer
 from smproxy.manager.cluster.paths import CONTACT, KEY_HEADER
 
 

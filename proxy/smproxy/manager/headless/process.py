@@ -14,7 +14,7 @@ from smproxy.manager.headless.messages import ClientCommand, ClientReport
 
 logger = logging.getLogger(__name__)
 
-_MODULE = "smproxy.headless_process"
+_MODULE = "smproxy.headless_worker"
 #: Bytes of one report at most.
 _LINE = 1 << 20
 #: Seconds until a process that is told to end is killed.

@@ -89,7 +89,6 @@ class CaptureRoutes:
         if ring is None and begin:
             raise ApiError(409, f"Session {number} has no media connection yet: try again when it has.")
         if ring is None:
-            raise ApiError(
-                409, f"No packets are captured of session {number}: give ?seconds=10, or start with --capture DIR."
-            )
+            how = "name the seconds (?seconds=10, --seconds 10), or start with --capture DIR"
+            raise ApiError(409, f"No packets are captured of session {number}: {how}.")
         return ring

@@ -93,7 +93,7 @@ def _attempts(stored: Stored, delivery: DeliveryRecord) -> Iterable[TimelineEntr
     for number, attempt in enumerate(delivery.attempts, 1):
         why = f": {attempt.detail}" if attempt.detail else ""
         took = f"{' in' if attempt.outcome == 'delivered' else ', took'} {attempt.took_ms} ms"
-        detail = f"{attempt.outcome}{took}, attempt {number} of {delivery.tries}{why}"
+        detail = f"{attempt.outcome}{took}, attempt {number}{why}"
         yield TimelineEntry(at=attempt.at, kind="delivery", by="hooks", to=delivery.sink, title=title, detail=detail)
 
 

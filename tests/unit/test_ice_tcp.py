@@ -7,7 +7,7 @@ import random
 
 from smproxy.origin.candidates import HostCandidate
 from smproxy.origin.ice import IceLite
-from smproxy.origin.media_streams import MAX_DATAGRAM, MAX_UNSENT, MediaStreams, StreamSocket
+from smproxy.origin.ice_tcp import MAX_DATAGRAM, MAX_UNSENT, MediaStreams, StreamSocket
 
 from tests.helpers import eventually
 from tests.unit.test_origin_ice import REMOTE, check

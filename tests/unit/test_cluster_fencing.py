@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from smproxy.cluster.standing import PeerAnswer, Standing
+from smproxy.cluster.fencing import PeerAnswer, Standing
 from smproxy.cluster.timing import Timing
 
 TIMING = Timing()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from smproxy.cluster.fencing import Standing
 from smproxy.cluster.records import Bucket, NodeLife, NodeRecord, NodeState, encode, read_node
 from smproxy.cluster.requests import CONFLICT, MISSING, Create, Read, RegistryEntry, Steps, Written
-from smproxy.cluster.standing import Standing
 
 
 def is_over(owner: NodeLife, standing: Standing) -> Steps[bool | None]:
