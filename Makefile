@@ -6,9 +6,7 @@ STAMP := $(VENV)/.installed
 ARGS ?=
 SEEDS ?= 10000
 .DEFAULT_GOAL := help
-# Tests that need neither a browser nor media run side by side; the others, which mostly wait for media, four files at a time.
 QUICK := -m 'not browser and not media' -n 4
-HEAVY := -m 'browser or media' -n 4 --dist loadfile
 
 .PHONY: help install run test lint format unit npm-package mutants-cluster torture-cluster pythons coverage browser-setup bench bench-setup bench-relay bench-memory bench-churn bench-media bench-edges
 .PHONY: bench-subscribers bench-hooks bench-journal bench-start bench-growth bench-profile bench-dashboard screenshots clean
@@ -50,7 +48,7 @@ unit: install                            ## run the tests that need no network
 	$(BIN)/pytest tests/unit
 
 test: browser-setup lint                 ## run lint and every test, and install what they need
-	@$(BIN)/pytest $(QUICK); quick=$$?; $(BIN)/pytest $(HEAVY); heavy=$$?; [ $$quick = 0 ] && [ $$heavy = 0 ]
+	@sh tests/suite.sh $(BIN)
 
 npm-package:                             ## build the npm package of clients/js
 	cd clients/js && npm install --no-audit --no-fund --loglevel error && npm pack --loglevel error
@@ -61,8 +59,7 @@ simulate: install                        ## run a node and the core of the clust
 	$(BIN)/python -W ignore -m tests.simulation.node --seeds $(SEEDS)
 
 fuzz: install                            ## fuzz each target for a minute, guided by coverage  (make fuzz SECONDS=600)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'atheris>=2.3'
-	$(BIN)/python -m tests.fuzz all $(or $(SECONDS),60)
+	$(BIN)/python -m tests.fuzz all --seconds $(or $(SECONDS),60)
 
 torture: install                         ## kill it, fill its disk, set its clock back, run a million sessions (half an hour)
 	$(BIN)/python -m tests.torture $(ARGS)

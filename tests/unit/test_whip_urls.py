@@ -50,6 +50,8 @@ def test_no_endpoint(path: str) -> None:
         ("/cam/whip", f"/cam/whip/resource/{ID}"),
         ("/api/whip", f"/api/whip/resource/{ID}"),
         ("/rtc/v1/whip/", f"/rtc/v1/whip/resource/{ID}"),
+        ("/endpoint/room/cam/whip", f"/endpoint/room/cam/whip/resource/{ID}"),
+        ("/live/endpoint/whip/endpoint/cam", f"/live/endpoint/whip/resource/cam/{ID}"),
     ],
 )
 @pytest.mark.parametrize("tail", ["", "/events", "/events/1", f"/events/{ID}"])

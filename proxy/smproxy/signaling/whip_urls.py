@@ -55,8 +55,9 @@ class Endpoint:
 
         The vendor's SDK makes ``/resource/`` of ``/endpoint/`` by itself; so the shapes agree.
         """
-        path = self.path.replace("/endpoint/", "/resource/") if "/endpoint/" in self.path else f"{self.path}/resource"
-        return f"{path}/{identity}"
+        if vendor := _VENDOR.fullmatch(self.path):
+            return f"/{vendor['scope']}/{self.protocol}/resource/{vendor['name']}/{identity}"
+        return f"{self.path}/resource/{identity}"
 
 
 def read_endpoint(raw_path: str) -> Endpoint | None:

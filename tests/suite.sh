@@ -1,0 +1,16 @@
+# Run every test: quick ones side by side, then those with browsers or media, four files at a time, which mostly wait for media.
+# Beside them each fuzzed target gets its minute, of what processor time the tests leave. Called by `make test`.
+bin=${1:-.venv/bin}
+mkdir -p .cache
+rm -f .cache/fuzz.passed
+{ "$bin/python" -m tests.fuzz all --seed 1 --idle --jobs 2 && touch .cache/fuzz.passed; } >.cache/fuzz.log 2>&1 &
+fuzz=$!
+trap 'kill "$fuzz" 2>/dev/null' EXIT INT TERM
+"$bin/pytest" -m 'not browser and not media' -n 4
+quick=$?
+"$bin/pytest" -m 'browser or media' -n 4 --dist loadfile
+heavy=$?
+wait "$fuzz"
+echo "==== Fuzzed beside the tests: ===="
+cat .cache/fuzz.log
+[ "$quick" = 0 ] && [ "$heavy" = 0 ] && [ -e .cache/fuzz.passed ]
