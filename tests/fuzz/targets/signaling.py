@@ -65,7 +65,7 @@ def messages(data: bytes) -> None:
         assert str(message)
     read_server(data)
     try:
-        value = json.loads(data, parse_constant=_no_constant)
+        value = json.loads(data.decode(), parse_constant=_no_constant)  # of bytes, json takes UTF-16 as well
     except (ValueError, RecursionError):
         return
     if (
