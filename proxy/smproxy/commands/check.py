@@ -92,7 +92,7 @@ def _endpoint(url: str) -> None:
 
 
 async def _check(args: argparse.Namespace) -> int:
-    from smproxy.conformance.check import NotJudged
+    from smproxy.conformance.exchange import NotJudged
     from smproxy.conformance.http import Http, NoAnswer
     from smproxy.conformance.runner import Report, checks_of, published, run
     from smproxy.conformance.server import ServerUnderCheck

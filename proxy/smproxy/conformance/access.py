@@ -9,7 +9,8 @@ import json
 import re
 from urllib.parse import urlsplit
 
-from smproxy.conformance.check import Check, NotJudged, RequirementLevel, Violated
+from smproxy.conformance.check import Check, RequirementLevel
+from smproxy.conformance.exchange import NotJudged, Violated
 from smproxy.conformance.http import HttpAnswer
 from smproxy.conformance.server import ServerUnderCheck
 from smproxy.conformance.session_setup import preflight_answer

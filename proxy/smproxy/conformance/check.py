@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TypeAlias
 
-if TYPE_CHECKING:
-    from smproxy.conformance.server import ServerUnderCheck
-
-Protocol: TypeAlias = Literal["whip", "whep"]
-BOTH: frozenset[Protocol] = frozenset({"whip", "whep"})
-WHIP: frozenset[Protocol] = frozenset({"whip"})
-WHEP: frozenset[Protocol] = frozenset({"whep"})
+from smproxy.conformance.exchange import BOTH, Exchange, Protocol
+from smproxy.conformance.server import ServerUnderCheck
 
 
 class RequirementLevel(StrEnum):
@@ -36,33 +31,7 @@ class Outcome(StrEnum):
     NOT_JUDGED = "not judged"
 
 
-class Violated(Exception):
-    """The server does not meet the requirement; the text says what it did instead."""
-
-
-class NotJudged(Exception):
-    """Nothing can be said about the requirement; the text says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """One HTTP request and its answer, without tokens.
-
-    ``status`` is 0 and ``problem`` is set when no answer came.
-    """
-
-    method: str
-    url: str
-    request_headers: dict[str, str]
-    request_body: str
-    status: int = 0
-    reason: str = ""
-    headers: dict[str, str] = field(default_factory=dict)
-    body: str = ""
-    problem: str = ""
-
-
-Body: TypeAlias = Callable[["ServerUnderCheck"], Awaitable[str | None]]
+Body: TypeAlias = Callable[[ServerUnderCheck], Awaitable[str | None]]
 
 
 @dataclass(frozen=True, slots=True)

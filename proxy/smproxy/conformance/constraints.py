@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from smproxy.conformance.check import WHIP, Check, NotJudged, RequirementLevel, Violated
+from smproxy.conformance.check import Check, RequirementLevel
+from smproxy.conformance.exchange import WHIP, NotJudged, Violated
 from smproxy.conformance.sdp import H264, OPUS, UNKNOWN, VP8, Media, read
 from smproxy.conformance.server import ServerUnderCheck
 

@@ -14,7 +14,7 @@ from urllib.parse import urljoin
 import aiohttp
 import yarl
 
-from smproxy.conformance.check import Exchange
+from smproxy.conformance.exchange import Exchange
 
 #: Bytes of an answer that are read.
 MAX_BODY = 256 * 1024

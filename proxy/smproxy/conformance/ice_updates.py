@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from smproxy.conformance.check import Check, NotJudged, RequirementLevel, Violated
+from smproxy.conformance.check import Check, RequirementLevel
+from smproxy.conformance.exchange import NotJudged, Violated
 from smproxy.conformance.http import HttpAnswer
 from smproxy.conformance.sdp import new_credentials, read, write_fragment
 from smproxy.conformance.server import FRAGMENT, CheckedSession, ServerUnderCheck

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from smproxy.conformance.check import Protocol
+from smproxy.conformance.exchange import Protocol
 
 
 class MediaPeer:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 from smproxy.conformance.access import links
-from smproxy.conformance.check import WHEP, Check, NotJudged, RequirementLevel, Violated
+from smproxy.conformance.check import Check, RequirementLevel
+from smproxy.conformance.exchange import WHEP, NotJudged, Violated
 from smproxy.conformance.http import resolve
 from smproxy.conformance.sdp import UNKNOWN, Media, read
 from smproxy.conformance.server import SDP, ServerUnderCheck

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from random import SystemRandom
 
 from smproxy.conformance import access, constraints, ice_updates, playback, session_end, session_setup
-from smproxy.conformance.check import Check, NotJudged, Outcome, Protocol, RequirementLevel, Result, Violated
+from smproxy.conformance.check import Check, Outcome, RequirementLevel, Result
+from smproxy.conformance.exchange import NotJudged, Protocol, Violated
 from smproxy.conformance.http import Http, NoAnswer
 from smproxy.conformance.server import ServerUnderCheck
 

@@ -8,7 +8,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import urlsplit
 
-from smproxy.conformance.check import Exchange, NotJudged, Protocol
+from smproxy.conformance.exchange import Exchange, NotJudged, Protocol
 from smproxy.conformance.http import Http, HttpAnswer, NoAnswer, resolve
 from smproxy.conformance.media_peer import MediaPeer
 from smproxy.conformance.sdp import OPUS, VP8, Media, ReadDescription, read, write_fragment, write_offer

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from smproxy.conformance.check import Check, NotJudged, RequirementLevel, Violated
+from smproxy.conformance.check import Check, RequirementLevel
+from smproxy.conformance.exchange import NotJudged, Violated
 from smproxy.conformance.ice_updates import HOST
 from smproxy.conformance.server import ServerUnderCheck
 

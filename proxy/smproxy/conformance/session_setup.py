@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from smproxy.conformance.check import Check, NotJudged, RequirementLevel, Violated
+from smproxy.conformance.check import Check, RequirementLevel
+from smproxy.conformance.exchange import NotJudged, Violated
 from smproxy.conformance.http import HttpAnswer, NoAnswer
 from smproxy.conformance.sdp import OPUS, VP8, Media, read
 from smproxy.conformance.server import SDP, ServerUnderCheck

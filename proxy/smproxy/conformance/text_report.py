@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from smproxy.conformance.check import Exchange, Outcome, Protocol, RequirementLevel, Result
+from smproxy.conformance.check import Outcome, RequirementLevel, Result
+from smproxy.conformance.exchange import Exchange, Protocol
 from smproxy.conformance.runner import Report
 from smproxy.printable import printable
 
