@@ -30,7 +30,7 @@ from smproxy.faults.admission_fault import AdmissionFault
 from smproxy.faults.auth_fault import AuthFault
 from smproxy.faults.catalog import KINDS
 from smproxy.faults.exchange_fault import ExchangeFault, ExchangeSession
-from smproxy.faults.hook_fault import HookDelivery, HookFault
+from smproxy.faults.hook_fault import EVENT_CHOICES, HookDelivery, HookFault
 from smproxy.faults.media_fault import FaultyPeer, MediaFault
 from smproxy.faults.origin_fault import FaultyOrigin, OriginFault
 from smproxy.faults.parameter import AnyParameter
@@ -193,7 +193,8 @@ def _fault_parameters(kind: type[FaultKind]) -> str:
 def _fault_parameter(parameter: AnyParameter) -> str:
     default = str(parameter.default).lower() if isinstance(parameter.default, bool) else f"{parameter.default}"
     default = f"{parameter.default:g}" if isinstance(parameter.default, float) else default
-    return f"`{parameter.name}={default}` {parameter.help} ({parameter.allowed})"
+    allowed = "a name of hooks" if parameter.choices == EVENT_CHOICES else parameter.allowed
+    return f"`{parameter.name}={default}` {parameter.help} ({allowed})"
 
 
 def fault_example() -> str:

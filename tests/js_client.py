@@ -10,11 +10,12 @@ from collections.abc import Iterable
 
 import smproxy
 from smproxy.faults.catalog import KINDS
+from smproxy.faults.hook_fault import EVENT_CHOICES
 from smproxy.faults.parameter import AnyParameter
-from smproxy.hooks.names import STATES
 from smproxy.manager.rest.openapi import document
 from smproxy.options import OPTIONS, Option
 from smproxy.settings import default_of
+from smproxy.signaling.hook_names import STATES
 from smproxy.testing.expectation import FIELDS
 from smproxy.testing.hook_report import MAX_ROWS
 from smproxy.testing.hooks import QUIET
@@ -72,6 +73,9 @@ def faults() -> str:
         members.append(f'  /** {kind.effect} */\n  "{kind.name}": {{ {parameters} }};'.replace("{  }", "object"))
     joined = "\n".join(members)
     return f"""{_HEAD}
+/** What a fault chooses events of hooks by: their names and states; an empty text stands for all. */
+export type EventChoice = {_union(EVENT_CHOICES)};
+
 /** The faults that there are, and the parameters of each. */
 export interface FaultParameters {{
 {joined}
@@ -81,6 +85,10 @@ export interface FaultParameters {{
 
 def _list(values: Iterable[str]) -> str:
     return "[" + ", ".join(f'"{value}"' for value in values) + "]"
+
+
+def _union(values: Iterable[str]) -> str:
+    return " | ".join(f'"{value}"' for value in values)
 
 
 def _lines(values: Iterable[str]) -> str:
@@ -101,7 +109,7 @@ def _setting(option: Option) -> str:
 
 def _type(parameter: AnyParameter) -> str:
     if parameter.choices:
-        return " | ".join(f'"{choice}"' for choice in parameter.choices)
+        return "EventChoice" if parameter.choices == EVENT_CHOICES else _union(parameter.choices)
     return {bool: "boolean", str: "string"}.get(type(parameter.default), "number")
 
 

@@ -110,6 +110,7 @@ async def test_kinds(start_simulator: StartSimulator) -> None:
         "name": "code",
         "default": 1011,
         "allowed": "1000 to 1003, 1006 to 1014, 3000 to 4999",
+        "choices": [],
         "help": "close code; 1006 cuts the connection without a Close frame",
     }
 

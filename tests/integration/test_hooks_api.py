@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families
-from smproxy.hooks.names import NAMES, STATES
+from smproxy.signaling.hook_names import NAMES, STATES
 from smproxy.testing import WebhookReceiver
 
 from tests.helpers import eventually

@@ -13,6 +13,7 @@ from smproxy.faults import FaultError, FaultRegistry, Match, hooks, http, media,
 from smproxy.faults.catalog import KINDS, MAX_SIMULATED, read_simulate
 from smproxy.faults.fault_registry import MAX_FAULTS, MAX_LOG, MAX_SESSIONS
 from smproxy.faults.kind import Layer
+from smproxy.signaling.hook_names import NAMES
 
 from tests.fake_clock import FakeTime
 
@@ -173,6 +174,19 @@ def test_parameters() -> None:
         book().add("close", stage="later")
     with pytest.raises(FaultError, match="it has none"):
         book().add("no-starting", code=1)
+
+
+@pytest.mark.parametrize(
+    "kind", [kind.name for kind in KINDS.values() if any(p.name == "event" for p in kind.parameters)]
+)
+def test_events_by_their_names(kind: str) -> None:
+    """A fault of hooks takes every event and state that there is, and says what an unknown one may have meant."""
+    for name in (*NAMES, "websocket", "websocket_connected", ""):
+        assert book().add(kind, event=name).parameters["event"] == name
+    with pytest.raises(
+        FaultError, match=r"event='peer_joind' is not usable: did you mean peer_joined\? it takes nothing, session"
+    ):
+        book().add(kind, event="peer_joind")
 
 
 def test_the_scope_by_its_name_in_messages() -> None:

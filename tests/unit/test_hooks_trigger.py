@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from smproxy.hooks.dispatcher import HookDispatcher
 from smproxy.hooks.event import EncodedEvent, EventFactory
 from smproxy.hooks.journal import Journal
-from smproxy.hooks.names import NAMES, STATES
 from smproxy.hooks.trigger import TEMPLATES, Trigger, TriggerError
 from smproxy.signaling.clock import MAX_SESSION_NUMBER, Clock
+from smproxy.signaling.hook_names import NAMES, STATES
 from smproxy.signaling.payloads import (
     Connection,
     LocalTrackPayload,

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from smproxy.commands.answers import Resent, Triggered
-from smproxy.commands.api import DEFAULT_URL, Api
-from smproxy.commands.arguments import add_instance_arguments, session_number
+from smproxy.commands.api import Api
+from smproxy.commands.arguments import DEFAULT_DATA_DIR, add_instance_arguments, run_chosen, session_number
 from smproxy.commands.output import OK, USAGE, CommandError, write
 from smproxy.commands.parse_time import milliseconds
-from smproxy.hooks.names import STATES
-from smproxy.signaling.payloads import INTERNAL_EVENTS
+from smproxy.signaling.hook_names import INTERNAL_STATES, STATES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,8 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     resend.add_argument("uuid", nargs="?", metavar="UUID", help="the event's uuid")
     resend.add_argument("--dead", action="store_true", help="all that were given up")
     resend.add_argument("--sink", metavar="NAME", help="to this sink only, as `smproxy hooks show` names it")
-    resend.add_argument("--json", action="store_true", help="print one JSON object")
-    add_instance_arguments(resend, DEFAULT_URL)
+    add_instance_arguments(resend, as_json="print one JSON object")
     resend.set_defaults(act=_resend)
     trigger = commands.add_parser(
         "trigger",
@@ -61,18 +57,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--param", action="append", default=[], metavar="KEY=VALUE",
         help="a field of the payload or the connection, for instance customerScope=acme; may be repeated",
     )  # fmt: skip
-    trigger.add_argument("--json", action="store_true", help="print the event as it is sent")
-    add_instance_arguments(trigger, DEFAULT_URL)
+    add_instance_arguments(trigger, as_json="print the event as it is sent")
     trigger.set_defaults(act=_trigger)
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Run one of the commands.
-
-    Returns 0; 1 when it failed or found nothing to act on; 2 for unusable arguments.
-    """
-    act: Callable[[argparse.Namespace], int] = arguments.act
-    return act(arguments)
+run = run_chosen
 
 
 def _add_place(parser: argparse.ArgumentParser) -> None:
@@ -104,7 +93,7 @@ def _add_filters(parser: argparse.ArgumentParser) -> None:
 def _list(arguments: argparse.Namespace) -> int:
     from smproxy.commands.journal import found
 
-    for event in found(_data_dir(arguments), _filters(arguments)):
+    for event in found(arguments.data_dir or DEFAULT_DATA_DIR, _filters(arguments)):
         _print_event(event, arguments.json)
     return OK
 
@@ -112,7 +101,7 @@ def _list(arguments: argparse.Namespace) -> int:
 def _dead(arguments: argparse.Namespace) -> int:
     from smproxy.commands.journal import found_dead
 
-    for event in found_dead(_data_dir(arguments), _filters(arguments)):
+    for event in found_dead(arguments.data_dir or DEFAULT_DATA_DIR, _filters(arguments)):
         if arguments.json:
             write(_compact(event))
             continue
@@ -124,7 +113,7 @@ def _dead(arguments: argparse.Namespace) -> int:
 def _show(arguments: argparse.Namespace) -> int:
     from smproxy.commands.journal import one
 
-    event = one(_data_dir(arguments), arguments.uuid)
+    event = one(arguments.data_dir or DEFAULT_DATA_DIR, arguments.uuid)
     if arguments.json:
         write(_compact(event))
         return OK
@@ -139,7 +128,7 @@ def _show(arguments: argparse.Namespace) -> int:
 def _resend(arguments: argparse.Namespace) -> int:
     if (arguments.uuid is None) != arguments.dead:
         raise CommandError("give either the UUID of an event or --dead", USAGE)
-    api = _api(arguments)
+    api = Api.asked(arguments)
     answer = api.call("POST", arguments.uuid or "dead", "resend", shape=Resent, query={"sink": arguments.sink})
     count = int(answer["resent"])
     text = f"{count} {'delivery' if count == 1 else 'deliveries'} will be made again."
@@ -154,7 +143,9 @@ def _trigger(arguments: argparse.Namespace) -> int:
         if not separator or not key:
             raise CommandError(f"--param {pair!r}: it takes KEY=VALUE", USAGE)
         params[key] = None if value == "null" else value
-    event = _api(arguments).call("POST", "trigger", shape=Triggered, body={"event": arguments.event, "params": params})
+    event = Api.asked(arguments).call(
+        "POST", "trigger", shape=Triggered, body={"event": arguments.event, "params": params}
+    )
     if arguments.json:
         write(_compact(event))
     else:
@@ -163,25 +154,18 @@ def _trigger(arguments: argparse.Namespace) -> int:
     return OK
 
 
-def _api(arguments: argparse.Namespace) -> Api:
-    return Api(arguments.url, arguments.token or os.environ.get("SMPROXY_ADMIN_TOKEN") or None)
-
-
 def _event(text: str) -> str:
-    if text not in (*STATES, *INTERNAL_EVENTS):
+    if text not in (*STATES, *INTERNAL_STATES):
         raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(STATES)}")
     return text
 
 
 def _state(text: str) -> str:
     known = [state for states in STATES.values() for state in states]
-    if text not in known and not text.startswith("websocket_"):
+    internal = [state for states in INTERNAL_STATES.values() for state in states]
+    if text not in known + internal:
         raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(known)}")
     return text
-
-
-def _data_dir(arguments: argparse.Namespace) -> Path:
-    return arguments.data_dir or Path(os.environ.get("SMPROXY_DATA_DIR") or ".smproxy")
 
 
 def _filters(arguments: argparse.Namespace) -> dict[str, Any]:

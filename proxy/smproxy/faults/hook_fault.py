@@ -12,9 +12,13 @@ from typing import Protocol
 
 from smproxy.faults.kind import FaultKind, Layer
 from smproxy.faults.parameter import Parameter
+from smproxy.signaling.hook_names import INTERNAL_STATES, NAMES
 
 #: Sessions, streams and events that a fault keeps in mind.
 MAX_KEPT = 10_000
+
+#: What a fault's events may be chosen by; nothing: all of the project's own.
+EVENT_CHOICES = ("", *NAMES, *INTERNAL_STATES, *(state for states in INTERNAL_STATES.values() for state in states))
 
 #: The state that says that a stream is published, and those that say that it no longer is.
 PUBLISHED = "peer_joined"
@@ -110,7 +114,7 @@ def bounded(kept: OrderedDict[int, bool]) -> None:
 
 def event_parameter() -> Parameter[str]:
     """Make the parameter that says which events are meant."""
-    return Parameter("", "only events of this name or state, such as `peer_joined`; empty: all")
+    return Parameter("", "only events of this name or state, such as `peer_joined`; empty: all", choices=EVENT_CHOICES)
 
 
 def is_meant(event: HookEventView, wanted: str) -> bool:

@@ -5,6 +5,7 @@ They are declared as class attributes, read from text or JSON, and typed on inst
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from typing import Any, Generic, Self, TypeAlias, TypeVar, overload
 
@@ -64,7 +65,7 @@ class Parameter(Generic[T]):
     def allowed(self) -> str:
         """What may be given, in words."""
         if self.choices:
-            return ", ".join(self.choices)
+            return ", ".join(choice or "nothing" for choice in self.choices)
         if isinstance(self.default, bool):
             return "true, false"
         if isinstance(self.default, str):
@@ -84,7 +85,9 @@ class Parameter(Generic[T]):
         if read is None:
             shown = repr(value)
             shown = shown if len(shown) <= 100 else f"{shown[:100]}…"
-            raise FaultError(f"{self.name}={shown} is not usable: it takes {self.allowed}")
+            near = difflib.get_close_matches(value[:100], self.choices, 1) if isinstance(value, str) else ()
+            meant = f"did you mean {near[0]}? " if near else ""
+            raise FaultError(f"{self.name}={shown} is not usable: {meant}it takes {self.allowed}")
         return read
 
     def _text(self, value: object) -> str | None:

@@ -15,8 +15,8 @@ import msgspec
 
 from smproxy.hooks.dispatcher import HookDispatcher
 from smproxy.hooks.event import Context, EncodedEvent
-from smproxy.hooks.names import NAMES, STATES
 from smproxy.signaling.clock import MAX_SESSION_NUMBER, session_number
+from smproxy.signaling.hook_names import NAMES, STATES
 from smproxy.signaling.params import META_DEPTH, META_LIMIT, NAME_LIMIT, deeper_than, is_scope
 from smproxy.signaling.payloads import (
     ConnectError,

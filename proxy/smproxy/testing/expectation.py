@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from smproxy.hooks.event import HookEvent
-from smproxy.hooks.names import STATES
+from smproxy.signaling.hook_names import STATES
 from smproxy.signaling.payloads import EVENT_OF, Connection
 from smproxy.testing.hook_log import ABSENT, Hook
 

@@ -1,5 +1,8 @@
 // Made from the code of the stream manager by tests/check_docs.py --write.
 
+/** What a fault chooses events of hooks by: their names and states; an empty text stands for all. */
+export type EventChoice = "" | "session" | "peer" | "remote_track" | "recording" | "local_track" | "connecting" | "connected" | "connect_error" | "reconnect" | "reconnected" | "disconnected" | "peer_joined" | "peer_leaved" | "remote_track_started" | "remote_track_muted" | "remote_track_unmuted" | "remote_track_ended" | "recording_started" | "recording_saved" | "recording_failed" | "local_track_attached" | "local_track_detached" | "websocket" | "websocket_connected" | "websocket_disconnected";
+
 /** The faults that there are, and the parameters of each. */
 export interface FaultParameters {
   /** The client is refused as an authentication back end refuses it, with `NetConnection.Connect.Rejected`; nobody is asked. Hook: `connect_error`, error 3, with a `message`. */
@@ -85,13 +88,13 @@ export interface FaultParameters {
   /** `peer_joined` is delivered several times in a row, with the same `uuid`. */
   "duplicate-publish": { times?: number; };
   /** An event is delivered later. Events that are not meant overtake it. */
-  "hook-delay": { seconds?: number; event?: string; };
+  "hook-delay": { seconds?: number; event?: EventChoice; };
   /** An event is never delivered; the journal has it, as skipped. */
-  "hook-drop": { event?: string; };
+  "hook-drop": { event?: EventChoice; };
   /** An event is delivered several times in a row, with the same `uuid`. */
-  "hook-duplicate": { times?: number; event?: string; };
+  "hook-duplicate": { times?: number; event?: EventChoice; };
   /** So many events of a session are collected, at most for the patience, and delivered in another order. */
-  "hook-reorder": { window?: number; patience?: number; event?: string; };
+  "hook-reorder": { window?: number; patience?: number; event?: EventChoice; };
   /** `peer_leaved` and `disconnected` of a session come only after the `peer_joined` of the next session of the same stream, or when nobody has published it for so long. */
   "late-unpublish-after-republish": { patience?: number; };
   /** After `disconnected` the session's latest `connected` or `reconnected` is delivered again, with its old `uuid`. */

@@ -118,7 +118,13 @@ def _kind(kind: type[FaultKind]) -> dict[str, Any]:
         "publish": kind.publish,
         "live": kind.live,
         "parameters": [
-            {"name": each.name, "default": each.default, "allowed": each.allowed, "help": each.help}
+            {
+                "name": each.name,
+                "default": each.default,
+                "allowed": each.allowed,
+                "choices": list(each.choices),
+                "help": each.help,
+            }
             for each in kind.parameters
         ],
     }

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from smproxy.capture.pcapng import MEDIA_TYPE
-from smproxy.hooks.names import NAMES, STATES
 from smproxy.manager.rest import sessions as session_routes
 from smproxy.manager.rest import wait as wait_routes
 from smproxy.manager.rest.captures import MAX_SECONDS
+from smproxy.signaling.hook_names import NAMES, STATES
 
 #: A JSON schema, or the name of a component.
 Schema = dict[str, Any] | str

@@ -17,13 +17,13 @@ from aiohttp import web
 
 from smproxy.hooks.broadcast import HookBroadcast, HookListener
 from smproxy.hooks.journal import Journal, JournalError, JournalQuery
-from smproxy.hooks.names import NAMES, STATES
 from smproxy.hooks.replay import SinceError, find_start
 from smproxy.manager.aiohttp_protocol import until_client_leaves
 from smproxy.manager.rest.client_limit import ClientLimit
 from smproxy.manager.rest.errors import ApiError, json_response
 from smproxy.manager.rest.query import Parameters, whole_number
 from smproxy.signaling.clock import MAX_SESSION_NUMBER, Clock
+from smproxy.signaling.hook_names import NAMES, STATES
 
 WAIT = "/api/v1/hooks/wait"
 

@@ -16,11 +16,11 @@ from aiohttp.typedefs import Handler
 
 from smproxy.hooks.broadcast import ALL, Filter, HookBroadcast, HookListener
 from smproxy.hooks.journal import Journal, JournalError
-from smproxy.hooks.names import NAMES
 from smproxy.hooks.replay import SinceError, Start, find_start, replayed
 from smproxy.manager.rest.client_limit import ClientLimit
 from smproxy.manager.rest.errors import ApiError
 from smproxy.manager.rest.query import Parameters
+from smproxy.signaling.hook_names import NAMES
 
 #: Bytes of one incoming message. Nothing that comes in is used; more than this ends the connection with 1009.
 MAX_INCOMING = 4 * 1024

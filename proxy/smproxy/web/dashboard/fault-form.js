@@ -14,9 +14,9 @@ function field(label, control) {
   return h("div", {}, h("label", { htmlFor: control.id }, label), control);
 }
 
-function control({ name, default: value, allowed, help }) {
+function control({ name, default: value, allowed, choices, help }) {
   // Numbers and free text are described, what there is to choose from is listed.
-  const options = typeof value !== "number" && allowed !== "text" ? allowed.split(", ") : null;
+  const options = typeof value === "boolean" ? ["true", "false"] : choices.length ? choices : null;
   const element = options
     ? h("select", {}, ...options.map((option) => h("option", { value: option }, option)))
     : h("input", { type: "text", autocomplete: "off", inputmode: typeof value === "number" ? "decimal" : undefined });

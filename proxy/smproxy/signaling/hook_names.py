@@ -20,5 +20,10 @@ STATES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 
+#: Of internal events (:data:`smproxy.signaling.payloads.INTERNAL_EVENTS`), which only other formats send.
+INTERNAL_STATES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"websocket": ("websocket_connected", "websocket_disconnected")}
+)
+
 #: Every name, events first.
 NAMES: tuple[str, ...] = tuple(dict.fromkeys([*STATES, *(state for states in STATES.values() for state in states)]))
