@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -319,15 +319,35 @@ def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Setti
     Raises:
         SettingsError: a value cannot be used, or a file cannot be read.
     """
+    values, config, properties = _merged(OPTIONS, flags, environ)
+    values["config"] = config
+    if config is not None and "proxy.enabled" not in properties:
+        values["proxy_enabled"] = False  # as the real server: off unless the file says otherwise
+    return Settings(**values)
+
+
+def given_settings(names: Collection[str], flags: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return those of a few settings that are given, whatever is wrong with others.
+
+    Raises:
+        SettingsError: one of the values cannot be used, or a file cannot be read.
+    """
+    return _merged([option for option in OPTIONS if option.setting in names], flags, environ)[0]
+
+
+def _merged(
+    options: Sequence[Option], flags: Mapping[str, Any], environ: Mapping[str, str]
+) -> tuple[dict[str, Any], Path | None, dict[str, Property]]:
+    """Return the values that are given of some options, the properties file, and what is in it."""
     values: dict[str, Any] = {}
     config_text = flags.get("config") or environ.get("SMPROXY_CONFIG") or None
     config = None if config_text is None else Path(config_text)
     own, file = {}, None
     if config is not None and config.suffix == SUFFIX:
-        own, file = _read_own(config), config
+        own, file = _read_own(config, options), config
         config = Path(own["config"][-1]) if "config" in own else None
     properties = {} if config is None else _read_config(config)
-    for option in OPTIONS:
+    for option in options:
         flag, variable = flags.get(option.setting), option.variable
         entry = properties.get(option.key) if option.key else None
         if option.flag and flag is not None and flag != []:
@@ -342,10 +362,7 @@ def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Setti
         elif entry is not None and config is not None and (entry.value or option.flag is None):
             value = [entry.value] if option.repeatable else entry.value
             values[option.setting] = _parse(option, value, f"{config}:{entry.line}: {option.key}")
-    values["config"] = config
-    if config is not None and "proxy.enabled" not in properties:
-        values["proxy_enabled"] = False  # as the real server: off unless the file says otherwise
-    return Settings(**values)
+    return values, config, properties
 
 
 #: Settings that may hold a secret, which no error quotes.
@@ -365,9 +382,9 @@ def _parse(option: Option, value: Any, source: str) -> Any:
     return tuple(parsed) if option.repeatable else parsed[0]
 
 
-def _read_own(path: Path) -> dict[str, list[str]]:
+def _read_own(path: Path, options: Sequence[Option]) -> dict[str, list[str]]:
     try:
-        return read_toml(path)
+        return read_toml(path, options)
     except TomlError as error:
         raise SettingsError(str(error)) from None
 

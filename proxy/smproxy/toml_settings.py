@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,13 @@ def key_of(option: Option) -> str | None:
     return None if option.flag is None else option.flag.removeprefix("--")
 
 
-def read_toml(path: Path) -> dict[str, list[str]]:
+def read_toml(path: Path, wanted: Sequence[Option] = OPTIONS) -> dict[str, list[str]]:
     """Return the values of the options that a file sets, as texts, by their settings.
 
+    When only some options are wanted, nothing else in the file has to be right; ``config`` is always among them.
+
     Raises:
-        TomlError: it cannot be read, an option does not exist, or a value is of no kind that an option has.
+        TomlError: it cannot be read, it has sections, an option does not exist, or a value is of no kind that an option has.
     """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -40,15 +43,26 @@ def read_toml(path: Path) -> dict[str, list[str]]:
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise TomlError(f"{path}: {' '.join(str(error).split())}") from None
     options = {key: option for option in OPTIONS if (key := key_of(option)) is not None}
+    settings = {"config", *(option.setting for option in wanted)}
     values = {}
     for key, value in table.items():
         option = options.get(key)
+        if option is None and _is_section(value):
+            raise TomlError(
+                f"{path}: there are no sections such as [{key[:100]}]: write its options at the begin of the file, without it"
+            )
+        if len(wanted) < len(OPTIONS) and (option is None or option.setting not in settings):
+            continue
         if option is None:
             near = difflib.get_close_matches(key.replace("_", "-"), options, 1)
             hint = f"did you mean {near[0]!r}?" if near else "`smproxy config` lists them"
             raise TomlError(f"{path}: there is no option {key[:100]!r}: {hint}")
         values[option.setting] = _texts(path, option, key, value)
     return values
+
+
+def _is_section(value: Any) -> bool:
+    return isinstance(value, dict) or (isinstance(value, list) and any(isinstance(each, dict) for each in value))
 
 
 def _texts(path: Path, option: Option, key: str, value: Any) -> list[str]:

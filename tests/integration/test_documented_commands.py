@@ -195,6 +195,7 @@ async def test_control_api(terminals: Terminals) -> None:
 async def test_commands(terminals: Terminals) -> None:
     """The commands of docs/commands.md start a server in the background, change its faults and end it."""
     page = Page("docs/commands.md")
+    assert (await terminals.ends(page.take("SECRET="))).strip().count(".") == 2
     assert "Ready at" in await terminals.ends(page.take("smproxy serve --detach"))
     try:
         assert "ready after" in await terminals.ends(page.take("smproxy wait"))

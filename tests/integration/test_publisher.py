@@ -377,7 +377,11 @@ async def test_publish_command_is_refused(running: RunningOrigin) -> None:
 async def test_publish_command_without_a_stream() -> None:
     """A missing name is a usage error: one line and exit code 2."""
     code, out, err = await finish(await smproxy())
-    assert (code, out, err) == (2, "", "smproxy publish: --stream NAME is missing\n")
+    assert (code, out, err) == (
+        2,
+        "",
+        "smproxy publish: the stream has no name: give NAME, or --stream NAME beside a URL\n",
+    )
 
 
 async def test_close_during_publish() -> None:

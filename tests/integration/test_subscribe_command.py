@@ -113,7 +113,7 @@ async def test_no_media(start_simulator: StartSimulator, publisher: MakePublishe
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ((), "--stream NAME is missing; a subscriber's URL does not tell it"),
+        ((), "the stream has no name: give NAME, or --stream NAME beside a URL"),
         (("cam", "--stream", "cam"), "the stream is named twice: cam and --stream cam"),
         (("http://localhost/", "--stream", "cam"), "the URL cannot be used: it must start with ws:// or wss://"),
         (("cam", "--insecure"), "--insecure is for wss and https URLs"),

@@ -109,14 +109,22 @@ def test_command_line_takes_a_full_url() -> None:
 
 def test_command_line_has_defaults() -> None:
     """With a name alone it publishes to the stream manager of this machine, and without a path to its usual one."""
-    assert _parse("--stream", "x") == ("ws://localhost:5080/streammanager", "x", {})
+    assert _parse("x") == _parse("--stream", "x") == ("ws://localhost:5080/streammanager", "x", {})
     assert _parse("ws://sm:1", "--stream", "x")[0] == "ws://sm:1/streammanager"
 
 
 @pytest.mark.parametrize(
-    "words", [["--stream", "x", "--meta", "[]"], ["--stream", "x", "--meta", "{"], [], ["http://sm", "--stream", "x"]]
+    "words",
+    [
+        ["--stream", "x", "--meta", "[]"],
+        ["--stream", "x", "--meta", "{"],
+        [],
+        ["http://sm", "--stream", "x"],
+        ["x", "--stream", "y"],
+        ["x", "--whip", "http://sm/x"],
+    ],
 )
 def test_command_line_mistakes(words: list[str]) -> None:
     """A user's mistake is one line about the option, not a traceback."""
-    with pytest.raises(ValueError, match=r"--meta|--stream|URL"):
+    with pytest.raises(ValueError, match=r"--meta|--stream|URL|--whip"):
         _parse(*words)

@@ -54,8 +54,10 @@ def test_precedence(tmp_path: Path) -> None:
     [
         ("prot = 1", "there is no option 'prot': did you mean 'port'?"),
         ("hook_uri = 'http://a/'", "did you mean 'hook-uri'?"), ("zzz = 1", "`smproxy config` lists them"),
-        ("[serve]\nport = 1", "there is no option 'serve'"), ("port = 'x'", "port: 'x': a port is a whole number"),
+        ("[serve]\nport = 1", "there are no sections such as [serve]: write its options at the begin"),
+        ("port = 'x'", "port: 'x': a port is a whole number"),
         ("host = ['a', 'b']", "host takes one value, no list"), ("port = {a = 1}", "port takes a text, a number"),
+        ("[[serve]]\nport = 1", "no sections such as [serve]"),
         ("port = 1979-05-27", "port takes a text"), ("port = ", "Invalid value"),
         ("hook-uri = 'ftp://ann:hush@x/'", "unknown scheme"),
     ],
@@ -96,10 +98,10 @@ def test_the_reference(tmp_path: Path) -> None:
     assert alone == Settings()
 
 
-def parsed(*arguments: str) -> argparse.Namespace:
-    """Parse a command line, and take in the file of ``--config``."""
+def parsed(*arguments: str, **environ: str) -> argparse.Namespace:
+    """Parse a command line, and take in the environment and the file of ``--config``."""
     found = make_parser().parse_args(arguments)
-    apply_config(found, {})
+    apply_config(found, environ)
     return found
 
 
@@ -123,3 +125,34 @@ def test_the_other_commands(tmp_path: Path) -> None:
     assert parsed(*to, "serve", "--config", "other").config == "other"
     with pytest.raises(CommandError, match="give --config a readable file"):
         parsed("--config", str(tmp_path / "none.toml"), "reset")
+
+
+def test_the_other_commands_in_an_environment(tmp_path: Path) -> None:
+    """They follow the variables that say where the server is, which come before the file and after the command line."""
+    file = tmp_path / "smproxy.toml"
+    file.write_text('port = 6000\npid-file = "/run/sm.pid"\n')
+    there = {"SMPROXY_PORT": "7000 7001", "SMPROXY_ADMIN_TOKEN": "sesame", "SMPROXY_DATA_DIR": "/data"}
+    listing = parsed("nodes", "list", **there)
+    assert (listing.url, listing.token) == ("http://localhost:7000", "sesame")
+    assert parsed("nodes", "list", "--url", "http://localhost:1", **there).url == "http://localhost:1"
+    assert parsed("--config", str(file), "wait", **there).url == "http://localhost:7000"
+    assert parsed("publish", "s", **there).url == "ws://localhost:7000/streammanager"
+    assert parsed("publish", "s", SMPROXY_HOST="::1").url == "ws://[::1]:5080/streammanager"
+    assert parsed("stop", **there, SMPROXY_CONFIG=str(file)).pid_file == Path("/run/sm.pid")
+    assert parsed("stop", **there).data_dir == parsed("hooks", "list", **there).data_dir == Path("/data")
+    with pytest.raises(CommandError, match="SMPROXY_PORT: 'many': a port is a whole number"):
+        parsed("reset", SMPROXY_PORT="many")
+    assert parsed("reset", "--url", "http://localhost:1", SMPROXY_PORT="many").url == "http://localhost:1"
+
+
+@pytest.mark.parametrize("wrong", ['host = "a b"', "prot = 1", "seed = []", "hook-uri = 'ftp://x/'", "tls-cert = 'x'"])
+def test_other_commands_take_what_they_need(tmp_path: Path, wrong: str) -> None:
+    """What is wrong in a file with other options does not keep a command from finding what it needs."""
+    file = tmp_path / "smproxy.toml"
+    file.write_text(f'data-dir = "/data"\n{wrong}\n')
+    with pytest.raises(SettingsError):
+        load_settings({"config": str(file)}, {})
+    assert parsed("--config", str(file), "stop").data_dir == Path("/data")
+    file.write_text('[serve]\ndata-dir = "/data"\n')
+    with pytest.raises(CommandError, match="no sections"):
+        parsed("--config", str(file), "stop")

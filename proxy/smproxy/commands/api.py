@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import http.client
 import json
 import ssl
@@ -14,6 +15,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from smproxy.commands.output import USAGE, CommandError
+from smproxy.manager.views import SessionList
 from smproxy.urls import read_url
 
 DEFAULT_URL = "http://localhost:5080"
@@ -43,6 +45,24 @@ class Api:
         self._root = root
         # Whatever proxy the environment names is not meant for the instance on this desk.
         self._open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+
+    @classmethod
+    def asked(cls, arguments: argparse.Namespace, root: str = "/api/v1/hooks") -> Api:
+        """Return the API of the instance that a command's arguments name."""
+        return cls(arguments.url, arguments.token or None, root)
+
+    def chosen_session(self, session: int | None) -> str:
+        """Return the number of a session: the given one, or the newest.
+
+        Raises:
+            CommandError: there is none.
+        """
+        if session is not None:
+            return str(session)
+        newest = self.call("GET", shape=SessionList, query={"limit": "1"})["sessions"]
+        if not newest:
+            raise CommandError("there is no session yet")
+        return str(newest[0]["session"])
 
     def call(
         self,

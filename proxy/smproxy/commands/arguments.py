@@ -1,12 +1,25 @@
-"""Types of arguments that several commands have."""
+"""Arguments that several commands have, and their types."""
 
 from __future__ import annotations
 
 import argparse
 import math
+import os
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
+from smproxy.commands.api import DEFAULT_URL
 from smproxy.urls import host_name
+
+#: How a secret is given, for help.
+PLACES = "or env:NAME, file:PATH, - for a line of stdin"
+
+#: Where an instance keeps its files unless it is told otherwise.
+DEFAULT_DATA_DIR = Path(".smproxy")
+
+#: Characters of a secret.
+MAX_SECRET = 10_000
 
 
 class NotGiven(str):
@@ -59,19 +72,80 @@ def session_number(text: str) -> int:
     return int(text)
 
 
+def secret(text: str) -> str:
+    """Read a secret, or where it is, so that lists of processes do not show it.
+
+    ``env:NAME``: a variable of the environment; ``file:PATH``: the first line of a file; ``-``: a line of standard input.
+    Raises ``argparse.ArgumentTypeError``.
+    """
+    place, _, name = text.partition(":")
+    if text != "-" and (place not in ("env", "file") or not name):
+        return text
+    try:
+        if place == "env":
+            found = os.environ.get(name, "")
+        elif place == "file":
+            with open(name, encoding="utf-8") as file:
+                found = file.readline(MAX_SECRET)
+        else:
+            found = sys.stdin.readline(MAX_SECRET)
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"{text}: {getattr(error, 'strerror', None) or 'it is no text'}") from None
+    if not (found := found.rstrip("\r\n")):
+        raise argparse.ArgumentTypeError(f"{text}: there is nothing in it")
+    return found
+
+
 def add_connection_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options for connection parameters that every client has."""
     parser.add_argument("--username", metavar="NAME", help="connection parameter username")
-    parser.add_argument("--password", metavar="WORD", help="connection parameter password")
+    parser.add_argument("--password", type=secret, metavar="WORD", help=f"connection parameter password, {PLACES}")
     parser.add_argument("--customer-scope", metavar="SCOPE", help="connection parameter customerScope")
 
 
-def add_instance_arguments(parser: argparse.ArgumentParser, default: str) -> None:
-    """Add the options that say which running instance is meant."""
+def add_client_token(parser: argparse.ArgumentParser) -> None:
+    """Add the option for the token of a client."""
+    parser.add_argument(
+        "--token", type=secret, metavar="TOKEN", help=f"token for the server's authentication, {PLACES}"
+    )
+
+
+def add_instance_arguments(parser: argparse.ArgumentParser, *, as_json: str | None = None) -> None:
+    """Add the options that say which running instance is meant.
+
+    ``as_json`` is the help of ``--json``.
+    """
     parser.set_defaults(asks_instance=True)
     parser.add_argument(
-        "--url", default=NotGiven(default), metavar="URL", help=f"the running instance (default {default})"
+        "--url", default=NotGiven(DEFAULT_URL), metavar="URL", help=f"the running instance (default {DEFAULT_URL})"
     )
     parser.add_argument(
-        "--token", metavar="TOKEN", help="its admin token; or SMPROXY_ADMIN_TOKEN, which ps does not show"
+        "--token", type=secret, metavar="TOKEN", help=f"its admin token, {PLACES}; or SMPROXY_ADMIN_TOKEN"
     )
+    if as_json is not None:
+        parser.add_argument("--json", action="store_true", help=as_json)
+
+
+def add_session_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the argument that says which session is meant."""
+    parser.add_argument(
+        "session", type=session_number, nargs="?", metavar="SESSION", help="its number (default: the newest)"
+    )
+
+
+def add_waiting_arguments(parser: argparse.ArgumentParser, timeout: float) -> None:
+    """Add the options of a command that waits for something."""
+    parser.add_argument(
+        "--timeout",
+        type=seconds,
+        default=timeout,
+        metavar="SECONDS",
+        help=f"give up after this time (default {timeout:g})",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run_chosen(arguments: argparse.Namespace) -> int:
+    """Run the one of several commands that was given, and return its exit code."""
+    act: Callable[[argparse.Namespace], int] = arguments.act
+    return act(arguments)

@@ -13,7 +13,7 @@ from random import SystemRandom
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from smproxy.commands.arguments import seconds
+from smproxy.commands.arguments import PLACES, seconds, secret
 from smproxy.commands.output import FAILED, OK, USAGE, note, write
 
 if TYPE_CHECKING:
@@ -29,7 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``smproxy check``."""
     parser.add_argument("protocol", choices=("whip", "whep"), help="what the endpoint speaks")
     parser.add_argument("url", metavar="URL", help=f"the endpoint, for instance {_EXAMPLE}")
-    parser.add_argument("--token", metavar="TOKEN", help="bearer token; rows about tokens are not judged without it")
+    parser.add_argument(
+        "--token",
+        type=secret,
+        metavar="TOKEN",
+        help=f"bearer token, {PLACES}; rows about tokens are not judged without it",
+    )
     parser.add_argument(
         "--publish-with",
         metavar="URL",

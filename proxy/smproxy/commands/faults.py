@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-from collections.abc import Callable
 from typing import Any
 
 from smproxy.commands.answers import FaultAnswer, FaultsAnswer, KindsAnswer, RemovedAnswer
-from smproxy.commands.api import DEFAULT_URL, Api
-from smproxy.commands.arguments import add_instance_arguments
-from smproxy.commands.output import OK, USAGE, CommandError, write
+from smproxy.commands.api import Api
+from smproxy.commands.arguments import add_instance_arguments, run_chosen
+from smproxy.commands.output import USAGE, CommandError, write
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,24 +30,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     clear.add_argument("fault", nargs="?", metavar="ID", help="its id, such as f1 (default: all)")
     clear.set_defaults(act=_clear)
     for command in commands.choices.values():
-        command.add_argument("--json", action="store_true", help="print one JSON object a line")
-        add_instance_arguments(command, DEFAULT_URL)
+        add_instance_arguments(command, as_json="print one JSON object a line")
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Run one of the commands."""
-    act: Callable[[argparse.Namespace], None] = arguments.act
-    act(arguments)
-    return OK
+run = run_chosen
 
 
 def _list(arguments: argparse.Namespace) -> None:
-    for fault in _api(arguments).call("GET", shape=FaultsAnswer)["faults"]:
+    for fault in Api.asked(arguments, "/api/v1/faults").call("GET", shape=FaultsAnswer)["faults"]:
         _print(arguments, fault)
 
 
 def _kinds(arguments: argparse.Namespace) -> None:
-    for kind in _api(arguments).call("GET", "kinds", shape=KindsAnswer)["kinds"]:
+    for kind in Api.asked(arguments, "/api/v1/faults").call("GET", "kinds", shape=KindsAnswer)["kinds"]:
         parameters = " ".join(f"{each['name']}={each['default']}" for each in kind["parameters"])
         text = f"{kind['fault']:<22} {kind['layer']:<10} {parameters}".rstrip()
         write(_compact(kind) if arguments.json else text)
@@ -63,12 +56,12 @@ def _add(arguments: argparse.Namespace) -> None:
         body = read_fault(arguments.fault).as_json()
     except FaultError as error:
         raise CommandError(f"not switched on: {error}", USAGE) from None
-    _print(arguments, _api(arguments).call("POST", shape=FaultAnswer, body=body))
+    _print(arguments, Api.asked(arguments, "/api/v1/faults").call("POST", shape=FaultAnswer, body=body))
 
 
 def _clear(arguments: argparse.Namespace) -> None:
     path = () if arguments.fault is None else (arguments.fault,)
-    answer = _api(arguments).call("DELETE", *path, shape=RemovedAnswer)
+    answer = Api.asked(arguments, "/api/v1/faults").call("DELETE", *path, shape=RemovedAnswer)
     write(_compact(answer) if arguments.json else f"{answer['removed']} switched off")
 
 
@@ -91,11 +84,6 @@ def _given(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
     kind = KINDS.get(name)
     defaults = {} if kind is None else {parameter.name: parameter.default for parameter in kind.parameters}
     return {key: value for key, value in parameters.items() if key not in defaults or value != defaults[key]}
-
-
-def _api(arguments: argparse.Namespace) -> Api:
-    token = arguments.token or os.environ.get("SMPROXY_ADMIN_TOKEN") or None
-    return Api(arguments.url, token, "/api/v1/faults")
 
 
 def _compact(value: dict[str, Any]) -> str:

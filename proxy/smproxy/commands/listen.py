@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from smproxy.commands.arguments import host, seconds, whole_number
+from smproxy.commands.arguments import PLACES, host, seconds, secret, whole_number
 from smproxy.commands.output import FAILED, OK, USAGE, CommandError, ReaderGone, note
 from smproxy.signals import on_ending_signals
 from smproxy.urls import read_url
@@ -37,7 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--port", type=whole_number(0, 65535), default=0, metavar="PORT", help="port to receive on (default a free one)"
     )
     parser.add_argument(
-        "--secret", metavar="SECRET", help="verify signatures; or SMPROXY_HOOK_SECRET, which ps does not show"
+        "--secret",
+        type=secret,
+        metavar="SECRET",
+        help=f"verify signatures with this, {PLACES}; or SMPROXY_HOOK_SECRET",
     )
     parser.add_argument("--forward", metavar="URL", help="post each event on: the same bytes and webhook-… headers")
     parser.add_argument(

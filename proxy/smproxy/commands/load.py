@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from smproxy.commands.arguments import NotGiven, add_connection_arguments, seconds, whole_number
+from smproxy.commands.arguments import NotGiven, add_client_token, add_connection_arguments, seconds, whole_number
 from smproxy.commands.client_run import StoppedEarly, stopped_by_signals, unless_stopped, until_over
 from smproxy.commands.output import FAILED, OK, USAGE
 from smproxy.commands.peer_support import (
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     endpoint = f"endpoint of any server, with {_PLACE} where the name goes"
     parser.add_argument("--whip", metavar="URL", help=f"publish over WHIP, to this {endpoint}")
     parser.add_argument("--whep", metavar="URL", help=f"watch over WHEP, at this {endpoint}")
-    parser.add_argument("--token", metavar="TOKEN", help="token for the server's authentication")
+    add_client_token(parser)
     parser.add_argument(
         "--publishers", metavar="N", type=whole_number(0, _MOST), default=10, help="how many (default 10)"
     )

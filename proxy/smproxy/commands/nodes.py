@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-from collections.abc import Callable
 from typing import Any
 
-from smproxy.commands.api import DEFAULT_URL, Api
-from smproxy.commands.arguments import add_instance_arguments, seconds
-from smproxy.commands.output import OK, write
+from smproxy.commands.api import Api
+from smproxy.commands.arguments import add_instance_arguments, run_chosen, seconds
+from smproxy.commands.output import write
 from smproxy.manager.views import NodeList, NodeView
 
 _ACTIONS = {
@@ -43,37 +41,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             )
         change.set_defaults(act=_change, action=action)
     for command in commands.choices.values():
-        command.add_argument("--json", action="store_true", help="print one JSON object a line")
-        add_instance_arguments(command, DEFAULT_URL)
+        add_instance_arguments(command, as_json="print one JSON object a line")
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Run one of the commands."""
-    act: Callable[[argparse.Namespace], None] = arguments.act
-    act(arguments)
-    return OK
+run = run_chosen
 
 
 def _list(arguments: argparse.Namespace) -> None:
-    for view in _api(arguments).call("GET", shape=NodeList)["nodes"]:
+    for view in Api.asked(arguments, "/api/v1/nodes").call("GET", shape=NodeList)["nodes"]:
         _print(arguments, view)
 
 
 def _add(arguments: argparse.Namespace) -> None:
     body = {"region": arguments.region, "role": arguments.role, "start": arguments.start}
-    _print(arguments, _api(arguments).call("POST", shape=NodeView, body=body))
+    _print(arguments, Api.asked(arguments, "/api/v1/nodes").call("POST", shape=NodeView, body=body))
 
 
 def _change(arguments: argparse.Namespace) -> None:
     given = getattr(arguments, "seconds", None)
     query = {"seconds": None if given is None else f"{given:g}"}
-    view = _api(arguments).call("POST", arguments.node, arguments.action, shape=NodeView, query=query)
+    view = Api.asked(arguments, "/api/v1/nodes").call(
+        "POST", arguments.node, arguments.action, shape=NodeView, query=query
+    )
     _print(arguments, view)
-
-
-def _api(arguments: argparse.Namespace) -> Api:
-    token = arguments.token or os.environ.get("SMPROXY_ADMIN_TOKEN") or None
-    return Api(arguments.url, token, "/api/v1/nodes")
 
 
 def _print(arguments: argparse.Namespace, view: dict[str, Any]) -> None:

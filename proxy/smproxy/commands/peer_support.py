@@ -5,6 +5,7 @@ Reading the URL, explaining errors, writing lines.
 
 from __future__ import annotations
 
+import argparse
 import json
 import ssl
 import sys
@@ -12,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit, urlunsplit
 
+from smproxy.commands.arguments import NotGiven
 from smproxy.commands.output import note, write
 from smproxy.printable import printable
 from smproxy.testing.errors import Rejected, StreamError
@@ -35,6 +37,35 @@ def split_url(url: str) -> tuple[SplitResult, dict[str, str]]:
     except ValueError as error:
         raise UsageError(f"the URL cannot be used: {error}: write for instance {DEFAULT_URL}") from None
     return parts, dict(parse_qsl(parts.query.replace("+", "%2B"), keep_blank_values=True))
+
+
+def add_target_arguments(parser: argparse.ArgumentParser, *, needed: str) -> None:
+    """Add the arguments that say where to dial and which stream is meant.
+
+    ``needed``: when ``--stream`` is.
+    """
+    parser.set_defaults(url=NotGiven(DEFAULT_URL))
+    parser.add_argument(
+        "target",
+        nargs="?",
+        metavar="URL-OR-NAME",
+        help=f"name of the stream; or the stream manager or origin, or the URL that a page opened (default {DEFAULT_URL})",
+    )
+    parser.add_argument("--stream", metavar="NAME", help=f"name of the stream; needed {needed}")
+
+
+def read_target(arguments: argparse.Namespace) -> tuple[SplitResult, dict[str, str], str | None]:
+    """Return the URL to dial in parts, its parameters, and the stream's name if it is given.
+
+    Raises:
+        UsageError: the stream is named twice, or the URL is not for a WebSocket.
+    """
+    target, stream = arguments.target, arguments.stream
+    named = target is not None and "://" not in target
+    if named and stream:
+        raise UsageError(f"the stream is named twice: {target} and --stream {stream}")
+    parts, params = split_url(arguments.url if target is None or named else target)
+    return parts, params, target if named else stream
 
 
 def read_endpoint(option: str, url: str) -> tuple[str, str]:

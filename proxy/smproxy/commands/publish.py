@@ -9,18 +9,18 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from smproxy.commands.arguments import NotGiven, add_connection_arguments, seconds
+from smproxy.commands.arguments import add_client_token, add_connection_arguments, seconds
 from smproxy.commands.client_run import StoppedEarly, stopped_by_signals, unless_stopped, until_over
 from smproxy.commands.output import FAILED, OK, USAGE
 from smproxy.commands.peer_support import (
-    DEFAULT_URL,
     Lines,
     UsageError,
+    add_target_arguments,
     base_url,
     explain,
     override,
     read_endpoint,
-    split_url,
+    read_target,
     trust,
 )
 from smproxy.testing.errors import PublishError
@@ -41,16 +41,9 @@ _ADVICE = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``smproxy publish``."""
-    parser.add_argument(
-        "url",
-        nargs="?",
-        default=NotGiven(DEFAULT_URL),
-        metavar="URL",
-        help=f"the stream manager or origin, or the full URL that a page opened (default {DEFAULT_URL})",
-    )
+    add_target_arguments(parser, needed="with a URL that has no id=")
     parser.add_argument("--whip", metavar="URL", help="publish over WHIP, to this http or https endpoint of any server")
-    parser.add_argument("--token", metavar="TOKEN", help="token for the server's authentication")
-    parser.add_argument("--stream", metavar="NAME", help="name of the stream; needed unless the URL has id=")
+    add_client_token(parser)
     add_connection_arguments(parser)
     parser.add_argument("--meta", metavar="JSON", help="connection parameter meta, a JSON object")
     parser.add_argument("--recording", action="store_true", help="ask for a recording (recording=true, mode record)")
@@ -119,15 +112,16 @@ def _target(args: argparse.Namespace) -> tuple[str, str, dict[str, str]]:
     """
     params: dict[str, str] = {}
     if args.whip is not None:
-        if not isinstance(args.url, NotGiven):
-            raise UsageError("give a URL or --whip, not both")
+        if args.target is not None:
+            raise UsageError("give a URL or name, or --whip, not both")
         base, name = read_endpoint("--whip", args.whip)
+        stream = args.stream or name
     else:
-        parts, params = split_url(args.url)
-        base, name = base_url(parts), params.pop("id", "")
-    stream = args.stream or name
+        parts, params, given_name = read_target(args)
+        base, stream = base_url(parts), given_name or params.get("id", "")
+        params.pop("id", None)
     if not stream:
-        raise UsageError("--stream NAME is missing")
+        raise UsageError("the stream has no name: give NAME, or --stream NAME beside a URL")
     given = {
         "username": args.username,
         "password": args.password,

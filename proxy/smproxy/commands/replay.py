@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from smproxy.commands.arguments import NotGiven, seconds
+from smproxy.commands.arguments import PLACES, NotGiven, seconds, secret
 from smproxy.commands.output import FAILED, OK, USAGE, CommandError, write
 from smproxy.commands.peer_support import DEFAULT_URL, UsageError, trust
 from smproxy.urls import read_url
@@ -25,8 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--password",
+        type=secret,
         metavar="WORD",
-        help="connection parameter password, which is never recorded; or SMPROXY_REPLAY_PASSWORD",
+        help=f"connection parameter password, which is never recorded, {PLACES}; or SMPROXY_REPLAY_PASSWORD",
     )
     parser.add_argument(
         "--param", action="append", default=[], metavar="KEY=VALUE",

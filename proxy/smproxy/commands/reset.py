@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 
 from smproxy.commands.answers import ResetAnswer
-from smproxy.commands.api import DEFAULT_URL, Api
+from smproxy.commands.api import Api
 from smproxy.commands.arguments import add_instance_arguments
 from smproxy.commands.output import FAILED, OK, write
 
@@ -17,15 +16,13 @@ _KEPT = ("hooks", "faults", "sinks")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``smproxy reset``."""
     parser.add_argument("--keep", action="append", choices=_KEPT, default=[], help="spare these; may be repeated")
-    parser.add_argument("--json", action="store_true", help="print the answer as one JSON object")
-    add_instance_arguments(parser, DEFAULT_URL)
+    add_instance_arguments(parser, as_json="print the answer as one JSON object")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """End and forget everything; return 1 when connections or deliveries were left."""
-    token = arguments.token or os.environ.get("SMPROXY_ADMIN_TOKEN") or None
     query = {name: "keep" for name in _KEPT if name in arguments.keep}
-    answer = Api(arguments.url, token, "/api/v1/reset").call("POST", shape=ResetAnswer, query=query)
+    answer = Api.asked(arguments, "/api/v1/reset").call("POST", shape=ResetAnswer, query=query)
     if arguments.json:
         write(json.dumps(answer, separators=(",", ":")))
     else:

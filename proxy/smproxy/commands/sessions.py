@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-from collections.abc import Callable
 from typing import Any
 
 from smproxy.commands.answers import TimelineLines
-from smproxy.commands.api import DEFAULT_URL, Api
-from smproxy.commands.arguments import add_instance_arguments, session_number
-from smproxy.commands.output import OK, CommandError, write
+from smproxy.commands.api import Api
+from smproxy.commands.arguments import add_instance_arguments, add_session_argument, run_chosen
+from smproxy.commands.output import OK, write
 from smproxy.manager.views import SessionList, SessionView
 
 STATES = ("connecting", "connected", "reconnecting", "disconnected", "failed")
@@ -25,42 +23,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing = commands.add_parser(
         "list", help="list sessions, also ended ones", description="List the latest sessions, the oldest first."
     )
-    add_instance_arguments(listing, DEFAULT_URL)
     listing.add_argument("--state", choices=STATES, help="only in this state")
     listing.add_argument("--role", choices=("publisher", "subscriber"), help="only of this role")
     listing.add_argument("--id", metavar="ID", help="only connections with this id")
     listing.add_argument("--customer-scope", metavar="SCOPE", help="only this customerScope")
     listing.add_argument("--limit", type=int, default=100, metavar="N", help="the latest so many (default 100)")
-    listing.add_argument("--json", action="store_true", help="print one JSON object a line")
+    add_instance_arguments(listing, as_json="print one JSON object a line")
     listing.set_defaults(act=_list)
     show = commands.add_parser(
         "show", help="show one session", description="Show one session: what it is, its media, and what happened when."
     )
-    show.add_argument(
-        "session", type=session_number, nargs="?", metavar="SESSION", help="its number (default: the newest)"
-    )
-    show.add_argument("--json", action="store_true", help="print it as one JSON object, with its timeline")
-    add_instance_arguments(show, DEFAULT_URL)
+    add_session_argument(show)
+    add_instance_arguments(show, as_json="print it as one JSON object, with its timeline")
     show.set_defaults(act=_show)
     export = commands.add_parser(
         "export",
         help="write what was said, for a bug report or smproxy replay",
         description="Write what was said in a session as JSON Lines, without passwords and tokens of its URL.",
     )
-    export.add_argument(
-        "session", type=session_number, nargs="?", metavar="SESSION", help="its number (default: the newest)"
-    )
-    add_instance_arguments(export, DEFAULT_URL)
+    add_session_argument(export)
+    add_instance_arguments(export)
     export.set_defaults(act=_export)
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Run one of the commands.
-
-    Returns 0; 1 when it failed or there is no such session; 2 for unusable arguments.
-    """
-    act: Callable[[argparse.Namespace], int] = arguments.act
-    return act(arguments)
+run = run_chosen
 
 
 def _list(arguments: argparse.Namespace) -> int:
@@ -76,7 +62,7 @@ def _list(arguments: argparse.Namespace) -> int:
 
 def _show(arguments: argparse.Namespace) -> int:
     api = _api(arguments)
-    number = _chosen(api, arguments.session)
+    number = api.chosen_session(arguments.session)
     view = api.call("GET", number, shape=SessionView)
     timeline = api.call("GET", number, "timeline", shape=TimelineLines)
     if arguments.json:
@@ -99,24 +85,13 @@ def _show(arguments: argparse.Namespace) -> int:
 
 def _export(arguments: argparse.Namespace) -> int:
     api = _api(arguments)
-    for line in api.lines(_chosen(api, arguments.session), "frames", query={"header": "true"}):
+    for line in api.lines(api.chosen_session(arguments.session), "frames", query={"header": "true"}):
         write(line)
     return OK
 
 
-def _chosen(api: Api, session: int | None) -> str:
-    """Return the number of a session: the given one, or the newest."""
-    if session is not None:
-        return str(session)
-    newest = api.call("GET", shape=SessionList, query={"limit": "1"})["sessions"]
-    if not newest:
-        raise CommandError("there is no session yet")
-    return str(newest[0]["session"])
-
-
 def _api(arguments: argparse.Namespace) -> Api:
-    token = arguments.token or os.environ.get("SMPROXY_ADMIN_TOKEN") or None
-    return Api(arguments.url, token, "/api/v1/sessions")
+    return Api.asked(arguments, "/api/v1/sessions")
 
 
 def _line(view: dict[str, Any]) -> str:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from pathlib import Path
 
-from smproxy.commands.arguments import seconds
+from smproxy.commands.arguments import DEFAULT_DATA_DIR, add_waiting_arguments
 from smproxy.commands.output import OK, CommandError, write
 from smproxy.pid_file import FILE_NAME, PidFileError, end, read_pid, runs
 
@@ -25,14 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="the directory of serve --data-dir (else SMPROXY_DATA_DIR, .smproxy)",
     )
-    parser.add_argument(
-        "--timeout",
-        type=seconds,
-        default=DEFAULT_TIMEOUT,
-        metavar="SECONDS",
-        help=f"give up after this time (default {DEFAULT_TIMEOUT:g})",
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_waiting_arguments(parser, DEFAULT_TIMEOUT)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -41,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         CommandError: it does not run, or does not end in time.
     """
-    directory = arguments.data_dir or Path(os.environ.get("SMPROXY_DATA_DIR") or ".smproxy")
+    directory = arguments.data_dir or DEFAULT_DATA_DIR
     path: Path = arguments.pid_file or directory / FILE_NAME
     began = time.monotonic()
     try:

@@ -9,18 +9,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smproxy.commands.arguments import NotGiven, add_connection_arguments, seconds, whole_number
+from smproxy.commands.arguments import add_client_token, add_connection_arguments, seconds, whole_number
 from smproxy.commands.client_run import StoppedEarly, stopped_by_signals, unless_stopped, until_over
 from smproxy.commands.output import FAILED, OK, USAGE
 from smproxy.commands.peer_support import (
-    DEFAULT_URL,
     Lines,
     UsageError,
+    add_target_arguments,
     base_url,
     explain,
     override,
     read_endpoint,
-    split_url,
+    read_target,
     trust,
 )
 from smproxy.testing.errors import SubscribeError
@@ -45,17 +45,9 @@ _MOST = 500
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``smproxy subscribe``."""
-    parser.set_defaults(url=NotGiven(DEFAULT_URL))
-    parser.add_argument(
-        "target",
-        nargs="?",
-        default=DEFAULT_URL,
-        metavar="URL-OR-NAME",
-        help=f"name of the stream; or the stream manager or origin, or the URL that a page opened (default {DEFAULT_URL})",
-    )
+    add_target_arguments(parser, needed="with a URL")
     parser.add_argument("--whep", metavar="URL", help="watch over WHEP, at this http or https endpoint of any server")
-    parser.add_argument("--token", metavar="TOKEN", help="token for the server's authentication")
-    parser.add_argument("--stream", metavar="NAME", help="name of the stream; needed with a URL")
+    add_client_token(parser)
     add_connection_arguments(parser)
     parser.add_argument("--host", metavar="ADDRESS", help="the origin to subscribe at; by default the least loaded")
     parser.add_argument("--app", metavar="SCOPE", help="the application on the origin, for instance live")
@@ -115,22 +107,18 @@ def _target(args: argparse.Namespace) -> tuple[str, str, dict[str, str]]:
     Options win over what the URL has.
     """
     if args.whep is not None:
-        if args.target != DEFAULT_URL:
+        if args.target is not None:
             raise UsageError("give a URL or name, or --whep, not both")
         base, name = read_endpoint("--whep", args.whep)
         params: dict[str, str] = {}
         _override(params, args)
         return base, args.stream or name or "stream", params
-    named = "://" not in args.target
-    parts, params = split_url(args.url if named or args.target == DEFAULT_URL else args.target)
-    if named and args.stream:
-        raise UsageError(f"the stream is named twice: {args.target} and --stream {args.stream}")
-    stream = args.target if named else args.stream
-    if not stream:
-        raise UsageError("--stream NAME is missing; a subscriber's URL does not tell it")
+    parts, params, given_name = read_target(args)
+    if not given_name:
+        raise UsageError("the stream has no name: give NAME, or --stream NAME beside a URL")
     params.pop("id", None)
     _override(params, args)
-    return base_url(parts), stream, params
+    return base_url(parts), given_name, params
 
 
 def _override(params: dict[str, str], args: argparse.Namespace) -> None:

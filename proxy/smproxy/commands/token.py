@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from smproxy.commands.arguments import seconds
+from smproxy.commands.arguments import PLACES, seconds, secret
 from smproxy.commands.output import OK, USAGE, note, write
 from smproxy.signaling.clock import Clock
 
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("secret", metavar="SECRET", help="the secret that the server has")
+    parser.add_argument("secret", type=secret, metavar="SECRET", help=f"the secret that the server has, {PLACES}")
     parser.add_argument("--ttl", type=seconds, default=600.0, metavar="S", help="seconds until it ends (default 600)")
     parser.add_argument("--expired", action="store_true", help="make one that has expired")
     parser.add_argument("--wrong-signature", action="store_true", help="sign it with another secret")

@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 
 from smproxy.commands.api import DEFAULT_URL
-from smproxy.commands.arguments import NotGiven, seconds
+from smproxy.commands.arguments import NotGiven, add_waiting_arguments
 from smproxy.commands.output import OK, USAGE, CommandError, write
 from smproxy.urls import read_url
 
@@ -26,15 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "url", nargs="?", default=NotGiven(DEFAULT_URL), metavar="URL", help=f"its URL (default {DEFAULT_URL})"
     )
-    parser.add_argument(
-        "--timeout",
-        type=seconds,
-        default=DEFAULT_TIMEOUT,
-        metavar="SECONDS",
-        help=f"give up after this time (default {DEFAULT_TIMEOUT:g})",
-    )
     parser.add_argument("--insecure", action="store_true", help="take any certificate of an https URL")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_waiting_arguments(parser, DEFAULT_TIMEOUT)
 
 
 def run(arguments: argparse.Namespace) -> int:

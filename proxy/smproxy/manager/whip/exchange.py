@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 from yarl import URL
 
+from smproxy.network_errors import reason_of
+
 #: Bytes of an offer, an answer or a fragment; a session description has some 10 kB.
 MAX_BODY = 256 * 1024
 
@@ -58,7 +60,7 @@ class Origins:
         except TimeoutError:
             raise ExchangeFailed(f"no answer within {ANSWER_TIMEOUT:g} s") from None
         except (ClientError, OSError, ValueError) as error:
-            raise ExchangeFailed(_reason(error)) from None
+            raise ExchangeFailed(reason_of(error)) from None
         try:
             yield response
         finally:
@@ -84,13 +86,7 @@ async def read_body(response: ClientResponse) -> bytes:
     except TimeoutError:
         raise ExchangeFailed(f"its answer was not complete within {ANSWER_TIMEOUT:g} s") from None
     except (ClientError, OSError, ValueError) as error:
-        raise ExchangeFailed(_reason(error)) from None
+        raise ExchangeFailed(reason_of(error)) from None
     if len(body) > MAX_BODY:
         raise ExchangeFailed(f"its answer is larger than {MAX_BODY} bytes")
     return body
-
-
-def _reason(error: Exception) -> str:
-    """Return one line for an error of the HTTP library or the system."""
-    text = " ".join(str(getattr(error, "strerror", None) or error).split())
-    return text[:200] or type(error).__name__
