@@ -147,6 +147,12 @@ MUTANTS = (
         "not one.ended",
     ),
     Mutant(
+        "retention deletes the start of a recording that goes on after its session",
+        "hooks/journal/store.py",
+        "    OR {read.BEING_RECORDED}\n",
+        "",
+    ),
+    Mutant(
         "the end of a track is forgotten",
         "signaling/session.py",
         "for track in list(self._started) for payload",

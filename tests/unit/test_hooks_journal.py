@@ -525,6 +525,29 @@ async def test_what_is_needed_is_kept_beyond_the_limits(path: Path | None) -> No
         assert await compacted(journal) == [*needed, newest.id]
 
 
+async def test_a_recording_that_is_not_complete_keeps_its_session(path: Path | None) -> None:
+    """What tells of a recording stays until the recording has an end, also when its session is over: a restart ends it."""
+    async with journal_at(path, "a", events=1) as journal:
+        started = {"event": "recording", "state": "recording_started"}
+        stored = [journal.append(event(1, 1)), journal.append(event(1, 2, **started)), journal.append(end(1, 3))]
+        synthetic = journal.append(event(2, 1, context=Context(synthetic=True), **started))
+        newest = journal.append(event(3, 1))
+        for one in (*stored, synthetic, newest):
+            journal.mark(mark(one, State.DELIVERED, "delivered", "a"))
+        await journal.flush()
+        assert await compacted(journal) == [*(one.id for one in stored), newest.id]
+        assert [session for session, _ in await journal.unfinished(0, 10)] == [1, 3]
+        saved, last = (
+            journal.append(event(1, 4, event="recording", state="recording_saved")),
+            journal.append(event(3, 2)),
+        )
+        for one in (saved, last):
+            journal.mark(mark(one, State.DELIVERED, "delivered", "a"))
+        await journal.flush()
+        await compacted(journal)
+        assert await compacted(journal) == [newest.id, last.id]
+
+
 async def test_a_session_of_which_something_is_left_never_seems_alive(path: Path | None) -> None:
     """The end of a session is deleted last: else the rest would look like a session that wants an end."""
     async with journal_at(path, "a", events=1) as journal:

@@ -113,4 +113,17 @@ FOUND = (
             Step(20.0, "resend"),
         ),
     ),
+    Found(
+        "retention deleted the start of a recording whose session was over and whose file was still being closed",
+        183,
+        _setup(keep=40, in_flight=1),
+        (
+            Step(0.9, "connect", 0, "publisher mic of acme as bob"),
+            Step(1.1, "progress", 0, "all"),
+            Step(1.2, "progress", 0, "record slowly"),
+            Step(1.6, "leave", 0, "goodbye"),
+            Step(31.0, "kill", 0, "for 0.1 s"),
+            Step(38.0, "resend"),
+        ),
+    ),
 )

@@ -48,6 +48,8 @@ class SimulatedClient:
     joined: bool = False
     over: bool = False
     recording: bool = False
+    #: Seconds that the file of its recording takes to be complete.
+    closing: float = 0.2
     tracks: set[str] = field(default_factory=set)
 
     def displaced(self) -> None:
@@ -102,6 +104,7 @@ class SimulatedOrigin:
             case Evict(token) if (client := self.clients.get(token)) is not None:
                 self._free(client)
                 client.over = True
+                self._record_no_more(client)
             case Kick(token, reason) if (client := self.clients.get(token)) is not None:
                 self.loop.call_later(self._rng.choice((0.0, 0.01)), self.end, client, reason)
 
@@ -135,8 +138,8 @@ class SimulatedOrigin:
             self.report(MediaGap(token))
         elif what == "back" and client.up:
             self.report(MediaBack(token))
-        elif what == "record" and client.publisher and client.joined and not client.recording:
-            client.recording = True
+        elif what in ("record", "record slowly") and client.publisher and client.joined and not client.recording:
+            client.recording, client.closing = True, 60.0 if what == "record slowly" else 0.2
             self.report(RecordingStarted(token, f"{token}.webm"))
         elif what == "recorded" and client.recording:
             self._recorded(client)
@@ -205,14 +208,18 @@ class SimulatedOrigin:
         self.report(PeerEnded(token, reason, lost))
         if lost:
             self.lost(client)
-        if client.recording:
-            self.loop.call_later(0.2, self._recorded, client)
+        self._record_no_more(client)
 
     def stop(self) -> None:
         """Complete what is being recorded."""
         for client in self.clients.values():
             client.over = True
             self._recorded(client)
+
+    def _record_no_more(self, client: SimulatedClient) -> None:
+        """Close the file of a client that is gone, which takes its time."""
+        if client.recording:
+            self.loop.call_later(client.closing, self._recorded, client)
 
     def _recorded(self, client: SimulatedClient) -> None:
         if client.recording:

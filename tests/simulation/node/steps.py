@@ -83,7 +83,10 @@ def _detail(what: str, rng: random.Random) -> str:
             return f"{role} {rng.choice(STREAMS)} of {rng.choice(CUSTOMERS)} as {rng.choice(USERS)}"
         case "progress":
             return rng.choice(
-                ("up", "start", "audio", "video", "gap", "back", "track end", "record", "recorded", "all")
+                (
+                    *("up", "start", "audio", "video", "gap", "back", "track end"),
+                    *("record", "record slowly", "recorded", "all"),
+                )
             )
         case "leave":
             return rng.choice(("lost", "goodbye", "kicked", "failed", "origin lost", "timeout", "relay"))

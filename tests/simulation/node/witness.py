@@ -116,8 +116,7 @@ class Witness:
         events, states = _read(path)
         self.delivery.finished(states, list(self.receivers), self._setup.keep is None)
         for life in self._lives.values():
-            # A file that is kept small may lose the start of a recording, whose session is over.
-            life.finish(recordings=self._setup.keep is None)
+            life.finish()
         if self._setup.keep is None:
             self._check_file(events)
 

@@ -57,6 +57,7 @@ CREATE INDEX IF NOT EXISTS events_connection ON events(connection);
 CREATE INDEX IF NOT EXISTS events_event ON events(event);
 CREATE INDEX IF NOT EXISTS events_state ON events(state);
 CREATE INDEX IF NOT EXISTS events_ts ON events(ts);
+CREATE INDEX IF NOT EXISTS events_recording ON events(session) WHERE event = 'recording';
 """
 
 #: From version 1, whose events have no ``app`` and ``role`` beside their body.

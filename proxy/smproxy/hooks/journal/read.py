@@ -26,6 +26,12 @@ _COLUMNS = ", ".join(f"e.{name}" for name in _NAMES.split())
 #: The event ``{}`` is the end of a recording, which may come when all else of its session, its end too, was deleted.
 LATE = "({0}.event = 'recording' AND {0}.state <> 'recording_started')"
 
+#: The session of ``e`` has a recording of which no end is in the journal.
+BEING_RECORDED = (
+    "coalesce((SELECT x.state = 'recording_started' FROM events x WHERE x.session = e.session AND x.event = 'recording' "
+    "AND x.flags = 0 ORDER BY x.id DESC LIMIT 1), 0)"
+)
+
 #: Sessions with a recording of which no end is in the journal; it may come after that of the session.
 _RECORDING = (
     "SELECT session FROM events WHERE event = 'recording' GROUP BY session "

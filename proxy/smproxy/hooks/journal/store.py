@@ -287,11 +287,12 @@ class Store:
         )
 
 
-#: The event ``e`` may not be deleted yet: its session lives, or one of the active sinks (?, a JSON list of names) has not
-#: settled it.
+#: The event ``e`` may not be deleted yet: its session lives, or is being recorded beyond its end, or one of the active sinks
+#: (?, a JSON list of names) has not settled it.
 _NEEDED = f"""(
     (e.flags & {read.SYNTHETIC} = 0 AND NOT {read.ENDED} AND EXISTS (
         SELECT 1 FROM events o WHERE o.session = e.session AND o.flags = 0 AND NOT {read.LATE.format("o")}))
+    OR {read.BEING_RECORDED}
     OR EXISTS (
         SELECT 1 FROM sinks s LEFT JOIN deliveries d ON d.event = e.id AND d.sink = s.id
         WHERE s.name IN (SELECT value FROM json_each(?)) AND {read.COVERED} AND (d.state IS NULL OR d.state = 0))

@@ -39,11 +39,11 @@ class LifeModel:
             self._refuse(what, "after its end")
         getattr(self, f"_{event['event']}")(what, payload)
 
-    def finish(self, recordings: bool = True) -> None:
-        """Check that nothing is without an end, or nothing but recordings."""
+    def finish(self) -> None:
+        """Check that nothing is without an end."""
         if self.phase != "new" and not self.ended:
             broken("session life", f"session {self.session} has no end")
-        if self.recording and recordings:
+        if self.recording:
             broken("session life", f"the recording of session {self.session} has no end")
 
     def _refuse(self, what: str, why: str) -> None:
