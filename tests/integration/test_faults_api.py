@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from unittest.mock import ANY
 
 import aiohttp
 import pytest
@@ -37,10 +38,11 @@ async def test_life_of_a_fault(start_simulator: StartSimulator, publisher: MakeP
         async with http.post("faults", json=asked) as response:
             assert response.status == 201
             made = await response.json()
+        assert made["left"] == pytest.approx(60, abs=1)
         expected = {**asked, "id": made["id"], "probability": 1.0, "active": True, "used": 0, "injected": 0}
-        assert made == {**expected, "ttl": 60.0}
+        assert made == {**expected, "ttl": 60.0, "left": made["left"]}
         async with http.get("faults") as response:
-            assert (await response.json()) == {"faults": [made]}
+            assert (await response.json())["faults"] == [made | {"left": ANY}]
         stream = publisher(simulator)
         with pytest.raises(PublishRejected, match=r"X\.Y: no"):
             await stream.publish()

@@ -15,6 +15,7 @@ from smproxy.commands.output import note, write
 from smproxy.commands.parse_time import milliseconds
 from smproxy.hooks.event import encode
 from smproxy.printable import printable
+from smproxy.signaling.payload_words import payload_words
 
 from tests.hooks_support import NOW, encoded, hook_event
 
@@ -63,8 +64,24 @@ def test_an_event_in_words() -> None:
     event = json.loads(encode(hook_event(7, 3, state="disconnected", remote_ip=None, duration=5, reason=0)).body)
     line = describe(event, date=True)
     assert line.startswith("2026-")
-    assert line.split()[2:] == ["acme", "cam-1", "7", "#3", "disconnected", "duration=5", "reason=0"]
+    assert line.split()[2:] == ["acme", "cam-1", "7", "#3", "disconnected", "duration=5", "reason=user_action"]
     assert identity(event) == event["uuid"]
+
+
+@pytest.mark.parametrize(
+    ("payload", "words"),
+    [
+        ({"session": 1, "state": "disconnected", "reason": 2, "error": None}, ["reason=node_shutdown"]),
+        ({"error": 4, "kind": 0, "track": 1}, ["error=name_in_use", "kind=audio", "track=1"]),
+        (
+            {"error": "the disk is full", "reason": 99, "kind": True},
+            ["error=the disk is full", "reason=99", "kind=True"],
+        ),
+    ],
+)
+def test_numbers_have_names(payload: dict[str, Any], words: list[str]) -> None:
+    """Reasons, errors and kinds are told by their names; what has none stays as it is."""
+    assert payload_words(payload) == words
 
 
 def test_nothing_acts_on_the_terminal() -> None:

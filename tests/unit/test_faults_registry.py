@@ -83,11 +83,14 @@ def test_time_to_live() -> None:
     time = FakeTime()
     faults = book(time)
     fault = faults.add("silence", ttl=5)
-    time.now += 4.9
+    assert (fault.left, faults.add("silence").left) == (5, None)
+    time.now += 4.5
     assert fault.active
-    time.now += 0.2
+    assert fault.left == 0.5
+    time.now += 0.6
     assert not fault.active
-    assert faults.active() == []
+    assert fault.left == 0
+    assert fault not in faults.active()
     assert faults.get(fault.id) is None
 
 

@@ -20,6 +20,7 @@ from smproxy.hooks.event import Context, EncodedEvent, Stored
 from smproxy.hooks.ordered_queue import OrderedQueue, OrderingGroup
 from smproxy.hooks.retry import STANDARD, RetryProfile
 from smproxy.hooks.sink import DELIVERED, Dead, Disabled, Outcome, Retry
+from smproxy.hooks.status import DeliveryUpdate
 from smproxy.signaling.clock import Clock
 
 from tests.hooks_support import NOW, VirtualTimeLoop, encoded, run_virtual, stored
@@ -237,6 +238,8 @@ def test_hours_of_the_standard_profile() -> None:
     async def main() -> None:
         sink = FakeSink(behave)
         delivery = await begin(sink, STANDARD)
+        updates: list[DeliveryUpdate] = []
+        delivery.on_update = updates.append
         delivery.offer(stored())
         await settle(delivery)
         times = [at for at, *_ in sink.log]
@@ -245,6 +248,12 @@ def test_hours_of_the_standard_profile() -> None:
         assert all(0 <= wait <= step for wait, step in zip(waits, STANDARD.steps, strict=True))
         assert sum(waits) > 3600
         assert delivery.dead_letters[0].attempts == 7
+        last = updates[-1].attempt
+        assert last is not None
+        assert (last.outcome, last.detail) == ("dead", "HTTP 503; gave up after attempt 7")
+        assert [update.attempt.outcome for update in updates[:-1] if update.attempt] == ["retry"] * 6
+        status = delivery.status()
+        assert (status.dead, status.outcomes["dead"], status.outcomes["retry"]) == (1, 1, 6)
         await delivery.stop(0.0)
 
     run_virtual(main())

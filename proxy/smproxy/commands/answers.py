@@ -46,6 +46,7 @@ class FaultAnswer(msgspec.Struct):
     active: bool
     used: int
     injected: int
+    left: float | None = None
 
 
 class FaultsAnswer(msgspec.Struct):

@@ -6,12 +6,12 @@ import json
 from datetime import datetime
 from typing import Any
 
+from smproxy.signaling.payload_words import payload_words
+
 Event = dict[str, Any]
 
 #: Characters of a line for an event of a form that is not known.
 MAX_UNKNOWN = 300
-
-_IDENTITY = frozenset({"session", "state", "event"})
 
 
 def describe(event: Event, *, date: bool = False) -> str:
@@ -46,7 +46,7 @@ def _own(event: Event, date: bool) -> str | None:
         return None
     payload, connection = event["payload"], event["connection"]
     what = payload.get("state") or payload.get("event")
-    facts = [f"{key}={value}" for key, value in payload.items() if key not in _IDENTITY and value is not None]
+    facts = payload_words(payload)
     customer, name = connection.get("customerScope"), connection.get("id")
     return " ".join(
         [clock(event["ts"], date=date), f"{customer or '-':<8}", f"{name or '-':<12}", f"{payload['session']}",

@@ -72,6 +72,8 @@ def _print(arguments: argparse.Namespace, fault: dict[str, Any]) -> None:
     matched = {key: value for key, value in fault["match"].items() if value is not None}
     given = {**matched, **_given(fault["fault"], fault["parameters"])}
     state = "on" if fault["active"] else "used up"
+    if fault.get("left") is not None:
+        given["ttl"] = f"{fault['ttl']:g} (ends in {fault['left']:.0f} s)"
     text = " ".join(f"{key}={value}" for key, value in given.items())
     counts = f"used {fault['used']:<4} injected {fault['injected']:<4}"
     write(f"{fault['id']:<4} {fault['fault']:<22} {state:<7} {counts} {text}".rstrip())

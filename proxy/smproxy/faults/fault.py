@@ -83,6 +83,11 @@ class Fault:
         """
         return self._removed or self._registry.now() >= self._ends
 
+    @property
+    def left(self) -> float | None:
+        """Seconds until it expires; ``None`` when it does not."""
+        return None if self.ttl is None else max(0.0, self._ends - self._registry.now())
+
     def remove(self) -> None:
         """Switch it off. Does nothing when it is off."""
         self._registry.forget(self)

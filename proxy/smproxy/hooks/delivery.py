@@ -294,16 +294,22 @@ class Delivery:
             self._settled(group)
             return
         group.attempts += 1
-        result, why = RESULTS[type(outcome)], "" if isinstance(outcome, Delivered) else outcome.why
+        why = detail = "" if isinstance(outcome, Delivered) else outcome.why
+        wait = None
+        if isinstance(outcome, Retry) and stored.id > self._forgotten and (wait := self._wait(group, outcome)) is None:
+            outcome, detail = Dead(why), f"{why}; gave up after attempt {group.attempts}"
+        result = RESULTS[type(outcome)]
         self._counters.count(result, why)
-        record = AttemptRecord(at, result, why, round((self._loop.time() - began) * 1000))
+        record = AttemptRecord(at, result, detail, round((self._loop.time() - began) * 1000))
         match outcome:
             case Delivered():
                 self._counters.deliver(self._clock.wall() - event.ts / 1000)
                 self._note(stored, State.DELIVERED, record)
                 self._settled(group)
-            case Retry():
-                self._retry(group, outcome, record)
+            case Retry() if wait is not None:
+                self._retry(group, why, record, wait)
+            case Retry():  # forgotten meanwhile
+                self._settled(group)
             case Dead() | Disabled():
                 self._bury(stored, why, group.attempts, record)
                 self._settled(group)
@@ -325,27 +331,21 @@ class Delivery:
         if self._emptied is not None and not self._backlog() and not self._emptied.done():
             self._emptied.set_result(None)
 
-    def _retry(self, group: OrderingGroup, outcome: Retry, record: AttemptRecord) -> None:
-        now = self._loop.time()
+    def _wait(self, group: OrderingGroup, outcome: Retry) -> float | None:
+        """Return the seconds until the next attempt, ``None`` when there is none."""
+        if self._disabled is not None:
+            return None
+        elapsed = self._loop.time() - group.since
+        return self._profile.wait(attempts=group.attempts, elapsed=elapsed, after=outcome.after, rng=self._rng)
+
+    def _retry(self, group: OrderingGroup, why: str, record: AttemptRecord, wait: float) -> None:
         stored = group.events[0]
-        if stored.id <= self._forgotten:
-            self._settled(group)
-            return
-        wait = None
-        if self._disabled is None:
-            wait = self._profile.wait(
-                attempts=group.attempts, elapsed=now - group.since, after=outcome.after, rng=self._rng
-            )
-        if wait is None:
-            self._bury(stored, outcome.why, group.attempts, record)
-            self._settled(group)
-            return
         self._note(stored, State.PENDING, record)
         self._failures.warning(
             "hook sink %s: attempt %d at event %s failed: %s; next in %.3g s",
-            self._sink.name, group.attempts, stored.event.uuid, outcome.why, wait, extra=stored.event.about,
+            self._sink.name, group.attempts, stored.event.uuid, why, wait, extra=stored.event.about,
         )  # fmt: skip
-        self._queue.defer(group, now + wait)
+        self._queue.defer(group, self._loop.time() + wait)
         self._timer.set(self._queue.next_due())
 
     def _wake(self, now: float) -> None:

@@ -23,9 +23,10 @@ class SinkStatus(msgspec.Struct, frozen=True, rename="camel"):
     """The state of one sink, and its counters since the start of the process.
 
     ``dropped`` events were refused for want of room or of the sink (with a journal there are none); ``dead`` ones were given
-    up; ``skipped`` have no place in its format. ``backlog``: not settled yet, in memory and in the journal; ``retrying``:
-    sessions that wait for their next attempt. ``oldest``: seconds since the oldest event in memory happened. ``outcomes``:
-    attempts by what came of them. ``latency_sum`` and ``latency_count``: seconds from the event to its delivery;
+    up: after an attempt whose outcome was ``dead`` or ``disabled``, or without one while the sink is disabled. ``skipped`` have
+    no place in its format. ``backlog``: not settled yet, in memory and in the journal; ``retrying``: sessions that wait for
+    their next attempt. ``oldest``: seconds since the oldest event in memory happened. ``outcomes``: attempts by what came of
+    them; after ``retry`` another follows. ``latency_sum`` and ``latency_count``: seconds from the event to its delivery;
     ``latency_counts``: how many were up to each of :data:`LATENCY_BOUNDS` from the one before, and how many were longer.
     """
 

@@ -47,7 +47,7 @@ class Retention:
 class AttemptRecord(msgspec.Struct, frozen=True, array_like=True):
     """One attempt. ``at``: Unix time in milliseconds.
 
-    ``outcome``: delivered, retry, dead or disabled.
+    ``outcome``: delivered, retry (another follows), dead (given up) or disabled.
     """
 
     at: int

@@ -104,6 +104,7 @@ def _fault(fault: Fault) -> dict[str, Any]:
         "probability": fault.probability,
         "seed": fault.seed,
         "ttl": fault.ttl,
+        "left": None if fault.left is None else round(fault.left, 1),
         "active": fault.active,
         "used": fault.used,
         "injected": fault.injected,

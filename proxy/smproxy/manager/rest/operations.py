@@ -263,6 +263,7 @@ _FAULT: Schema = {
         "active": FLAG,
         "used": COUNT,
         "injected": COUNT,
+        "left": {"type": ["number", "null"], "description": "Seconds until it ends by itself."},
     },
 }
 _FAULT_KIND: Schema = {

@@ -13,6 +13,7 @@ from smproxy.hooks.journal import DeliveryRecord, Journal, JournalError, Journal
 from smproxy.manager.transcript import Entry, Transcript, json_object
 from smproxy.manager.transcripts import Transcripts
 from smproxy.signaling.messages import ClientMessage, UnusableMessage, read_client, read_server
+from smproxy.signaling.payload_words import payload_words
 
 #: Hooks of one session that are looked up, and entries of one timeline: the latest of each.
 MAX_HOOKS = 500
@@ -79,13 +80,9 @@ class Timeline:
 def _hook(stored: Stored) -> TimelineEntry:
     event = stored.event
     body: dict[str, Any] = msgspec.json.decode(event.body)
-    facts = [
-        f"{key}={value}"
-        for key, value in body["payload"].items()
-        if key not in {"session", "state", "event"} and value is not None
-    ]
     title = f"#{event.seq} {event.state}"
-    return TimelineEntry(at=event.ts, kind="hook", by="proxy", to="hooks", title=title, detail=" ".join(facts))
+    detail = " ".join(payload_words(body["payload"]))
+    return TimelineEntry(at=event.ts, kind="hook", by="proxy", to="hooks", title=title, detail=detail)
 
 
 def _attempts(stored: Stored, delivery: DeliveryRecord) -> Iterable[TimelineEntry]:

@@ -1,0 +1,30 @@
+"""The fields of a hook's payload as people read them: names in place of the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import Any
+
+from smproxy.signaling.payloads import ConnectError, Kind, Reason
+
+_NUMBERED: Mapping[str, type[IntEnum]] = {"kind": Kind, "reason": Reason, "error": ConnectError}
+#: What stands elsewhere in a line about a hook.
+_IDENTITY = frozenset({"session", "state", "event"})
+
+
+def payload_words(payload: Mapping[str, Any]) -> list[str]:
+    """Return ``KEY=VALUE`` of each field that has a value, such as ``reason=node_shutdown``.
+
+    A number that has no name stays one.
+    """
+    return [
+        f"{key}={_word(key, value)}" for key, value in payload.items() if key not in _IDENTITY and value is not None
+    ]
+
+
+def _word(key: str, value: Any) -> Any:
+    names = _NUMBERED.get(key)
+    if names is None or type(value) is not int or value not in names._value2member_map_:
+        return value
+    return names(value).name.lower()
