@@ -13,6 +13,7 @@ from smproxy.manager.settings import AdmissionRules, ManagerSettings
 from smproxy.option_values import takeover_after
 from smproxy.settings import Settings
 from smproxy.signaling.clock import Clock
+from smproxy.signaling.optional_hooks import OptionalHook
 from smproxy.signaling.whip import IceServer
 
 if TYPE_CHECKING:
@@ -60,8 +61,9 @@ def make_manager_settings(
         ice_servers=ice_servers,
         any_host=settings.any_host,
         reconnect_window=settings.reconnect_window,
-        mute_hooks="mute" in settings.hook_events,
-        media_in_hooks="statistics" in settings.hook_events,
+        hook_events=frozenset(map(OptionalHook, settings.hook_events)),
+        room_timeout=settings.room_timeout,
+        stats_interval=settings.stats_interval,
         simulate=settings.simulate,
         sdk_file=settings.sdk_file,
         recordings=settings.recordings_dir,

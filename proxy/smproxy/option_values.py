@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from smproxy.signaling.optional_hooks import OptionalHook
 from smproxy.signaling.params import NAME_LIMIT
 from smproxy.signaling.whip import IceServer
 from smproxy.urls import host_name, read_url
@@ -297,12 +298,14 @@ def registry(text: str) -> str:
     return text
 
 
-def hook_events(text: str) -> tuple[str, ...]:
-    """Read the names of events that are sent on request only."""
+def hook_events(text: str) -> tuple[OptionalHook, ...]:
+    """Read the names of hooks that are sent on request only; ``all``: all of them."""
     names = tuple(dict.fromkeys(each.strip() for each in text.split(",")))
-    if not set(names) <= {"mute", "statistics"}:
-        raise ValueError("it takes mute or statistics, or both with a comma between")
-    return names
+    if names == ("all",):
+        return tuple(OptionalHook)
+    if not set(names) <= set(OptionalHook):
+        raise ValueError(f"it takes {', '.join(OptionalHook)} with commas between, or all")
+    return tuple(OptionalHook(name) for name in names)
 
 
 def roles(text: str) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from typing import Any
 from smproxy import option_values as values
 from smproxy.hooks.formats.registry import FORMATS
 from smproxy.nodes.node_spec import read_nodes
+from smproxy.signaling.optional_hooks import OptionalHook
 from smproxy.urls import host_name
 
 
@@ -83,8 +84,13 @@ OPTIONS: tuple[Option, ...] = (
         "--hook-events",
         "hook_events",
         values.hook_events,
-        "further hooks: mute, of tracks that are muted; statistics, the media of a session at its end",
-        "mute,statistics",
+        "further hooks: mute, of tracks that are muted; statistics, the media of a session at its end; stats, the same every "
+        "--stats-interval; route, how an origin is chosen; room, of rooms: the first peer, the last, empty for --room-timeout",
+        f"{','.join(OptionalHook)}|all",
+    ),
+    Option("--room-timeout", "room_timeout", values.seconds, "seconds that a room is empty until it has stopped", "S"),
+    Option(
+        "--stats-interval", "stats_interval", values.positive_seconds, "seconds between a session's hooks stats", "S"
     ),
     Option("--hook-keep", "hook_keep", values.count, "how many hooks the journal keeps", "N"),
     Option("--hook-keep-days", "hook_keep_days", values.days, "for how many days the journal keeps hooks", "DAYS"),

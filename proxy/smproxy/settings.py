@@ -16,6 +16,7 @@ from smproxy.nodes.node_spec import NodeSpec
 from smproxy.option_values import DEFAULT_ROLES, Address
 from smproxy.options import OPTIONS, Option
 from smproxy.properties import Property, decode_properties, parse_properties
+from smproxy.signaling.optional_hooks import OptionalHook
 from smproxy.signaling.whip import IceServer
 from smproxy.toml_settings import SUFFIX, TomlError, read_toml
 
@@ -86,6 +87,8 @@ class Settings:
     media_timeout: float = 5.0
     reconnect_window: float = 0.0
     hook_events: tuple[str, ...] = ()
+    room_timeout: float = 10.0
+    stats_interval: float = 10.0
     takeover: str = "never"
     whep_offline: str = "conflict"
     ice_server: tuple[IceServer, ...] = ()
@@ -175,6 +178,8 @@ class Settings:
         twice = _given_twice(self.ports + (self.tls_ports if self.tls else ()))
         if twice is not None:
             raise SettingsError(f"port {twice} is given twice: give each --port and --tls-port a number of its own")
+        if unknown := set(self.hook_events) - set(OptionalHook):
+            raise SettingsError(f"--hook-events {min(unknown)}: there is none of this name: {', '.join(OptionalHook)}")
         for flag, given in (("--hook-format", self.hook_format), ("--hook-secret", self.hook_secret)):
             if len(given) not in {0, 1, len(self.hook_uri)}:
                 raise SettingsError(

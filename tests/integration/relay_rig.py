@@ -25,6 +25,7 @@ from smproxy.manager.rest.errors import make_middleware
 from smproxy.manager.upgrade import UpgradeRequest
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.messages import ClientVerb, ServerNotice
+from smproxy.signaling.payloads import RouteError
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.utils import accept_key
@@ -86,7 +87,7 @@ class Heard:
         self.events.append("origin")
         self.origin.append(message)
 
-    def dial_failed(self, why: str) -> None:
+    def dial_failed(self, why: str, error: RouteError) -> None:
         self.events.append("dial_failed")
         self.failure = why
 

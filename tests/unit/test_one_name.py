@@ -12,7 +12,7 @@ from smproxy.cli import make_parser
 from smproxy.manager.rest.openapi import document
 
 #: What is handed on as hooks have it, whose format is not ours.
-HOOKS = {"LocalTrackPayload", "SessionPayload"}
+HOOKS = {"LocalTrackPayload", "RoutePayload", "SessionPayload", "StatsPayload"}
 CAMEL = re.compile(r"[a-z][a-zA-Z0-9]*")
 
 

@@ -29,7 +29,11 @@ from smproxy.signaling.payloads import (
     RecordingPayload,
     RemoteTrackPayload,
     Role,
+    RoomPayload,
+    RouteError,
+    RoutePayload,
     SessionPayload,
+    StatsPayload,
 )
 
 T = TypeVar("T")
@@ -64,6 +68,7 @@ class _Template:
 
 
 _FILE = "live/test-stream.webm"
+_MEDIA = {"packets": 13_000, "bytes": 9_000_000, "lost": 3, "bitrate": 1_200_000}
 _SOURCE = {"remote_peer": "test-stream", "remote_track": "video_main"}
 
 #: Every state there is.
@@ -86,6 +91,13 @@ TEMPLATES: Mapping[str, _Template] = {
     "local_track": _Template(LocalTrackPayload, {"track": 1, "kind": None}, True, Role.SUBSCRIBER),
     "local_track_attached": _Template(LocalTrackPayload, {"track": 1, **_SOURCE}, True, Role.SUBSCRIBER),
     "local_track_detached": _Template(LocalTrackPayload, {"track": 1, **_SOURCE}, True, Role.SUBSCRIBER),
+    "stats": _Template(StatsPayload, {**_MEDIA, "rtt_ms": 20.0}, True),
+    "route_begin": _Template(RoutePayload, {"remote_ip": "127.0.0.1"}),
+    "route_success": _Template(RoutePayload, {"after_ms": 5, "node": "127.0.0.1:5081"}),
+    "route_error": _Template(RoutePayload, {"after_ms": 5, "node": "127.0.0.1:5081", "error": RouteError.TIMEOUT}),
+    "room_started": _Template(RoomPayload, {"room": None, "peers": 1}),
+    "room_all_left": _Template(RoomPayload, {"room": None, "peers": 2}),
+    "room_stopped": _Template(RoomPayload, {"room": None, "peers": 2, "duration": 60_000}),
 }
 
 _CONNECTION: Mapping[str, Any] = {
@@ -210,6 +222,8 @@ def _completed(template: _Template, values: dict[str, Any], connection: Connecti
     if template.payload is PeerPayload:
         peer = connection.id if connection.role is Role.PUBLISHER else connection.username or connection.id
         values["peer"] = values["peer"] if values["peer"] is not None else peer
+        values["room"] = values["room"] if values["room"] is not None else connection.app
+    elif template.payload is RoomPayload:
         values["room"] = values["room"] if values["room"] is not None else connection.app
     elif template.payload is RemoteTrackPayload:
         if not isinstance(values["track"], str) or values["track"] not in _TRACKS:

@@ -20,6 +20,7 @@ from smproxy.signaling.payloads import (
     Reason,
     RecordingPayload,
     RemoteTrackPayload,
+    RoomPayload,
     SessionPayload,
     WebSocketPayload,
 )
@@ -63,6 +64,8 @@ class UnfinishedSession:
         self._remote: dict[str, tuple[Kind, int]] = {}
         self._local: dict[int, tuple[str | None, str | None, int]] = {}
         self._recording: tuple[RecordingPayload, int] | None = None
+        #: The last event of a room.
+        self._room: RoomPayload | None = None
 
     def see(self, event: EncodedEvent) -> None:
         """Take the next event of the session as it was journalled.
@@ -100,6 +103,10 @@ class UnfinishedSession:
                     self._local.pop(slot, None)
             case RecordingPayload(event=what):
                 self._recording = (payload, seq) if what == "recording_started" else None
+            case RoomPayload(event=what):
+                self._began = ts if self._began is None else self._began
+                self._room = payload
+                self.ended = what == "room_stopped"
         self.seq, self.connection = seq, connection
 
     def _take_session(self, state: str, ts: int) -> None:
@@ -121,6 +128,10 @@ class UnfinishedSession:
                 return f"local/{slot}/{self._local[slot][2]}"
             case RecordingPayload(event="recording_saved") if self._recording is not None:
                 return f"recording/{self._recording[1]}"
+            case RoomPayload(event="room_all_left"):
+                return f"left/{payload.peers}"
+            case RoomPayload(event="room_stopped"):
+                return "room"
         return None
 
     def ends(self, until: int) -> list[MissingEnd]:
@@ -129,6 +140,8 @@ class UnfinishedSession:
         ``until``: Unix time in milliseconds up to which the session lived for certain.
         """
         ends: list[Payload] = []
+        if self._room is not None:
+            return [] if self.ended else self._room_ends(self._room, until)
         if self.ended:
             return [] if self._recording is None else [self._missing(self._recording_end(self._recording[0]))]
         if self._socket is not None:
@@ -161,6 +174,18 @@ class UnfinishedSession:
                 )
             )
         return [self._missing(payload) for payload in ends]
+
+    def _room_ends(self, last: RoomPayload, until: int) -> list[MissingEnd]:
+        """Return the missing ends of a room.
+
+        Its peers are gone, and nobody counted who joined since its last event.
+        """
+        duration = max(0, until - (self._began or until))
+        left = [] if last.event == "room_all_left" else [msgspec.structs.replace(last, event="room_all_left")]
+        return [
+            self._missing(each)
+            for each in (*left, msgspec.structs.replace(last, event="room_stopped", duration=duration))
+        ]
 
     @staticmethod
     def _recording_end(started: RecordingPayload) -> RecordingPayload:

@@ -212,7 +212,9 @@ class Admission:
 
     def _refuse(self, request: UpgradeRequest, error: ParamError) -> None:
         hint = f": {error.hint}" if error.hint else ""
-        session = self._sessions.refuse(error.connection, request.remote_ip, trace=request.trace)
+        session = self._sessions.refuse(
+            error.connection, request.remote_ip, trace=request.trace, route_error=error.route_error
+        )
         redact = self._transcripts.open(session, _url(request)).redactor.text
         value = "(absent)" if error.value is None else repr(_shortened(redact(error.value)))
         problem = redact(f"{error.problem}{hint}")
@@ -279,7 +281,7 @@ def _no_origin(params: ConnectionParams, error: OriginChoiceError) -> ParamError
     """
     value = params.region if error.parameter == "region" else params.host
     refusal = ParamError(error.parameter, value, str(error), error.hint)
-    refusal.connection = params.connection
+    refusal.connection, refusal.route_error = params.connection, error.error
     return refusal
 
 

@@ -18,7 +18,7 @@ from smproxy.signaling import messages
 from smproxy.signaling.messages import ClientVerb, ServerNotice
 from smproxy.signaling.node import Announce, AttemptFailed, PeerEnded, Report, StreamStarted, TransportUp
 from smproxy.signaling.params import ConnectionParams
-from smproxy.signaling.payloads import ConnectError, Connection, Reason, Role, Transport
+from smproxy.signaling.payloads import ConnectError, Connection, Reason, Role, RouteError, Transport
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +34,13 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     secure: bool = False
     transport: Transport = "websocket"
     since_ms: int = 0
+
+
+class DialOutcome(msgspec.Struct, frozen=True):
+    """What came of reaching an attempt's origin; ``error`` ``None``: it has answered."""
+
+    attempt: str
+    error: RouteError | None = None
 
 
 def about_refused(session: int | None, connection: Connection) -> About:
@@ -76,7 +83,7 @@ class Attempt:
         node: Node,
         client: Client,
         *,
-        report: Callable[[Node, Report], None],
+        report: Callable[[Node, Report | DialOutcome], None],
         over: Callable[[Attempt], None],
     ) -> None:
         self.token = token
@@ -123,12 +130,13 @@ class Attempt:
         """Both legs are up."""
         self._dial_over()
 
-    def _dial_over(self, error: str | None = None) -> None:
+    def _dial_over(self, why: str | None = None, error: RouteError | None = None) -> None:
+        self._report(self.node, DialOutcome(self.token, error))
         step, self.dialing = self.dialing, None
         if step is not None:
-            step.end(error)
+            step.end(why)
 
-    def dial_failed(self, why: str) -> None:
+    def dial_failed(self, why: str, error: RouteError = RouteError.GATEWAY_ERROR) -> None:
         """End the attempt: the origin could not be reached, and the relay has refused the client."""
         logger.warning(
             "session %d: origin %s: %s: check that it runs and that its address is right",
@@ -137,7 +145,7 @@ class Attempt:
             why,
             extra=self.about,
         )
-        self._dial_over(why)
+        self._dial_over(why, error)
         self._fail(ConnectError.ORIGIN_UNREACHABLE)
         self._over()
 

@@ -12,7 +12,7 @@ from typing import TypeAlias
 from smproxy.capture.ring import CaptureRing
 from smproxy.manager.service_state import ServiceState
 from smproxy.signaling.node import CommandTo, Hello, InterstitialState, Load, SharedObjectState
-from smproxy.signaling.payloads import Role
+from smproxy.signaling.payloads import Role, RouteError
 
 Thumbnail: TypeAlias = Callable[[str, str], Awaitable[bytes | None]]
 """Gives the last key frame of a live stream, by scope and name, as PNG; ``None`` when there is none. Raises ``ValueError``
@@ -26,10 +26,18 @@ Capture: TypeAlias = Callable[[str, bool], CaptureRing | None]
 class OriginChoiceError(LookupError):
     """No origin can be chosen; the message says why, ``hint`` what to do.
 
-    ``parameter`` is the one of the client that asked for it.
+    ``parameter`` is the one of the client that asked for it, ``error`` what a hook says.
     """
 
-    def __init__(self, message: str, hint: str = "", *, parameter: str = "host") -> None:
+    def __init__(
+        self,
+        message: str,
+        hint: str = "",
+        *,
+        parameter: str = "host",
+        error: RouteError = RouteError.POOL_EMPTY,
+    ) -> None:
+        self.error = error
         self.hint = hint
         self.parameter = parameter
         super().__init__(message)
@@ -221,7 +229,9 @@ class OriginRegistry:
             return self.ranked(region=region, strict=strict, role=role)[0]
         known = ", ".join(node.address for node in self._nodes.values()) or "none"
         raise OriginChoiceError(
-            f"is not a registered origin ({known})", f"register it with --origin {host}, or start with --any-host"
+            f"is not a registered origin ({known})",
+            f"register it with --origin {host}, or start with --any-host",
+            error=RouteError.GATEWAY_ERROR,
         )
 
 

@@ -17,16 +17,19 @@ from smproxy.manager.live_streams import LiveStreams
 from smproxy.manager.media_totals import MediaTotals
 from smproxy.manager.node_provider import NodeAction, NodeActionError, NodeProvider
 from smproxy.manager.origin_registry import Node, OriginRegistry
+from smproxy.manager.periodic_statistics import PeriodicStatistics
 from smproxy.manager.provisions import Provisions
+from smproxy.manager.rooms import Rooms
 from smproxy.manager.scope_labels import ScopeLabels
 from smproxy.manager.session_captures import SessionCaptures
 from smproxy.manager.session_totals import SessionTotals
-from smproxy.manager.sessions import Sessions
+from smproxy.manager.sessions import Publish, Sessions
 from smproxy.manager.settings import ManagerSettings
 from smproxy.manager.tracing import Tracer
 from smproxy.manager.transcripts import Transcripts
 from smproxy.manager.verdict_log import VerdictLog
 from smproxy.signaling.clock import Clock
+from smproxy.signaling.optional_hooks import OptionalHook
 
 logger = logging.getLogger(__name__)
 
@@ -62,13 +65,24 @@ class Services:
         self.transcripts = Transcripts(clock)
         self.verdicts = VerdictLog(self.transcripts)
         self.history = History(clock, faults_of=faults.names_for, verdict_on=self.verdicts.of)
+        self._rooms: Rooms | None = None
+        publish: Publish = dispatcher.emit
+        if OptionalHook.ROOM in settings.hook_events:
+            self._rooms = Rooms(dispatcher.emit, clock=clock, rng=rng, timeout=settings.room_timeout)
+            publish = self._rooms.publish
         self.sessions = Sessions(
-            dispatcher.emit,
+            publish,
             clock=clock,
             rng=rng,
             reconnect_window=settings.reconnect_window,
-            mute_hooks=settings.mute_hooks,
-            media_in_hooks=settings.media_in_hooks,
+            hook_events=settings.hook_events,
+        )
+        self._statistics = (
+            PeriodicStatistics(
+                self.sessions.connected, self.sessions.emit, clock=clock, interval=settings.stats_interval
+            )
+            if OptionalHook.STATS in settings.hook_events
+            else None
         )
         self.fault_injection = FaultInjection(
             faults, self.sessions, simulate=settings.simulate, change_node=self._change_node
@@ -93,14 +107,20 @@ class Services:
         self._follow_sessions()
 
     def start(self) -> None:
-        """Act on faults that are switched on or off from now on."""
+        """Act on faults that are switched on or off from now on; begin with statistics."""
         self.fault_injection.start()
+        if self._statistics is not None:
+            self._statistics.start()
 
     async def stop(self) -> None:
         """Write the last captures; ask no back ends, carry out no faults.
 
         The listeners of hooks get the last ones.
         """
+        if self._statistics is not None:
+            self._statistics.stop()
+        if self._rooms is not None:
+            self._rooms.stop()
         await self.captures.stop()
         await self.authenticator.close()
         self.fault_injection.stop()

@@ -86,6 +86,12 @@ class Session:
         )
 
     @property
+    def rtt_ms(self) -> float | None:
+        """The round-trip time between client and origin, in milliseconds, if it is known."""
+        known = [report.rtt_ms for report in self.statistics.values() if report.rtt_ms is not None]
+        return max(known, default=None)
+
+    @property
     def over(self) -> bool:
         """Whether the last hook of the session was published."""
         return self.life.phase is Phase.ENDED

@@ -10,7 +10,7 @@ from enum import IntEnum
 import msgspec
 
 from smproxy.hooks.event import Context
-from smproxy.manager.attempt import Attempt, Client
+from smproxy.manager.attempt import Attempt, Client, DialOutcome
 from smproxy.manager.attempts import Attempts
 from smproxy.manager.origin_registry import Node
 from smproxy.manager.reconnect import ReconnectWindows
@@ -34,6 +34,7 @@ from smproxy.signaling.node import (
     TrackStatistics,
     TransportUp,
 )
+from smproxy.signaling.optional_hooks import OptionalHook
 from smproxy.signaling.params import ConnectionParams
 from smproxy.signaling.payloads import (
     ConnectError,
@@ -42,6 +43,8 @@ from smproxy.signaling.payloads import (
     PeerPayload,
     Reason,
     Role,
+    RouteError,
+    RoutePayload,
     SessionPayload,
     WebSocketPayload,
 )
@@ -69,11 +72,9 @@ class Sessions:
         clock: Clock,
         rng: random.Random,
         reconnect_window: float = 0.0,
-        mute_hooks: bool = False,
-        media_in_hooks: bool = False,
+        hook_events: frozenset[OptionalHook] = frozenset(),
     ) -> None:
-        self._media_in_hooks = media_in_hooks
-        self._mute_hooks = mute_hooks
+        self._hook_events = hook_events
         self._publish = publish
         self._clock = clock
         self._rng = rng
@@ -114,6 +115,10 @@ class Sessions:
         """Return the sessions whose streams are live, the oldest first."""
         return [session for session in self._sessions.values() if session.publishing]
 
+    def connected(self) -> list[Session]:
+        """Return the sessions whose transport is up, the oldest first."""
+        return [session for session in self._sessions.values() if session.life.phase in _CONNECTED]
+
     def find(self, number: int) -> Session | None:
         """Find a session that is not over."""
         return self._sessions.get(number)
@@ -140,15 +145,29 @@ class Sessions:
         return unwatch
 
     def refuse(
-        self, connection: Connection, remote_ip: str, message: str | None = None, trace: ClientTrace | None = None
+        self,
+        connection: Connection,
+        remote_ip: str,
+        message: str | None = None,
+        trace: ClientTrace | None = None,
+        route_error: RouteError | None = None,
     ) -> int:
-        """Publish that a connection was refused for what it brought; return its session number."""
+        """Publish that a connection was refused for what it brought; return its session number.
+
+        ``route_error``: there is no origin for it.
+        """
         life = self._new_life(connection.id or "", connection.app or "", remote_ip)
         context = Context()
         if trace is not None:
             trace.opened(life.number, connection)
             context = Context(traceparent=trace.traceparent)
-        for sequence, payload in enumerate(life.refuse(ConnectError.REJECTED, message), 1):
+        payloads: list[Payload] = []
+        if route_error is not None and OptionalHook.ROUTE in self._hook_events:
+            payloads += [
+                RoutePayload(session=life.number, event="route_begin", remote_ip=remote_ip),
+                RoutePayload(session=life.number, event="route_error", after_ms=0, error=route_error),
+            ]
+        for sequence, payload in enumerate(payloads + life.refuse(ConnectError.REJECTED, message), 1):
             self._publish(payload, sequence, connection, context)
         if trace is not None:
             trace.end(message or "rejected")
@@ -172,7 +191,7 @@ class Sessions:
             session = Session(self._new_life(peer, params.scope, client.remote_ip), params)
             self._sessions[session.number] = session
             session.trace = trace
-            self._emit(session, session.life.accept())
+            self.emit(session, session.life.accept())
         previous = session.attempt
         token = f"{session.number:x}-{self._rng.getrandbits(64):016x}"
         attempt = Attempt(token, session.number, params, node, client, report=self._take, over=self._ended)
@@ -182,13 +201,16 @@ class Sessions:
             attempt.trace = trace
             trace.opened(session.number, session.connection, node.address)
         session.life.remote_ip = client.remote_ip
+        if OptionalHook.ROUTE in self._hook_events:
+            begin = RoutePayload(session=session.number, event="route_begin", remote_ip=client.remote_ip)
+            self.emit(session, [begin])
         self._publish_socket(session, "websocket_connected")
         if previous is not None:
             self._evict(previous)
             self._windows.open(session)  # open already, unless the publisher came back before it was given up
         return attempt
 
-    def report(self, node: Node, report: Report) -> None:
+    def report(self, node: Node, report: Report | DialOutcome) -> None:
         """Take a report of an origin, or of the relay in its place.
 
         One about an attempt that is not current is ignored.
@@ -201,7 +223,7 @@ class Sessions:
         if isinstance(report, RecordingEnded):  # the file may take longer than the session
             if (recorded := self._recording.pop(report.attempt, None)) is not None:
                 payloads = recorded.life.recording_end(report.file, report.duration, report.size, report.error)
-                self._emit(recorded, payloads)
+                self.emit(recorded, payloads)
             return
         known = self._attempts.find(report.attempt)
         if known is None:
@@ -221,8 +243,10 @@ class Sessions:
                 self._attempt_failed(session, error)
             case PeerEnded(reason=reason, lost=lost):
                 self._peer_ended(session, attempt, reason, lost=lost)
-            case TrackMuted() if not self._mute_hooks:
+            case TrackMuted() if OptionalHook.MUTE not in self._hook_events:
                 pass
+            case DialOutcome(error=wrong):
+                self._dial_over(session, attempt, wrong)
             case TrackEnded() if self._windows.seconds and session.life.phase in _SILENT:
                 # The tracks of a publisher that may come back go on with it; if it does not, the session's end ends them.
                 pass
@@ -236,7 +260,7 @@ class Sessions:
                     self._windows.close(session)
                 elif isinstance(report, RecordingStarted):
                     self._recording[attempt.token] = session
-                self._emit(session, take_report(session, report, self._clock.wall_ms()))
+                self.emit(session, take_report(session, report, self._clock.wall_ms()))
 
     def kick(self, attempt: Attempt) -> None:
         """End a session for the administrator, so that its client notices."""
@@ -266,10 +290,21 @@ class Sessions:
             self._finish(session, reason)
         self._attempts.stop()
 
+    def _dial_over(self, session: Session, attempt: Attempt, error: RouteError | None) -> None:
+        """Publish what came of reaching the origin."""
+        if OptionalHook.ROUTE not in self._hook_events or session.over:
+            return
+        after = max(0, self._clock.wall_ms() - attempt.client.since_ms)
+        event = "route_success" if error is None else "route_error"
+        outcome = RoutePayload(
+            session=session.number, event=event, after_ms=after, node=attempt.node.address, error=error
+        )
+        self.emit(session, [outcome])
+
     def _attempt_failed(self, session: Session, error: ConnectError) -> None:
         """End a session whose attempt failed before its transport was up."""
         if session.life.phase not in _SILENT:
-            self._emit(session, session.life.refuse(error))
+            self.emit(session, session.life.refuse(error))
             if session.over:
                 self._forget(session)
         elif not self._windows.is_open(session):  # it was to come back, and there is no time for another
@@ -283,7 +318,7 @@ class Sessions:
             reason = Reason.TIMEOUT  # a connection that broke is nobody's action, nor is a return that came to nothing
         if reason not in _FINAL and session.life.phase in _CONNECTED and self._windows.seconds:
             if lost and attempt.up:
-                self._emit(session, session.life.gap())
+                self.emit(session, session.life.gap())
                 self._windows.open(session)
                 return
             if not attempt.up and self._windows.is_open(session):
@@ -295,7 +330,8 @@ class Sessions:
             self._publish_socket(session, "websocket_disconnected")
         self._attempts.release(attempt)
 
-    def _emit(self, session: Session, payloads: list[Payload]) -> None:
+    def emit(self, session: Session, payloads: list[Payload]) -> None:
+        """Publish hooks of a session, in order."""
         for payload in payloads:
             session.hooks += 1
             if logger.isEnabledFor(logging.INFO):
@@ -367,13 +403,13 @@ class Sessions:
     ) -> None:
         payloads = session.life.end(reason, message)
         if (
-            self._media_in_hooks
+            OptionalHook.STATISTICS in self._hook_events
             and payloads
             and isinstance(last := payloads[-1], SessionPayload)
             and last.duration is not None
         ):
             payloads[-1] = msgspec.structs.replace(last, media=session.media(last.duration))
-        self._emit(session, payloads)
+        self.emit(session, payloads)
         attempt = session.attempt
         if attempt is not None and attempt.node.command is not None:
             # No news to an origin that has reported the end itself; any other must not go on with a stream that nobody knows.

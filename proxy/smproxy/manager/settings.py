@@ -8,6 +8,7 @@ from pathlib import Path
 
 from smproxy.auth.scheme import Scheme
 from smproxy.manager.trusted_proxies import Network
+from smproxy.signaling.optional_hooks import OptionalHook
 from smproxy.signaling.whip import IceServer
 
 
@@ -43,10 +44,11 @@ class ManagerSettings:
     allow_hosts: tuple[str, ...] = ()
     any_host: bool = False
     reconnect_window: float = 0.0
-    #: Whether there are hooks of tracks that are muted.
-    mute_hooks: bool = False
-    #: Whether ``disconnected`` says what came of the media.
-    media_in_hooks: bool = False
+    #: The hooks beside those of each session's life.
+    hook_events: frozenset[OptionalHook] = frozenset()
+    #: How long a room is empty until it has ended, and how often there are statistics of each session.
+    room_timeout: float = 10.0
+    stats_interval: float = 10.0
     simulate: bool = True
     ice_servers: tuple[IceServer, ...] = ()
     sdk_file: Path | None = None

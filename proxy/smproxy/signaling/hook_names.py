@@ -17,6 +17,9 @@ STATES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         "recording": ("recording_started", "recording_saved", "recording_failed"),
         "local_track": ("local_track", "local_track_attached", "local_track_detached"),
+        "stats": ("stats",),
+        "route": ("route_begin", "route_success", "route_error"),
+        "room": ("room_started", "room_all_left", "room_stopped"),
     }
 )
 

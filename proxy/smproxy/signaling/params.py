@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 import msgspec
 from yarl import URL
 
-from smproxy.signaling.payloads import Connection, Role, Transport
+from smproxy.signaling.payloads import Connection, Role, RouteError, Transport
 
 #: What JavaScript makes of a value that a page did not have.
 NOT_SUPPLIED = frozenset({"", "undefined", "null", "[object Object]"})
@@ -34,10 +34,11 @@ class ParamError(ValueError):
     """A connection parameter that cannot be accepted.
 
     ``parameter`` and ``value`` say which and what, ``problem`` why and ``hint`` what to do about it; ``connection`` holds what
-    could be read all the same, for the hook that tells of the refusal.
+    could be read all the same, for the hook that tells of the refusal. ``route_error``: there is no origin for it.
     """
 
     connection: Connection
+    route_error: RouteError | None = None
 
     def __init__(self, parameter: str, value: str | None, problem: str, hint: str = "") -> None:
         self.parameter = parameter

@@ -54,6 +54,15 @@ class ConnectError(IntEnum):
     DTLS_FAILED = 6
 
 
+class RouteError(IntEnum):
+    """Why a client got no origin."""
+
+    POOL_EMPTY = 0
+    TIMEOUT = 1
+    GATEWAY_ERROR = 2
+    MEDIA_ERROR = 3
+
+
 class Connection(msgspec.Struct, frozen=True, kw_only=True, rename={"customer_scope": "customerScope"}):
     """The part of the connection parameters that travels with every hook.
 
@@ -144,6 +153,50 @@ class RecordingPayload(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None
 
 
+class StatsPayload(msgspec.Struct, frozen=True, kw_only=True):
+    """Payload of the event ``stats``: the media so far of a session that is connected.
+
+    The numbers are those of :class:`SessionMedia`, but ``bitrate`` is that since the last of these events, and ``rtt_ms`` the
+    last round-trip time in milliseconds, where one is known.
+    """
+
+    session: int
+    event: str
+    packets: int
+    bytes: int
+    lost: int
+    bitrate: int
+    rtt_ms: float | None = None
+
+
+class RoutePayload(msgspec.Struct, frozen=True, kw_only=True):
+    """Payload of the event ``route``: the manager chooses an origin for a client, and dials it.
+
+    ``node`` is the origin's address, ``after_ms`` the milliseconds since ``route_begin``.
+    """
+
+    session: int
+    event: str
+    remote_ip: str | None = None
+    after_ms: int | None = None
+    node: str | None = None
+    error: RouteError | None = None
+
+
+class RoomPayload(msgspec.Struct, frozen=True, kw_only=True):
+    """Payload of the event ``room``: the first peer joins, the last one leaves, it is over.
+
+    ``session`` is a number of the room's own, from its start to its end; ``peers`` counts those that have joined so far,
+    ``duration`` is in milliseconds. Rooms of different customer scopes are different rooms.
+    """
+
+    session: int
+    room: str
+    event: str
+    peers: int | None = None
+    duration: int | None = None
+
+
 class WebSocketPayload(msgspec.Struct, frozen=True, kw_only=True):
     """Payload of the internal event ``websocket``: the client's socket opened or closed.
 
@@ -155,7 +208,15 @@ class WebSocketPayload(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Payload: TypeAlias = (
-    SessionPayload | PeerPayload | RemoteTrackPayload | LocalTrackPayload | RecordingPayload | WebSocketPayload
+    SessionPayload
+    | PeerPayload
+    | RemoteTrackPayload
+    | LocalTrackPayload
+    | RecordingPayload
+    | StatsPayload
+    | RoutePayload
+    | RoomPayload
+    | WebSocketPayload
 )
 
 #: The value of the envelope's ``event`` for each payload.
@@ -165,8 +226,14 @@ EVENT_OF: dict[type[Payload], str] = {
     RemoteTrackPayload: "remote_track",
     LocalTrackPayload: "local_track",
     RecordingPayload: "recording",
+    StatsPayload: "stats",
+    RoutePayload: "route",
+    RoomPayload: "room",
     WebSocketPayload: "websocket",
 }
+
+#: States with which a session, or a room, is over.
+LAST_STATES: tuple[str, ...] = ("disconnected", "connect_error", "room_stopped")
 
 #: Events that only other formats know; they have no place in a session's own sequence.
 INTERNAL_EVENTS = frozenset({"websocket"})

@@ -16,8 +16,12 @@ export interface Settings {
   hookRetries?: string | number;
   /** do not verify the certificates of https receivers */
   hookInsecure?: boolean;
-  /** further hooks: mute, of tracks that are muted; statistics, the media of a session at its end */
+  /** further hooks: mute, of tracks that are muted; statistics, the media of a session at its end; stats, the same every --stats-interval; route, how an origin is chosen; room, of rooms: the first peer, the last, empty for --room-timeout */
   hookEvents?: string | number;
+  /** seconds that a room is empty until it has stopped (default 10) */
+  roomTimeout?: string | number;
+  /** seconds between a session's hooks stats (default 10) */
+  statsInterval?: string | number;
   /** how many hooks the journal keeps (default 100000) */
   hookKeep?: string | number;
   /** for how many days the journal keeps hooks (default 7) */

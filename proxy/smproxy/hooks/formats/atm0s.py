@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from smproxy.hooks.event import EncodedEvent
-from smproxy.hooks.formats.body import HookBody, HookPayload, read_body, whole, write
+from smproxy.hooks.formats.body import HookBody, read_body, whole, write
+from smproxy.signaling.payloads import Role
 
 #: Its session numbers have 64 bits, bare: what reads numbers as doubles breaks on them. The upper ones are ours.
 _SHIFT = 10
@@ -20,42 +21,55 @@ _NODE_SHUTDOWN, _KICK_BY_API, _LAST_REASON = 2, 3, 3
 _ORIGIN_LOST = 4
 _TIMEOUT = 1
 
-_Fields = Callable[[HookPayload], dict[str, Any]]
+_Fields = Callable[[HookBody], dict[str, Any]]
 
 
-def _track(payload: HookPayload) -> dict[str, Any]:
-    return {"track": payload.track, "kind": payload.kind or 0}
+def _track(body: HookBody) -> dict[str, Any]:
+    return {"track": body.payload.track, "kind": body.payload.kind or 0}
 
 
-def _source(payload: HookPayload) -> dict[str, Any]:
+def _source(body: HookBody) -> dict[str, Any]:
     return {
-        "track": payload.track,
-        "remote_peer": payload.remote_peer or "",
-        "remote_track": payload.remote_track or "",
+        "track": body.payload.track,
+        "remote_peer": body.payload.remote_peer or "",
+        "remote_track": body.payload.remote_track or "",
     }
 
 
-def _where(payload: HookPayload) -> dict[str, Any]:
-    return {"room": payload.room, "peer": payload.peer}
+def _where(body: HookBody) -> dict[str, Any]:
+    return {"room": body.payload.room, "peer": body.payload.peer}
 
 
-def _came(payload: HookPayload) -> dict[str, Any]:
-    return {"remote_ip": payload.remote_ip or ""}
+def _came(body: HookBody) -> dict[str, Any]:
+    return {"remote_ip": body.payload.remote_ip or ""}
 
 
-def _came_after(payload: HookPayload) -> dict[str, Any]:
-    return {"after_ms": payload.after_ms or 0, "remote_ip": payload.remote_ip or ""}
+def _came_after(body: HookBody) -> dict[str, Any]:
+    return {"after_ms": body.payload.after_ms or 0, "remote_ip": body.payload.remote_ip or ""}
 
 
-def _failed(payload: HookPayload) -> dict[str, Any]:
-    return {"after_ms": payload.after_ms or 0, "error": min(int(payload.error or 0), _TIMEOUT)}
+def _failed(body: HookBody) -> dict[str, Any]:
+    return {"after_ms": body.payload.after_ms or 0, "error": min(int(body.payload.error or 0), _TIMEOUT)}
 
 
-def _ended(payload: HookPayload) -> dict[str, Any]:
-    reason = payload.reason or 0
+def _ended(body: HookBody) -> dict[str, Any]:
+    reason = body.payload.reason or 0
     if reason > _LAST_REASON:
         reason = _NODE_SHUTDOWN if reason == _ORIGIN_LOST else _KICK_BY_API
-    return {"duration_ms": payload.duration or 0, "reason": reason}
+    return {"duration_ms": body.payload.duration or 0, "reason": reason}
+
+
+def _routed(body: HookBody) -> dict[str, Any]:
+    return {"after_ms": body.payload.after_ms or 0, "dest_node": body.node}
+
+
+def _not_routed(body: HookBody) -> dict[str, Any]:
+    return {"after_ms": body.payload.after_ms or 0, "dest_node": None, "error": body.payload.error or 0}
+
+
+def _media(body: HookBody) -> dict[str, Any]:
+    count, sent = body.payload.bytes or 0, body.connection.role == Role.SUBSCRIBER
+    return {"sent_bytes": count if sent else 0, "received_bytes": 0 if sent else count}
 
 
 #: Its event and the fields of that, by what happened.
@@ -73,6 +87,10 @@ _EVENTS: dict[str, tuple[str, _Fields]] = {
     "local_track": ("LocalTrack", _track),
     "local_track_attached": ("LocalTrackAttach", _source),
     "local_track_detached": ("LocalTrackDetach", _source),
+    "route_begin": ("RouteBegin", _came),
+    "route_success": ("RouteSuccess", _routed),
+    "route_error": ("RouteError", _not_routed),
+    "stats": ("Stats", _media),
 }
 
 
@@ -90,7 +108,7 @@ class Atm0s:
             return None
         name, fields = known
         body = read_body(event.body)
-        return _write(event, body, name, fields(body.payload))
+        return _write(event, body, name, fields(body))
 
 
 class Atm0sQuirks(Atm0s):
@@ -114,7 +132,7 @@ class Atm0sQuirks(Atm0s):
             scope, _, stream = whole(event.context.stream or "").rpartition("/")
             return _write(event, body, "Leave", {"room": scope, "peer": whole(event.context.watcher or "") or stream})
         zeros = dict.fromkeys(("after_ms", "duration_ms", "reason", "error"), 0)
-        values = fields(body.payload)
+        values = fields(body)
         return _write(event, body, name, values | {key: zeros[key] for key in values if key in zeros})
 
 

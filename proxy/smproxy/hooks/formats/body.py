@@ -40,6 +40,7 @@ class HookPayload(msgspec.Struct):
     remote_track: str | None = None
     file: str | None = None
     size: int | None = None
+    bytes: int | None = None
 
 
 class HookBody(msgspec.Struct):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from smproxy.hooks.journal.types import JournalError, merge_attempts
 from smproxy.private_files import open_private
+from smproxy.signaling.payloads import LAST_STATES
 
 try:
     import fcntl
@@ -20,7 +21,7 @@ except ImportError:  # not a POSIX system
 APPLICATION_ID = 0x736D706A
 
 #: The version of the tables; a file with a higher one is of a newer program.
-SCHEMA = 2
+SCHEMA = 3
 
 #: How long a commit waits for somebody else who has locked the file, in seconds.
 BUSY_TIMEOUT = 1.0
@@ -29,7 +30,7 @@ BUSY_TIMEOUT = 1.0
 #: somebody has asked with ``--hook-keep``, damage is found when it is read.
 CHECKED = 128 * 1024 * 1024
 
-_ENDS = "event = 'session' AND state IN ('disconnected', 'connect_error')"
+_ENDS = f"state IN {LAST_STATES}"
 
 _TABLES = f"""
 CREATE TABLE events(
@@ -61,15 +62,19 @@ CREATE INDEX IF NOT EXISTS events_recording ON events(session) WHERE event = 're
 """
 
 #: From version 1, whose events have no ``app`` and ``role`` beside their body.
-_UPGRADE = f"""
-BEGIN;
+_COLUMNS_ADDED = """
 ALTER TABLE events ADD COLUMN app TEXT;
 ALTER TABLE events ADD COLUMN role TEXT NOT NULL DEFAULT '';
 UPDATE events SET app = json_extract(CAST(body AS TEXT), '$.connection.app'),
     role = coalesce(json_extract(CAST(body AS TEXT), '$.connection.role'), '') WHERE json_valid(CAST(body AS TEXT));
+"""
+#: From version 2, which knows no ends of rooms.
+_UPGRADE = f"""
+DROP INDEX IF EXISTS events_end;
+CREATE INDEX events_end ON events(session) WHERE {_ENDS};
 PRAGMA user_version = {SCHEMA};
 COMMIT
-"""  # noqa: S608 - constants
+"""
 
 
 class FileLock:
@@ -175,7 +180,7 @@ def _prepared(connection: sqlite3.Connection, name: str) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         _check_pages(connection)
         if version < SCHEMA:
-            connection.executescript(_UPGRADE)
+            connection.executescript(f"BEGIN; {_COLUMNS_ADDED if version < 2 else ''} {_UPGRADE}")
         connection.executescript(f"BEGIN; {_INDEXES} COMMIT")
     # NORMAL: every commit survives the death of the process; the last few may be lost when the whole machine loses power.
     connection.execute("PRAGMA synchronous = NORMAL")

@@ -10,15 +10,13 @@ import msgspec
 
 from smproxy.hooks.event import Context, EncodedEvent, Stored
 from smproxy.hooks.journal.types import DeliveryRecord, JournalQuery, Page, State, decode_attempts
+from smproxy.signaling.payloads import LAST_STATES
 
 #: Bits of the column ``flags``.
 INTERNAL, SYNTHETIC = 1, 2
 
-#: An end event of the session of ``e`` is in the journal.
-ENDED = (
-    "EXISTS (SELECT 1 FROM events x WHERE x.session = e.session AND x.event = 'session' "
-    "AND x.state IN ('disconnected', 'connect_error'))"
-)
+#: An end event of the session, or the room, of ``e`` is in the journal.
+ENDED = f"EXISTS (SELECT 1 FROM events x WHERE x.session = e.session AND x.state IN {LAST_STATES})"  # noqa: S608 - constants
 
 _NAMES = "id uuid session seq event state scope connection ts flags context body app role"
 _COLUMNS = ", ".join(f"e.{name}" for name in _NAMES.split())

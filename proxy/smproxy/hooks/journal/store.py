@@ -18,6 +18,7 @@ import msgspec
 from smproxy.hooks.event import Context, Stored
 from smproxy.hooks.journal import read
 from smproxy.hooks.journal.types import Mark, Retention, encode_attempts
+from smproxy.signaling.payloads import LAST_STATES
 
 #: Events that are written in one statement, and so in one transaction.
 BATCH = 1024
@@ -299,8 +300,8 @@ _NEEDED = f"""(
 )"""  # noqa: S608 - constants
 
 #: How many events must be deleted before ``e``: an end is the last of its session to go, else the session would seem alive.
-_OTHERS = """(
-    CASE WHEN e.event = 'session' AND e.state IN ('disconnected', 'connect_error') THEN
+_OTHERS = f"""(
+    CASE WHEN e.state IN {LAST_STATES} THEN
         (SELECT count(*) FROM events o WHERE o.session = e.session AND o.id <> e.id AND o.flags = 0)
     ELSE 0 END
-)"""
+)"""  # noqa: S608 - constants

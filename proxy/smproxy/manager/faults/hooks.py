@@ -17,11 +17,12 @@ from smproxy.faults.hook_fault import HookEventView, HookFault
 from smproxy.hooks.dispatcher import HookDispatcher
 from smproxy.hooks.event import Stored
 from smproxy.hooks.throttled_log import ThrottledLog
+from smproxy.signaling.payloads import LAST_STATES
 from smproxy.tasks import Timers
 
 logger = logging.getLogger(__name__)
 
-_OVER = frozenset({"disconnected", "connect_error"})
+_OVER = frozenset(LAST_STATES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from smproxy.manager.relay.origin_filter import OriginFilter
 from smproxy.manager.relay.rewrite import Rewriter
 from smproxy.manager.upgrade import UpgradeRequest
 from smproxy.signaling import messages
+from smproxy.signaling.payloads import RouteError
 
 
 class RelayPhase(enum.IntEnum):
@@ -137,7 +138,9 @@ class RelayedConnection:
             client.data_received(rest)
         self._dial = dial = context.dial(self, message)
         limit = context.limits.dial_timeout
-        context.dials.start(self, lambda: dial.cancel(f"origin {host}:{port} did not answer within {limit:g} s"))
+        context.dials.start(
+            self, lambda: dial.cancel(f"origin {host}:{port} did not answer within {limit:g} s", RouteError.TIMEOUT)
+        )
         dial.start(host, port, unreachable)
 
     def turn_away(self, error: str) -> None:
@@ -212,10 +215,10 @@ class RelayedConnection:
         if rest:
             origin.data_received(rest)
 
-    def failed(self, why: str) -> None:
+    def failed(self, why: str, error: RouteError) -> None:
         """Refuse the client: the origin cannot be reached."""
         self._refuse(messages.connect_error(messages.CONNECT_FAILED), CloseCode.BAD_GATEWAY, why)
-        self._dispatcher.dial_failed(why)
+        self._dispatcher.dial_failed(why, error)
 
     # called by the legs
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Protocol, cast
 
 from smproxy.manager.relay.handshake import HandshakeFailed
+from smproxy.signaling.payloads import RouteError
 
 
 class DialOwner(Protocol):
@@ -18,7 +19,7 @@ class DialOwner(Protocol):
     def accepted(self, transport: asyncio.Transport, subprotocol: str | None, rest: bytes) -> None:
         """Take the connection; ``rest`` came after the response head."""
 
-    def failed(self, why: str) -> None:
+    def failed(self, why: str, error: RouteError) -> None:
         """Do without a connection."""
 
 
@@ -47,7 +48,7 @@ class Dial(asyncio.Protocol):
         self._task = asyncio.get_running_loop().create_task(self._connect(host, port, unreachable))
         self._task.add_done_callback(self._connected)
 
-    def cancel(self, why: str = "") -> None:
+    def cancel(self, why: str = "", error: RouteError = RouteError.MEDIA_ERROR) -> None:
         """End the dial; with a reason the owner gets ``failed``."""
         owner, self._owner = self._owner, None
         if owner is None:
@@ -57,7 +58,7 @@ class Dial(asyncio.Protocol):
         elif self._task is not None:
             self._task.cancel()
         if why:
-            owner.failed(why)
+            owner.failed(why, error)
 
     async def _connect(self, host: str, port: int, unreachable: float | None) -> None:
         why = ""
@@ -72,7 +73,7 @@ class Dial(asyncio.Protocol):
             why = f"origin {host}:{port} has no usable address: {error}"
         finally:
             if self._transport is None:
-                self.cancel(" ".join(why.split()))
+                self.cancel(" ".join(why.split()), RouteError.GATEWAY_ERROR)
 
     def _connected(self, task: asyncio.Task[None]) -> None:
         # Not left to the task itself: one that is cancelled before its first step does not even reach its ``finally``.

@@ -8,6 +8,7 @@ from typing import ParamSpec
 
 from smproxy.manager.relay.observer import Observer, RelayEnd, TranscriptWriter
 from smproxy.signaling.messages import read_client_verb, read_server_notice
+from smproxy.signaling.payloads import RouteError
 
 logger = logging.getLogger(__name__)
 
@@ -75,9 +76,9 @@ class MessageDispatcher:
         """Both legs are up."""
         self._report(self._observer.dialed)
 
-    def dial_failed(self, why: str) -> None:
+    def dial_failed(self, why: str, error: RouteError) -> None:
         """The client has been refused, for the origin could not be reached."""
-        self._report(self._observer.dial_failed, why)
+        self._report(self._observer.dial_failed, why, error)
         self._let_go()
 
     def refused(self, text: str, code: int, reason: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 import msgspec
 
 from smproxy.signaling.messages import ClientVerb, ServerNotice
+from smproxy.signaling.payloads import RouteError
 
 Party: TypeAlias = Literal["client", "origin", "proxy"]
 
@@ -75,7 +76,7 @@ class Observer(Protocol):
     def origin_message(self, message: ServerNotice | None) -> None:
         """The origin sent a message; ``None`` when it was binary or could not be read."""
 
-    def dial_failed(self, why: str) -> None:
+    def dial_failed(self, why: str, error: RouteError, /) -> None:
         """The origin could not be reached; the client has been refused already."""
 
     def ended(self, end: RelayEnd) -> None:

@@ -10,6 +10,7 @@ from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, D
 from yarl import URL
 
 from smproxy.network_errors import reason_of
+from smproxy.signaling.payloads import RouteError
 
 #: Bytes of an offer, an answer or a fragment; a session description has some 10 kB.
 MAX_BODY = 256 * 1024
@@ -22,8 +23,12 @@ ANSWER_TIMEOUT = 15.0
 class ExchangeFailed(Exception):
     """The origin cannot be reached, or gives no usable answer.
 
-    The message has the reason in a few words.
+    The message has the reason in a few words, ``error`` what a hook says.
     """
+
+    def __init__(self, why: str, error: RouteError = RouteError.GATEWAY_ERROR) -> None:
+        super().__init__(why)
+        self.error = error
 
 
 class Origins:
@@ -58,7 +63,7 @@ class Origins:
             async with asyncio.timeout(ANSWER_TIMEOUT):
                 response = await request
         except TimeoutError:
-            raise ExchangeFailed(f"no answer within {ANSWER_TIMEOUT:g} s") from None
+            raise ExchangeFailed(f"no answer within {ANSWER_TIMEOUT:g} s", RouteError.TIMEOUT) from None
         except (ClientError, OSError, ValueError) as error:
             raise ExchangeFailed(reason_of(error)) from None
         try:
@@ -84,9 +89,9 @@ async def read_body(response: ClientResponse) -> bytes:
             while not response.content.at_eof() and len(body) <= MAX_BODY:
                 body += await response.content.read(MAX_BODY + 1 - len(body))
     except TimeoutError:
-        raise ExchangeFailed(f"its answer was not complete within {ANSWER_TIMEOUT:g} s") from None
+        raise ExchangeFailed(f"its answer was not complete within {ANSWER_TIMEOUT:g} s", RouteError.TIMEOUT) from None
     except (ClientError, OSError, ValueError) as error:
         raise ExchangeFailed(reason_of(error)) from None
     if len(body) > MAX_BODY:
-        raise ExchangeFailed(f"its answer is larger than {MAX_BODY} bytes")
+        raise ExchangeFailed(f"its answer is larger than {MAX_BODY} bytes", RouteError.MEDIA_ERROR)
     return body

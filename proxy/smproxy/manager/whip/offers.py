@@ -161,7 +161,9 @@ class Offers:
 
     def _unusable(self, request: web.Request, error: ParamError, body: bytes) -> Problem:
         """Emit the hook of a refusal for a parameter; return the answer."""
-        session = self._sessions.refuse(error.connection, request.remote or "", trace=request.get(TRACE))
+        session = self._sessions.refuse(
+            error.connection, request.remote or "", trace=request.get(TRACE), route_error=error.route_error
+        )
         redact = self._transcripts.open(session, str(request.url)).redactor.text
         why = redact(f"{error}: {error.hint}" if error.hint else str(error))
         logger.warning("refused %s: %s", request.remote, why, extra=about_refused(session, error.connection))
@@ -258,7 +260,7 @@ class Offers:
         except OriginChoiceError as error:
             value = asked.params.region if error.parameter == "region" else asked.params.host
             refusal = ParamError(error.parameter, value, str(error), error.hint)
-            refusal.connection = asked.params.connection
+            refusal.connection, refusal.route_error = asked.params.connection, error.error
             raise refusal from None
 
     def _note_request(self, request: web.Request, session: int, body: bytes) -> Transcript:
@@ -329,7 +331,7 @@ class Offers:
                 answer = await read_body(response)
             attempt.dialed()
         except ExchangeFailed as error:
-            attempt.dial_failed(str(error))
+            attempt.dial_failed(str(error), error.error)
             raise Problem(502, f"The origin {node.address} cannot be reached: {error}.") from None
         # 406 with a Location is the counter-offer of a WHEP server: the session has begun.
         location = response.headers.get("Location")
