@@ -74,6 +74,7 @@ class Heard:
         self.client: list[ClientVerb | None] = []
         self.origin: list[ServerNotice | None] = []
         self.failure = ""
+        self.error: RouteError | None = None
         self.end: RelayEnd | None = None
 
     def dialed(self) -> None:
@@ -89,7 +90,7 @@ class Heard:
 
     def dial_failed(self, why: str, error: RouteError) -> None:
         self.events.append("dial_failed")
-        self.failure = why
+        self.failure, self.error = why, error
 
     def ended(self, end: RelayEnd) -> None:
         self.events.append("ended")

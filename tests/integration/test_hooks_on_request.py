@@ -65,6 +65,42 @@ async def test_formats(receiver: WebhookReceiver, start_simulator: StartSimulato
         assert "muted" not in json.dumps(bodies)
 
 
+#: States, and what today's atm0s server calls them.
+FURTHER = {
+    "route_begin": "RouteBegin", "route_success": "RouteSuccess", "route_error": "RouteError", "stats": "Stats",
+    "room_started": None, "room_all_left": None, "room_stopped": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS))
+async def test_formats_of_routes_rooms_and_statistics(
+    receiver: WebhookReceiver, start_simulator: StartSimulator, name: str
+) -> None:
+    """Ours and CloudEvents have all of them, atm0s has those of routes and media, and no other server has any."""
+    simulator = await start_simulator(receiver, hook_format=(name,))
+    async with aiohttp.ClientSession() as http:
+        for state in FURTHER:
+            event = {"event": state, "params": {"id": "cam", "customerScope": "acme"}}
+            async with http.post(f"{simulator.rest_url}/api/v1/hooks/trigger", json=event) as response:
+                assert response.status == 200
+    assert await simulator.dispatcher.drained(10)
+    bodies = [json.loads(hook.body) for hook in receiver.hooks]
+    if name == "envelope":
+        assert {body["payload"]["event"] for body in bodies} == set(FURTHER)
+    elif name == "cloudevents":
+        assert {body["type"].rpartition(".")[2] for body in bodies} == set(FURTHER)
+    elif name.startswith("atm0s"):
+        events = [body["event"]["Peer"]["event"] for body in bodies]
+        assert {next(iter(event)) for event in events} == set(FURTHER.values()) - {None}
+        if name == "atm0s":
+            told = {key: value for event in events for key, value in event.items()}
+            assert told["RouteSuccess"] == {"after_ms": 5, "dest_node": 1}
+            assert told["RouteError"] == {"after_ms": 5, "dest_node": None, "error": 1}
+            assert told["Stats"] == {"sent_bytes": 0, "received_bytes": 9_000_000}
+    else:
+        assert not bodies
+
+
 @pytest.mark.parametrize(("publish", "watch"), [("websocket", "websocket"), ("whip", "whep")])
 async def test_the_end_says_what_came_of_the_media(
     receiver: WebhookReceiver, start_simulator: StartSimulator, publish: str, watch: str

@@ -12,6 +12,7 @@ from smproxy.manager.relay import RelayEnd, RelayLimits
 from smproxy.manager.upgrade import UpgradeRequest
 from smproxy.signaling import messages
 from smproxy.signaling.messages import CONNECT_FAILED, CONNECT_REJECTED, connect_error
+from smproxy.signaling.payloads import RouteError
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -251,6 +252,7 @@ async def test_origin_that_does_not_accept(talk: Talk, why: str) -> None:
         heard = running.heard[0]
         assert code == 1014
         assert heard.events == ["dial_failed"]
+        assert heard.error is (RouteError.TIMEOUT if talk is hang else RouteError.MEDIA_ERROR)
         assert why in heard.failure
         assert "\n" not in heard.failure
         assert reason is not None

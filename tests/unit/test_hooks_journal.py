@@ -26,6 +26,7 @@ from smproxy.hooks.journal import (
     Retention,
     State,
 )
+from smproxy.hooks.journal.read import ENDED
 from smproxy.hooks.journal.store import STEP
 from smproxy.hooks.journal.types import Mark
 from smproxy.signaling.clock import Clock
@@ -633,20 +634,32 @@ async def test_a_stopped_journal_takes_nothing_and_does_not_raise(path: Path | N
     await asyncio.gather(journal.stop(), journal.stop())
 
 
-async def test_a_journal_of_version_1_is_upgraded(tmp_path: Path) -> None:
-    """A journal of the version before is taken over: its events have the app and role of their JSON."""
+OLD_INDEX = (
+    "DROP INDEX events_end; CREATE INDEX events_end ON events(session) "
+    "WHERE event = 'session' AND state IN ('disconnected', 'connect_error');"
+)
+OLDER = {
+    1: f"{OLD_INDEX} ALTER TABLE events DROP COLUMN app; ALTER TABLE events DROP COLUMN role; PRAGMA user_version = 1",
+    2: f"{OLD_INDEX} PRAGMA user_version = 2",
+}
+
+
+@pytest.mark.parametrize("version", OLDER)
+async def test_a_journal_of_an_older_version_is_upgraded(tmp_path: Path, version: int) -> None:
+    """It is taken over: its events have the app and role of their JSON, and what has ended is found by the index."""
     path = tmp_path / "hooks.db"
     async with journal_at(path) as journal:
         known = journal.append(event(1, 1))
     with contextlib.closing(sqlite3.connect(path)) as file:
-        file.executescript(
-            "ALTER TABLE events DROP COLUMN app; ALTER TABLE events DROP COLUMN role; PRAGMA user_version = 1"
-        )
+        file.executescript(OLDER[version])
     with pytest.raises(JournalError, match=rf"^the journal {re.escape(str(path))} was written by an older version"):
         JournalReader.open(path)
     async with journal_at(path) as journal:
         assert await journal.find(JournalQuery()) == [known]
     assert (known.event.app, known.event.role) == ("live", "publisher")
+    with contextlib.closing(sqlite3.connect(path)) as file:
+        plan = file.execute(f"EXPLAIN QUERY PLAN SELECT 1 FROM events e WHERE {ENDED}").fetchall()
+    assert any("events_end" in step[-1] for step in plan), plan
 
 
 @pytest.mark.parametrize("change", ["body = 'text'", "session = 'x'", "context = x'ff'", "uuid = x'00'", "seq = x'00'"])

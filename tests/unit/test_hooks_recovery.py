@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from smproxy.hooks.dispatcher import HookDispatcher
@@ -22,6 +23,7 @@ from smproxy.signaling.payloads import (
     Payload,
     Reason,
     RecordingPayload,
+    RoomPayload,
     SessionPayload,
     WebSocketPayload,
 )
@@ -146,5 +148,27 @@ async def test_what_other_formats_need_is_told_too() -> None:
     assert payload_of(ends[1])["remote_track"] == "video_main"
     # connecting at 1,000 s, the socket at 2,000, connected at 3,000, the last event at 8,000.
     assert payload_of(ends[4]) == {**payload_of(ends[4]), "duration": 5_000_000, "reason": 2, "error": None}
+    await dispatcher.stop()
+    await journal.stop()
+
+
+ROOM = ("room_started", "room_all_left", "room_all_left", "room_stopped")
+
+
+@pytest.mark.parametrize("told", range(1, len(ROOM) + 1))
+async def test_a_room_is_ended_once(told: int) -> None:
+    """However far a room came, the next start says that all left, unless it was told last, and that it stopped, once."""
+    journal = await Journal.start(None, clock=Clock())
+    dispatcher = await HookDispatcher.start([], clock=Clock(), rng=random.Random(1), journal=journal)
+    for seq, event in enumerate(ROOM[:told], 1):
+        payload = RoomPayload(session=7, room="live", event=event, peers=seq)
+        dispatcher.emit(payload, seq, connection(), Context())
+    assert await end_unfinished(journal, dispatcher.emit) == (told < len(ROOM))
+    assert await end_unfinished(journal, dispatcher.emit) == 0
+    found = [stored.event for stored in await journal.find(JournalQuery(session=7))]
+    left = () if ROOM[told - 1] != "room_started" else ("room_all_left",)
+    assert [event.state for event in found] == [*ROOM[: min(told, 3)], *left, "room_stopped"]
+    assert [event.seq for event in found] == list(range(1, len(found) + 1))
+    assert all(payload_of(event)["room"] == "live" for event in found)
     await dispatcher.stop()
     await journal.stop()

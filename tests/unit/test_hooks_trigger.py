@@ -23,7 +23,10 @@ from smproxy.signaling.payloads import (
     PeerPayload,
     RecordingPayload,
     RemoteTrackPayload,
+    RoomPayload,
+    RoutePayload,
     SessionPayload,
+    StatsPayload,
 )
 
 from tests.hooks_support import NOW
@@ -34,6 +37,9 @@ PAYLOADS = {
     "remote_track": RemoteTrackPayload,
     "local_track": LocalTrackPayload,
     "recording": RecordingPayload,
+    "stats": StatsPayload,
+    "route": RoutePayload,
+    "room": RoomPayload,
 }
 
 

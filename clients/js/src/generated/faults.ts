@@ -1,7 +1,7 @@
 // Made from the code of the stream manager by tests/check_docs.py --write.
 
 /** What a fault chooses events of hooks by: their names and states; an empty text stands for all. */
-export type EventChoice = "" | "session" | "peer" | "remote_track" | "recording" | "local_track" | "connecting" | "connected" | "connect_error" | "reconnect" | "reconnected" | "disconnected" | "peer_joined" | "peer_leaved" | "remote_track_started" | "remote_track_muted" | "remote_track_unmuted" | "remote_track_ended" | "recording_started" | "recording_saved" | "recording_failed" | "local_track_attached" | "local_track_detached" | "websocket" | "websocket_connected" | "websocket_disconnected";
+export type EventChoice = "" | "session" | "peer" | "remote_track" | "recording" | "local_track" | "stats" | "route" | "room" | "connecting" | "connected" | "connect_error" | "reconnect" | "reconnected" | "disconnected" | "peer_joined" | "peer_leaved" | "remote_track_started" | "remote_track_muted" | "remote_track_unmuted" | "remote_track_ended" | "recording_started" | "recording_saved" | "recording_failed" | "local_track_attached" | "local_track_detached" | "route_begin" | "route_success" | "route_error" | "room_started" | "room_all_left" | "room_stopped" | "websocket" | "websocket_connected" | "websocket_disconnected";
 
 /** The faults that there are, and the parameters of each. */
 export interface FaultParameters {
