@@ -72,6 +72,7 @@ def test_an_event_in_words() -> None:
     ("payload", "words"),
     [
         ({"session": 1, "state": "disconnected", "reason": 2, "error": None}, ["reason=node_shutdown"]),
+        ({"event": "route_error", "error": 0, "after_ms": 3}, ["error=pool_empty", "after_ms=3"]),
         ({"error": 4, "kind": 0, "track": 1}, ["error=name_in_use", "kind=audio", "track=1"]),
         (
             {"error": "the disk is full", "reason": 99, "kind": True},

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any
 
-from smproxy.signaling.payloads import ConnectError, Kind, Reason
+from smproxy.signaling.payloads import ConnectError, Kind, Reason, RouteError
 
 _NUMBERED: Mapping[str, type[IntEnum]] = {"kind": Kind, "reason": Reason, "error": ConnectError}
+#: In the payloads of ``route``.
+_OF_ROUTES: Mapping[str, type[IntEnum]] = {"error": RouteError}
 #: What stands elsewhere in a line about a hook.
 _IDENTITY = frozenset({"session", "state", "event"})
 
@@ -18,13 +20,15 @@ def payload_words(payload: Mapping[str, Any]) -> list[str]:
 
     A number that has no name stays one.
     """
+    numbered = _OF_ROUTES if str(payload.get("event")).startswith("route_") else _NUMBERED
     return [
-        f"{key}={_word(key, value)}" for key, value in payload.items() if key not in _IDENTITY and value is not None
+        f"{key}={_word(numbered.get(key), value)}"
+        for key, value in payload.items()
+        if key not in _IDENTITY and value is not None
     ]
 
 
-def _word(key: str, value: Any) -> Any:
-    names = _NUMBERED.get(key)
+def _word(names: type[IntEnum] | None, value: Any) -> Any:
     if names is None or type(value) is not int or value not in names._value2member_map_:
         return value
     return names(value).name.lower()

@@ -88,7 +88,10 @@ export class HookDetail {
     delete message.id; // its place in the journal is no part of what is sent
     if (!this.#message.firstChild) {
       setText(this.#title, hookName(hook));
-      const session = h("a", { href: `#/sessions/${hook.payload.session}` }, `session ${hook.payload.session}`);
+      const session =
+        hook.event === "room"
+          ? `room ${hook.payload.room}`
+          : h("a", { href: `#/sessions/${hook.payload.session}` }, `session ${hook.payload.session}`);
       this.#about.replaceChildren(`${moment(hook.ts)} · number ${hook.seq} of `, session, " ", copyButton("uuid", () => this.uuid, "Copy uuid"));
       this.#message.append(copyButton("message", () => JSON.stringify(message, null, 2), "Copy message"), payload(message));
     }

@@ -1,6 +1,6 @@
 /* Labels for the numbers of hooks and the codes of signaling. */
 
-import { bytes, duration } from "./format.js";
+import { bitrate, bytes, duration } from "./format.js";
 
 const REASONS = [
   "the user stopped or left",
@@ -21,6 +21,14 @@ const ERRORS = [
   "the stream name is in use",
   "the origin failed",
   "the DTLS handshake failed",
+];
+
+/* Of the event `route`. */
+const ROUTE_ERRORS = [
+  "there is no origin",
+  "the origin did not answer in time",
+  "the origin cannot be reached",
+  "the origin's answer cannot be used",
 ];
 
 /* The API names what the hooks number. */
@@ -79,7 +87,7 @@ export function hookName(hook) {
 }
 
 /** The details of a hook, in a few words. */
-export function hookSummary({ payload }) {
+export function hookSummary({ event, payload }) {
   const { track, kind, remote_peer: peer, remote_track: source, after_ms: after, duration: lasted } = payload;
   const parts = [
     typeof track === "number" ? `slot ${track}` : track,
@@ -87,10 +95,13 @@ export function hookSummary({ payload }) {
     peer ? `${peer} ${source ?? ""}` : null,
     payload.room,
     payload.file,
+    payload.node,
+    typeof payload.peers === "number" ? `${payload.peers} joined` : null,
+    typeof payload.bitrate === "number" ? `${bytes(payload.bytes)}, ${bitrate(payload.bitrate)}, ${payload.lost} lost` : null,
     typeof payload.size === "number" ? bytes(payload.size) : null,
     typeof after === "number" ? `after ${duration(after)}` : null,
     typeof lasted === "number" ? `${duration(lasted)} long` : null,
-    endingText(payload),
+    event === "route" ? labelOf(payload.error, ROUTE_ERRORS, []) : endingText(payload),
   ];
   return parts.filter(Boolean).join(", ");
 }
