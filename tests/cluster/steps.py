@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pytest
 from smproxy.testing import Publisher, PublishRejected, WebhookReceiver
 
 from tests.cluster import model
+from tests.cluster.model import Event
 from tests.cluster.processes import TTL, NodeProcess
 from tests.helpers import eventually, eventually_reads
 
@@ -42,10 +43,18 @@ async def live(stack: AsyncExitStack, receiver: WebhookReceiver, *streams: Publi
         await eventually(lambda name=stream.stream: has(receiver, "remote_track_started", name), 10)
 
 
-async def settled(receiver: WebhookReceiver, seconds: float) -> None:
-    """Wait until every session has an end, and check all that must hold."""
-    await eventually(lambda: model.ended(receiver.events), seconds, "not every session ended")
-    model.check(receiver.events)
+def deliveries(receiver: WebhookReceiver) -> list[Event]:
+    """Return everything that was delivered, with what came again."""
+    return [hook.event for hook in receiver.hooks]
+
+
+async def settled(receiver: WebhookReceiver, seconds: float, *, away: Collection[int] = ()) -> None:
+    """Wait until every session has an end and all its hooks, and check all that must hold.
+
+    ``away``: the numbers of nodes that are dead or frozen still.
+    """
+    await eventually(lambda: model.over(deliveries(receiver), away), seconds, "not every session is over")
+    model.check(deliveries(receiver), away)
 
 
 async def all_end(receiver: WebhookReceiver, streams: Sequence[str], seconds: float) -> None:

@@ -10,7 +10,7 @@ from smproxy.testing import WebhookReceiver
 
 from tests.cluster import model
 from tests.cluster.processes import TTL, nodes
-from tests.cluster.steps import LOAD, all_end, has, live, node, published_when_free, runs, settled
+from tests.cluster.steps import LOAD, all_end, deliveries, has, live, node, published_when_free, runs, settled
 from tests.helpers import eventually
 from tests.nats_server import NatsServer
 
@@ -31,15 +31,15 @@ async def test_manager_is_killed(run: int, registry: NatsServer, tmp_path: Path)
         await all_end(receiver, lost, TTL * 3 + 10)
         assert not has(receiver, "disconnected", "stays")
         await stays.unpublish()
-        await settled(receiver, 10)
-        before = len(model.sessions_of(receiver.events))
+        await settled(receiver, 10, away={1})
+        before = len(model.sessions_of(deliveries(receiver)))
         again = two.publisher(lost[0])
         stack.push_async_callback(again.close)
         await again.publish()
         await again.unpublish()
         await one.start()
-        await settled(receiver, 10)
-        assert len(model.sessions_of(receiver.events)) == before + 1
+        await settled(receiver, 20)
+        assert len(model.sessions_of(deliveries(receiver))) == before + 1
 
 
 @runs
@@ -74,11 +74,12 @@ async def test_node_freezes_and_wakes(run: int, registry: NatsServer, tmp_path: 
         await one.has_origins("n1", "n2")
         await live(stack, receiver, *(one.publisher(f"s{number}", host="n1") for number in range(LOAD)))
         one.send(signal.SIGSTOP)
-        await settled(receiver, TTL * 3 + 10)
+        await settled(receiver, TTL * 3 + 10, away={1})
         again = two.publisher("s0", host="n2")
         stack.push_async_callback(again.close)
         await again.publish()
-        await eventually(lambda: sum(each.state == "peer_joined" for each in receiver.hooks) == LOAD + 1, 10)
+        joined = lambda: {hook.uuid for hook in receiver.hooks if hook.state == "peer_joined"}  # noqa: E731
+        await eventually(lambda: len(joined()) == LOAD + 1, 10)
         one.send(signal.SIGCONT)
         await eventually(lambda: "lost its place" in one.log, 10)
         await eventually(lambda: one.log.count("joined the cluster") == 2, TTL * 3 + 10)

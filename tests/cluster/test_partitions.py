@@ -65,4 +65,4 @@ async def test_slow_registry_and_wrong_clocks(run: int, registry: NatsServer, tm
         lost = two.publisher("lost", host="n2")
         await live(stack, receiver, lost)
         await two.end()
-        await settled(receiver, TTL * 3 + 10)
+        await settled(receiver, TTL * 3 + 10, away={2})

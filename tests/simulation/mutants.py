@@ -18,8 +18,10 @@ import subprocess
 import sys
 import time
 import tomllib
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -63,21 +65,29 @@ class Mutant:
 MUTANTS = tuple(Mutant(**each) for each in tomllib.loads(Path(__file__).with_suffix(".toml").read_text())["mutant"])
 
 
+def _runs(seeds: int) -> Iterator[tuple[str, int, Callable[[], object]]]:
+    """Yield what is run: the seeds that have found a fault before, then new ones."""
+    from tests.simulation import scenario
+    from tests.simulation.situations import FOUND, SITUATIONS, run
+
+    for situation in SITUATIONS:
+        for seed in FOUND.get(situation.__name__, ()):
+            yield situation.__name__, seed, partial(run, situation, seed)
+    for seed in range(seeds):
+        yield "trouble", seed, partial(scenario.run, seed)
+        if seed % 10 == 0:
+            for situation in SITUATIONS:
+                yield situation.__name__, seed // 10, partial(run, situation, seed // 10)
+
+
 def attempt(mutant: Mutant, seeds: int) -> str | None:
     """Run seeds with a broken core, in a process that has no other; return what was found, if anything was."""
     mutant.load()
-    from tests.simulation import scenario
-    from tests.simulation.situations import SITUATIONS, run
-
-    for seed in range(seeds):
-        runs = [("trouble", lambda seed=seed: scenario.run(seed))]
-        if seed % 10 == 0:
-            runs += [(each.__name__, lambda each=each, seed=seed: run(each, seed // 10)) for each in SITUATIONS]
-        for name, one in runs:
-            try:
-                one()
-            except Exception as error:
-                return f"{name} {seed}: {type(error).__name__}: {error}"
+    for name, seed, one in _runs(seeds):
+        try:
+            one()
+        except Exception as error:
+            return f"{name} {seed}: {type(error).__name__}: {error}"
     # What no history of failures shows because another safeguard is in its way, the tests of the single parts do.
     here = Path(__file__).parents[1] / "unit"
     output = io.StringIO()

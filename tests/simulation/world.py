@@ -341,7 +341,12 @@ class Node:
             on_regained=lambda: self.run(self.claims.verify()),
         )
         self.claims = Claims(
-            self.standing, timing, monotonic=clock, life=lambda: self.registration.life, on_lost=self._lost
+            self.standing,
+            timing,
+            monotonic=clock,
+            life=lambda: self.registration.life,
+            on_lost=self._lost,
+            on_over=self.directory.node_seen,
         )
         self.snapshots = Snapshots(timing)
         self.reaper = Reaper(
@@ -352,6 +357,7 @@ class Node:
             timing,
             monotonic=clock,
             life=lambda: self.registration.life,
+            on_over=self.directory.node_seen,
         )
         #: By stream: the claim and the session.
         self.publishers: dict[str, tuple[Held, int, str]] = {}

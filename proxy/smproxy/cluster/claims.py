@@ -8,7 +8,7 @@ from enum import Enum
 
 from smproxy.cluster.failure_detector import is_over
 from smproxy.cluster.fencing import Standing
-from smproxy.cluster.records import Bucket, ClaimRecord, NodeLife, claim_key, encode, read_claim
+from smproxy.cluster.records import Bucket, ClaimRecord, NodeLife, NodeRecord, claim_key, encode, read_claim
 from smproxy.cluster.requests import MISSING, Create, Pause, Read, RegistryEntry, Remove, Steps, Update, Written
 from smproxy.cluster.timing import Timing
 
@@ -36,7 +36,8 @@ class Held:
 class Claims:
     """Takes and gives back names.
 
-    A claim is as good as its owner's lease: it has none of its own. ``on_lost`` is called for a claim that another node has.
+    A claim is as good as its owner's lease: it has none of its own. ``on_lost`` is called for a claim that another node has,
+    ``on_over`` with the entry of a node whose life is found to be over.
     """
 
     def __init__(
@@ -47,14 +48,18 @@ class Claims:
         monotonic: Callable[[], float],
         life: Callable[[], NodeLife | None],
         on_lost: Callable[[Held], None],
+        on_over: Callable[[NodeRecord], None],
     ) -> None:
         self._standing = standing
         self._timing = timing
         self._monotonic = monotonic
         self._life = life
         self._on_lost = on_lost
+        self._on_over = on_over
         self._held: dict[str, Held] = {}
         self._nonces: set[str] = set()
+        #: Keys of claims that were withdrawn before they were there, and when that is looked at again.
+        self._withdrawn: dict[str, float] = {}
 
     @property
     def held(self) -> list[Held]:
@@ -83,7 +88,7 @@ class Claims:
                 return self._take(key, known, found.revision)
             # An earlier life of this very node has ended before this one began.
             earlier = known.owner.node == owner.node and known.owner != owner
-            over = True if earlier else (yield from is_over(known.owner, self._standing))
+            over = True if earlier else (yield from is_over(known.owner, self._standing, self._on_over))
             if over is False:
                 self._nonces.discard(nonce)
                 return ClaimRefusal.TAKEN
@@ -110,6 +115,8 @@ class Claims:
         while True:
             found = yield Read(Bucket.STREAMS, key)
             if found is MISSING or (isinstance(found, RegistryEntry) and read_claim(found.value).nonce != nonce):
+                if held is None:  # it may be on its way
+                    self._withdrawn[key] = self._monotonic() + self._timing.answer
                 break
             if isinstance(found, RegistryEntry):
                 reply = yield Remove(Bucket.STREAMS, key, found.revision)
@@ -145,6 +152,14 @@ class Claims:
         if held is not None and isinstance(found, RegistryEntry) and read_claim(found.value).nonce != held.record.nonce:
             del self._held[key]
             self._on_lost(held)
+
+    def late(self) -> list[str]:
+        """Return the keys of withdrawn claims that may have arrived by now; each is returned once."""
+        now = self._monotonic()
+        keys = [key for key, at in self._withdrawn.items() if now >= at]
+        for key in keys:
+            del self._withdrawn[key]
+        return keys
 
     def stray(self, record: ClaimRecord) -> bool:
         """Whether a claim in the registry is this node's and arrived too late to be wanted."""

@@ -94,7 +94,12 @@ class ClusterNode:
             on_regained=lambda: self._spawn(self._drive(self.claims.verify())),
         )
         self.claims = Claims(
-            self.standing, timing, monotonic=monotonic, life=lambda: self.registration.life, on_lost=self._claim_lost
+            self.standing,
+            timing,
+            monotonic=monotonic,
+            life=lambda: self.registration.life,
+            on_lost=self._claim_lost,
+            on_over=self._life_is_over,
         )
         self._snapshots = Snapshots(timing)
         self._reaper = Reaper(
@@ -105,6 +110,7 @@ class ClusterNode:
             timing,
             monotonic=monotonic,
             life=lambda: self.registration.life,
+            on_over=self._life_is_over,
         )
 
     @property
@@ -228,6 +234,11 @@ class ClusterNode:
                 self._nodes_changed()
         except msgspec.MsgspecError as error:
             logger.warning("entry %s of %s in the registry cannot be read: %s", key, bucket, error)
+
+    def _life_is_over(self, record: NodeRecord) -> None:
+        """End what hangs on a dead node first: its clients here keep no name once its sessions have their ends."""
+        self.directory.node_seen(record)
+        self._nodes_changed()
 
     def _nodes_changed(self) -> None:
         alive = {record.life for record in self.directory.nodes() if record.life.node != self.name}

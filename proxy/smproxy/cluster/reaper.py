@@ -21,6 +21,7 @@ from smproxy.cluster.records import (
     encode,
     is_death,
     owner_of,
+    read_claim,
 )
 from smproxy.cluster.requests import NO_ANSWER, Create, ListKeys, Read, RegistryEntry, Remove, Steps, WriteEnds, Written
 from smproxy.cluster.snapshots import Snapshots
@@ -37,7 +38,10 @@ class ClearedUp:
 
 
 class Reaper:
-    """Looks for what dead nodes have left, and for what this node does not want any more."""
+    """Looks for what dead nodes have left, and for what this node does not want any more.
+
+    ``on_over`` is called with the entry of a node whose life is over, before anything of it is ended.
+    """
 
     def __init__(
         self,
@@ -49,6 +53,7 @@ class Reaper:
         *,
         monotonic: Callable[[], float],
         life: Callable[[], NodeLife | None],
+        on_over: Callable[[NodeRecord], None],
     ) -> None:
         self._timing = timing
         self._monotonic = monotonic
@@ -59,6 +64,7 @@ class Reaper:
         self._claims = claims
         self._snapshots = snapshots
         self._life = life
+        self._on_over = on_over
 
     def scan(self) -> Steps[list[ClearedUp]]:
         """Clear up once; return the lives of other nodes that were cleared up after."""
@@ -105,7 +111,7 @@ class Reaper:
         The task is an entry that expires: if this node dies, too, another takes it over.
         """
         me = self._life()
-        over = yield from is_over(dead, self._standing)
+        over = yield from is_over(dead, self._standing, self._on_over)
         if over is not True or me is None:
             return False
         task = encode(NodeRecord(life=me, state=NodeState.SERVING))
@@ -127,6 +133,10 @@ class Reaper:
         for key, record, revision in self._directory.claims():
             if self._claims.stray(record):
                 yield Remove(Bucket.STREAMS, key, revision)
+        for key in self._claims.late():  # of which a watch may have missed that it came
+            entry = yield Read(Bucket.STREAMS, key)
+            if isinstance(entry, RegistryEntry) and self._claims.stray(read_claim(entry.value)):
+                yield Remove(Bucket.STREAMS, key, entry.revision)
         for key in keys:
             if owner_of(key) == me and not self._snapshots.knows(key):
                 entry = yield Read(Bucket.SESSIONS, key)
