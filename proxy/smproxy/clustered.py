@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 import secrets
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+#: Seconds for which the end of a stream is not confirmed to its client because the registry is slow to free the name.
+_FREED_WITHIN = 1.0
+
 
 class _Names:
     """The names of the cluster, for the origin of this node."""
@@ -40,6 +44,7 @@ class _Names:
     def __init__(self, cluster: Clustered) -> None:
         self._cluster = cluster
         self._held: dict[tuple[str, str], Held] = {}
+        self._releasing: dict[tuple[str, str], asyncio.Task[None]] = {}
 
     def taken(self, scope: str, name: str) -> bool:
         node = self._cluster.node
@@ -58,10 +63,20 @@ class _Names:
             return held.epoch
         return ConnectError.NAME_IN_USE if held is ClaimRefusal.TAKEN else ConnectError.ORIGIN_ERROR
 
+    async def look(self, scope: str, name: str) -> None:
+        if self._cluster.node is not None and self.taken(scope, name):
+            await self._cluster.node.look(scope, name)
+
+    async def freed(self, scope: str, name: str) -> None:
+        if (task := self._releasing.get((scope, name))) is not None:
+            await asyncio.wait((task,), timeout=_FREED_WITHIN)
+
     def release(self, scope: str, name: str) -> None:
-        held = self._held.pop((scope, name), None)
+        key = (scope, name)
+        held = self._held.pop(key, None)
         if held is not None and self._cluster.node is not None:
-            self._cluster.node.release(held)
+            task = self._releasing[key] = self._cluster.node.release(held)
+            task.add_done_callback(lambda done: self._releasing.get(key) is done and self._releasing.pop(key))
 
 
 class Clustered:

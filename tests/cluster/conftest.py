@@ -33,8 +33,8 @@ async def start_node(registry: NatsServer) -> AsyncIterator[StartNode]:
     async with AsyncExitStack() as stack:
 
         async def start(name: str, **options: Any) -> Simulator:
-            options.setdefault("cluster_ttl", TTL)
-            simulator = Simulator(cluster=registry.url, node_id=name, flush=0.5, **options)
+            options = {"cluster": registry.url, "cluster_ttl": TTL} | options
+            simulator = Simulator(node_id=name, flush=0.5, **options)
             return await stack.enter_async_context(simulator)
 
         yield start

@@ -13,7 +13,9 @@ from smproxy.simulator import Simulator
 from smproxy.testing import PublishRejected
 
 from tests.cluster.conftest import StartNode
+from tests.cluster.link import link_to
 from tests.helpers import eventually, scaled
+from tests.nats_server import NatsServer
 
 
 def origins(simulator: Simulator) -> set[str]:
@@ -65,6 +67,28 @@ async def test_a_name_is_in_use_on_every_node(start_node: StartNode) -> None:
             pass
     async with two.publisher("s1", host="n2"):
         await two.hooks.expect("peer_joined", id="s1")
+
+
+@pytest.mark.parametrize("transport", ["websocket", "whip"])
+async def test_an_ended_stream_can_be_published_elsewhere_at_once(
+    registry: NatsServer, start_node: StartNode, transport: str
+) -> None:
+    """Whoever was told that a stream has ended may publish its name at any node, in the same moment."""
+    async with link_to(registry.port) as link:
+        nodes = [await start_node("n1", cluster=link.url), await start_node("n2")]
+        await eventually(lambda: all(origins(each) == {"n1", "n2"} for each in nodes), 10)
+        link.delay = 0.1  # what the first node gives back is late
+        async with nodes[0].publisher("s1", host="n1", transport=transport):
+            pass
+        second = nodes[1].publisher("s1", host="n2", transport=transport)
+        await second.publish()
+        await eventually(lambda: nodes[0].manager.registry.owner_of("live", "s1") == "n2", 10)
+        link.delay = 0.25  # what the first node hears of its end is late
+        ending = asyncio.create_task(second.unpublish())
+        await nodes[1].hooks.expect("disconnected", id="s1")
+        async with nodes[0].publisher("s1", host="n1", transport=transport):
+            link.delay = 0.0
+        await ending
 
 
 async def test_lists_and_kick_reach_every_node(start_node: StartNode) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Awaitable, Callable, Coroutine
@@ -21,12 +22,13 @@ from smproxy.cluster.records import (
     NodeRecord,
     NodeState,
     Unfinished,
+    claim_key,
     read_claim,
     read_node,
     session_key,
 )
 from smproxy.cluster.registration import Registration
-from smproxy.cluster.requests import Pause, RegistryEntry, Reply, Steps, WriteEnds
+from smproxy.cluster.requests import MISSING, Pause, Read, RegistryEntry, Reply, Steps, WriteEnds
 from smproxy.cluster.snapshots import Snapshots
 from smproxy.cluster.timing import Timing
 from smproxy.tasks import Tasks
@@ -170,10 +172,20 @@ class ClusterNode:
             self._spawn(self._release(scope, name, nonce))
         return held
 
-    def release(self, held: Held) -> None:
-        """Give a name back."""
+    async def look(self, scope: str, name: str) -> None:
+        """Ask the registry whose a name is; what this node has by watching may be behind."""
+        key, known = claim_key(scope, name), self.directory.epoch(scope, name)
+        found: Reply = None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(2 * self._timing.ask):
+                found = await self._registry.perform(Read(Bucket.STREAMS, key))
+        if self.directory.epoch(scope, name) == known and (found is MISSING or isinstance(found, RegistryEntry)):
+            self._changed(Bucket.STREAMS, key, found if isinstance(found, RegistryEntry) else None)
+
+    def release(self, held: Held) -> asyncio.Task[None]:
+        """Give a name back; what is returned ends once it is free."""
         self._lost.pop(held.record.nonce, None)
-        self._spawn(self._release(held.record.scope, held.record.name, held.record.nonce))
+        return self._tasks.spawn(self._release(held.record.scope, held.record.name, held.record.nonce))
 
     async def _release(self, scope: str, name: str, nonce: str) -> None:
         lock = self._keys.setdefault(f"{scope}/{name}", asyncio.Lock())

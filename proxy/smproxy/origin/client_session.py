@@ -15,6 +15,7 @@ from smproxy.origin.client_transport import ClientTransport
 from smproxy.origin.effects import (
     BecomeSubscriber,
     Effect,
+    FreeName,
     LogClientLine,
     LogProblem,
     MakeOffer,
@@ -33,6 +34,7 @@ from smproxy.origin.play.subscriber_signaling import SubscriberSignaling
 from smproxy.origin.publisher import PublisherRole
 from smproxy.origin.publisher_signaling import PublisherSignaling
 from smproxy.origin.pull.pulls import Pulls
+from smproxy.origin.pull.wanted import asked_name
 from smproxy.origin.role import ClientRole, OriginServices
 from smproxy.origin.signaling_channel import ChannelWriter, SignalingChannel
 from smproxy.signaling import node
@@ -129,6 +131,8 @@ class ClientSession:
         """Take a frame of the client."""
         if (pulls := self._services.pulls) is not None and not self._services.draining:
             await pulls.prepare(frame, self.scope, self)
+        if (names := self._services.names) is not None and (asked := asked_name(frame)) is not None:
+            await names.look(self.scope, asked)
         signaling = self.role.signaling
         signaling.draining = self._services.draining
         await self.perform(signaling.receive(frame, Via.SOCKET))
@@ -155,6 +159,8 @@ class ClientSession:
                     signaling.draining = self._services.draining
                     self.role = self._role_for(signaling)
                     await self.perform(signaling.take(message, via))
+                case FreeName():
+                    await self.role.freed()
                 case TakeOffer() | MakeOffer() | TakeAnswer() | TakeViewerOffer():
                     await self._negotiate(effect)
                 case _:
@@ -187,7 +193,10 @@ class ClientSession:
 
     def perform_now(self, effects: list[Effect]) -> None:
         """Perform what follows from an event outside the channel's task."""
-        for effect in effects:
+        for place, effect in enumerate(effects):
+            if isinstance(effect, FreeName):
+                self._services.tasks.spawn(self.perform(effects[place:]))
+                break
             if isinstance(effect, Send) and effect.via is Via.SOCKET:
                 if not self._channel.send_soon(effect.text):
                     self._dropped("socket")
@@ -312,6 +321,11 @@ class ClientSession:
     def peer_left(self) -> None:
         """End: the client closed its peer connection."""
         self._finish(Reason.USER_ACTION, ConnectError.TIMEOUT)
+
+    async def delete(self) -> None:
+        """Free the stream's name and end, because the client asked for it over HTTP."""
+        await self.role.freed()
+        self.peer_left()
 
     # the watchdog -----------------------------------------------------------------------------------------------------
 

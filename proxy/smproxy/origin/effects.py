@@ -96,6 +96,11 @@ class SetKeyFrameInterval:
 
 
 @dataclass(frozen=True, slots=True)
+class FreeName:
+    """Free the stream's name on every node before what follows: who is told that the stream ended may publish it anywhere."""
+
+
+@dataclass(frozen=True, slots=True)
 class EndStream:
     """End the stream, as the client wants."""
 
@@ -192,6 +197,7 @@ Effect: TypeAlias = (
     | StartStream
     | SetKeyFrameInterval
     | EndStream
+    | FreeName
     | BecomeSubscriber
     | Mute
     | SetOrientation

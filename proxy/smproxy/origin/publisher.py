@@ -173,12 +173,21 @@ class PublisherRole:
             reports += [last, node.TrackEnded(last.attempt, last.track)]
         return reports
 
-    def release(self) -> None:
-        """Free the name, which ends the stream for its subscribers, and end the outputs."""
+    def _free_name(self) -> None:
         if self.signaling.stream is not None:
             self._services.streams.free(self._session.scope, self.signaling.stream, self.signaling)
         if self._services.names is not None and self._claimed is not None:
             self._services.names.release(self._session.scope, self._claimed)
+
+    async def freed(self) -> None:
+        """Free the name, and return once it is free on every node."""
+        self._free_name()
+        if self._services.names is not None and self._claimed is not None:
+            await self._services.names.freed(self._session.scope, self._claimed)
+
+    def release(self) -> None:
+        """Free the name, which ends the stream for its subscribers, and end the outputs."""
+        self._free_name()
         if self._outputs is not None:
             self._outputs.ended()
         if self.source is not None:

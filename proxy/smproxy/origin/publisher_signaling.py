@@ -16,6 +16,7 @@ from smproxy.origin.effects import (
     BecomeSubscriber,
     Effect,
     EndStream,
+    FreeName,
     Refuse,
     Send,
     SetKeyFrameInterval,
@@ -205,11 +206,11 @@ class PublisherSignaling(RoleSignaling):
         return effects + self._notices()
 
     def _unpublish(self, name: str, via: Via) -> list[Effect]:
-        effects: list[Effect] = [Send(messages.unpublish_stopping(name or self.stream or ""), via)]
-        if not self._over:
-            self._over = True
-            effects.append(EndStream())
-        return effects
+        stopping = Send(messages.unpublish_stopping(name or self.stream or ""), via)
+        if self._over:
+            return [stopping]
+        self._over = True
+        return [FreeName(), stopping, EndStream()]
 
     def _notices(self) -> list[Effect]:
         """Send what the client waits for once it publishes; each notice once and in this order."""

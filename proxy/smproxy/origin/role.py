@@ -125,5 +125,8 @@ class ClientRole(Protocol):
     def final_reports(self) -> Sequence[Report]:
         """Return what is to be reported before the end of the peer."""
 
+    async def freed(self) -> None:
+        """Return once the name of the stream that this client published is free on every node."""
+
     def release(self) -> None:
         """Leave the stream: keep no name and let no media flow."""

@@ -20,5 +20,11 @@ class SharedNames(Protocol):
         ``lost`` is called when it is lost to another node.
         """
 
+    async def look(self, scope: str, name: str) -> None:
+        """Learn whose a name is, if another node seems to have it."""
+
+    async def freed(self, scope: str, name: str) -> None:
+        """Return once a name that was given back is free on every node, or that takes too long."""
+
     def release(self, scope: str, name: str) -> None:
         """Give an own name back; of one that is not own nothing happens."""

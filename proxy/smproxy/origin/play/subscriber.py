@@ -332,6 +332,9 @@ class SubscriberRole:
         self._attached.clear()
         return reports
 
+    async def freed(self) -> None:
+        """Return at once: a subscriber has no name."""
+
     def release(self) -> None:
         """Show and watch nothing any more."""
         self._unwatch()

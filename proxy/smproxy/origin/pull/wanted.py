@@ -1,4 +1,4 @@
-"""Which stream a subscriber's message is about, before it is answered. Sans-I/O."""
+"""Which stream a client's message is about, before it is answered. Sans-I/O."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from msgspec import UNSET
 
 from smproxy.origin.client_requests import nameable, read_call, read_path
 from smproxy.signaling import messages
-from smproxy.signaling.messages import UnusableMessage
+from smproxy.signaling.messages import ClientMessage, UnusableMessage
 
 
 def wanted_stream(frame: str | bytes, scope: str) -> tuple[str, str] | None:
@@ -14,8 +14,8 @@ def wanted_stream(frame: str | bytes, scope: str) -> tuple[str, str] | None:
 
     A publisher's question whether its name is free is about no stream.
     """
-    message = None if isinstance(frame, bytes) else messages.read_client(frame)
-    if message is None or isinstance(message, UnusableMessage):
+    message = _read(frame)
+    if message is None:
         return None
     name = ""
     if message.request_offer is not UNSET:
@@ -30,3 +30,14 @@ def wanted_stream(frame: str | bytes, scope: str) -> tuple[str, str] | None:
             where, _, name = (read_path(call) or "").strip("/").rpartition("/")
             scope = where or scope
     return (scope, name) if nameable(name) else None
+
+
+def asked_name(frame: str | bytes) -> str | None:
+    """Return the name of which a client asks whether somebody has it."""
+    message = _read(frame)
+    return message.is_available if message is not None and message.is_available is not UNSET else None
+
+
+def _read(frame: str | bytes) -> ClientMessage | None:
+    message = None if isinstance(frame, bytes) else messages.read_client(frame)
+    return None if isinstance(message, UnusableMessage) else message

@@ -83,7 +83,7 @@ class WhipExchange:
                 return asked
             case Delete():
                 self.deleted = True
-                self.session.peer_left()
+                await self.session.delete()
                 return DELETED
             case AnswerRequest(sdp):
                 return await self._take_answer(sdp)
