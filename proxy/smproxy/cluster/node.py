@@ -248,7 +248,7 @@ class ClusterNode:
             logger.warning("entry %s of %s in the registry cannot be read: %s", key, bucket, error)
 
     def _life_is_over(self, record: NodeRecord) -> None:
-        """End what hangs on a dead node first: its clients here keep no name once its sessions have their ends."""
+        """End what hangs on a dead node here, before its sessions get their ends."""
         self.directory.node_seen(record)
         self._nodes_changed()
 

@@ -97,7 +97,7 @@ class SetKeyFrameInterval:
 
 @dataclass(frozen=True, slots=True)
 class FreeName:
-    """Free the stream's name on every node before what follows: who is told that the stream ended may publish it anywhere."""
+    """Free the stream's name on every node, before what follows is done."""
 
 
 @dataclass(frozen=True, slots=True)
