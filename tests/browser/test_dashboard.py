@@ -113,7 +113,7 @@ async def test_a_receiver_that_refuses_everything(chromium: Browser, start_simul
             await tab.sees("tr:has-text('/audit') .tag[data-state=live]", "up to date")
             await tab.sees(f"{ROW} .tag[data-state=bad]", "dead")
             await tab.page.click("#tabs >> text=Dead letters")
-            await tab.sees(f"{ROW} [data-cell=Details]", f"{server.host}:{server.port}/billing: HTTP 422")
+            await tab.sees(f"{ROW} [data-cell=Details]", f"HTTP 422 at {server.host}:{server.port}/billing")
             assert "/audit" not in await tab.page.inner_text(".space")
             await tab.page.click("#tabs >> text=Sessions")
             await tab.page.click(f"{ROW} a")
@@ -150,13 +150,31 @@ async def test_faults(chromium: Browser, simulator: Simulator) -> None:
         await tab.sees("#view .empty-line", "No fault is on")
         await tab.page.get_by_label("Fault", exact=True).select_option("publish-denied")
         await tab.page.get_by_label("Customer scope").fill("acme")
+        await tab.page.get_by_label("Role").select_option("publisher")
+        await tab.page.get_by_label("Ends after seconds").fill("600")
         await tab.page.click("text=Switch on")
-        await tab.sees("[aria-label='Faults that are on'] tr", "customerScope=acme")
+        await tab.sees("[aria-label='Faults that are on'] tr", "customerScope=acme role=publisher, until ")
         with pytest.raises(PublishError):
             await publisher(simulator, "cam-1").publish()
         await tab.sees("[aria-label='What faults did'] tr", "publish-denied")
         await tab.page.click("[aria-label='Faults that are on'] >> text=Off")
         await tab.sees("#view .empty-line", "No fault is on")
+        await tab.page.get_by_label("Fault", exact=True).select_option("network")
+        assert await tab.page.get_by_label("delay").get_attribute("placeholder") == "the profile's"
+        await tab.page.get_by_label("loss").fill("3")
+        await tab.page.click("text=Switch on")
+        await tab.sees("[aria-label='Faults that are on'] td.code", "loss=3")
+        (fault,) = simulator.faults.active()
+        assert fault.parameters | {"loss": 3.0, "delay": -1.0} == fault.parameters
+
+
+async def test_a_node_that_is_not_simulated(chromium: Browser, simulator: Simulator) -> None:
+    """Without simulated nodes only what can be done is offered, and the way to the rest is told."""
+    async with open_tab(chromium, f"{simulator.rest_url}/#/nodes") as tab:
+        await tab.linked()
+        await tab.sees("#view tbody tr", "INSERVICE")
+        await tab.sees("#view p", "smproxy serve --nodes N")
+        assert await tab.page.locator("#view button:visible").all_inner_texts() == ["Drain"]
 
 
 async def rows(tab: Tab) -> int:

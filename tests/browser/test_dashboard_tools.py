@@ -159,7 +159,9 @@ async def test_nothing_is_wider_than_a_phone(
 ) -> None:
     """At 375 pixels no view makes the page scroll sideways, and its buttons can be reached."""
     receiver.respond = lambda hook: 400 if hook.state == "peer_joined" else 204
-    simulator = await start_simulator(hook_uri=(receiver.url,), recordings=tmp_path, nodes=read_nodes("2"))
+    simulator = await start_simulator(
+        hook_uri=(f"{receiver.url}/{'long-path-' * 9}",), recordings=tmp_path, nodes=read_nodes("2")
+    )
     name = "a-stream-with-a-name-that-is-much-longer-than-a-phone-is-wide-0123456789"
     async with publisher(simulator, name, recording="true", meta='{"room": "A"}'):
         simulator.faults.add("latency", id="slow-*")

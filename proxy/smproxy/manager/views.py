@@ -152,13 +152,14 @@ class OriginView(_View, frozen=True):
 class NodeView(OriginView, frozen=True):
     """A node: an origin or an edge, and what it does now.
 
-    ``pulls`` are the streams that it has from other nodes of a cluster.
+    ``pulls`` are the streams that it has from other nodes of a cluster; a ``simulated`` one can be taken out, lost and started.
     """
 
     id: str
     role: Literal["origin", "edge"]
     state: ServiceState
     pulls: int = 0
+    simulated: bool = False
 
 
 class NodeList(_View, frozen=True):

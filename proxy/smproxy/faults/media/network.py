@@ -12,7 +12,7 @@ _AS_PROFILE = -1.0
 
 
 def _condition(name: str, help: str) -> Parameter[float]:
-    return Parameter(_AS_PROFILE, f"{help}; -1: as the profile has it", _AS_PROFILE, MOST[name])
+    return Parameter(_AS_PROFILE, f"{help}; -1: the profile's", _AS_PROFILE, MOST[name])
 
 
 class Network(MediaFault):

@@ -16,6 +16,7 @@ from smproxy.hooks.formats.registry import ENVELOPE
 from smproxy.hooks.sink import DELIVERED, SKIPPED, Dead, Disabled, Outcome, Retry
 from smproxy.hooks.sinks.http import HttpPoster
 from smproxy.hooks.sinks.signature import Signer
+from smproxy.network_errors import reason_of
 from smproxy.signaling.clock import Clock
 
 #: Seconds that one attempt may take, from connecting to the end of the answer.
@@ -144,7 +145,7 @@ class WebhookSink:
         except TimeoutError:
             return Retry(None, f"no answer within {self._timeout:g} s")
         except (OSError, UnicodeError) as error:
-            return Retry(None, " ".join(f"{type(error).__name__}: {error}".split()))
+            return Retry(None, reason_of(error))
         if self._any_status:
             return DELIVERED
         return classify(answer.status, retry_after(answer.retry_after, self._clock.wall()))

@@ -130,4 +130,5 @@ class NodeRoutes:
             subscribers=sum(session.watching for session, of in attempts if of is node),
             sessions=node.sessions,
             pulls=node.load.pulls,
+            simulated=self._provider() is not None,
         )

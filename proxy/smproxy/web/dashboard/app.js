@@ -35,6 +35,7 @@ const CONNECTION = {
 
 const store = new Store();
 const tabs = new Map();
+let tabsWidth = 0;
 let view = null;
 let name = "";
 
@@ -54,6 +55,9 @@ function countTabs() {
     setText(number, value ? count(value) : "");
     if (key === "dead" || key === "faults") number.dataset.state = value ? "bad" : "";
   }
+  const { scrollWidth } = byId("tabs");
+  if (scrollWidth !== tabsWidth && tabs.has(name)) centerTab(tabs.get(name).link);
+  tabsWidth = scrollWidth;
   const live = [...store.sessions.values()].filter(({ state }) => LIVE.has(state)).length;
   document.title = `${live ? `(${live}) ` : ""}Dashboard · stream manager`;
 }

@@ -3,9 +3,10 @@
 import { json } from "../shared/api.js";
 import { h, setText } from "../shared/dom.js";
 
-/* Which sessions it matches, and how often. */
-const MATCH = { id: "Id (* for anything)", customerScope: "Customer scope" };
-const NUMBERS = { count: "At most so often", probability: "Probability, 0 to 1" };
+/* Which sessions it matches, how often and how long. */
+const MATCH = { id: "Id (* for anything)", customerScope: "Customer scope", app: "Application", role: "Role" };
+const ROLES = ["publisher", "subscriber"];
+const NUMBERS = { count: "At most so often", probability: "Probability, 0 to 1", ttl: "Ends after seconds" };
 
 let fields = 0;
 
@@ -20,7 +21,10 @@ function control({ name, default: value, allowed, choices, help }) {
   const element = options
     ? h("select", {}, ...options.map((option) => h("option", { value: option }, option)))
     : h("input", { type: "text", autocomplete: "off", inputmode: typeof value === "number" ? "decimal" : undefined });
-  element.value = String(value);
+  // A number that stands for something else is shown as that: "-1: the profile's".
+  const meaning = value === -1 ? help.match(/-1: ([^;]+)/)?.[1] : null;
+  element.value = meaning ? "" : String(value);
+  element.placeholder = meaning ?? "";
   element.title = `${help || name}: ${allowed}`;
   return element;
 }
@@ -60,9 +64,21 @@ export class FaultForm {
       this.#problem,
     );
     for (const [name, label] of Object.entries({ ...MATCH, ...NUMBERS })) {
-      this.#match.set(name, field(label, h("input", { type: "text", autocomplete: "off", placeholder: "any" })));
+      const placeholder = name === "ttl" ? "never" : "any";
+      const input =
+        name === "role"
+          ? h("select", {}, h("option", { value: "" }, "any"), ...ROLES.map((role) => h("option", {}, role)))
+          : h("input", { type: "text", autocomplete: "off", placeholder });
+      this.#match.set(name, field(label, input));
     }
     this.#load();
+  }
+
+  /** Those of a fault's parameters that are not what they are by default. */
+  given(fault, parameters) {
+    const known = this.#kinds.find((kind) => kind.fault === fault)?.parameters ?? [];
+    const defaults = new Map(known.map(({ name, default: value }) => [name, value]));
+    return Object.fromEntries(Object.entries(parameters).filter(([name, value]) => defaults.get(name) !== value));
   }
 
   /** Load the kinds of faults unless they are known: without the token the server refused. */
@@ -74,6 +90,7 @@ export class FaultForm {
     try {
       const { kinds } = await json("/api/v1/faults/kinds");
       this.#kinds = kinds;
+      this.#onChange();
       const layers = Map.groupBy ? [...Map.groupBy(kinds, ({ layer }) => layer)] : [["Faults", kinds]];
       const groups = layers.map(([layer, group]) =>
         h("optgroup", { label: layer }, ...group.map(({ fault }) => h("option", { value: fault }, fault))),
@@ -102,9 +119,11 @@ export class FaultForm {
 
   async #submit() {
     const body = { fault: this.#kind.value, parameters: {}, match: {} };
-    for (const [name, element] of this.#parameters) body.parameters[name] = element.value;
+    for (const [name, element] of this.#parameters) {
+      if (element.value || !element.placeholder) body.parameters[name] = element.value;
+    }
     for (const [name, element] of this.#match) {
-      const value = element.querySelector("input").value.trim();
+      const value = element.querySelector("input, select").value.trim();
       if (value && name in NUMBERS) body[name] = Number(value);
       else if (value) body.match[name] = value;
     }

@@ -2,7 +2,7 @@
 
 import { json } from "../shared/api.js";
 import { h, setText } from "../shared/dom.js";
-import { clock, count } from "../shared/format.js";
+import { count, moment } from "../shared/format.js";
 import { stateTag } from "./state-tags.js";
 import { FaultForm } from "./fault-form.js";
 import { throttle } from "./throttle.js";
@@ -87,7 +87,17 @@ export class FaultsView {
   async #load() {
     try {
       const [{ faults }, { log }] = await Promise.all([json("/api/v1/faults"), json("/api/v1/faults/log")]);
-      this.#on.set(faults);
+      const now = Date.now();
+      // What is left of its time becomes the time of its end, to a second, so that a row does not change by itself.
+      const until = ({ left }) => (left === null ? null : Math.round((now + 1000 * left) / 1000) * 1000);
+      this.#on.set(
+        faults.map((fault) => ({
+          ...fault,
+          parameters: this.#form.given(fault.fault, fault.parameters),
+          left: null,
+          until: until(fault),
+        })),
+      );
       // Two equal entries of one millisecond differ in their number.
       const skipped = Math.max(0, log.length - SHOWN);
       this.#log.set(
@@ -110,15 +120,16 @@ export class FaultsView {
     setText(this.#problem, text);
   }
 
-  #row({ id, fault, parameters, match, injected, active, probability, count: times }) {
+  #row({ id, fault, parameters, match, injected, active, probability, count: times, until }) {
     const chance = probability < 1 ? ` in ${Math.round(probability * 100)} % of the cases` : "";
     const limit = times ? ` at most ${count(times)} times` : "";
+    const end = until ? `, until ${moment(until).replace(/\.\d+$/, "")}` : "";
     return h(
       "tr",
       {},
       h("th", { scope: "row" }, fault),
       h("td", { class: "code wide" }, keyValues(parameters)),
-      h("td", { class: "wide" }, (keyValues(match) || "every connection") + chance + limit),
+      h("td", { class: "wide" }, (keyValues(match) || "every connection") + chance + limit + end),
       h("td", { class: "num", "data-label": "Acted" }, count(injected)),
       h("td", {}, stateTag(active ? "on" : "used up")),
       h(
@@ -134,7 +145,7 @@ export class FaultsView {
     return h(
       "tr",
       {},
-      h("td", { class: "num" }, clock(at)),
+      h("td", { class: "num" }, moment(at)),
       h("th", { scope: "row" }, fault),
       h("td", { class: "num" }, link),
       h("td", {}, customerScope ?? ""),

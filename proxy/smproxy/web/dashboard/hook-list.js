@@ -11,6 +11,9 @@ import { stateTag, deliverySummary, setStateTag } from "./state-tags.js";
 const COLUMNS = ["Time", "Event", "Id", "Customer scope", "Session", "Details", "Delivery"];
 const DETAILS = COLUMNS.indexOf("Details");
 
+/* Pixels of a row of three lines, where there is no room for columns. */
+const NARROW = 80;
+
 function makeRow(base, detailsOf) {
   const cells = COLUMNS.map((name) => h("span", { role: "gridcell", "data-cell": name }));
   const [time, event, id, scope, session, details, delivery] = cells;
@@ -27,7 +30,7 @@ function makeRow(base, detailsOf) {
     link.href = `${base}/${hook.uuid}`;
     setText(id, hook.connection?.id ?? "");
     setText(scope, hook.connection?.customerScope ?? "");
-    setText(session, `#${hook.seq} of ${hook.payload.session}`);
+    setText(session, `${hook.payload.session} #${hook.seq}`);
     setText(details, detailsOf(hook));
     details.title = details.textContent;
     const outcome = deliverySummary(hook);
@@ -58,7 +61,7 @@ export class HookList {
       columns: COLUMNS.map((name, index) => (index === DETAILS ? details.title : name)),
       row: () => makeRow(base, details.of),
       key: (hook) => hook.uuid,
-      height: () => (this.#list.element.clientWidth < 720 ? 58 : 36),
+      height: () => (this.#list.element.clientWidth < 720 ? NARROW : 36),
       onSelect: (hook) => openDetail(base, hook.uuid),
     });
     const oninput = (event) => {

@@ -75,11 +75,12 @@ export class HooksView extends HooksBase {
   }
 }
 
-/* The receivers at which a hook is a dead letter, each with its last answer. */
+/* The last answer to a dead letter, and at which receivers it is one. */
 function deadAt({ deliveries }) {
   const dead = [...deliveries.values()].filter(({ state }) => state === "dead");
   return dead
-    .map(({ sink, attempts }) => [receiverLabel(sink), attempts.at(-1)?.detail].filter(Boolean).join(": "))
+    .map(({ sink, attempts }) => [attempts.at(-1)?.detail.replace(/; gave up after.*/, ""), receiverLabel(sink)])
+    .map((parts) => parts.filter(Boolean).join(" at "))
     .join(", ");
 }
 
@@ -103,7 +104,7 @@ export class DeadLettersView extends HooksBase {
       label: "Dead letters",
       kind: "dead-letters",
       hooks: () => store.dead,
-      details: { title: "Receiver", of: deadAt },
+      details: { title: "Answer and receiver", of: deadAt },
       top: [button, result],
       empty: "No dead letters: no hook was given up at any receiver.",
     });

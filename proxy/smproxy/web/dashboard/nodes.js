@@ -17,6 +17,9 @@ const ACTIONS = {
 const STARTING = [["Take out", "sunset", true], ["Lose", "fault", true]];
 for (const state of ["REQUESTED", "CREATING", "CREATED", "STARTED"]) ACTIONS[state] = STARTING;
 
+/* What else can be done with nodes that are not simulated: the rest would be refused. */
+const REAL = new Set(["drain", "undrain"]);
+
 function share(node, all) {
   const meter = h("meter", { min: 0, max: Math.max(1, all), "aria-label": `Share of the sessions of ${node.id}` });
   meter.value = node.sessions;
@@ -31,6 +34,8 @@ export class NodesView {
   #region = h("input", { name: "region", placeholder: "local", maxlength: 63, autocomplete: "off" });
   #role = h("select", { name: "role" }, h("option", {}, "origin"), h("option", {}, "edge"));
   #shown = new Map();
+  #form;
+  #fixed = h("p", { class: "muted" }, "Nodes are added, taken out and lost with ", h("code", {}, "smproxy serve --nodes N"), ".");
   element;
 
   constructor(store) {
@@ -48,7 +53,9 @@ export class NodesView {
       event.preventDefault();
       this.#call("", { region: this.#region.value.trim() || null, role: this.#role.value });
     });
-    this.element = h("section", { class: "panel", "aria-label": "Nodes" }, h("h2", {}, "Nodes"), table, form, this.#problem);
+    this.#form = form;
+    const parts = [h("h2", {}, "Nodes"), table, form, this.#fixed, this.#problem];
+    this.element = h("section", { class: "panel", "aria-label": "Nodes" }, ...parts);
     this.update(new Set(["nodes"]));
   }
 
@@ -64,6 +71,9 @@ export class NodesView {
       this.#body.replaceChildren(...rows);
     }
     this.#shown = shown;
+    const simulated = nodes.some((node) => node.simulated);
+    this.#form.hidden = !simulated;
+    this.#fixed.hidden = simulated || nodes.length === 0;
   }
 
   #row(node) {
@@ -82,7 +92,8 @@ export class NodesView {
       if (now.state === state) return;
       state = now.state;
       element.dataset.state = state;
-      actions.replaceChildren(...(ACTIONS[state] ?? []).map((action) => this.#button(node, ...action)));
+      const possible = (ACTIONS[state] ?? []).filter(([, action]) => node.simulated || REAL.has(action));
+      actions.replaceChildren(...possible.map((action) => this.#button(node, ...action)));
     };
     return { element, show };
   }

@@ -2,7 +2,7 @@
 
 import { json, request } from "../shared/api.js";
 import { h, setChildren, setText } from "../shared/dom.js";
-import { clock, count, duration } from "../shared/format.js";
+import { moment, count, duration } from "../shared/format.js";
 import { payload } from "../shared/payload.js";
 import { nameOf } from "../shared/signaling-log.js";
 import { receiverLabel } from "../shared/labels.js";
@@ -143,8 +143,8 @@ export class Sequence {
     const [from, to] = [LANES.indexOf(entry.from), LANES.indexOf(entry.to)];
     const after = `+${duration(entry.at - start)}`;
     const content = entry.note ? this.#note(entry) : this.#arrow(entry, from, to < 0 ? 3 : to);
-    const head = [h("time", { class: "num muted", title: clock(entry.at) }, after), content];
-    const spoken = `${clock(entry.at)}, ${entry.from} to ${entry.to}: ${entry.title}`;
+    const head = [h("time", { class: "num muted", title: moment(entry.at) }, after), content];
+    const spoken = `${moment(entry.at)}, ${entry.from} to ${entry.to}: ${entry.title}`;
     if (entry.content === null)
       return h("li", { "data-kind": entry.kind }, h("div", { class: "message", "aria-label": spoken }, ...head));
     const button = h(

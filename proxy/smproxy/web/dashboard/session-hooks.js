@@ -1,7 +1,7 @@
 /* The hooks of one session, with their deliveries. */
 
 import { h } from "../shared/dom.js";
-import { clock } from "../shared/format.js";
+import { shortMoment } from "../shared/format.js";
 import { hookName, hookSummary } from "../shared/labels.js";
 import { stateTag, deliverySummary } from "./state-tags.js";
 
@@ -46,7 +46,7 @@ export class SessionHooks {
       "tr",
       {},
       h("td", { class: "num muted" }, `#${hook.seq}`),
-      h("td", { class: "num" }, clock(hook.ts)),
+      h("td", { class: "num" }, shortMoment(hook.ts)),
       h("th", { scope: "row" }, h("a", { href: `#/hooks/${hook.uuid}` }, hookName(hook))),
       h("td", { class: "muted wide" }, hookSummary(hook)),
       h("td", {}, outcome.state ? stateTag(outcome.state) : "", outcome.share),
