@@ -247,6 +247,7 @@ class Startup:
             shared_objects=origin.shared_objects,
             interstitials=origin.interstitials,
             capture=origin.capture,
+            counters=origin.counters,
         )
         return origin
 

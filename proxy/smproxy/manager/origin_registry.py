@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from smproxy.capture.ring import CaptureRing
 from smproxy.manager.service_state import ServiceState
-from smproxy.signaling.node import CommandTo, Hello, InterstitialState, Load, SharedObjectState
+from smproxy.signaling.node import CommandTo, Hello, InterstitialState, Load, SharedObjectState, TrackStatistics
 from smproxy.signaling.payloads import Role, RouteError
 
 Thumbnail: TypeAlias = Callable[[str, str], Awaitable[bytes | None]]
@@ -61,6 +61,8 @@ class Node:
     shared_objects: Callable[[], list[SharedObjectState]] | None = None
     interstitials: Callable[[], list[InterstitialState]] | None = None
     capture: Capture | None = None
+    #: Gives the counters of an attempt as they are now, where the origin is in this process.
+    counters: Callable[[str], list[TrackStatistics]] | None = None
     sessions: int = 0
     load: Load = field(default_factory=lambda: Load(publishers=0))
     id: str = ""
@@ -126,6 +128,7 @@ class OriginRegistry:
         shared_objects: Callable[[], list[SharedObjectState]] | None = None,
         interstitials: Callable[[], list[InterstitialState]] | None = None,
         capture: Capture | None = None,
+        counters: Callable[[str], list[TrackStatistics]] | None = None,
     ) -> Node:
         """Register an origin, in place of one of the same address."""
         node = Node(
@@ -138,6 +141,7 @@ class OriginRegistry:
             shared_objects,
             interstitials,
             capture,
+            counters,
         )
         self._nodes[hello.address.lower()] = node
         return node

@@ -401,6 +401,7 @@ class Sessions:
     def _finish(
         self, session: Session, reason: Reason, message: str | None = None, command: Kick | None = None
     ) -> None:
+        self._take_counters(session)
         payloads = session.life.end(reason, message)
         if (
             OptionalHook.STATISTICS in self._hook_events
@@ -415,6 +416,15 @@ class Sessions:
             # No news to an origin that has reported the end itself; any other must not go on with a stream that nobody knows.
             attempt.node.command(command or Evict(attempt.token))
         self._forget(session)
+
+    def _take_counters(self, session: Session) -> None:
+        """Ask an origin that does not know of the end yet for what it has counted."""
+        attempt = session.attempt
+        if attempt is None or not attempt.up or attempt.node.counters is None:
+            return
+        if last := attempt.node.counters(attempt.token):
+            session.statistics.update({report.track: report for report in last})
+            self._changed(session)
 
     def _forget(self, session: Session) -> None:
         self._windows.close(session)

@@ -18,7 +18,17 @@ from smproxy.nodes.lifecycle import NodeLifecycle, NodeTiming
 from smproxy.nodes.node_spec import DEFAULT_REGION, MAX_NODES, ROLES, NodeSpec, read_region
 from smproxy.nodes.scenario import NodeSchedule, NodeStep
 from smproxy.signaling.clock import Clock
-from smproxy.signaling.node import Command, Drain, Hello, InterstitialState, Kick, Report, ReportTo, SharedObjectState
+from smproxy.signaling.node import (
+    Command,
+    Drain,
+    Hello,
+    InterstitialState,
+    Kick,
+    Report,
+    ReportTo,
+    SharedObjectState,
+    TrackStatistics,
+)
 from smproxy.signaling.payloads import Reason
 
 logger = logging.getLogger(__name__)
@@ -40,6 +50,7 @@ class RunningOrigin(Protocol):
     async def thumbnail(self, scope: str, stream: str, /) -> bytes | None: ...
 
     def capture(self, attempt: str, begin: bool, /) -> CaptureRing | None: ...
+    def counters(self, attempt: str, /) -> list[TrackStatistics]: ...
     async def stop(self, reason: Reason = ..., /) -> None: ...
 
 
@@ -265,14 +276,14 @@ class NodeFleet:
         node.host, node.port, node.command = origin.hello.host, origin.hello.port, origin.command
         thumbnail: Thumbnail = origin.thumbnail
         node.thumbnail, node.shared_objects, node.interstitials = thumbnail, origin.shared_objects, origin.interstitials
-        node.capture = origin.capture
+        node.capture, node.counters = origin.capture, origin.counters
 
     async def _stop_origin(self, life: _Life, reason: Reason) -> None:
         origin, life.origin = life.origin, None
         if origin is not None:
             life.node.thumbnail = life.node.shared_objects = life.node.interstitials = None
             await origin.stop(reason)
-            life.node.capture = None
+            life.node.capture = life.node.counters = None
 
     async def _play(self, schedule: NodeSchedule) -> None:
         """Do the steps of a scenario; one that cannot be done is logged."""

@@ -237,6 +237,11 @@ class Origin:
         """Return the counters of all live tracks."""
         return [report for session in self._sessions for report in session.statistics()]
 
+    def counters(self, attempt: str) -> list[TrackStatistics]:
+        """Return the counters of an attempt as they are now; none when it is not here."""
+        session = self._attempts.get(attempt)
+        return [] if session is None else session.statistics()
+
     @property
     def media_port(self) -> int | None:
         """The UDP port of all media; ``None``: each client has ports of its own."""

@@ -82,7 +82,8 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True, rename={"customer_sc
 class SessionMedia(msgspec.Struct, frozen=True, kw_only=True):
     """The media of a session: what a publisher sent, what a subscriber was sent.
 
-    Summed over the tracks of its last connection, as its origin reported them last, at most a second before the end.
+    Summed over the tracks of its last connection, as they were at the end; where the origin is on another machine, as it
+    reported them last, at most a second before.
     ``lost`` packets as in RTCP; ``bitrate``: bits per second on average while it was connected.
     """
 
