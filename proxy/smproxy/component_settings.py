@@ -46,6 +46,7 @@ def make_manager_settings(
     return ManagerSettings(
         host=settings.host,
         names=settings.tls_host,
+        node_name=None if settings.cluster is None else settings.node_name,
         ports=settings.ports,
         tls_ports=settings.tls_ports,
         tls_context=tls_context,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser
+from smproxy.hooks.formats.registry import FORMATS
 from smproxy.nodes.node_spec import read_nodes
 from smproxy.simulator import Simulator
 from smproxy.testing import Publisher, Subscriber, WebhookReceiver
@@ -23,7 +24,7 @@ JOIN = {
     "messageType": "JoinConferenceRequest", "joinToken": "t1", "displayName": "Ann",
     "streamGuid": "live/room/ann", "fingerprint": "f1",
 }  # fmt: skip
-VIEWS = ("sessions", "hooks", "dead", "nodes", "faults", "recordings", "rooms")
+VIEWS = ("sessions", "hooks", "dead", "nodes", "faults", "clients", "recordings", "rooms")
 
 
 def publisher(simulator: Simulator, stream: str, **params: str) -> Publisher:
@@ -188,3 +189,56 @@ async def fits(tab: Tab) -> None:
         "[...document.querySelectorAll('#view *')].filter((e) => e.getBoundingClientRect().right > innerWidth + 1"
         " && !e.closest('.scroll')).map((e) => e.outerHTML.slice(0, 120)).slice(0, 3)"
     )
+
+
+async def test_receivers_come_and_go(
+    chromium: Browser, start_simulator: StartSimulator, receiver: WebhookReceiver
+) -> None:
+    """A receiver that is added gets hooks in its format from then on, and none once it is removed; what cannot be is said."""
+    simulator = await start_simulator(hook_uri=())
+    panel = "[aria-label=Receivers]"
+    async with open_tab(chromium, f"{simulator.rest_url}/#/hooks") as tab:
+        await tab.linked()
+        await tab.sees(f"{panel} .empty-line", "Hooks go to the webhook socket only")
+        await tab.page.click(f"{panel} >> text=Add a receiver")
+        offered = await tab.page.locator(f"{panel} [name=format] option").all_text_contents()
+        assert offered == list(FORMATS)
+        for uri in ("nonsense", receiver.url):
+            await tab.page.fill(f"{panel} [name=uri]", uri)
+            await tab.page.fill(f"{panel} [name=name]", "billing")
+            await tab.page.select_option(f"{panel} [name=format]", "cloudevents")
+            await tab.page.click(f"{panel} [type=submit]")
+            if uri == "nonsense":
+                await tab.sees(f"{panel} .problem", "Not added")
+        await tab.sees(f"{panel} tbody th", "billing")
+        assert await tab.page.input_value(f"{panel} [name=uri]") == ""
+        await many_sessions(simulator, 1)
+        await tab.sees(f"{panel} tbody tr", "up to date")
+        assert "specversion" in json.loads(receiver.hooks[0].body)
+        await tab.page.click(f"{panel} tbody >> text=Remove")
+        await tab.page.click(f"{panel} tbody >> text=Remove it?")
+        await tab.sees(f"{panel} .empty-line", "Hooks go to the webhook socket only")
+        assert simulator.dispatcher.status() == []
+
+
+async def test_clients_of_the_server(chromium: Browser, simulator: Simulator) -> None:
+    """A publisher and a subscriber are started, seen with their media, and ended; one that is refused says why."""
+    panel = "[aria-label=Clients]"
+    async with open_tab(chromium, f"{simulator.rest_url}/#/clients") as tab:
+        await tab.linked()
+        await tab.sees(f"{panel} .empty-line", "The server runs no clients")
+        await tab.page.fill(f"{panel} [name=name]", "cam-1")
+        await tab.page.click("text=Start a client")
+        await tab.sees(f"{panel} tr:has-text('publisher-1') .tag", "live", 20)
+        await tab.page.click("text=Start a client")
+        await tab.sees(f"{panel} tr:has-text('publisher-2')", "already has a broadcast session")
+        await tab.page.select_option(f"{panel} [name=role]", "subscriber")
+        await tab.page.select_option(f"{panel} [name=transport]", "whep")
+        await tab.page.click("text=Start a client")
+        watching = f"{panel} tr:has-text('subscriber-1')"
+        await tab.until(f"/[1-9]\\d* pictures, \\d+ × /.test(document.querySelector('{panel}').textContent)", 20)
+        await tab.page.click(f"{watching} >> text=Lose")
+        await tab.page.click(f"{watching} >> text=Lose subscriber-1?")
+        await tab.page.locator(watching).wait_for(state="detached")
+        await tab.page.click(f"{panel} tr:has-text('publisher-1') a")
+        await tab.sees(".detail", "cam-1")

@@ -10,6 +10,7 @@ from aiohttp import web
 
 import smproxy
 from smproxy.faults import FaultRegistry
+from smproxy.hooks.formats.registry import FORMATS
 from smproxy.hooks.trigger import Trigger
 from smproxy.manager.access import AccessRule
 from smproxy.manager.dashboard_events import DashboardEvents
@@ -74,6 +75,7 @@ class HttpApi:
             url=lambda: own_url().replace("http", "ws", 1) + "/streammanager",
             find_session=services.history.session_of_agent,
             clock=clock,
+            node=settings.node_name,
         )
         files = RecordingFiles(settings.recordings, access)
         self._recordings = RecordingRoutes(files, services.registry, access)
@@ -157,6 +159,7 @@ class HttpApi:
                 "version": smproxy.__version__,
                 "startedAt": services.clock.wall_ms(),
                 "app": services.settings.rules.default_app,
+                "hookFormats": list(FORMATS),
             },
         )
 

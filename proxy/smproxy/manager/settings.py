@@ -36,6 +36,8 @@ class ManagerSettings:
 
     host: str = "127.0.0.1"
     names: tuple[str, ...] = ()
+    #: The name of the node in its cluster.
+    node_name: str | None = None
     ports: tuple[int, ...] = (0,)
     tls_ports: tuple[int, ...] = (0,)
     tls_context: ssl.SSLContext | None = field(default=None, repr=False)

@@ -17,15 +17,16 @@ from smproxy.manager.cluster.paths import KEY_HEADER, PARTIAL_HEADER
 from smproxy.manager.cluster.peers import PeerResponse, Peers
 from smproxy.manager.rest.errors import ApiError
 
-#: Seconds for the nodes to answer a question, and to do what they are told.
+#: Seconds for the nodes to answer a question, and to do what they are told: longer than a client takes to end.
 ANSWER_WITHIN = 1.0
-DONE_WITHIN = 10.0
+DONE_WITHIN = 12.0
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 #: What one node knows: the first that knows it answers.
 _ONE = re.compile(
-    r"/api/v1/(sessions/[^/]+(/frames|/timeline|/capture\.pcapng)?|streams/.+|recordings/.+|hooks/[0-9a-f]{8}-[0-9a-f-]{27}(/resend)?)"
+    r"/api/v1/(sessions/[^/]+(/frames|/timeline|/capture\.pcapng)?|streams/.+|recordings/.+"
+    r"|(publishers|subscribers)/[^/]+(/mute)?|hooks/[0-9a-f]{8}-[0-9a-f-]{27}(/resend)?)"
 )
 #: What every node does.
 _ALL = {

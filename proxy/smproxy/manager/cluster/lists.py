@@ -11,13 +11,15 @@ from typing import Any
 class GatheredList:
     """How a list of all nodes is made from theirs.
 
-    ``field`` is where an answer has it; without one the answer is the list. ``newest_by`` puts the newest first. Rows with the
+    ``field`` is where an answer has it; without one the answer is the list. ``newest_by`` puts the newest first,
+    ``oldest_by`` the oldest. Rows with the
     same ``key`` are one, of which each node has counted its own clients: ``sums`` are added up. Both are looked for in the
     ``part`` of a row, if it has one.
     """
 
     field: str | None = None
     newest_by: str | None = None
+    oldest_by: str | None = None
     key: str | None = None
     sums: tuple[str, ...] = ()
     part: str | None = None
@@ -43,8 +45,8 @@ class GatheredList:
     def finish(self, merged: Any, limit: str) -> None:
         """Sort, and keep as many as were asked for."""
         rows = merged if self.field is None else merged[self.field]
-        if self.newest_by is not None:
-            rows.sort(key=lambda each: each[self.newest_by], reverse=True)
+        if (by := self.newest_by or self.oldest_by) is not None:
+            rows.sort(key=lambda each: each[by], reverse=self.newest_by is not None)
         if limit.isascii() and limit.isdigit():
             del rows[int(limit) :]
 
@@ -59,6 +61,8 @@ _LISTS = {
     "/api/v1/streams": GatheredList("streams"),
     "/api/v1/nodes": GatheredList("nodes", key="id", sums=_CARRIED),
     "/api/v1/origins": GatheredList("origins", key="address", sums=_CARRIED),
+    "/api/v1/publishers": GatheredList("publishers", oldest_by="createdAt"),
+    "/api/v1/subscribers": GatheredList("subscribers", oldest_by="createdAt"),
     "/api/v1/shared-objects": GatheredList("sharedObjects"),
     "/api/v1/interstitials": GatheredList("interstitials"),
     "/api/v1/conferences": GatheredList("conferences"),

@@ -61,13 +61,22 @@ class HeadlessClient:
 class HeadlessClients:
     """All of them, in one process. Ended by :meth:`stop`.
 
-    ``url`` returns where they connect to, ``find_session`` the session of a client by its user agent.
+    ``url`` returns where they connect to, ``find_session`` the session of a client by its user agent. In a cluster the ids
+    begin with the name of the ``node``, as any node answers for all.
     """
 
-    def __init__(self, *, url: Callable[[], str], find_session: Callable[[str], int | None], clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        url: Callable[[], str],
+        find_session: Callable[[str], int | None],
+        clock: Clock,
+        node: str | None = None,
+    ) -> None:
         self._url = url
         self._find_session = find_session
         self._clock = clock
+        self.node = node
         self._numbers = {"publisher": itertools.count(1), "subscriber": itertools.count(1)}
         self._clients: dict[str, HeadlessClient] = {}
         self._process: HeadlessProcess | None = None
@@ -100,7 +109,8 @@ class HeadlessClients:
         """
         if sum(not client.over.is_set() for client in self._clients.values()) >= MAX_CLIENTS:
             raise HeadlessError(f"{MAX_CLIENTS} headless clients run, which is the most: end one")
-        id = f"{role}-{next(self._numbers[role])}"
+        number = f"{role}-{next(self._numbers[role])}"
+        id = number if self.node is None else f"{self.node}-{number}"
         agent = f"stream-manager-proxy-{role}/{smproxy.__version__} ({id})"
         client = HeadlessClient(id, role, name, transport, params, self._clock.wall_ms(), agent)
         self._clients[id] = client

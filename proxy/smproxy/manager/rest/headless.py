@@ -160,7 +160,8 @@ class HeadlessRoutes:
         client = self._clients.get(id)
         if client is None or client.role != self._role:
             known = ", ".join(each.id for each in self._clients.listed(self._role)) or "none"
-            raise ApiError(404, f"There is no {self._role} {id[:100]!r}: those are {known}.")
+            whose = "those" if self._clients.node is None else f"those of {self._clients.node}"
+            raise ApiError(404, f"There is no {self._role} {id[:100]!r}: {whose} are {known}.")
         return client
 
     def _view(self, client: HeadlessClient) -> Any:

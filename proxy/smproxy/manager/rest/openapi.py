@@ -65,7 +65,7 @@ _VIEWS: tuple[type, ...] = (
 
 #: Answers that in a cluster are those of all nodes.
 _GATHERED = ("SessionList", "StreamList", "OriginList", "NodeList", "SharedObjectList", "InterstitialList",
-             "ConferenceList", "ResetView")  # fmt: skip
+             "ConferenceList", "HeadlessPublisherList", "HeadlessSubscriberList", "ResetView")  # fmt: skip
 
 _DESCRIPTION = """\
 Look at sessions, streams and hooks of a running stream manager, wait for what is to happen, make it fail, and start afresh.

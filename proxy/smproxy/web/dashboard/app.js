@@ -4,6 +4,7 @@ import { json } from "../shared/api.js";
 import { byId, h, setText } from "../shared/dom.js";
 import { count } from "../shared/format.js";
 import { CleanSlate } from "./clean-slate.js";
+import { ClientsView } from "./clients.js";
 import { FaultsView } from "./faults.js";
 import { followFeed } from "./feed.js";
 import { DeadLettersView, HooksView } from "./hooks.js";
@@ -22,6 +23,7 @@ const VIEWS = {
   dead: { title: "Dead letters", make: (store) => new DeadLettersView(store), number: (store) => store.dead.length },
   nodes: { title: "Nodes", make: (store) => new NodesView(store), number: (store) => store.nodes.filter(({ state }) => state !== "TERMINATED").length },
   faults: { title: "Faults", make: (store) => new FaultsView(store), number: (store) => store.faults?.active ?? 0 },
+  clients: { title: "Clients", make: () => new ClientsView() },
   recordings: { title: "Recordings", make: (store) => new RecordingsView(store) },
   rooms: { title: "Rooms", make: () => new RoomsView() },
 };

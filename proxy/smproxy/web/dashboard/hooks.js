@@ -71,7 +71,7 @@ export class HooksView extends HooksBase {
 
   update(topics) {
     super.update(topics);
-    if (topics.has("sinks")) this.#sinks.update();
+    if (topics.has("sinks") || topics.has("connection")) this.#sinks.update();
   }
 }
 

@@ -4,6 +4,7 @@ import { json } from "../shared/api.js";
 import { h, setText } from "../shared/dom.js";
 import { count } from "../shared/format.js";
 import { confirmButton } from "./confirm-button.js";
+import { LastingRows } from "./lasting-rows.js";
 
 const COLUMNS = ["Node", "Address", "Dialled at", "Region", "Role", "State", "Publishers", "Subscribers", "Pulls", "Share", "Change"];
 
@@ -33,7 +34,7 @@ export class NodesView {
   #problem = h("p", { class: "problem", role: "alert", hidden: true });
   #region = h("input", { name: "region", placeholder: "local", maxlength: 63, autocomplete: "off" });
   #role = h("select", { name: "role" }, h("option", {}, "origin"), h("option", {}, "edge"));
-  #shown = new Map();
+  #rows = new LastingRows(this.#body, { key: ({ id }) => id, make: (node) => this.#row(node) });
   #form;
   #fixed = h("p", { class: "muted" }, "Nodes are added, taken out and lost with ", h("code", {}, "smproxy serve --nodes N"), ".");
   element;
@@ -44,7 +45,7 @@ export class NodesView {
     const table = h("div", { class: "scroll" }, h("table", { class: "cards" }, h("thead", {}, header), this.#body));
     const form = h(
       "form",
-      { class: "node-form" },
+      { class: "row-form" },
       h("label", {}, "Region ", this.#region),
       h("label", {}, "Role ", this.#role),
       h("button", { type: "submit" }, "Add a node"),
@@ -63,14 +64,7 @@ export class NodesView {
     if (!topics.has("nodes")) return;
     const { nodes } = this.#store;
     const all = nodes.reduce((sum, { sessions }) => sum + sessions, 0);
-    const shown = new Map(nodes.map((node) => [node.id, this.#shown.get(node.id) ?? this.#row(node)]));
-    for (const node of nodes) shown.get(node.id).show(node, all);
-    const rows = [...shown.values()].map(({ element }) => element);
-    // Rows stay where they are while nothing comes or goes: whoever is about to confirm keeps the button.
-    if (rows.length !== this.#body.children.length || rows.some((row, at) => row !== this.#body.children[at])) {
-      this.#body.replaceChildren(...rows);
-    }
-    this.#shown = shown;
+    this.#rows.set(nodes, all);
     const simulated = nodes.some((node) => node.simulated);
     this.#form.hidden = !simulated;
     this.#fixed.hidden = simulated || nodes.length === 0;

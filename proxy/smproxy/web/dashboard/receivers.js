@@ -1,40 +1,36 @@
-/* The state of each receiver of hooks. */
+/* The receivers of hooks and the state of each; adds and removes them while the server runs. */
 
-import { h } from "../shared/dom.js";
+import { json, request } from "../shared/api.js";
+import { h, setText } from "../shared/dom.js";
 import { count } from "../shared/format.js";
-import { stateTag } from "./state-tags.js";
+import { confirmButton } from "./confirm-button.js";
+import { LastingRows } from "./lasting-rows.js";
+import { setStateTag, stateTag } from "./state-tags.js";
 
-const COLUMNS = ["Receiver", "State", "Delivered", "Waiting", "Attempts", "Dead", "Latency", "Last error"];
+const SINKS = "/api/v1/hooks/sinks";
+const COLUMNS = ["Receiver", "State", "Delivered", "Waiting", "Attempts", "Dead", "Latency", "Last error", "Change"];
 
 /* States in which the last error is what somebody looks for. */
 const BROKEN = new Set(["failing", "disabled"]);
 
-function row(sink) {
-  const latency = sink.latencyCount ? `${Math.round((1000 * sink.latencySum) / sink.latencyCount)} ms` : "–";
-  const numbers = [sink.delivered, sink.backlog, sink.attempts, sink.dead].map((value, at) =>
-    h("td", { class: "num", "data-label": COLUMNS[at + 2] }, count(value)),
-  );
-  return h(
-    "tr",
-    {},
-    h("th", { scope: "row", class: "code" }, sink.name),
-    h("td", {}, stateTag(sink.state === "idle" && sink.delivered ? "up to date" : sink.state)),
-    ...numbers,
-    h("td", { class: "num", "data-label": "Latency" }, latency),
-    h("td", { class: BROKEN.has(sink.state) ? "wide bad" : "muted wide" }, sink.lastError ?? ""),
-  );
+function text(label, name, attributes = {}) {
+  const input = h("input", { name, type: "text", autocomplete: "off", ...attributes });
+  return [input, h("label", {}, `${label} `, input)];
 }
 
-/** The table of receivers. */
+/** The table of receivers, and the form that adds one. */
 export class ReceiverTable {
   #store;
   #body = h("tbody");
+  #rows = new LastingRows(this.#body, { key: ({ name }) => name, make: ({ name }) => this.#row(name) });
   #none = h(
     "p",
     { class: "empty-line" },
-    "Hooks go to the webhook socket only. To have them posted to a receiver: ",
+    "Hooks go to the webhook socket only. To have them posted to a receiver, add one, or start with ",
     h("code", {}, "smproxy serve --hook-uri http://127.0.0.1:9000/hooks"),
   );
+  #format = h("select", { name: "format" });
+  #problem = h("p", { class: "problem", role: "alert", hidden: true });
   #table;
   element;
 
@@ -42,20 +38,70 @@ export class ReceiverTable {
     this.#store = store;
     const header = h("tr", {}, ...COLUMNS.map((name) => h("th", { scope: "col" }, name)));
     this.#table = h("div", { class: "scroll" }, h("table", { class: "cards" }, h("thead", {}, header), this.#body));
-    this.element = h(
-      "section",
-      { class: "panel", "aria-label": "Receivers" },
-      h("h2", {}, "Receivers"),
-      this.#table,
-      this.#none,
-    );
+    const parts = [h("h2", {}, "Receivers"), this.#table, this.#none, this.#form(), this.#problem];
+    this.element = h("section", { class: "panel", "aria-label": "Receivers" }, ...parts);
     this.update();
   }
 
   update() {
-    const { sinks } = this.#store;
+    const { sinks, facts } = this.#store;
     this.#table.hidden = sinks.length === 0;
     this.#none.hidden = sinks.length > 0;
-    this.#body.replaceChildren(...sinks.map(row));
+    this.#rows.set(sinks);
+    if (this.#format.options.length === 0) {
+      this.#format.append(...(facts.hookFormats ?? []).map((name) => h("option", {}, name)));
+    }
+  }
+
+  #row(name) {
+    const tag = stateTag();
+    const cells = COLUMNS.slice(2, 7).map((label) => h("td", { class: "num", "data-label": label }));
+    const error = h("td");
+    const remove = confirmButton("Remove", "Remove it?", () =>
+      this.#call(() => request(`${SINKS}/${encodeURIComponent(name)}`, { method: "DELETE" })),
+    );
+    remove.title = "What it has not got by now it never gets; one of the command line is back after a restart";
+    const actions = h("td", { class: "actions" }, remove);
+    const element = h("tr", {}, h("th", { scope: "row", class: "code" }, name), h("td", {}, tag), ...cells, error, actions);
+    const show = (sink) => {
+      const latency = sink.latencyCount ? `${Math.round((1000 * sink.latencySum) / sink.latencyCount)} ms` : "–";
+      const numbers = [sink.delivered, sink.backlog, sink.attempts, sink.dead].map((value) => count(value));
+      [...numbers, latency].forEach((value, at) => setText(cells[at], value));
+      setStateTag(tag, sink.state === "idle" && sink.delivered ? "up to date" : sink.state);
+      setText(error, sink.lastError ?? "");
+      error.className = BROKEN.has(sink.state) ? "wide bad" : "muted wide";
+    };
+    return { element, show };
+  }
+
+  #form() {
+    const [uri, uriField] = text("URL", "uri", { required: true, placeholder: "http://127.0.0.1:9000/hooks" });
+    const [name, nameField] = text("Name", "name", { placeholder: "the URL" });
+    const [scope, scopeField] = text("Customer scope", "customerScope", { placeholder: "any" });
+    const [secret, secretField] = text("Secret", "secret", { type: "password", autocomplete: "new-password", placeholder: "none" });
+    const fields = [uriField, h("label", {}, "Format ", this.#format), nameField, scopeField, secretField];
+    const form = h("form", { class: "row-form" }, ...fields, h("button", { type: "submit" }, "Add"));
+    form.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      const body = { uri: uri.value.trim(), format: this.#format.value || undefined, secret: secret.value || undefined };
+      body.name = name.value.trim() || undefined;
+      body.customerScope = scope.value.trim() || undefined;
+      if (await this.#call(() => json(SINKS, { method: "POST", body }))) {
+        for (const field of [uri, name, scope, secret]) field.value = "";
+      }
+    });
+    return h("details", {}, h("summary", {}, "Add a receiver"), form);
+  }
+
+  /* Returns whether it was done. */
+  async #call(action) {
+    try {
+      await action();
+      this.#problem.hidden = true;
+    } catch (error) {
+      setText(this.#problem, error.message);
+      this.#problem.hidden = false;
+    }
+    return this.#problem.hidden;
   }
 }

@@ -5,6 +5,7 @@ import { h, setText } from "../shared/dom.js";
 const KIND = {
   connecting: "warn",
   connected: "live",
+  live: "live",
   reconnecting: "warn",
   failed: "bad",
   delivered: "live",
