@@ -3,33 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import functools
+import importlib
 import os
 import sys
-from collections.abc import Sequence
-from typing import NamedTuple, NoReturn, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, NoReturn, Protocol, cast
 
-from smproxy import __version__, serve
-from smproxy.commands import (
-    capture,
-    check,
-    cluster,
-    completion,
-    config,
-    doctor,
-    faults,
-    hooks,
-    listen,
-    load,
-    nodes,
-    publish,
-    replay,
-    reset,
-    sessions,
-    stop,
-    subscribe,
-    token,
-    wait,
-)
+from smproxy import __version__
 from smproxy.commands.configured import apply_config
 from smproxy.commands.output import OK, CommandError, ReaderGone, note
 from smproxy.printable import printable
@@ -40,6 +21,22 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         super().error(printable(message))
+
+
+class CommandParser(Parser):
+    """A command's parser, whose module is imported once its arguments are wanted: one in twenty is."""
+
+    load: Callable[[], None] | None = None
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        self.complete()
+        return super().parse_known_args(args, namespace)
+
+    def complete(self) -> None:
+        """Add the command's arguments, unless they are there."""
+        load, self.load = self.load, None
+        if load is not None:
+            load()
 
 
 class CommandModule(Protocol):
@@ -55,120 +52,107 @@ class CommandModule(Protocol):
 class Command(NamedTuple):
     """One command, as ``smproxy --help`` lists it."""
 
-    module: CommandModule
     name: str
     help: str
     description: str
 
+    @property
+    def module(self) -> CommandModule:
+        """The command's module."""
+        package = "smproxy" if self.name == "serve" else "smproxy.commands"
+        return cast(CommandModule, importlib.import_module(f"{package}.{self.name}"))
+
 
 COMMANDS = (
     Command(
-        serve,
         "serve",
         "run the stream manager",
         "Run the stream manager until Ctrl-C. Every option can also be set as SMPROXY_… in the environment, "
         "for instance SMPROXY_PORT=5081.",
     ),
-    Command(wait, "wait", "block until a stream manager is ready", "Block until a stream manager is ready."),
+    Command("wait", "block until a stream manager is ready", "Block until a stream manager is ready."),
     Command(
-        stop,
         "stop",
         "end one that was left running",
         "End a stream manager that `smproxy serve --detach` left running, or that has a pid file, and wait for it.",
     ),
     Command(
-        config,
         "config",
         "print a configuration file with every option, or check one",
         "Print smproxy.toml with every option, its default and what it does; or check a file.",
     ),
     Command(
-        doctor,
         "doctor",
         "say what works on this machine, and what to do",
         "Look at ports, candidates, codecs, browsers and the programs that some things need: what works, and what to do.",
     ),
     Command(
-        completion,
         "completion",
         "print a script that completes commands in a shell",
         "Print a script that completes commands and options in bash, zsh or fish.",
     ),
     Command(
-        cluster,
         "cluster",
         "run several nodes on this machine",
         "Run a NATS server, managers and origins as processes of this machine, to try a cluster, until Ctrl-C.",
     ),
-    Command(publish, "publish", "publish a test pattern or a file", "Publish to a stream manager, as the SDK does."),
+    Command("publish", "publish a test pattern or a file", "Publish to a stream manager, as the SDK does."),
     Command(
-        subscribe,
         "subscribe",
         "watch a stream and count what comes",
         "Subscribe at a stream manager, as the SDK does, and show what comes each second.",
     ),
     Command(
-        load,
         "load",
         "publish and watch many streams at a time",
         "Start many publishers and subscribers, here or at another server, and report what became of them.",
     ),
     Command(
-        listen,
         "listen",
         "show hooks as they come",
         "Receive hooks and print them, or print what comes on a webhook socket.",
     ),
     Command(
-        hooks,
         "hooks",
         "list, send again and trigger hooks",
         "Look at the hook journal of an instance, and have a running one send events.",
     ),
     Command(
-        faults,
         "faults",
         "list faults, switch them on and off",
         "Look at the faults of a running instance, and switch them on and off.",
     ),
     Command(
-        reset,
         "reset",
         "end and forget everything, for the next test",
         "End every session of a running instance and forget sessions, hooks and faults.",
     ),
     Command(
-        nodes,
         "nodes",
         "list, add, drain and lose nodes",
         "Look at the nodes of a running instance, and add, drain, lose and end simulated ones.",
     ),
     Command(
-        sessions,
         "sessions",
         "list, show and export sessions",
         "Look at the sessions of a running instance, and export what was said in one.",
     ),
     Command(
-        capture,
         "capture",
         "write the packets of a session for Wireshark",
         "Write the packets of a session, decrypted, to a file that Wireshark opens.",
     ),
     Command(
-        replay,
         "replay",
         "play a recorded client again",
         "Play the client of an exported session against a server, and report the first difference.",
     ),
     Command(
-        token,
         "token",
         "make a token for a server with authentication",
         "Make a token that a stream manager with --auth takes, or one that it must refuse.",
     ),
     Command(
-        check,
         "check",
         "check a WHIP or WHEP server against the standards",
         "Check every requirement of WHIP (RFC 9725) or WHEP against a server, this one or any other.",
@@ -176,12 +160,12 @@ COMMANDS = (
 )
 
 
-def make_parser() -> Parser:
-    """Make the parser of all commands."""
+def make_parser(*, whole: bool = True) -> Parser:
+    """Make the parser of all commands; without ``whole`` each has its arguments once it is called."""
     parser = Parser(
         prog="smproxy", description="A local WebRTC stream manager: signaling proxy, origin and lifecycle hooks."
     )
-    parser.set_defaults(parser=parser)
+    parser.set_defaults(make_parser=make_parser)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.add_argument(
         "--config",
@@ -189,17 +173,24 @@ def make_parser() -> Parser:
         metavar="FILE",
         help="smproxy.toml, which says what serve does and where the other commands find it",
     )
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=CommandParser)
     for command in COMMANDS:
         of_command = commands.add_parser(command.name, help=command.help, description=command.description)
-        command.module.add_arguments(of_command)
-        of_command.set_defaults(run=command.module.run, command=f"smproxy {command.name}")
+        of_command.load = functools.partial(_add_arguments, command, of_command)
+        if whole:
+            of_command.complete()
     return parser
+
+
+def _add_arguments(command: Command, parser: argparse.ArgumentParser) -> None:
+    module = command.module
+    module.add_arguments(parser)
+    parser.set_defaults(run=module.run, command=f"smproxy {command.name}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code: 2 for unusable arguments, 1 when it failed."""
-    arguments = make_parser().parse_args(argv)
+    arguments = make_parser(whole=False).parse_args(argv)
     try:
         apply_config(arguments, os.environ)
         code: int = arguments.run(arguments)

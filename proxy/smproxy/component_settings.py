@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import ssl
-from typing import TYPE_CHECKING
 
 from smproxy.auth_settings import make_scheme
 from smproxy.hooks.sink import Sink
 from smproxy.hooks.sinks.uris import parse_hook_uri
 from smproxy.manager.settings import AdmissionRules, ManagerSettings
 from smproxy.option_values import takeover_after
+from smproxy.origin.settings import OriginSettings, WhepOffline
 from smproxy.settings import Settings
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.optional_hooks import OptionalHook
 from smproxy.signaling.whip import IceServer
-
-if TYPE_CHECKING:
-    from smproxy.origin.origin import OriginSettings
 
 
 def make_sinks(settings: Settings, clock: Clock) -> list[Sink]:
@@ -84,8 +81,6 @@ def _disabled_by(settings: Settings) -> str | None:
 
 def make_origin_settings(settings: Settings, ice_servers: tuple[IceServer, ...]) -> OriginSettings:
     """Make the settings of the origin in this process."""
-    from smproxy.origin.origin import OriginSettings, WhepOffline
-
     return OriginSettings(
         host="127.0.0.1" if settings.cluster is None else settings.host,
         address="127.0.0.1" if settings.cluster is None else settings.node_name,

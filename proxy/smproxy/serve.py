@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, TextIO
 
 from smproxy.logs import configure_logging
@@ -46,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run ``smproxy serve`` and return its exit code."""
     parent = os.getppid()  # before the imports, which take time in which it may end
+    gc.disable()  # what a start makes stays: see _freeze_what_is_there
     try:
         settings = load_settings(vars(arguments), os.environ)
         if settings.detach and DETACHED not in os.environ:
@@ -102,15 +103,26 @@ async def _serve(settings: Settings, parent: int) -> None:
             try:
                 until_stopped.enter_context(pid_file(settings.pid_file))
                 facts = ready_facts(simulator)
-                _freeze_what_is_there()
                 with ready_file.there(facts):
                     _say(_line("ready", **facts) if in_json else banner(simulator))
+                    await _first_of(stopped.wait(), simulator.load_media())
+                    _freeze_what_is_there()
                     await stopped.wait()
                 _say(_line("stopping") if in_json else "Stopping: ending sessions, delivering their hooks.")
             finally:
                 await simulator.stop()
     except (ReadyFileError, PidFileError) as error:
         raise SettingsError(str(error)) from None
+
+
+async def _first_of(*works: Coroutine[Any, Any, object]) -> None:
+    """Wait for the first that is done, and cancel the others. Raises what it raised."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    for task in done:
+        task.result()
 
 
 def _open_log(settings: Settings) -> TextIO | None:
@@ -138,12 +150,13 @@ def _say(text: str) -> None:
 
 
 def _freeze_what_is_there() -> None:
-    """Take what the start has made, most of it modules, out of the garbage collector's sight.
+    """Take what the start has made, most of it modules, out of the garbage collector's sight, and have it begin.
 
-    Each full collection went over all of it: that was a tenth of a second every few thousand sessions.
+    Each full collection went over all of it: that was a tenth of a second every few thousand sessions. Nothing is collected
+    before that, which would take longer than what it frees is worth.
     """
-    gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def _allow_many_sockets() -> None:

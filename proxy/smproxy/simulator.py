@@ -8,15 +8,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from smproxy.addresses import url_host
-from smproxy.certificates import CertificateFiles
 from smproxy.faults import FaultRegistry
 from smproxy.hooks.dispatcher import HookDispatcher
 from smproxy.manager.manager import Manager
 from smproxy.settings import Settings, settings_of
 from smproxy.signaling.clock import Clock, SystemRandomness
-from smproxy.startup import Parts, Startup
+from smproxy.startup import Parts, Startup, load_media
 
 if TYPE_CHECKING:
+    from smproxy.certificates import CertificateFiles
     from smproxy.embedded import EmbeddedSimulator
     from smproxy.nodes.node_names import NodeNames
     from smproxy.testing import Publisher, Subscriber
@@ -210,6 +210,15 @@ class Simulator:
             )
             self._parts = await startup.run()
             self._running = stack.pop_all()
+
+    async def load_media(self) -> None:
+        """Import what media needs, now rather than when the first client comes.
+
+        Raises:
+            SettingsError: the origin cannot run on what is installed.
+        """
+        if (origin := self._running_parts.origin) is not None:
+            await load_media(origin)
 
     async def stop(self) -> None:
         """Refuse new clients, end live ones, deliver hooks for at most ``flush`` seconds."""

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from smproxy.addresses import WILDCARDS
-from smproxy.certificates import CertificateFiles
 from smproxy.component_settings import make_manager_settings, make_node_settings, make_origin_settings, make_sinks
 from smproxy.faults import FaultRegistry
 from smproxy.hooks.broadcast import HookBroadcast
@@ -26,18 +25,22 @@ from smproxy.manager.faults.hooks import HookFaults
 from smproxy.manager.manager import ListenError, Manager
 from smproxy.manager.origin_registry import Node
 from smproxy.option_values import Address
+from smproxy.origin.front import OriginFront
+from smproxy.origin.late_origin import LateOrigin
+from smproxy.origin.unfit_library import UnfitLibraryError
 from smproxy.settings import Settings, SettingsError
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.node import Hello, Report, ReportTo
 from smproxy.tls_settings import make_tls_context
 from smproxy.trace_context import environment_asks
-from smproxy.turn_server import TurnServer
 
 if TYPE_CHECKING:
+    from smproxy.certificates import CertificateFiles
     from smproxy.clustered import Clustered
     from smproxy.nodes.fleet import NodeFleet
     from smproxy.origin.origin import Origin
     from smproxy.otel import OtelTracer
+    from smproxy.turn_server import TurnServer
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +56,7 @@ class Parts:
     dispatcher: HookDispatcher
     manager: Manager
     certificates: CertificateFiles | None
+    origin: LateOrigin | None = None
     media_port: int | None = None
     fleet: NodeFleet | None = None
 
@@ -116,13 +120,13 @@ class Startup:
         stack.push_async_callback(manager.stop)
         for address in settings.origin:
             manager.registry.attach(_external(address))
-        origin: Origin | None = None
+        origin: LateOrigin | None = None
         if settings.nodes:
             parts.fleet = manager.node_provider = await self._start_nodes(manager)
             parts.media_port = parts.fleet.media_port
         elif settings.local_origin and {"origin", "edge"} & set(settings.roles):
             origin = await self._start_origin(manager, cluster)
-            parts.media_port = origin.media_port
+            parts.origin, parts.media_port = origin, origin.front.media_port
         stack.push_async_callback(manager.refuse_new)
         try:
             await manager.start()
@@ -130,11 +134,11 @@ class Startup:
             raise SettingsError(_cannot_listen(settings.host, error)) from None
         for fault in settings.fault:
             fault.switch_on(self._faults)
-        if origin is not None and origin.streams is not None:
-            origin.streams.listening(manager.addresses)
-            manager.give_media_to(origin.streams.accept)
+        if origin is not None and (streams := origin.front.streams) is not None:
+            streams.listening(manager.addresses)
+            manager.give_media_to(streams.accept)
         if cluster is not None:
-            await cluster.join(manager, origin)
+            await cluster.join(manager, None if origin is None else await origin.load())
         return parts
 
     def _start_tracer(self) -> OtelTracer | None:
@@ -155,6 +159,8 @@ class Startup:
         return tracer
 
     async def _start_turn(self) -> TurnServer:
+        from smproxy.turn_server import TurnServer
+
         addresses = self._settings.media_address
         host = addresses[0] if addresses and self._settings.host in WILDCARDS else self._settings.host
         try:
@@ -210,10 +216,8 @@ class Startup:
     def _events(self) -> EventFactory:
         return EventFactory(node=self._settings.node, clock=self._clock, rng=self._rng_for("events"))
 
-    async def _start_origin(self, manager: Manager, cluster: Clustered | None) -> Origin:
-        # Imported here because aiortc takes a third of a second, which --no-local-origin and --help need not pay.
-        from smproxy.origin.origin import Origin, UnfitLibraryError
-
+    async def _start_origin(self, manager: Manager, cluster: Clustered | None) -> LateOrigin:
+        """Have an origin listen; in a cluster it is there with its media, else that comes when it is needed."""
         node: Node | None = None
 
         def report(report: Report) -> None:
@@ -222,24 +226,31 @@ class Startup:
 
         if cluster is not None:
             cluster.report_to(report)
-        settings = make_origin_settings(self._settings, self._ice_servers)
-        try:
-            origin = await Origin.start(
+        settings, rng = make_origin_settings(self._settings, self._ice_servers), self._rng_for("origin")
+
+        async def start_behind(front: OriginFront) -> Origin:
+            from smproxy.origin.origin import Origin
+
+            return await Origin.start(
                 settings,
                 report if cluster is None else cluster.channels.report,
                 clock=self._clock,
-                rng=self._rng_for("origin"),
+                rng=rng,
                 names=None if cluster is None else cluster.names,
                 other_nodes=None if cluster is None else cluster.membership,
+                front=front,
             )
-        except UnfitLibraryError as error:
-            raise SettingsError(f"the origin cannot run: {error}: {_UNFIT}") from None
+
+        try:
+            origin = LateOrigin(await OriginFront.open(settings, self._clock), start_behind)
         except OSError as error:
             port = self._settings.media_port
             raise SettingsError(
                 f"--media-port {port}: {(error.strerror or str(error)).lower()}: free it, or give another --media-port"
             ) from None
         self._stack.push_async_callback(origin.stop)
+        if cluster is not None:
+            await load_media(origin)
         node = manager.registry.attach(
             origin.hello,
             origin.command if cluster is None else cluster.channels.command,
@@ -255,7 +266,7 @@ class Startup:
         from smproxy.nodes.fleet import NodeFleet
         from smproxy.nodes.lifecycle import NodeTiming
         from smproxy.nodes.scenario import ScenarioError, load_node_scenario
-        from smproxy.origin.origin import Origin, OriginTables, UnfitLibraryError
+        from smproxy.origin.origin import Origin, OriginTables
 
         settings, asked = self._settings, make_origin_settings(self._settings, self._ice_servers)
         tables, rng = OriginTables.make(asked, self._clock), self._rng_for("origin")
@@ -283,6 +294,18 @@ class Startup:
             ) from None
         self._stack.push_async_callback(fleet.stop)
         return fleet
+
+
+async def load_media(origin: LateOrigin) -> None:
+    """Wait until an origin has its media stack.
+
+    Raises:
+        SettingsError: it cannot run on what is installed; says what to do.
+    """
+    try:
+        await origin.load()
+    except UnfitLibraryError as error:
+        raise SettingsError(f"the origin cannot run: {error}: {_UNFIT}") from None
 
 
 def _make_capture_directory(directory: Path) -> None:

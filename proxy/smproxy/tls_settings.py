@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import datetime
 import ssl
+from typing import TYPE_CHECKING
 
 from smproxy.addresses import network_names
-from smproxy.certificates import CertificateFiles, self_signed, server_context
 from smproxy.settings import Settings, SettingsError
 from smproxy.signaling.clock import Clock
+
+if TYPE_CHECKING:
+    from smproxy.certificates import CertificateFiles
 
 
 def make_tls_context(settings: Settings, clock: Clock) -> tuple[ssl.SSLContext | None, CertificateFiles | None]:
@@ -19,6 +22,8 @@ def make_tls_context(settings: Settings, clock: Clock) -> tuple[ssl.SSLContext |
     """
     if not settings.tls:
         return None, None
+    from smproxy.certificates import self_signed, server_context  # they bring cryptography
+
     authority = None
     certificate, key = settings.tls_cert, settings.tls_key
     try:

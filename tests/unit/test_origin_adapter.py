@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from smproxy.origin import aiortc_adapter as adapter
 from smproxy.origin.aiortc_dtls import DtlsTransport
-from smproxy.origin.origin import Origin, OriginSettings, UnfitLibraryError
+from smproxy.origin.origin import Origin, OriginSettings
+from smproxy.origin.unfit_library import UnfitLibraryError
 from smproxy.signaling.clock import Clock
 
 

@@ -24,6 +24,6 @@ def run(arguments: argparse.Namespace) -> int:
         import shtab
     except ImportError:
         raise CommandError("it needs shtab: pip install 'stream-manager-proxy[completion]'") from None
-    parser: argparse.ArgumentParser = arguments.parser
+    parser: argparse.ArgumentParser = arguments.make_parser()
     write_bytes(shtab.complete(parser, arguments.shell).encode())
     return OK

@@ -40,8 +40,8 @@ MAX_ENDED = 20
 class RunningOrigin(Protocol):
     """An origin as the fleet needs it."""
 
-    hello: Hello
-
+    @property
+    def hello(self) -> Hello: ...
     @property
     def media_port(self) -> int | None: ...
     def command(self, command: Command, /) -> None: ...

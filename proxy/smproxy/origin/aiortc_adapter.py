@@ -45,10 +45,6 @@ MAX_SCTP_STREAMS = 64
 MAX_CHANNEL_BUFFER = 1 << 20
 
 
-class UnfitLibraryError(RuntimeError):
-    """The installed aiortc is not as this module needs it; the text names the difference."""
-
-
 def self_test() -> str | None:
     """Check that aiortc is as this module needs it; return what is not, or ``None``.
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, TypeVar, cast
 
 from smproxy.origin import stun
-from smproxy.origin.candidates import LOOPBACK, LOOPBACK_6, HostCandidate
+from smproxy.origin.candidates import LOOPBACK, LOOPBACK_6, HostAddresses, HostCandidate
 from smproxy.origin.ice import IceLite
 from smproxy.origin.ice_paths import Address
 from smproxy.origin.impaired_path import Datagrams, DelayLine, Receiver
@@ -300,6 +300,13 @@ def announce(local: Sequence[HostCandidate], announced: Iterable[str]) -> tuple[
         for each in mapped:
             told.setdefault((address, each.port), HostCandidate(address, each.port, len(told)))
     return tuple(told.values()) or tuple(local)
+
+
+def own_addresses(settings: OriginSettings, monotonic: Callable[[], float]) -> Callable[[], tuple[str, ...]]:
+    """Return what tells the addresses that media comes to."""
+    if settings.media_hosts:
+        return lambda: settings.media_hosts
+    return HostAddresses(monotonic, ipv6_loopback=settings.ipv6_loopback)
 
 
 async def open_media(settings: OriginSettings, addresses: Callable[[], tuple[str, ...]]) -> MediaSockets:

@@ -6,7 +6,6 @@ This is the only module that other packages import.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import random
 from collections.abc import Callable
@@ -15,19 +14,17 @@ from dataclasses import dataclass
 from websockets.asyncio.server import ServerConnection
 
 from smproxy.capture.ring import CaptureRing
-from smproxy.origin.aiortc_adapter import UnfitLibraryError, self_test
+from smproxy.origin.aiortc_adapter import self_test
 from smproxy.origin.aiortc_dtls import Identity
-from smproxy.origin.announcements import Announcements
-from smproxy.origin.candidates import HostAddresses
 from smproxy.origin.captures import Captures
 from smproxy.origin.client_session import ClientSession
 from smproxy.origin.connection_request import ConnectionRequest, random_attempt
-from smproxy.origin.ice_tcp import MediaStreams, WithStreams
+from smproxy.origin.front import OriginFront
 from smproxy.origin.injected_faults import InjectedFaults
 from smproxy.origin.interstitials import Interstitials
 from smproxy.origin.kept_pictures import KeptPictures
 from smproxy.origin.liveness import Sweeper
-from smproxy.origin.media_sockets import MediaSockets, open_media
+from smproxy.origin.media_sockets import OwnPorts, own_addresses
 from smproxy.origin.outputs import Outputs
 from smproxy.origin.play.subscriber_signaling import SubscriberSignaling
 from smproxy.origin.publisher_signaling import PublisherSignaling
@@ -35,12 +32,12 @@ from smproxy.origin.pull.feed import PullFeed
 from smproxy.origin.pull.pulls import OtherNodes, Pulls
 from smproxy.origin.recording.recorder import Recorder
 from smproxy.origin.role import OriginServices
-from smproxy.origin.server import OriginListener
 from smproxy.origin.settings import OriginSettings, WhepOffline
 from smproxy.origin.shared_names import SharedNames
 from smproxy.origin.shared_objects import SharedObjects
 from smproxy.origin.signaling_channel import NoChannel, SignalingChannel
 from smproxy.origin.streams import Streams
+from smproxy.origin.unfit_library import UnfitLibraryError
 from smproxy.origin.websocket import WebSocketChannel, serve_websocket
 from smproxy.origin.whip.exchanges import HttpExchanges
 from smproxy.origin.whip.http_handler import WhipHandler
@@ -68,12 +65,11 @@ from smproxy.signaling.payloads import Reason, Role
 from smproxy.signaling.redaction import Redactor
 from smproxy.tasks import Tasks, Timers
 
-__all__ = ["Origin", "OriginSettings", "OriginTables", "UnfitLibraryError", "WhepOffline"]
+__all__ = ["Origin", "OriginSettings", "OriginTables", "WhepOffline"]
 
 _log = logging.getLogger(__name__)
 
 _SWEEP_INTERVAL = 0.25
-_WILDCARDS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +95,7 @@ class Origin:
         report: ReportTo,
         clock: Clock,
         rng: random.Random,
-        sockets: MediaSockets,
+        front: OriginFront,
         names: SharedNames | None,
         tables: OriginTables,
         other_nodes: OtherNodes | None,
@@ -118,7 +114,7 @@ class Origin:
             captures=Captures(clock.wall, every=settings.capture),
             shared_objects=tables.shared_objects,
             tasks=Tasks(),
-            sockets=sockets,
+            sockets=front.sockets or OwnPorts(own_addresses(settings, clock.monotonic), settings.media_addresses),
             names=names,
         )
         if other_nodes is not None:
@@ -130,10 +126,8 @@ class Origin:
                 connect_within=settings.connect_timeout,
                 changed=self._count,
             )
-        self.hello = Hello(address=settings.address, host=settings.host, port=settings.port, region=settings.region)
-        self._announcements = Announcements(clock.monotonic)
-        self._announced = asyncio.Event()
-        self._exchanges = HttpExchanges(self.services, self._admit, self._open_exchange)
+        self.front = front
+        self._exchanges = HttpExchanges(self.services, front.gate.admit, self._open_exchange)
         interval = min(_SWEEP_INTERVAL, settings.media_gap / 4, settings.media_timeout / 4)
         self._sweeper = Sweeper(max(interval, 0.01), clock.monotonic)
         self._sessions: set[ClientSession] = set()
@@ -142,9 +136,7 @@ class Origin:
         self._load = Load(publishers=0)
         self._interstitials = Interstitials(self.services.streams, clock.monotonic)
         self._timers = Timers()
-        self._listener: OriginListener | None = None
-        #: Where TCP connections with media come in, with ``media_tcp``.
-        self.streams: MediaStreams | None = None
+        self._stopped = False
         self._stop_sweeper: Callable[[], None] | None = None
 
     @classmethod
@@ -158,8 +150,9 @@ class Origin:
         names: SharedNames | None = None,
         tables: OriginTables | None = None,
         other_nodes: OtherNodes | None = None,
+        front: OriginFront | None = None,
     ) -> Origin:
-        """Listen and be ready.
+        """Listen, unless a ``front`` does already, and be ready.
 
         ``names`` are shared with the other nodes of a cluster, whose streams are pulled from ``other_nodes``; ``tables`` are
         shared with other origins in this process.
@@ -170,24 +163,10 @@ class Origin:
         """
         if (unfit := self_test()) is not None:
             raise UnfitLibraryError(unfit)
-        own = HostAddresses(clock.monotonic, ipv6_loopback=settings.ipv6_loopback)
-        addresses = (lambda: settings.media_hosts) if settings.media_hosts else own
-        sockets = await open_media(settings, addresses)
-        streams = MediaStreams(addresses, settings.media_addresses) if settings.media_tcp else None
-        if streams is not None:
-            sockets = WithStreams(sockets, streams)
+        front = front or await OriginFront.open(settings, clock)
         tables = tables or OriginTables.make(settings, clock, names)
-        origin = cls(settings, report, clock, rng, sockets, names, tables, other_nodes)
-        origin.streams = streams
-        try:
-            origin._listener = await OriginListener.start(
-                settings, origin._admit_socket, origin._serve, WhipHandler(origin._exchanges)
-            )
-        except OSError:
-            sockets.close()
-            raise
-        dial = settings.host if settings.host not in _WILDCARDS else "127.0.0.1"
-        origin.hello = Hello(address=settings.address, host=dial, port=origin._listener.port, region=settings.region)
+        origin = cls(settings, report, clock, rng, front, names, tables, other_nodes)
+        front.attach(origin._serve, WhipHandler(origin._exchanges))
         origin._stop_sweeper = origin._sweeper.start()
         if origin.services.pulls is not None:
             origin.services.pulls.start()
@@ -205,17 +184,15 @@ class Origin:
         """
         match command:
             case Announce():
-                self._announcements.add(command)
-                announced, self._announced = self._announced, asyncio.Event()
-                announced.set()
+                self.front.gate.announce(command)
             case Drain(enabled=enabled):
                 self.services.draining = enabled
             case Kick(attempt=attempt, reason=reason):
-                self._announcements.discard(attempt)
+                self.front.gate.discard(attempt)
                 if session := self._attempts.get(attempt):
                     session.kick(reason)
             case Evict(attempt=attempt):
-                self._announcements.discard(attempt)
+                self.front.gate.discard(attempt)
                 if session := self._attempts.get(attempt):
                     session.evict()
             case Inject(attempt=attempt):
@@ -243,25 +220,30 @@ class Origin:
         return [] if session is None else session.statistics()
 
     @property
+    def hello(self) -> Hello:
+        """What the manager is told of this origin."""
+        return self.front.hello
+
+    @property
     def media_port(self) -> int | None:
         """The UDP port of all media; ``None``: each client has ports of its own."""
-        return self.services.sockets.port
+        return self.front.media_port
 
     async def stop(self, reason: Reason = Reason.NODE_SHUTDOWN) -> None:
         """End all streams with ``reason`` and close everything: no task, thread or socket is left."""
-        listener, self._listener = self._listener, None
-        if listener is None:
+        if self._stopped:
             return
+        self._stopped = True
         if self._stop_sweeper is not None:
             self._stop_sweeper()
         self._timers.cancel()
         await asyncio.gather(*(session.shut(reason) for session in tuple(self._sessions)))
         if self.services.pulls is not None:
             await self.services.pulls.stop()
-        await listener.stop()
+        await self.front.stop_listening()
         for session in tuple(self._sessions):
             await session.shut(reason)
-        self.services.sockets.close()
+        await self.front.close()
         await self.services.outputs.stop()
         self.services.faults.stop()
         await self.services.tasks.drain(0.3)
@@ -300,23 +282,6 @@ class Origin:
 
     # sessions ---------------------------------------------------------------------------------------------------------
 
-    async def _admit(self, attempt: str | None, scope: str) -> bool:
-        """Decide whether a client may connect."""
-        settings = self.services.settings
-        if settings.open_to_all or self._announcements.take(attempt):
-            return True
-        if settings.announce_wait and attempt is not None:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(settings.announce_wait):
-                    while not self._announcements.take(attempt):
-                        await self._announced.wait()
-                    return True
-        _log.warning("refused a client for scope %s: its stream manager did not announce it", scope)
-        return False
-
-    async def _admit_socket(self, asked: ConnectionRequest) -> bool:
-        return await self._admit(asked.attempt, asked.scope)
-
     async def _serve(self, connection: ServerConnection, asked: ConnectionRequest) -> None:
         signaling = PublisherSignaling(
             scope=asked.scope,
@@ -348,7 +313,7 @@ class Origin:
             self._changed,
             attempt=attempt,
             recording=recording,
-            announced=self._announcements.forget(attempt),
+            announced=self.front.gate.forget(attempt),
         )
         self._sessions.add(session)
         self._attempts[attempt] = session

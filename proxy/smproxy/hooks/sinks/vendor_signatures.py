@@ -8,8 +8,6 @@ import hmac
 import warnings
 from collections.abc import Callable
 
-import jwt
-
 from smproxy.hooks.sinks.signature import Signer
 
 #: Seconds for which LiveKit's tokens are valid.
@@ -34,6 +32,8 @@ class LiveKitSigner(Signer):
 
     def headers(self, event_id: str, timestamp: int, body: bytes) -> dict[str, str]:
         """Return the signatures of one attempt, as headers."""
+        import jwt  # where LiveKit's tokens are made: it brings cryptography
+
         digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
         claims = {"iss": self._issuer, "nbf": timestamp, "exp": timestamp + _LIFETIME, "sha256": digest}
         with warnings.catch_warnings():

@@ -8,7 +8,6 @@ from __future__ import annotations
 from base64 import b64decode
 from collections.abc import Callable
 
-import jwt
 from aiohttp import web
 
 from smproxy.manager.access import AccessError, AccessRule
@@ -49,6 +48,8 @@ class Login:
         known = self._access.is_token(password) if self._access.has_token else USERS.get(user) == password
         if user not in USERS or not known:
             raise ApiError(401, "The user name or the password is wrong.")
+        import jwt  # at its first use: it brings cryptography
+
         now = int(self._clock.wall())
         claims = {"sub": user, "iat": now, "exp": now + LIFETIME}
         return json_response({"token": jwt.encode(claims, self._key, algorithm=_ALGORITHM)})
@@ -58,6 +59,8 @@ class Login:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             return None
+        import jwt
+
         try:
             claims = jwt.decode(
                 token.strip(),
