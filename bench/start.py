@@ -51,7 +51,7 @@ def python(code: str) -> Callable[[], float]:
 
 
 def serve(*more: str) -> Callable[[], float]:
-    """Time ``smproxy serve`` until its port takes a connection."""
+    """Time ``smproxy serve`` until it has answered a request."""
 
     def run() -> float:
         port = machine.free_port()
@@ -61,8 +61,10 @@ def serve(*more: str) -> Callable[[], float]:
             child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             try:
                 while True:
-                    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                        return time.perf_counter() - began
+                    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1) as asking:
+                        asking.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+                        if b" 200 " in asking.recv(100):
+                            return time.perf_counter() - began
                     if child.poll() is not None:
                         raise RuntimeError("smproxy serve has ended")
                     time.sleep(0.002)

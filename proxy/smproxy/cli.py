@@ -24,7 +24,7 @@ class Parser(argparse.ArgumentParser):
 
 
 class CommandParser(Parser):
-    """A command's parser, whose module is imported once its arguments are wanted: one in twenty is."""
+    """A command's parser, whose module is imported once its arguments are wanted."""
 
     load: Callable[[], None] | None = None
 
@@ -161,7 +161,10 @@ COMMANDS = (
 
 
 def make_parser(*, whole: bool = True) -> Parser:
-    """Make the parser of all commands; without ``whole`` each has its arguments once it is called."""
+    """Make the parser of all commands.
+
+    Without ``whole`` each has its arguments once it is called.
+    """
     parser = Parser(
         prog="smproxy", description="A local WebRTC stream manager: signaling proxy, origin and lifecycle hooks."
     )

@@ -150,10 +150,10 @@ def _say(text: str) -> None:
 
 
 def _freeze_what_is_there() -> None:
-    """Take what the start has made, most of it modules, out of the garbage collector's sight, and have it begin.
+    """Have the garbage collector begin, and never look at what the start has made.
 
-    Each full collection went over all of it: that was a tenth of a second every few thousand sessions. Nothing is collected
-    before that, which would take longer than what it frees is worth.
+    Most of that are modules. Each full collection went over all of it: that was a tenth of a second every few thousand
+    sessions. Nothing is collected before, which would take longer than what it frees is worth.
     """
     gc.freeze()
     gc.enable()

@@ -217,7 +217,10 @@ class Startup:
         return EventFactory(node=self._settings.node, clock=self._clock, rng=self._rng_for("events"))
 
     async def _start_origin(self, manager: Manager, cluster: Clustered | None) -> LateOrigin:
-        """Have an origin listen; in a cluster it is there with its media, else that comes when it is needed."""
+        """Have an origin listen.
+
+        In a cluster its media stack is there, too; else that comes when it is needed.
+        """
         node: Node | None = None
 
         def report(report: Report) -> None:

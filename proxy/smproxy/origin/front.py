@@ -1,4 +1,7 @@
-"""What of an origin is there at once: its ports, and who may connect. It knows nothing of media."""
+"""What of an origin is there at once: its ports, and who may connect.
+
+Nothing here needs the libraries that media needs.
+"""
 
 from __future__ import annotations
 

@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING
 from smproxy.capture.ring import CaptureRing
 from smproxy.origin.front import OriginFront
 from smproxy.origin.unfit_library import UnfitLibraryError
-from smproxy.signaling.node import Announce, Command, Evict, Hello, InterstitialState, Kick, SharedObjectState
+from smproxy.signaling.node import (
+    Announce,
+    Command,
+    Evict,
+    Hello,
+    InterstitialState,
+    Kick,
+    SharedObjectState,
+    TrackStatistics,
+)
 from smproxy.signaling.payloads import Reason
 
 if TYPE_CHECKING:
@@ -24,9 +33,10 @@ _log = logging.getLogger(__name__)
 
 
 class LateOrigin:
-    """The front of an origin, and the origin itself when the first client has come or :meth:`load` was called.
+    """The front of an origin, and the origin itself once it is needed.
 
-    ``start`` starts the origin behind the front, when its modules have been imported. Ended by :meth:`stop`.
+    That is when the first client has come, or :meth:`load` was called. ``start`` starts the origin
+    behind the front, when its modules have been imported. Ended by :meth:`stop`.
     """
 
     def __init__(self, front: OriginFront, start: Callable[[OriginFront], Awaitable[Origin]]) -> None:
@@ -70,6 +80,10 @@ class LateOrigin:
     def capture(self, attempt: str, begin: bool) -> CaptureRing | None:
         """Return what is captured of an attempt. See :meth:`Origin.capture`."""
         return None if self._origin is None else self._origin.capture(attempt, begin)
+
+    def counters(self, attempt: str) -> list[TrackStatistics]:
+        """Return the counters of an attempt as they are now. See :meth:`Origin.counters`."""
+        return [] if self._origin is None else self._origin.counters(attempt)
 
     def shared_objects(self) -> list[SharedObjectState]:
         """Return the shared objects of all scopes."""
