@@ -107,6 +107,37 @@ MUTANTS = (
         "        WHERE s.name IN (SELECT value FROM json_each(?)) AND",
         "        WHERE 0 AND s.name IN (SELECT value FROM json_each(?)) AND",
     ),
+    # receivers that come and go
+    Mutant(
+        "a receiver that is removed gets more",
+        "hooks/deliveries.py",
+        "            self._take_out(delivery)\n            left",
+        "            left",
+    ),
+    Mutant(
+        "a receiver that is added gets what came before",
+        "hooks/journal/store.py",
+        "(name, upto, upto)",
+        "(name, 0, 0)",
+    ),
+    Mutant(
+        "a receiver that is added gets what came before and could not be written",
+        "hooks/journal/journal.py",
+        "max(after, store.first_after(sink))",
+        "after",
+    ),
+    Mutant(
+        "a receiver that is added again gets what it missed",
+        "hooks/journal/store.py",
+        "                self._skip_missed(afresh)",
+        "                pass",
+    ),
+    Mutant(
+        "a receiver that cannot be added is taken for one that is there",
+        "hooks/journal/store.py",
+        "        active = tuple(dict.fromkeys(names))\n",
+        "        active = self._active = tuple(dict.fromkeys(names))\n",
+    ),
     # the journal
     Mutant(
         "events are handed on before they are on disk",

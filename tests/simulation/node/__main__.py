@@ -42,7 +42,9 @@ def _replay(seed: int) -> int:
 def _many(seeds: range, processes: int) -> int:
     began, failed = time.monotonic(), []
     with ProcessPoolExecutor(processes) as pool:
-        for seed, error in pool.map(_try, seeds, chunksize=20):
+        for count, (seed, error) in enumerate(pool.map(_try, seeds, chunksize=20), 1):
+            if count % 1000 == 0:
+                print(f"{count} seeds, {len(failed)} break a promise", flush=True)
             if error is not None:
                 failed.append(seed)
                 print(f"seed {seed}: {error}", flush=True)

@@ -126,4 +126,48 @@ FOUND = (
             Step(38.0, "resend"),
         ),
     ),
+    Found(
+        "a receiver that could not be added for a broken disk kept the journal from being closed",
+        38,
+        _setup(keep=40, queue=40),
+        (
+            Step(14.4, "disk", 0, "broken"),
+            *(Step(14.5 + number, "add", 0, f"r{2 + number % 2}") for number in range(4)),
+            Step(24.3, "disk", 0, "ok"),
+        ),
+    ),
+    Found(
+        "a receiver that was added got what came before, when that could not be written",
+        8,
+        _setup(in_flight=2),
+        (
+            *(
+                Step(17.0 + number / 10, "connect", 0, f"publisher cam-1 of {customer} as ann")
+                for number, customer in enumerate(("acme", "umbrella", None))
+            ),
+            Step(17.5, "disk", 0, "full"),
+            Step(17.6, "connect", 0, "publisher mic of None as ann"),
+            Step(17.8, "connect", 0, "publisher cam-1 of None as ann"),
+            Step(18.0, "disk", 0, "broken"),
+            *(Step(18.01 + number / 100, "add", 0, "r3") for number in range(6)),
+            Step(19.0, "progress", 0, "all"),
+        ),
+    ),
+    Found(
+        "dead letters that were sent again brought a receiver what it had missed before it was added again",
+        0,
+        _setup(in_flight=1),
+        (
+            Step(0.5, "receiver", 0, "r0 400"),
+            Step(0.9, "connect", 0, "subscriber mic of acme as bob"),
+            Step(5.0, "receiver", 0, "r0 500"),
+            Step(6.0, "progress", 0, "all"),
+            Step(8.0, "remove", 0, "r0"),
+            Step(10.0, "add", 0, "r0"),
+            Step(12.0, "receiver", 0, "r0 good"),
+            Step(15.0, "resend"),
+            Step(20.0, "stop", 0, "for 0.1 s"),
+            Step(38.0, "resend"),
+        ),
+    ),
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from contextlib import AsyncExitStack
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,7 @@ from smproxy.faults import FaultRegistry
 from smproxy.hooks.delivery import Limits
 from smproxy.hooks.dispatcher import HookDispatcher
 from smproxy.hooks.event import EventFactory
-from smproxy.hooks.journal import Journal, Retention
+from smproxy.hooks.journal import Journal, JournalError, Retention
 from smproxy.hooks.journal.recovery import end_unfinished
 from smproxy.hooks.sinks.webhook import WebhookSink
 from smproxy.manager.attempt import Client
@@ -48,7 +49,8 @@ class NodeProcess:
         self._clients: list[SimulatedClient] = []
         self.journal: Journal | None = None
         self.sessions: Sessions | None = None
-        self._tasks: set[asyncio.Task[int]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Lock()
 
     async def start(self) -> None:
         """Start everything, in the order of ``smproxy.startup``. Raises ``JournalError``."""
@@ -137,7 +139,9 @@ class NodeProcess:
             case "faults off":
                 self.faults_end()
             case "resend":
-                self._resend()
+                self._spawn(self._resend())
+            case "add" | "remove":
+                self._spawn(self._add(step.detail) if step.what == "add" else self._remove(step.detail))
         self._witness.faults.check(self.faults.log())
         self._witness.reconnect.check(self._loop.time())
 
@@ -170,14 +174,39 @@ class NodeProcess:
             if self._witness.faults.touches(connection["id"], connection["customerScope"]):
                 delivery.touched.add(delivery.events[uuid].session)
 
-    def _resend(self) -> None:
-        async def resend() -> int:
-            count = await self.dispatcher.resend_dead()
-            self._witness.delivery.resent()
-            return count
+    async def _resend(self) -> None:
+        self._witness.delivery.resending(True)
+        with suppress(JournalError):
+            await self.dispatcher.resend_dead()
+        self._witness.delivery.resending(False)
 
-        self._witness.delivery.resent()
-        task = self._loop.create_task(resend())
+    async def _add(self, name: str) -> None:
+        """Add a receiver at run time, unless it is there."""
+        url = f"http://{name}/"
+        receiver = self._witness.delivery.receivers[url]
+        async with self._turn:
+            if url in (each.name for each in self.dispatcher.status()):
+                return
+            receiver.being_added()
+            with suppress(JournalError):
+                await self.dispatcher.add_sink(WebhookSink(URL(url), clock=self._clock))
+                self._witness.note(f"{name} is added")
+                receiver.added()
+
+    async def _remove(self, name: str) -> None:
+        """Remove a receiver at run time, if it is there."""
+        url, delivery = f"http://{name}/", self._witness.delivery
+        async with self._turn:
+            if url not in (each.name for each in self.dispatcher.status()):
+                return
+            delivery.receivers[url].being_removed(partial(delivery.pending, url))
+            with suppress(JournalError):
+                await self.dispatcher.remove_sink(url)
+                self._witness.note(f"{name} is removed")
+                delivery.receivers[url].removed()
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(_over)
 
@@ -194,6 +223,6 @@ def _watched(witness: Witness) -> type[HookDispatcher]:
     return WatchedDispatcher
 
 
-def _over(task: asyncio.Task[int]) -> None:
+def _over(task: asyncio.Task[None]) -> None:
     if not task.cancelled():
         task.exception()

@@ -18,7 +18,7 @@ from tests.simulation.node.loop import SimulatedLoop, SimulatedTime
 from tests.simulation.node.models.violation import BrokenPromise, broken
 from tests.simulation.node.process import NodeProcess
 from tests.simulation.node.receivers import SimulatedReceiver
-from tests.simulation.node.steps import LENGTH, RECEIVERS, Setup, Step, draw
+from tests.simulation.node.steps import LENGTH, MORE_RECEIVERS, RECEIVERS, Setup, Step, draw
 from tests.simulation.node.witness import Witness
 
 #: Virtual seconds in which a healed node delivers all: FAST gives up after 30 s, a group of events takes its turn.
@@ -40,7 +40,7 @@ class Run:
         self.witness = Witness(setup, lambda: self._time.now)
         self._disk = Disk(folder, random.Random(f"disk/{seed}"))
         rng = random.Random(f"receivers/{seed}")
-        for name in RECEIVERS:
+        for name in (*RECEIVERS, *MORE_RECEIVERS):
             url = f"http://{name}/"
             self.witness.receivers[url] = SimulatedReceiver(url, rng, self._requested)
         self._lives = 0

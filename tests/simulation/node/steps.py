@@ -10,7 +10,9 @@ from tests.simulation.node.receivers import MISBEHAVIOURS, STATUSES
 STREAMS = ("cam-1", "cam-2", "mic")
 CUSTOMERS = ("acme", "umbrella", None)
 USERS = ("ann", "bob")
+#: Those that the node is started with, and others that are added while it runs.
 RECEIVERS = ("r0", "r1")
+MORE_RECEIVERS = ("r2", "r3")
 #: Virtual seconds of trouble.
 LENGTH = 40.0
 
@@ -27,6 +29,8 @@ _WEIGHTS = {
     "stop": 0.5,
     "clock": 0.5,
     "resend": 0.7,
+    "add": 1.5,
+    "remove": 1,
 }
 
 
@@ -92,7 +96,7 @@ def _detail(what: str, rng: random.Random) -> str:
             return rng.choice(("lost", "goodbye", "kicked", "failed", "origin lost", "timeout", "relay"))
         case "receiver":
             mode = rng.choice((*MISBEHAVIOURS, *map(str, STATUSES), "410", "good", "good", "good"))
-            return f"{rng.choice(RECEIVERS)} {mode}"
+            return f"{rng.choice((*RECEIVERS, *MORE_RECEIVERS))} {mode}"
         case "disk":
             return rng.choice(("full", "broken", "slow", "ok", "ok"))
         case "fault":
@@ -100,6 +104,8 @@ def _detail(what: str, rng: random.Random) -> str:
             return f"{kind} for {rng.choice(('cam-*', 'mic', 'c*1', '*'))} of {rng.choice(CUSTOMERS)}"
         case "kill" | "stop":
             return f"for {rng.choice((0.1, 1.0, 20.0))} s"
+        case "add" | "remove":
+            return rng.choice((*MORE_RECEIVERS, *MORE_RECEIVERS, *RECEIVERS))
         case "clock":
             return rng.choice(("-3600", "86400", "-0.5"))
         case _:

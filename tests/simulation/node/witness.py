@@ -14,11 +14,12 @@ from smproxy.hooks.status import DeliveryUpdate
 from tests.simulation.node.models.delivery import DeliveryModel, Known
 from tests.simulation.node.models.fault_scope import FaultScopeModel
 from tests.simulation.node.models.names import NamesModel
+from tests.simulation.node.models.receiver import ReceiverModel
 from tests.simulation.node.models.reconnect import ReconnectModel
 from tests.simulation.node.models.session_life import ENDS, LifeModel
 from tests.simulation.node.models.violation import broken
 from tests.simulation.node.receivers import SimulatedReceiver
-from tests.simulation.node.steps import Setup
+from tests.simulation.node.steps import MORE_RECEIVERS, RECEIVERS, Setup
 
 
 class Witness:
@@ -27,7 +28,8 @@ class Witness:
     def __init__(self, setup: Setup, now: Callable[[], float]) -> None:
         self._now = now
         self._setup = setup
-        self.delivery = DeliveryModel()
+        names = (*RECEIVERS, *MORE_RECEIVERS)
+        self.delivery = DeliveryModel({f"http://{name}/": ReceiverModel(of_start=name in RECEIVERS) for name in names})
         self.faults = FaultScopeModel()
         self.receivers: dict[str, SimulatedReceiver] = {}
         self.healthy: Callable[[], bool] = lambda: True
@@ -114,7 +116,7 @@ class Witness:
     def finished(self, path: Path) -> None:
         """Check, when all has had its time and the node was stopped."""
         events, states = _read(path)
-        self.delivery.finished(states, list(self.receivers), self._setup.keep is None)
+        self.delivery.finished(states, self._setup.keep is None)
         for life in self._lives.values():
             life.finish()
         if self._setup.keep is None:

@@ -149,7 +149,10 @@ class Journal:
         page = await self._read(lambda connection: read.pending(connection, sink, after, limit))
         if page.complete and not self._writer.healthy:
             after = max(after, page.last)
-            more, last = await self._call(lambda store: self._writer.unwritten(after, limit - len(page.events)))
+            room = limit - len(page.events)
+            more, last = await self._call(
+                lambda store: self._writer.unwritten(max(after, store.first_after(sink)), room)
+            )
             page = Page((*page.events, *more), max(page.last, last), len(page.events) + len(more) < limit)
         return page
 

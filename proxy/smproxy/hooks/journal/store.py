@@ -17,7 +17,7 @@ import msgspec
 
 from smproxy.hooks.event import Context, Stored
 from smproxy.hooks.journal import read
-from smproxy.hooks.journal.types import Mark, Retention, encode_attempts
+from smproxy.hooks.journal.types import Mark, Retention, State, encode_attempts
 from smproxy.signaling.payloads import LAST_STATES
 
 #: Events that are written in one statement, and so in one transaction.
@@ -139,21 +139,40 @@ class Store:
 
         A new one gets those; one that is gone gets no more. ``afresh`` does not get what it missed when it was there before.
         """
-        self._active = tuple(dict.fromkeys(names))
-        for name, periods in list(self._sinks.items()):
-            if name not in self._active:
-                self.connection.execute("UPDATE sinks SET last = ? WHERE name = ? AND last IS NULL", (upto, name))
-            elif periods[-1][2] is None:
-                self._raise_floor(periods[-1][0])
-        for name in self._active:
-            periods = self._sinks.get(name, [])
-            if not periods or periods[-1][2] is not None:
-                self.connection.execute("INSERT INTO sinks(name, first, floor) VALUES (?, ?, ?)", (name, upto, upto))
-        if afresh is not None:
-            self.connection.execute(
-                "UPDATE sinks SET floor = max(floor, ?) WHERE name = ? AND last IS NOT NULL", (upto, afresh)
-            )
+        active = tuple(dict.fromkeys(names))
+        with self._transaction():
+            for name, periods in self._sinks.items():
+                if name not in active:
+                    self.connection.execute("UPDATE sinks SET last = ? WHERE name = ? AND last IS NULL", (upto, name))
+                elif periods[-1][2] is None:
+                    self._raise_floor(periods[-1][0])
+            for name in active:
+                periods = self._sinks.get(name, [])
+                if not periods or periods[-1][2] is not None:
+                    self.connection.execute(
+                        "INSERT INTO sinks(name, first, floor) VALUES (?, ?, ?)", (name, upto, upto)
+                    )
+            if afresh is not None:
+                self._skip_missed(afresh)
+        self._active = active
         self._load_sinks()
+
+    def _skip_missed(self, sink: str) -> None:
+        """Settle what a sink had not got when it was removed: it begins afresh.
+
+        A resend later brings only what it had given up.
+        """
+        self.connection.execute(
+            "INSERT INTO deliveries SELECT e.id, s.id, ?, 0, ? FROM sinks s JOIN events e "  # noqa: S608 - a constant
+            f"ON {read.COVERED} AND e.id > s.floor WHERE s.name = ? AND s.last IS NOT NULL "
+            "ON CONFLICT(event, sink) DO UPDATE SET state = excluded.state WHERE state = 0",
+            (int(State.SKIPPED), encode_attempts(()), sink),
+        )
+        self.connection.execute("UPDATE sinks SET floor = last WHERE name = ? AND floor < last", (sink,))
+
+    def first_after(self, sink: str) -> int:
+        """Return the id after which events are for a sink, since it was added the last time."""
+        return self._sinks[sink][-1][1] if sink in self._sinks else 0
 
     def reset(self, sink: str, uuid: str | None) -> list[int]:
         """Make deliveries pending again: of one event that is settled, or all that are dead.

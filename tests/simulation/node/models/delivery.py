@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from smproxy.hooks.journal import State
 
+from tests.simulation.node.models.receiver import ReceiverModel
 from tests.simulation.node.models.violation import broken
 
 
@@ -25,7 +27,8 @@ class Known:
 class DeliveryModel:
     """All events, and what became of each at each receiver."""
 
-    def __init__(self) -> None:
+    def __init__(self, receivers: Mapping[str, ReceiverModel]) -> None:
+        self.receivers = receivers
         self.events: dict[str, Known] = {}
         self._of_session: dict[int, list[Known]] = {}
         self._leaves: dict[tuple[str | None, str | None, str | None], list[Known]] = {}
@@ -35,6 +38,7 @@ class DeliveryModel:
         self.ever: dict[tuple[str, str], State] = {}
         #: Deliveries that somebody asked to have again.
         self.again: set[tuple[str, str]] = set()
+        self._resending = 0
         #: Events that were on disk before anybody was sent them.
         self.durable: set[str] = set()
         self._published: list[str] = []
@@ -50,6 +54,11 @@ class DeliveryModel:
         self.events[event.uuid] = event
         self.waiting.add(event.uuid)
         self._published.append(event.uuid)
+        for receiver in self.receivers.values():
+            receiver.published(event.uuid)
+        self._know(event)
+
+    def _know(self, event: Known) -> None:
         self._of_session.setdefault(event.session, []).append(event)
         if event.state == "peer_leaved":
             self._leaves.setdefault(event.stream, []).append(event)
@@ -73,7 +82,9 @@ class DeliveryModel:
             broken("delivery", f"{receiver} is sent {uuid} with other bytes than before")
         if event.session in self.touched:
             return
-        if self._settled(receiver, event) and (receiver, uuid) not in self.again:
+        if not self.receivers[receiver].allows(uuid) and (receiver, uuid) not in self.again:
+            broken("delivery", f"{receiver} is sent {event.state} {uuid}, which is not for it")
+        if not self.pending(receiver, uuid) and (receiver, uuid) not in self.again:
             broken("delivery", f"{receiver} is sent {event.state} {uuid} again after it was settled")
         for earlier in self._of_session[event.session]:
             if earlier.place >= event.place:
@@ -96,11 +107,14 @@ class DeliveryModel:
         if state is State.SKIPPED and event.session not in self.touched:
             broken("faults", f"{event.state} {uuid} is skipped at {sink}, but no fault is for its connection")
         self.states[sink, uuid] = state
+        if state is State.DEAD and self._resending:
+            self.again.add((sink, uuid))
         if state is not State.PENDING:
             self.ever[sink, uuid] = state
 
-    def resent(self) -> None:
-        """Take that all dead letters are to be delivered again."""
+    def resending(self, begins: bool) -> None:
+        """Take that somebody asks, or has asked, to deliver all dead letters again."""
+        self._resending += 1 if begins else -1
         self.again |= {key for key, state in self.states.items() if state is State.DEAD}
 
     def restarted(self, on_disk: dict[str, int], states: dict[tuple[str, str], State], keeps_all: bool) -> None:
@@ -117,7 +131,11 @@ class DeliveryModel:
         known = [event for event in self.events.values() if event.place <= last.get(event.session, -1)]
         self.events, self._of_session, self._leaves = {}, {}, {}
         for event in known:
-            self.published(event)
+            self.events[event.uuid] = event
+            self._know(event)
+        for receiver in self.receivers.values():
+            receiver.restarted(self.events.keys(), keeps_all)
+        self._resending = 0
         self.waiting.clear()
         self._published.clear()
         self.states = dict(states)
@@ -125,10 +143,12 @@ class DeliveryModel:
             self.states |= {key: state for key, state in self.ever.items() if key[1] not in on_disk}
         self.durable |= on_disk.keys() & self.events.keys()
 
-    def finished(self, on_disk: dict[tuple[str, str], State], sinks: list[str], keeps_all: bool) -> None:
+    def finished(self, on_disk: dict[tuple[str, str], State], keeps_all: bool) -> None:
         """Check, when all has had its time: every event was delivered or is a dead letter, and the file says so."""
         for uuid, event in self.events.items():
-            for sink in sinks:
+            for sink, receiver in self.receivers.items():
+                if not receiver.owes(uuid):
+                    continue
                 if self.ever.get((sink, uuid)) is None:
                     broken("delivery", f"{event.state} {uuid} of session {event.session} never got to {sink}")
                 if not keeps_all:
@@ -139,5 +159,11 @@ class DeliveryModel:
                 if said is not written:
                     broken("journal", f"{uuid} is {said!r} at {sink}, but {written!r} in the file")
 
+    def pending(self, sink: str, uuid: str) -> bool:
+        """Return whether a receiver has an event yet to get."""
+        return self.states.get((sink, uuid), State.PENDING) is State.PENDING
+
     def _settled(self, sink: str, event: Known) -> bool:
+        if not self.receivers[sink].owes(event.uuid):
+            return True
         return self.states.get((sink, event.uuid), State.PENDING) is not State.PENDING or event.session in self.touched
