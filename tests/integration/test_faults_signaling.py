@@ -6,6 +6,7 @@ import asyncio
 import json
 
 import pytest
+from smproxy.origin.settings import OriginSettings
 from smproxy.simulator import Simulator
 from smproxy.testing import Publisher, PublishError, PublishRejected, PublishTimeout, WebhookReceiver
 from websockets.asyncio.client import connect
@@ -82,8 +83,10 @@ async def test_upgrade_refused(
 async def test_pending(start_simulator: StartSimulator, publisher: MakePublisher) -> None:
     """A fault that withholds a reply leaves ``publish()`` waiting for that one, on an open socket."""
     simulator = await start_simulator()
+    # The origin's own patience, after which it ends the session, is not scaled.
+    timeout = min(scaled(2), OriginSettings().connect_timeout - 5)
     streams = [
-        publisher(simulator, f"s{number}", **simulating(fault, timeout=scaled(2)))
+        publisher(simulator, f"s{number}", **simulating(fault, timeout=timeout))
         for number, (fault, _) in enumerate(PENDING)
     ]
     outcomes = await asyncio.gather(*(stream.publish() for stream in streams), return_exceptions=True)

@@ -182,7 +182,18 @@ def test_cloudevents_to_the_byte() -> None:
 
 def test_cloudevents_leave_out_what_has_no_value() -> None:
     """An attribute without a value is absent, as the specification prefers."""
-    assert "customerscope" not in projected("cloudevents", made(PEER, customer_scope=None))
+    bare = projected("cloudevents", made(PEER, customer_scope=None))
+    assert not {"customerscope", "traceparent"}.intersection(bare)
+
+
+def test_cloudevents_go_on_with_a_trace() -> None:
+    """An event of a traced session has the distributed tracing extension: its trace, with a span of its own."""
+    root = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    event = made(PEER, context=Context(traceparent=root))
+    sent = projected("cloudevents", event)["traceparent"]
+    assert sent == event.traceparent
+    assert sent.split("-")[1] == root.split("-")[1]
+    assert sent != root
 
 
 @pytest.mark.parametrize("name", ["envelope", "cloudevents"])

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import random
 
+from smproxy.network import Conditions, NetworkLink
 from smproxy.origin.candidates import HostCandidate
 from smproxy.origin.ice import IceLite
 from smproxy.origin.ice_tcp import MAX_DATAGRAM, MAX_UNSENT, MediaStreams, StreamSocket
+from smproxy.origin.impaired_path import MAX_ON_THE_WAY
 
 from tests.helpers import eventually
 from tests.unit.test_origin_ice import REMOTE, check
@@ -96,6 +98,37 @@ async def test_a_client_that_does_not_read() -> None:
     assert MAX_UNSENT - 2000 < peer.ice.unsent < MAX_UNSENT + 2000
     peer.writer.transport.abort()  # type: ignore[attr-defined]
     await eventually(lambda: peer.lost == 1, 5)
+    await peer.close()
+
+
+async def test_a_bad_network_loses_nothing_of_a_stream() -> None:
+    """Over TCP all media comes through a bad network, in order, in both directions, also when the network is well again."""
+    peer = _Peer()
+    await peer.open()
+    peer.writer.write(_framed(peer.check()))
+    await eventually(lambda: peer.ice.peer is not None, 5)
+    length = int.from_bytes(await peer.reader.readexactly(2), "big")
+    await peer.reader.readexactly(length)
+    conditions = Conditions().changed(
+        {"loss": 30, "burst": 2, "reorder": 20, "duplicate": 20, "delay": 5, "outage": 60}
+    )
+    up, down = (NetworkLink(conditions, random.Random(seed)) for seed in (1, 2))
+    peer.ice.impair(up, down)
+    count = 2 * MAX_ON_THE_WAY  # more than may be on the way
+    sent = [b"\x80" + number.to_bytes(2, "big") for number in range(count)]
+    peer.writer.writelines(map(_framed, sent))
+    for datagram in sent[:1000]:
+        peer.ice.send(datagram)
+    for datagram in sent[:500]:
+        assert await peer.reader.readexactly(5) == _framed(datagram)
+    await eventually(lambda: len(peer.media) > 500, 20)
+    peer.ice.impair(None, None)  # what was on its way is handed on
+    for datagram in sent[500:1000]:
+        assert await peer.reader.readexactly(5) == _framed(datagram)
+    await eventually(lambda: len(peer.media) == count, 20)
+    assert peer.media == sent
+    assert up.counts.lost > 100
+    assert down.counts.lost > 100
     await peer.close()
 
 

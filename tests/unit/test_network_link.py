@@ -110,6 +110,31 @@ def test_change() -> None:
     assert one.offer(SIZE, 0.9) == (0.9,)
 
 
+@pytest.mark.parametrize(
+    "given",
+    [{}, {"loss": 20, "burst": 3}, {"rate": 64, "queue": 50}, {"outage": 500, "every": 2}, {"reorder": 30, "jitter": 40},
+     {"duplicate": 50, "delay": 20}],
+)  # fmt: skip
+def test_a_stream_loses_nothing(given: dict[str, float]) -> None:
+    """Of a TCP stream every part arrives once and in order, later where a datagram would be lost or overtaken."""
+    one, parts = link(**given), 600
+    arrivals = [one.carry(SIZE, number / 100) for number in range(parts)]
+    assert {len(times) for times in arrivals} == {1}
+    assert arrivals == sorted(arrivals)
+    assert all(times[0] >= number / 100 + given.get("delay", 0) / 1000 for number, times in enumerate(arrivals))
+    late = sum(times[0] - number / 100 for number, times in enumerate(arrivals)) / parts
+    assert (late > 0.01) == bool(given), "it is held up instead"
+
+
+def test_what_holds_a_stream_up() -> None:
+    """A lost part comes a retransmission later, one in an outage at its end; of a path without any passage nothing does."""
+    assert link(outage=500).carry(SIZE, 0.0) == (0.5,)
+    lossy = link(loss=50, delay=100)
+    late = {round(lossy.carry(SIZE, number)[0] - number, 6) for number in range(0, 200, 10)}
+    assert late == {0.1, 0.5}
+    assert link(loss=100).carry(SIZE, 0.0) == ()
+
+
 def test_a_seed_decides() -> None:
     """With one seed the same datagrams are lost, doubled and reordered, whatever their times and sizes are."""
     conditions = {"loss": 20.0, "burst": 3.0, "reorder": 10.0, "duplicate": 10.0}

@@ -11,6 +11,8 @@ from smproxy.network.conditions import Conditions
 HEADERS = 28
 #: How much later than its neighbours a reordered datagram comes, in seconds: at least, and at most.
 _REORDERED = (0.005, 0.030)
+#: Seconds until TCP sends again what was lost: at least (as Linux has it), and else two round trips.
+_RETRANSMISSION = 0.2
 
 
 @dataclass(slots=True)
@@ -71,7 +73,7 @@ class NetworkLink:
         if self._loses(loss):
             counts.lost += 1
             return ()
-        if conditions.outage and self._is_out(now - self._since):
+        if conditions.outage and self._outage_left(now - self._since):
             counts.outage += 1
             return ()
         sent = now
@@ -92,6 +94,38 @@ class NetworkLink:
             return (arrival, arrival)
         return (arrival,)
 
+    def carry(self, size: int, now: float) -> tuple[float, ...]:
+        """Take a part of a TCP stream of so many bytes; return when it arrives.
+
+        It does once, and after all before it: what is lost is sent again and holds up what follows, as an outage and a full
+        queue do. It never does when all is lost.
+        """
+        counts, conditions, rng = self.counts, self._conditions, self._rng
+        counts.offered += 1
+        loss, jitter, reorder, _, how_late = (rng.random() for _ in range(5))
+        if self._since is None:
+            self._since = now
+        lost = self._loses(loss)
+        if conditions.loss >= 100:
+            counts.lost += 1
+            return ()
+        sent = now
+        if conditions.outage and (left := self._outage_left(now - self._since)):
+            counts.outage += 1
+            sent += left
+        if conditions.rate:
+            sent = self._free = max(sent, self._free) + (size + HEADERS) * 8 / (conditions.rate * 1000)
+        arrival = sent + (conditions.delay + jitter * conditions.jitter) / 1000
+        if lost:
+            counts.lost += 1
+            arrival += max(_RETRANSMISSION, 4 * conditions.delay / 1000)
+        elif reorder * 100 < conditions.reorder:
+            counts.reordered += 1
+            least, most = _REORDERED
+            arrival += least + how_late * (most - least)
+        arrival = self._latest = max(arrival, self._latest)
+        return (arrival,)
+
     def _loses(self, drawn: float) -> bool:
         """Go on to the next state of Gilbert's model; return whether it is the bad one."""
         part, length = self._conditions.loss / 100, max(self._conditions.burst, 1.0)
@@ -104,8 +138,10 @@ class NetworkLink:
             self._bad = drawn < part / (length * (1 - part))
         return self._bad
 
-    def _is_out(self, elapsed: float) -> bool:
+    def _outage_left(self, elapsed: float) -> float:
+        """Return the seconds until the outage is over, 0 when there is none now."""
         outage, every = self._conditions.outage / 1000, self._conditions.every
         if every:
-            return elapsed % every >= every - outage
-        return elapsed < outage
+            phase = elapsed % every
+            return every - phase if phase >= every - outage else 0.0
+        return max(0.0, outage - elapsed)

@@ -307,7 +307,7 @@ class IceLite:
     def impair(self, up: NetworkLink | None, down: NetworkLink | None) -> None:
         """Have datagrams from the client (up) and to it (down) go over links, or straight.
 
-        What is on its way over a link that goes on to be used arrives; what is on the way over another one is lost.
+        What is on its way over a link that goes on to be used arrives; datagrams on the way over another one are lost.
         """
         if self._closed:
             return
@@ -364,7 +364,10 @@ class IceLite:
         self.on_nominated = _nothing
         self._close_sockets()
         self.on_closed()
-        self._up, self._down = _line(self._up, None), _line(self._down, None)
+        for line in (self._up, self._down):
+            if line is not None:
+                line.clear(closed=True)
+        self._up = self._down = None
         while self._waiting.full():
             self._waiting.get_nowait()
         self._waiting.put_nowait(None)

@@ -11,7 +11,7 @@ from smproxy.origin import stun
 from smproxy.origin.candidates import HostCandidate
 from smproxy.origin.ice import IceLite
 from smproxy.origin.ice_paths import Address
-from smproxy.origin.impaired_path import DelayLine, Receiver
+from smproxy.origin.impaired_path import DelayLine, ImpairedStream, ImpairedStreamReceiver, Receiver
 from smproxy.origin.local_socket import LocalSocket
 from smproxy.origin.media_sockets import MediaSockets
 
@@ -209,6 +209,7 @@ class StreamSocket(LocalSocket):
     def __init__(self, agent: IceLite, transport: asyncio.Transport, known: Callable[[], None]) -> None:
         super().__init__(agent)
         self._ice = agent
+        self._connection = transport
         self._real = _Framed(transport)
         self._known = known
         self.transport = self._real
@@ -224,10 +225,11 @@ class StreamSocket(LocalSocket):
     def impair(self, up: DelayLine | None, down: DelayLine | None) -> None:
         """Have all that comes go over ``up`` and all that goes over ``down``.
 
-        Not over links of UDP only.
+        It comes late, but all of it does, as TCP has it. Not over links of UDP only.
         """
-        self.receiver = self._receiver(None if up is not None and up.link.udp_only else up)
-        self.transport = self._sender(self._real, None if down is not None and down.link.udp_only else down)
+        up, down = (None if line is None or line.link.udp_only else line for line in (up, down))
+        self.receiver = self if up is None else ImpairedStreamReceiver(self, up, self._connection)
+        self.transport = self._real if down is None else ImpairedStream(self._real, down)
 
     def lost(self) -> None:
         """Leave the agent: the connection is closed."""

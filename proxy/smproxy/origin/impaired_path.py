@@ -1,4 +1,4 @@
-"""Datagrams on a bad network: each is handed on when its link has it arrive."""
+"""A bad network: what goes over it is handed on when its link has it arrive."""
 
 from __future__ import annotations
 
@@ -35,29 +35,43 @@ class Receiver(Protocol):
 
 
 class DelayLine:
-    """One direction's datagrams on their way. Ended by ``clear``."""
+    """What is on its way in one direction. Ended by ``clear``."""
 
     def __init__(self, link: NetworkLink) -> None:
         self.link = link
         self._loop = asyncio.get_running_loop()
-        self._waiting: list[tuple[float, int, Callable[[bytes, Any], None], bytes, Any]] = []
+        self._waiting: list[tuple[float, int, Callable[[bytes, Any], None], bytes, Any, bool]] = []
+        #: Called once when there is room again.
+        self._on_room: list[Callable[[], None]] = []
         self._numbers = itertools.count()
         self._timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def put(self, deliver: Callable[[bytes, Any], None], data: bytes, addr: Any) -> None:
-        """Take a datagram; call ``deliver(data, addr)`` when it arrives."""
+    @property
+    def full(self) -> bool:
+        """Whether no more datagrams are taken, and no more of a stream should be given."""
+        return len(self._waiting) >= MAX_ON_THE_WAY
+
+    def when_room(self, callback: Callable[[], None]) -> None:
+        """Call back once when there is room again."""
+        self._on_room.append(callback)
+
+    def put(self, deliver: Callable[[bytes, Any], None], data: bytes, addr: Any, *, stream: bool = False) -> None:
+        """Take a datagram; call ``deliver(data, addr)`` when it arrives.
+
+        One of a ``stream`` is never lost.
+        """
         now = self._loop.time()
         if addr[0] == self.link.exempt:
             deliver(data, addr)
             return
-        for arrival in self.link.offer(len(data), now):
+        for arrival in (self.link.carry if stream else self.link.offer)(len(data), now):
             if arrival <= now and not self._waiting:
                 deliver(data, addr)
-            elif len(self._waiting) < MAX_ON_THE_WAY:
-                heapq.heappush(self._waiting, (arrival, next(self._numbers), deliver, data, addr))
+            elif stream or not self.full:
+                heapq.heappush(self._waiting, (arrival, next(self._numbers), deliver, data, addr, stream))
                 if self._waiting[0][0] == arrival:
                     self._wait()
 
@@ -71,17 +85,31 @@ class DelayLine:
         # A timer may come a little early: its clock has a resolution.
         now = self._loop.time() + 0.0005
         while self._waiting and self._waiting[0][0] <= now:
-            _, _, deliver, data, addr = heapq.heappop(self._waiting)
+            _, _, deliver, data, addr, _ = heapq.heappop(self._waiting)
             deliver(data, addr)
+        self._tell_room()
         if self._waiting and self._timer is None:
             self._wait()
 
-    def clear(self) -> None:
-        """Lose what is on its way."""
-        self._waiting.clear()
+    def clear(self, *, closed: bool = False) -> None:
+        """Lose the datagrams on their way, and hand on those of streams unless they are closed."""
+        waiting, self._waiting = sorted(self._waiting), []
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if closed:
+            self._on_room.clear()
+            return
+        for _, _, deliver, data, addr, stream in waiting:
+            if stream:
+                deliver(data, addr)
+        self._tell_room()
+
+    def _tell_room(self) -> None:
+        if self._on_room and not self.full:
+            callbacks, self._on_room = self._on_room, []
+            for callback in callbacks:
+                callback()
 
 
 class ImpairedReceiver(asyncio.DatagramProtocol):
@@ -128,3 +156,36 @@ class ImpairedTransport:
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Have another protocol take what comes."""
         self._transport.set_protocol(protocol)
+
+
+class ImpairedStreamReceiver:
+    """A receiver that gets what a TCP connection brings from a bad network: late, and all of it."""
+
+    def __init__(self, receiver: Receiver, line: DelayLine, transport: asyncio.Transport) -> None:
+        self._receiver = receiver
+        self._line = line
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        """Put a framed datagram on its way; read no more while too many are."""
+        self._line.put(self._receiver.datagram_received, data, addr, stream=True)
+        if self._line.full and self._transport.is_reading():
+            self._transport.pause_reading()
+            self._line.when_room(self._read_on)
+
+    def _read_on(self) -> None:
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def error_received(self, exc: Exception) -> None:
+        """Hand an error on at once."""
+        self._receiver.error_received(exc)
+
+
+class ImpairedStream(ImpairedTransport):
+    """A TCP connection over a bad network: what it has taken comes late, and all of it."""
+
+    def sendto(self, data: bytes, addr: Any) -> None:
+        """Put a framed datagram on its way; when too many are, it is lost as with a full buffer."""
+        if not self._line.full:
+            self._line.put(self._send, data, addr, stream=True)

@@ -1,7 +1,7 @@
 """CloudEvents 1.0 in structured JSON, for brokers and functions that route by it.
 
-Sources: the CloudEvents specification 1.0.2, its JSON format, and the extensions ``sequence`` and ``partitionkey`` that are
-documented with it.
+Sources: the CloudEvents specification 1.0.2, its JSON format, and the extensions ``sequence``, ``partitionkey`` and
+``traceparent`` (distributed tracing) that are documented with it.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ class _CloudEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
     partitionkey: str
     sequence: str
     customerscope: str | None = None
+    traceparent: str | None = None
     data: msgspec.Raw
 
 
@@ -80,6 +81,7 @@ class CloudEvents:
                 partitionkey=str(event.session),
                 sequence=f"{event.seq:0{_SEQUENCE_DIGITS}d}",
                 customerscope=_FORBIDDEN.sub("\ufffd", whole(customer_scope)) if customer_scope else None,
+                traceparent=event.traceparent,
                 data=msgspec.Raw(event.body),
             )
         )
