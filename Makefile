@@ -76,7 +76,7 @@ mutants-cluster: install                 ## run cores of the cluster that are br
 	$(BIN)/python -m tests.simulation.mutants $(ARGS)
 
 torture-cluster: install                 ## kill, freeze and cut off nodes of a cluster, each 50 times under load (two hours: ARGS="-k killed")
-	SMPROXY_CLUSTER_RUNS=50 SMPROXY_CLUSTER_LOAD=10 SMPROXY_CLUSTER_RACES=100 $(BIN)/pytest tests/cluster $(ARGS)
+	SMPROXY_CLUSTER_RUNS=50 SMPROXY_CLUSTER_LOAD=10 SMPROXY_CLUSTER_RACES=100 SMPROXY_CLUSTER_OUTAGE=30 $(BIN)/pytest tests/cluster $(ARGS)
 
 bench-edges: install                     ## measure how much later a picture is at an edge of a cluster (needs nats-server)
 	$(BIN)/python bench/edges.py

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 _log = logging.getLogger(__name__)
@@ -52,6 +52,22 @@ class Tasks:
             task.cancel()
         if self._running:
             await asyncio.wait(tuple(self._running), timeout=timeout)
+
+
+async def end_tasks(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks, and return once they have ended.
+
+    They are cancelled until they do: before Python 3.12 ``asyncio.wait_for``, which nats-py uses, loses a cancellation that
+    comes in the moment of its result.
+    """
+    running = set(tasks)
+    while running:
+        for task in running:
+            task.cancel()
+        ended, running = await asyncio.wait(running, timeout=0.5)
+        for task in ended:
+            if not task.cancelled() and (failure := task.exception()) is not None:
+                _log.error("a background task failed", exc_info=failure)
 
 
 class Timers:

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import nats
 import pytest
+from nats.js.errors import NoKeysError
+from smproxy.cluster.records import Bucket, is_death
 from smproxy.testing import Publisher, PublishRejected, WebhookReceiver
 
 from tests.cluster import model
 from tests.cluster.model import Event
 from tests.cluster.processes import TTL, NodeProcess
 from tests.helpers import eventually, eventually_reads
+from tests.nats_server import NatsServer
 
 #: How often each failure is tried, and how many clients there are beside; ``make torture-cluster`` sets more.
 RUNS = int(os.environ.get("SMPROXY_CLUSTER_RUNS", "1"))
 LOAD = int(os.environ.get("SMPROXY_CLUSTER_LOAD", "1"))
+#: Seconds for which the registry is down: longer than every lease.
+OUTAGE = float(os.environ.get("SMPROXY_CLUSTER_OUTAGE", TTL * 2))
 RACES = int(os.environ.get("SMPROXY_CLUSTER_RACES", "6"))
 
 runs = pytest.mark.parametrize("run", range(RUNS))
@@ -55,6 +62,27 @@ async def settled(receiver: WebhookReceiver, seconds: float, *, away: Collection
     """
     await eventually(lambda: model.over(deliveries(receiver), away), seconds, "not every session is over")
     model.check(deliveries(receiver), away)
+
+
+async def left_over(registry: NatsServer) -> set[str]:
+    """Return the claims and sessions that the registry has, deaths that are remembered aside."""
+    client = await nats.connect(registry.url)
+    try:
+        found: set[str] = set()
+        for bucket in (Bucket.STREAMS, Bucket.SESSIONS):
+            with contextlib.suppress(NoKeysError):
+                found |= set(await (await client.jetstream().key_value(bucket)).keys())
+        return {key for key in found if not is_death(key)}
+    finally:
+        await client.close()
+
+
+async def all_over(
+    receiver: WebhookReceiver, registry: NatsServer, seconds: float, *, away: Collection[int] = ()
+) -> None:
+    """Wait until every session is over, check all that must hold, and that no name is claimed any more."""
+    await settled(receiver, seconds, away=away)
+    await eventually_reads(lambda: left_over(registry), lambda found: not found, TTL * 2 + 10)
 
 
 async def all_end(receiver: WebhookReceiver, streams: Sequence[str], seconds: float) -> None:

@@ -10,7 +10,7 @@ from smproxy.testing import WebhookReceiver
 
 from tests.cluster import model
 from tests.cluster.processes import TTL, nodes
-from tests.cluster.steps import LOAD, all_end, deliveries, has, live, node, published_when_free, runs, settled
+from tests.cluster.steps import LOAD, all_end, all_over, deliveries, has, live, node, published_when_free, runs, settled
 from tests.helpers import eventually
 from tests.nats_server import NatsServer
 
@@ -38,7 +38,7 @@ async def test_manager_is_killed(run: int, registry: NatsServer, tmp_path: Path)
         await again.publish()
         await again.unpublish()
         await one.start()
-        await settled(receiver, 20)
+        await all_over(receiver, registry, 20)
         assert len(model.sessions_of(deliveries(receiver))) == before + 1
 
 
@@ -61,7 +61,7 @@ async def test_origin_is_killed(run: int, registry: NatsServer, tmp_path: Path) 
         stack.push_async_callback(again.close)
         await again.unpublish()
         await stays.unpublish()
-        await settled(receiver, 10)
+        await all_over(receiver, registry, 10)
 
 
 @runs
@@ -84,4 +84,4 @@ async def test_node_freezes_and_wakes(run: int, registry: NatsServer, tmp_path: 
         await eventually(lambda: "lost its place" in one.log, 10)
         await eventually(lambda: one.log.count("joined the cluster") == 2, TTL * 3 + 10)
         await again.unpublish()
-        await settled(receiver, 10)
+        await all_over(receiver, registry, 10)

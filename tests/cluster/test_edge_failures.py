@@ -10,7 +10,7 @@ from smproxy.testing import Subscriber, WebhookReceiver
 from smproxy.testing.clients import make_subscriber
 
 from tests.cluster.processes import TTL, NodeProcess, nodes
-from tests.cluster.steps import has, node, settled
+from tests.cluster.steps import all_over, has, node
 from tests.helpers import eventually, eventually_reads
 from tests.nats_server import NatsServer
 
@@ -52,7 +52,7 @@ async def test_edges_and_their_origin_are_killed(registry: NatsServer, tmp_path:
         await origin.end(signal.SIGKILL)
         await eventually(lambda: stays.unpublished.is_set() or stays.closed.is_set(), TTL * 2 + 5)
         await stays.close()
-        await settled(receiver, TTL * 2 + 5)
+        await all_over(receiver, registry, TTL * 2 + 5)
 
 
 async def pulling(manager: NodeProcess) -> dict[str, int]:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from smproxy.testing import Publisher, PublishError, PublishRejected, WebhookReceiver
 
-from tests.cluster.processes import TTL, nodes
-from tests.cluster.steps import has, live, node, passes, runs, settled
+from tests.cluster.processes import nodes
+from tests.cluster.steps import OUTAGE, all_over, has, live, node, passes, runs
 from tests.helpers import eventually
 from tests.nats_server import NatsServer
 
@@ -31,7 +31,7 @@ async def test_registry_is_down(run: int, registry: NatsServer, tmp_path: Path) 
         await registry.kill()
         with pytest.raises(PublishRejected):
             await one.publisher("new", host="n1").publish()
-        await passes(TTL * 2)  # longer than every lease
+        await passes(OUTAGE)
         assert not has(receiver, "disconnected", "s")
         await registry.start()
 
@@ -47,7 +47,7 @@ async def test_registry_is_down(run: int, registry: NatsServer, tmp_path: Path) 
         await later.unpublish()
         assert "lost its place" not in one.log + two.log
         await stream.unpublish()
-        await settled(receiver, 10)
+        await all_over(receiver, registry, 10)
 
 
 @runs
@@ -71,6 +71,6 @@ async def test_rolling_restart(run: int, registry: NatsServer, tmp_path: Path) -
             await each.start()
             await each.has_origins("n1", "n2")
             await other.has_origins("n1", "n2")
-        await settled(receiver, 10)
+        await all_over(receiver, registry, 10)
         reasons = [hook.event["payload"]["reason"] for hook in receiver.hooks if hook.state == "disconnected"]
         assert sorted(reasons) == [0, 0, 2, 2]

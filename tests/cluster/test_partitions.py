@@ -10,7 +10,7 @@ from smproxy.testing import WebhookReceiver
 
 from tests.cluster.link import link_to
 from tests.cluster.processes import TTL, NodeProcess, nodes
-from tests.cluster.steps import live, node, passes, runs, settled
+from tests.cluster.steps import all_over, live, node, passes, runs, settled
 from tests.helpers import eventually
 from tests.nats_server import NatsServer
 
@@ -37,7 +37,7 @@ async def test_node_is_cut_off(run: int, registry: NatsServer, tmp_path: Path) -
             link.mend()
             await eventually(lambda life=life: one.log.count("joined the cluster") == life + 1, TTL * 3 + 10)
             await again.unpublish()
-            await settled(receiver, 10)
+            await all_over(receiver, registry, 10)
 
 
 @runs
@@ -65,4 +65,4 @@ async def test_slow_registry_and_wrong_clocks(run: int, registry: NatsServer, tm
         lost = two.publisher("lost", host="n2")
         await live(stack, receiver, lost)
         await two.end()
-        await settled(receiver, TTL * 3 + 10, away={2})
+        await all_over(receiver, registry, TTL * 3 + 10, away={2})

@@ -12,7 +12,7 @@ from pathlib import Path
 from smproxy.testing import PublishRejected, WebhookReceiver
 
 from tests.cluster.processes import nodes
-from tests.cluster.steps import RACES, node, settled
+from tests.cluster.steps import RACES, all_over, node
 from tests.helpers import scaled
 from tests.nats_server import NatsServer
 
@@ -39,7 +39,7 @@ async def test_duplicate_publish_race(registry: NatsServer, tmp_path: Path) -> N
             assert sum(result is None for result in results) == 1, f"race {race}: {results}"
             assert all(isinstance(result, PublishRejected) for result in results if result is not None), results
             await asyncio.gather(*(client.close() for client in clients))
-        await settled(receiver, 20)
+        await all_over(receiver, registry, 20)
 
 
 async def test_who_does_not_answer_is_named(registry: NatsServer, tmp_path: Path) -> None:

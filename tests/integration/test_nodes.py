@@ -158,8 +158,8 @@ async def test_faults(
     """The faults of nodes act on the node of the session that they are for, and are counted."""
     simulator = await start_simulator(receiver, nodes=read_nodes("2"))
     options = {"within": 0.5} if fault == "node-sunset" else {}
-    switched = simulator.faults.add(fault, id="cam", after=0.2, **options)
     await published(simulator, publisher(simulator, "cam"))
+    switched = simulator.faults.add(fault, id="cam", after=0.2, **options)
     await simulator.nodes.wait("node1", wanted, scaled(10))
     assert (await ended(receiver, "cam")).payload["reason"] == reason
     assert switched.injected == 1

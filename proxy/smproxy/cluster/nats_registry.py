@@ -38,6 +38,7 @@ from smproxy.cluster.requests import (
     Written,
 )
 from smproxy.cluster.timing import Timing
+from smproxy.tasks import end_tasks
 
 logger = logging.getLogger(__name__)
 
@@ -239,9 +240,7 @@ class NatsRegistry:
     async def stop(self) -> None:
         """Close the connection."""
         self._stopped = True
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_tasks(self._tasks)
         with contextlib.suppress(NatsError, OSError, TimeoutError):
             async with asyncio.timeout(1.0):
                 await self._client.close()

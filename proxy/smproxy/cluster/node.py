@@ -31,7 +31,7 @@ from smproxy.cluster.registration import Registration
 from smproxy.cluster.requests import MISSING, Pause, Read, RegistryEntry, Reply, Steps, WriteEnds
 from smproxy.cluster.snapshots import Snapshots
 from smproxy.cluster.timing import Timing
-from smproxy.tasks import Tasks
+from smproxy.tasks import Tasks, end_tasks
 
 logger = logging.getLogger(__name__)
 
@@ -141,9 +141,7 @@ class ClusterNode:
 
     async def stop(self) -> None:
         """Leave, and end everything."""
-        for loop in self._loops:
-            loop.cancel()
-        await asyncio.gather(*self._loops, return_exceptions=True)
+        await end_tasks(self._loops)
         await self._tasks.drain(1.0)
         try:
             async with asyncio.timeout(1.0):

@@ -18,6 +18,7 @@ from smproxy.manager.origin_registry import Node, OriginRegistry
 from smproxy.manager.sessions import Sessions
 from smproxy.signaling.node import Command, Hello, Load, PeerEnded
 from smproxy.signaling.payloads import Reason
+from smproxy.tasks import end_tasks
 
 logger = logging.getLogger(__name__)
 
@@ -82,9 +83,7 @@ class OriginLink:
         """Take the origin out of the registry, and end the sessions there."""
         self._registry.detach(self.node)
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await end_tasks([self._task])
         for attempt in self._sessions.attempts:
             if attempt.node is self.node:
                 self._sessions.report(self.node, PeerEnded(attempt.token, Reason.ORIGIN_LOST, lost=True))
