@@ -108,6 +108,12 @@ class Session:
             assert all(event["node"] == owner for event in late), f"{shown} goes on after its end"
 
 
+def comes_late(session: Session) -> bool:
+    """Whether something of the session came after its end, which its own node had not delivered before."""
+    at = next((place for place, event in enumerate(session.came) if _state(event) in _ENDS), len(session.came))
+    return any(not _state(event).startswith("recording_") for event in session.came[at + 1 :])
+
+
 def sessions_of(deliveries: Iterable[Event]) -> dict[int, Session]:
     """Sort everything that was delivered, repeated events included, by session."""
     sessions: dict[int, Session] = {}

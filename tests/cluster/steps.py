@@ -13,7 +13,7 @@ import nats
 import pytest
 from nats.js.errors import NoKeysError
 from smproxy.cluster.records import Bucket, is_death
-from smproxy.testing import Publisher, PublishRejected, WebhookReceiver
+from smproxy.testing import Publisher, PublishRejected, ReceivedHook, WebhookReceiver
 
 from tests.cluster import model
 from tests.cluster.model import Event
@@ -50,9 +50,24 @@ async def live(stack: AsyncExitStack, receiver: WebhookReceiver, *streams: Publi
         await eventually(lambda name=stream.stream: has(receiver, "remote_track_started", name), 10)
 
 
+class WithholdingReceiver(WebhookReceiver):
+    """Refuses the hooks of a stream from one state on, as one that is down for them, until ``withheld`` is cleared."""
+
+    def __init__(self, stream: str, state: str) -> None:
+        super().__init__(self._answer)
+        self.withheld: tuple[str, str] | None = (stream, state)
+        self.took: list[Event] = []
+
+    def _answer(self, hook: ReceivedHook) -> int:
+        if (hook.event["connection"]["id"], hook.state) == self.withheld:
+            return 503
+        self.took.append(hook.event)
+        return 204
+
+
 def deliveries(receiver: WebhookReceiver) -> list[Event]:
     """Return everything that was delivered, with what came again."""
-    return [hook.event for hook in receiver.hooks]
+    return receiver.took if isinstance(receiver, WithholdingReceiver) else [hook.event for hook in receiver.hooks]
 
 
 async def settled(receiver: WebhookReceiver, seconds: float, *, away: Collection[int] = ()) -> None:
