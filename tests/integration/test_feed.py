@@ -69,7 +69,7 @@ async def test_life(start_simulator: StartSimulator, receiver: WebhookReceiver, 
     simulator = await start_simulator(receiver)
     async with follow(simulator) as feed:
         name, hello = await feed.until(lambda *_: True)
-        assert (name, set(hello)) == ("hello", {"version", "startedAt", "app", "now", "epoch"})
+        assert (name, set(hello)) == ("hello", {"version", "startedAt", "app", "now", "epoch", "hookFormats"})
         await feed.until(lambda name, _: name == "ready")
         stream = publisher(simulator, "cam-1")
         await published(simulator, stream)

@@ -129,7 +129,8 @@ class UnfinishedSession:
             case RecordingPayload(event="recording_saved") if self._recording is not None:
                 return f"recording/{self._recording[1]}"
             case RoomPayload(event="room_all_left"):
-                return f"left/{payload.peers}"
+                # Not by its peers: who ends the room of a dead node cannot know how many have joined.
+                return f"left/{self.seq + 1}"
             case RoomPayload(event="room_stopped"):
                 return "room"
         return None

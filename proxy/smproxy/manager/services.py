@@ -112,6 +112,11 @@ class Services:
         if self._statistics is not None:
             self._statistics.start()
 
+    def end_rooms(self) -> None:
+        """End the rooms that are empty, without waiting until their time is up."""
+        if self._rooms is not None:
+            self._rooms.stop()
+
     async def stop(self) -> None:
         """Write the last captures; ask no back ends, carry out no faults.
 
@@ -119,8 +124,7 @@ class Services:
         """
         if self._statistics is not None:
             self._statistics.stop()
-        if self._rooms is not None:
-            self._rooms.stop()
+        self.end_rooms()
         await self.captures.stop()
         await self.authenticator.close()
         self.fault_injection.stop()

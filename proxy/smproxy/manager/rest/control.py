@@ -51,6 +51,7 @@ def routes(
         faults=services.faults,
         conferences=services.conferences,
         clients=headless,
+        end_rooms=services.end_rooms,
     )
     return [
         *wait.routes(),

@@ -75,7 +75,9 @@ class ResetRoutes:
         faults: FaultRegistry,
         conferences: Conferences,
         clients: HeadlessClients,
+        end_rooms: Callable[[], None],
     ) -> None:
+        self._end_rooms = end_rooms
         self._clients = clients
         self._conferences = conferences
         self._sessions = sessions
@@ -136,6 +138,7 @@ class ResetRoutes:
                 await self._end_all(min(POLITE, timeout / 2))
         except TimeoutError:
             complete = False
+        self._end_rooms()
         complete = await self._dispatcher.drained(self._left(began, timeout)) and complete
         sinks, never = (0, 0) if keep_sinks else await self._remove_sinks()
         forgotten = self._history.clear()
