@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
 from smproxy.option_values import Address
@@ -74,6 +75,18 @@ async def test_who_comes_back_in_time_finds_the_room(
     ]  # fmt: skip
     assert [peers for _, _, peers in next(iter(told.values()))] == [1, 1, 2, 2]
     assert [each[0][0] for each in told.values()] == ["live", "live/room1", "live"]
+
+
+async def test_a_reset_ends_rooms(receiver: WebhookReceiver, start_simulator: StartSimulator) -> None:
+    """The next test finds no room of the one before: it stops at once, and the same path gets a new one."""
+    simulator = await start_simulator(receiver, hook_events=("room",), room_timeout=600.0)
+    async with aiohttp.ClientSession() as http:
+        for _ in range(2):
+            async with simulator.publisher("cam", customerScope="acme"):
+                pass
+            async with http.post(f"{simulator.rest_url}/api/v1/reset") as answer:
+                assert (await answer.json())["complete"]
+    assert [each["event"] for each in rooms(receiver)] == ["room_started", "room_all_left", "room_stopped"] * 2
 
 
 async def test_a_killed_manager_ends_its_rooms(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from smproxy.cluster.hook_events import ClusterEvents
+from smproxy.cluster.records import Unfinished
 from smproxy.hooks.dispatcher import HookDispatcher
 from smproxy.hooks.event import Context, EncodedEvent, EventFactory
 from smproxy.hooks.journal import Journal, JournalQuery
@@ -172,3 +174,32 @@ async def test_a_room_is_ended_once(told: int) -> None:
     assert all(payload_of(event)["room"] == "live" for event in found)
     await dispatcher.stop()
     await journal.stop()
+
+
+@pytest.mark.parametrize("joined", [1, 3])
+def test_the_end_of_a_room_has_one_uuid(joined: int) -> None:
+    """Another node that ends the room of a node it holds for dead, and that node itself, write the same events.
+
+    However many peers have come since: only the node itself has counted them.
+    """
+    states: list[Unfinished | None] = []
+
+    def member(node: int) -> ClusterEvents:
+        return ClusterEvents(
+            node=node, clock=Clock(), rng=random.Random(node), on_changed=lambda _, state: states.append(state)
+        )
+
+    def uuid(seq: int, event: str, peers: int) -> str:
+        payload = RoomPayload(session=7, room="live", event=event, peers=peers)
+        made = one.make(payload, seq, connection())
+        one.published(made, Context())
+        return made.uuid
+
+    one = member(1)
+    uuid(1, "room_started", 1)
+    (state,) = states
+    assert state is not None
+    told = [event for event, _ in member(2).ends(state)]
+    assert [(event.payload.event, event.seq) for event in told] == [("room_all_left", 2), ("room_stopped", 3)]  # type: ignore[union-attr]
+    assert [event.uuid for event in told] == [uuid(2, "room_all_left", joined), uuid(3, "room_stopped", joined)]
+    assert states[-1] is None
