@@ -24,6 +24,7 @@ from smproxy.hooks.sink import EventListener
 from smproxy.manager.faults.hooks import HookFaults
 from smproxy.manager.manager import ListenError, Manager
 from smproxy.manager.origin_registry import Node
+from smproxy.manager.services import Services
 from smproxy.option_values import Address
 from smproxy.origin.front import OriginFront
 from smproxy.origin.late_origin import LateOrigin
@@ -106,16 +107,16 @@ class Startup:
         if cluster is not None:
             stack.push_async_callback(cluster.stop)
         context, certificates = make_tls_context(settings, self._clock)
-        manager = Manager(
+        services = Services(
             make_manager_settings(settings, context, self._clock, self._ice_servers),
             dispatcher=dispatcher,
             broadcast=broadcast,
             clock=self._clock,
             rng=self._rng_for("manager"),
             faults=self._faults,
-            extension=None if cluster is None else cluster.membership,
             tracer=self._tracer,
         )
+        manager = Manager(services, extension=None if cluster is None else cluster.membership)
         parts = Parts(dispatcher, manager, certificates)
         stack.push_async_callback(manager.stop)
         for address in settings.origin:

@@ -14,7 +14,7 @@ from smproxy.hooks.formats.registry import FORMATS
 from smproxy.hooks.trigger import Trigger
 from smproxy.manager.access import AccessRule
 from smproxy.manager.dashboard_events import DashboardEvents
-from smproxy.manager.forward import ForwardRoutes
+from smproxy.manager.forward_routes import ForwardRoutes
 from smproxy.manager.headless.clients import HeadlessClients
 from smproxy.manager.hls.packagers import Packagers
 from smproxy.manager.hls.routes import HlsRoutes

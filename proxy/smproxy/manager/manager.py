@@ -10,9 +10,6 @@ from collections.abc import Callable, Iterable
 
 from aiohttp import web
 
-from smproxy.faults import FaultRegistry
-from smproxy.hooks.broadcast import HookBroadcast
-from smproxy.hooks.dispatcher import HookDispatcher
 from smproxy.manager.admission import Admission
 from smproxy.manager.aiohttp_protocol import HttpProtocol
 from smproxy.manager.deadlines import HttpTimes
@@ -24,10 +21,7 @@ from smproxy.manager.node_provider import NodeProvider
 from smproxy.manager.relay.limits import RelayLimits
 from smproxy.manager.relay.relay import Relay
 from smproxy.manager.services import Services
-from smproxy.manager.settings import ManagerSettings
-from smproxy.manager.tracing import Tracer
 from smproxy.manager.trusted_proxies import TrustedProxies
-from smproxy.signaling.clock import Clock
 from smproxy.signaling.payloads import Reason
 from smproxy.signaling.socket_endpoints import is_socket_path
 
@@ -51,42 +45,32 @@ class Manager:
     ``stop`` undoes ``start``, and may be called without it.
     """
 
-    def __init__(
-        self,
-        settings: ManagerSettings,
-        *,
-        dispatcher: HookDispatcher,
-        broadcast: HookBroadcast,
-        clock: Clock,
-        rng: random.Random,
-        faults: FaultRegistry,
-        extension: NodeExtension | None = None,
-        tracer: Tracer | None = None,
-    ) -> None:
-        self._settings = settings
-        self._clock = clock
+    def __init__(self, services: Services, *, extension: NodeExtension | None = None) -> None:
+        self._services = services
+        self._settings, self._clock = services.settings, services.clock
         self._times = HttpTimes()
-        self._services = services = Services(
-            settings, dispatcher=dispatcher, broadcast=broadcast, clock=clock, rng=rng, faults=faults, tracer=tracer
-        )
         self.registry, self.sessions, self.history = services.registry, services.sessions, services.history
-        self.transcripts, self.faults, self.conferences = services.transcripts, faults, services.conferences
+        self.transcripts, self.faults, self.conferences = services.transcripts, services.faults, services.conferences
         #: The hooks for those who listen to them.
-        self.broadcast = broadcast
+        self.broadcast = services.broadcast
         # Its masks are drawn at the pace of the traffic, which must not decide on the next session's number.
-        self._relay = Relay(limits=RelayLimits(), clock=clock, rng=random.Random(rng.getrandbits(64)))  # noqa: S311
+        self._relay = Relay(
+            limits=RelayLimits(),
+            clock=self._clock,
+            rng=random.Random(services.rng.getrandbits(64)),  # noqa: S311
+        )
         admission = Admission(
-            settings.rules,
+            self._settings.rules,
             registry=services.registry,
             sessions=services.sessions,
             relay=self._relay,
             transcripts=services.transcripts,
             faults=services.fault_injection,
-            clock=clock,
+            clock=self._clock,
             authenticator=services.authenticator,
-            tracer=tracer,
+            tracer=services.tracer,
         )
-        proxies = TrustedProxies(settings.trusted_proxies)
+        proxies = TrustedProxies(self._settings.trusted_proxies)
         self._api = HttpApi(
             services,
             own_url=self._own_url,
@@ -101,7 +85,7 @@ class Manager:
             http=self._http,
             is_socket_path=is_socket_path,
             upgrade=admission,
-            clock=clock,
+            clock=self._clock,
             times=self._times,
             proxies=proxies,
         )

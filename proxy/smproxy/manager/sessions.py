@@ -11,7 +11,7 @@ import msgspec
 
 from smproxy.hooks.event import Context
 from smproxy.manager.attempt import Attempt, Client, DialOutcome
-from smproxy.manager.attempts import Attempts
+from smproxy.manager.attempt_table import AttemptTable
 from smproxy.manager.origin_registry import Node
 from smproxy.manager.reconnect import ReconnectWindows
 from smproxy.manager.session import Session
@@ -80,7 +80,7 @@ class Sessions:
         self._rng = rng
         self._windows = ReconnectWindows(reconnect_window, self._did_not_come_back)
         self._sessions: dict[int, Session] = {}
-        self._attempts = Attempts()
+        self._attempts = AttemptTable()
         # The same two for all attempts: bound methods and partials of their own were a fortieth of an idle session.
         self._take, self._ended = self.report, self._relay_over
         self._recording: dict[str, Session] = {}

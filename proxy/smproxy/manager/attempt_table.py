@@ -11,7 +11,7 @@ from smproxy.manager.session import Session
 LINGER = 10.0
 
 
-class Attempts:
+class AttemptTable:
     """Finds attempts by their tokens, and their sessions."""
 
     def __init__(self) -> None:
