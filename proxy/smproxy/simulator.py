@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import secrets
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 
 #: Seconds for which hooks are still delivered when the simulator stops.
 FLUSH = 2.0
+
+
+def _fault_prefix(settings: Settings) -> str:
+    """Return what names of faults begin with: two lives of cluster nodes give no name twice."""
+    return "f" if settings.cluster is None else f"{settings.node_name}-{secrets.token_hex(3)}-f"
 
 
 class Simulator:
@@ -57,7 +63,7 @@ class Simulator:
         self._clock = clock or Clock()
         self._rng = rng
         #: What goes wrong on purpose: see :mod:`smproxy.faults`.
-        self.faults = FaultRegistry(clock=self._clock, rng=self._stream("faults"))
+        self.faults = FaultRegistry(clock=self._clock, rng=self._stream("faults"), prefix=_fault_prefix(self.settings))
         self._flush = flush
         self._running = AsyncExitStack()
         self._parts: Parts | None = None

@@ -13,6 +13,12 @@ from typing import Any
 _log = logging.getLogger(__name__)
 
 
+async def cancelled(task: asyncio.Task[None]) -> None:
+    """Cancel a task and wait until it has ended."""
+    task.cancel()
+    await asyncio.wait((task,))
+
+
 class Tasks:
     """A set of running tasks; what one raises is logged."""
 

@@ -78,3 +78,49 @@ async def test_every_list_is_of_all_nodes(start_node: StartNode) -> None:
                 20,
             )
             assert {client["streamGuid"] for client in clients.values()} == {"live/a", "live/b", "live/c"}
+
+
+async def send(node: Simulator, method: str, path: str, **options: Any) -> tuple[int, Any]:
+    """Ask one node to do something."""
+    async with (
+        aiohttp.ClientSession() as http,
+        http.request(method, f"{node.rest_url}{path}", **options) as response,
+    ):
+        return response.status, await response.json()
+
+
+async def test_rows_and_actions_of_all_nodes(start_node: StartNode) -> None:
+    """Rows say which node they are from, hooks come in the order of time whichever node has them, cut to what is asked for.
+
+    A fault has the same name everywhere and is switched off everywhere, also by a node that started later.
+    """
+    one, two = await start_node("n1"), await start_node("n2")
+    await eventually(lambda: all(len(each.manager.registry.nodes) == 2 for each in (one, two)), 10)
+    async with one.publisher("a", host="n1"), two.publisher("b", host="n1"), one.publisher("c", host="n2"):
+        wanted = {"a": "n1", "b": "n2", "c": "n1"}
+        for manager in (one, two):
+            for path, key in (("sessions", "id"), ("streams", "name")):
+                found = await eventually_reads(
+                    lambda manager=manager, path=path: read(manager, f"/api/v1/{path}"),
+                    lambda found, path=path: len(found[path]) == 3,
+                    20,
+                )
+                assert {row[key]: row["node"] for row in found[path]} == wanted
+            rows = (await read(manager, "/api/v1/hooks"))["hooks"]
+            assert {row["node"] for row in rows} == {1, 2}
+            assert [row["ts"] for row in rows] == sorted(row["ts"] for row in rows)
+            newest = (await read(manager, "/api/v1/hooks?newest=true&limit=3"))["hooks"]
+            assert [row["ts"] for row in newest] == [row["ts"] for row in rows[:-4:-1]]
+    status, fault = await send(
+        two, "POST", "/api/v1/faults", json={"fault": "close", "parameters": {"stage": "publish"}}
+    )
+    assert status == 201
+    for manager in (one, two):
+        assert [each["id"] for each in (await read(manager, "/api/v1/faults"))["faults"]] == [fault["id"]]
+    three = await start_node("n3")
+    await eventually(lambda: len(three.manager.registry.nodes) == 3 == len(one.manager.registry.nodes), 10)
+    status, answer = await send(three, "DELETE", f"/api/v1/faults/{fault['id']}")
+    assert (status, answer) == (200, {"removed": 1, "partial": []})
+    for manager in (one, two):
+        assert (await read(manager, "/api/v1/faults"))["faults"] == []
+    assert (await send(three, "DELETE", f"/api/v1/faults/{fault['id']}"))[0] == 404

@@ -43,10 +43,11 @@ class Injection:
 class FaultRegistry:
     """The faults of one simulator.
 
-    Belongs to the event loop; does no I/O. See :mod:`smproxy.faults` for its use.
+    Belongs to the event loop; does no I/O. See :mod:`smproxy.faults` for its use. ``prefix``: what names of faults begin with.
     """
 
-    def __init__(self, *, clock: Clock | None = None, rng: random.Random | None = None) -> None:
+    def __init__(self, *, clock: Clock | None = None, rng: random.Random | None = None, prefix: str = "f") -> None:
+        self._prefix = prefix
         self._clock = clock or Clock()
         self._rng = rng or random.SystemRandom()
         self._faults: dict[str, Fault] = {}
@@ -107,8 +108,11 @@ class FaultRegistry:
         probability: float = 1.0,
         seed: int | None = None,
         ttl: float | None = None,
+        fault_id: str | None = None,
     ) -> Fault:
         """Switch a fault on, as :meth:`add` does, with parameters of any origin.
+
+        ``fault_id`` is how it is called, where that is given.
 
         Raises:
             FaultError: as :meth:`add`.
@@ -132,9 +136,12 @@ class FaultRegistry:
         self._purge()
         if len(self._faults) >= MAX_FAULTS:
             raise FaultError(f"there are {MAX_FAULTS} faults already: remove some")
+        if fault_id is not None and (len(fault_id) > MAX_PATTERN or fault_id in self._faults):
+            raise FaultError(f"as={fault_id[:100]!r} is too long, or the name of a fault that is on")
         self._number += 1
         match = Match(id, customer_scope, role, app)
-        fault = self._make(f"f{self._number}", kind, values, match, count, probability, seed, ttl, None)
+        name = fault_id or f"{self._prefix}{self._number}"
+        fault = self._make(name, kind, values, match, count, probability, seed, ttl, None)
         self._faults[fault.id] = fault
         for watcher in self._watchers:
             watcher(fault, True)

@@ -83,7 +83,10 @@ class History:
         kept: int = KEPT,
         faults_of: Callable[[int], Collection[str]] = lambda _: (),
         verdict_on: Callable[[int], AuthenticationView | None] = lambda _: None,
+        node: str | msgspec.UnsetType = msgspec.UNSET,
     ) -> None:
+        #: The name of this node in its cluster, if it is in one.
+        self.node = node
         self._clock = clock
         self._kept = kept
         self._faults_of = faults_of
@@ -255,6 +258,7 @@ class History:
             faults=list(self._faults_of(entry.number)),
             authentication=self._verdict_on(entry.number),
             tracks=[] if session is None else self._tracks(entry, session),
+            node=self.node,
         )
 
     def _tracks(self, entry: _Entry, session: Session) -> list[TrackView]:

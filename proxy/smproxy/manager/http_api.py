@@ -211,7 +211,7 @@ class HttpApi:
             *hooks.HookRoutes(dispatcher, Trigger(dispatcher, rng=services.rng)).routes(),
             *FaultRoutes(services.faults).routes(),
             *metrics.MetricsRoutes(services, self._sockets, self.packaged).routes(),
-            *FeedRoutes(self.dashboard_events).routes(),
+            *FeedRoutes(self.dashboard_events, self._extension).routes(),
         ]
 
     def _page_routes(self) -> list[web.RouteDef]:

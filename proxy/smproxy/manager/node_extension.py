@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
+
+#: Takes what is to be sent to a client.
+Send = Callable[[bytes], Awaitable[None]]
+
+
+class FeedOfNodes(Protocol):
+    """The feed of this node for one listener, with those of other nodes."""
+
+    def own(self, data: bytes) -> bytes:
+        """Return what the listener is sent for a frame of this node."""
+
+    def others(self, send: Send) -> AbstractAsyncContextManager[None]:
+        """Send what other nodes have, while the context lasts."""
 
 
 class NodeExtension(Protocol):
@@ -22,6 +36,9 @@ class NodeExtension(Protocol):
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
         """Respond to a request, which other nodes may have to answer, too."""
+
+    def feed(self) -> FeedOfNodes | None:
+        """Return the feed of all nodes, for one listener; ``None`` while this node is alone."""
 
     async def close(self) -> None:
         """Close the connections that other nodes have here."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import random
 
+import msgspec
+
 import smproxy
 from smproxy.faults import FaultRegistry
 from smproxy.hooks.broadcast import HookBroadcast
@@ -64,7 +66,12 @@ class Services:
         self.registry = OriginRegistry(allow_hosts=settings.allow_hosts, any_host=settings.any_host)
         self.transcripts = Transcripts(clock)
         self.verdicts = VerdictLog(self.transcripts)
-        self.history = History(clock, faults_of=faults.names_for, verdict_on=self.verdicts.of)
+        self.history = History(
+            clock,
+            faults_of=faults.names_for,
+            verdict_on=self.verdicts.of,
+            node=settings.node_name or msgspec.UNSET,
+        )
         self._rooms: Rooms | None = None
         publish: Publish = dispatcher.emit
         if OptionalHook.ROOM in settings.hook_events:

@@ -35,6 +35,8 @@ class ManagerSettings:
     """
 
     host: str = "127.0.0.1"
+    #: The name of this node in its cluster, if it is in one.
+    node_name: str | None = None
     names: tuple[str, ...] = ()
     #: The name of the node in its cluster.
     node_name: str | None = None

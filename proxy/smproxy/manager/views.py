@@ -60,6 +60,8 @@ class AuthenticationView(_View, frozen=True):
 class SessionView(_View, frozen=True):
     """One session, alive or ended.
 
+    In a cluster ``node`` is the one whose manager has it, and writes its hooks.
+
     Times are Unix milliseconds, or ``null`` for what has not happened.
 
     ``reason`` says why a connected session ended, ``error`` why an attempt never became one. ``hooks`` counts the events
@@ -92,6 +94,7 @@ class SessionView(_View, frozen=True):
     faults: list[str]
     authentication: AuthenticationView | None
     tracks: list[TrackView]
+    node: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class SessionList(_View, frozen=True):
@@ -114,7 +117,8 @@ class StreamView(_View, frozen=True):
     ``subscribers`` counts the sessions that watch it, ``recording``: a file is being written,
     ``hls``: it is packaged as HLS, since somebody asks for it.
 
-    ``startedAt`` in Unix milliseconds.
+    ``startedAt`` in Unix milliseconds. In a cluster ``node`` is the one whose manager has the publisher; it counts its own
+    subscribers.
     """
 
     app: str
@@ -126,6 +130,7 @@ class StreamView(_View, frozen=True):
     recording: bool
     hls: bool
     tracks: list[TrackView]
+    node: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class StreamList(_View, frozen=True):

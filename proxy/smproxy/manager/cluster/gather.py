@@ -7,6 +7,7 @@ import contextlib
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from aiohttp import web
@@ -33,6 +34,7 @@ _ALL = {
     ("POST", "/api/v1/reset"),
     ("POST", "/api/v1/faults"),
     ("DELETE", "/api/v1/faults"),
+    ("POST", "/api/v1/hooks/dead/resend"),
 }
 _WAIT = "/api/v1/hooks/wait"
 _FAULT = re.compile(r"/api/v1/faults/[^/]+")
@@ -41,7 +43,10 @@ _FAULT = re.compile(r"/api/v1/faults/[^/]+")
 class Gather:
     """A middleware that has the other nodes answer, too."""
 
-    def __init__(self, peers: Peers, others: Callable[[], Sequence[NodeRecord]], own_key: str) -> None:
+    def __init__(
+        self, peers: Peers, others: Callable[[], Sequence[NodeRecord]], own_key: str, me: Callable[[], str]
+    ) -> None:
+        self._me = me
         self._peers = peers
         self._others = others
         self._own_key = own_key
@@ -63,13 +68,18 @@ class Gather:
             return await self._wait(request, handler)
         if (method, path) in _ALL:
             return await self._everywhere(request, handler)
-        if _ONE.fullmatch(path) or (method == "DELETE" and _FAULT.fullmatch(path)):
+        if method == "DELETE" and _FAULT.fullmatch(path):
+            return await self._remove_fault(request, handler)
+        if _ONE.fullmatch(path):
             return await self._whoever_knows(request, handler)
         return await handler(request)
 
-    async def _ask_all(self, request: web.Request, within: float, body: bytes = b"") -> list[PeerResponse]:
+    async def _ask_all(
+        self, request: web.Request, within: float, body: bytes = b"", path: str | None = None
+    ) -> list[PeerResponse]:
+        asked = path or request.path_qs
         return await asyncio.gather(
-            *(self._peers.ask(peer, request.method, request.path_qs, body, within) for peer in self._others())
+            *(self._peers.ask(peer, request.method, asked, body, within) for peer in self._others())
         )
 
     async def _list(self, request: web.Request, handler: Handler, how: GatheredList) -> web.StreamResponse:
@@ -82,10 +92,15 @@ class Gather:
         answers = await others
         assert isinstance(mine, web.Response)
         merged: Any = msgspec.json.decode(bytes(mine.body or b"{}"))  # type: ignore[arg-type]
+        how.mark(merged, self._me())
         for answer in answers:
             if answer.status == 200:
-                how.merge(merged, msgspec.json.decode(answer.body))
-        how.finish(merged, request.query.get("limit", ""))
+                theirs = msgspec.json.decode(answer.body)
+                how.mark(theirs, answer.node)
+                how.merge(merged, theirs)
+        how.finish(
+            merged, request.query.get("limit", ""), newest=request.query.get("newest", "").lower() in ("true", "1")
+        )
         partial = sorted(answer.node for answer in answers if answer.status != 200)
         if how.field is not None:
             merged["partial"] = partial
@@ -117,9 +132,11 @@ class Gather:
 
     async def _everywhere(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         mine = await handler(request)
-        answers = await self._ask_all(request, DONE_WITHIN, await request.read())
         assert isinstance(mine, web.Response)
         merged: dict[str, Any] = msgspec.json.decode(bytes(mine.body or b"{}"))  # type: ignore[arg-type]
+        # A fault is called the same at every node.
+        path = f"{request.path}?as={quote(merged['id'], safe='')}" if "fault" in merged else request.path_qs
+        answers = await self._ask_all(request, DONE_WITHIN, await request.read(), path)
         for answer in answers:
             if 200 <= answer.status < 300:
                 theirs = msgspec.json.decode(answer.body)
@@ -132,6 +149,22 @@ class Gather:
             )
         merged["partial"] = sorted(answer.node for answer in answers if not 200 <= answer.status < 300)
         return _json(merged, mine.status)
+
+    async def _remove_fault(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Switch a fault off everywhere; nodes that came later than it do not have it."""
+        mine: web.StreamResponse | None = None
+        unknown: ApiError | None = None
+        try:
+            mine = await handler(request)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            unknown = error
+        answers = await self._ask_all(request, DONE_WITHIN)
+        if unknown is not None and not any(answer.status == 200 for answer in answers):
+            raise unknown
+        partial = sorted(answer.node for answer in answers if answer.status not in (200, 404))
+        return _json({"removed": 1, "partial": partial}, 200 if mine is None else mine.status)
 
     async def _wait(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Wait at every node at once; the first event that comes is the answer."""

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from smproxy.cluster.node import ClusterNode
 from smproxy.cluster.records import NODE_ID, NodeLife, NodeRecord
+from smproxy.manager.cluster.feeds import NodeFeed
 from smproxy.manager.cluster.gather import Gather
 from smproxy.manager.cluster.origin_channels import OriginChannels
 from smproxy.manager.cluster.origin_link import OriginLink
@@ -43,7 +44,7 @@ class ClusterMembership:
         self._sessions: Sessions | None = None
         self._links: dict[NodeLife, OriginLink] = {}
         self._stopping: set[asyncio.Task[None]] = set()
-        self._gather = Gather(self.peers, self.others, key)
+        self._gather = Gather(self.peers, self.others, key, lambda: "" if self._node is None else self._node.name)
         self._whip = WhipForward(http, self._other_managers)
 
     def begin(self, node: ClusterNode, registry: OriginRegistry, sessions: Sessions) -> None:
@@ -71,6 +72,10 @@ class ClusterMembership:
         if self._whip.is_for(request) and not self.accepts(request):
             return await self._whip.handle(request, handler)
         return await self._gather.handle(request, handler)
+
+    def feed(self) -> NodeFeed | None:
+        """Return the feed of all nodes, for one listener; ``None`` before this one has joined."""
+        return None if self._node is None else NodeFeed(self._node.name, self._http, self.others)
 
     def nodes_changed(self) -> None:
         """Connect to new origins, and give up those that are gone."""

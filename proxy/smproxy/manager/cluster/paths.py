@@ -8,6 +8,8 @@ CHANNEL = "/api/cluster/channel"
 CONTACT = "/api/cluster/contact"
 #: A stream on its way to a node that pulls it, a WebSocket.
 PULL = "/api/cluster/pull"
+#: What the dashboard follows.
+FEED = "/api/v1/feed"
 #: Proof that a request comes from a node: the key of the node that it goes to.
 KEY_HEADER = "X-Stream-Manager-Node-Key"
 #: The nodes that did not answer, beside a list that has no room for them.

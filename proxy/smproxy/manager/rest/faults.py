@@ -56,13 +56,13 @@ class FaultRoutes:
 
     async def add(self, request: web.Request) -> web.StreamResponse:
         """Switch a fault on."""
-        Parameters(request.query, ())
+        fault_id = Parameters(request.query, ("as",)).text("as")
         asked = await read_json(request, _Asked, '{"fault": …, "parameters": {…}, "match": {…}}')
         options = {"match", "fault", "parameters"}
         given = {name: value for name, value in msgspec.structs.asdict(asked).items() if name not in options}
         try:
             fault = self._registry.switch_on(
-                asked.fault, asked.parameters, **msgspec.structs.asdict(asked.match), **given
+                asked.fault, asked.parameters, **msgspec.structs.asdict(asked.match), **given, fault_id=fault_id
             )
         except FaultError as error:
             raise ApiError(400, f"Not switched on: {error}") from None

@@ -1,8 +1,9 @@
 """``GET /api/v1/feed``: what happens, as server-sent events. The dashboard is made of it.
 
 First ``hello``, then every session in ``sessions``, then ``ready``; from then on ``sessions`` (those that changed), ``hook``,
-``delivery``, ``stats``, and, when they change, ``origins``, ``sinks`` and ``faults``. Whoever comes back gets the same
-again, so nothing has to be remembered between two connections: a ``Last-Event-ID`` is not needed.
+``delivery``, ``stats``, and, when they change, ``origins``, ``nodes``, ``sinks`` and ``faults``. In a cluster also ``cluster``,
+and of each other node ``node``, its sessions, ``ready``, and what happens there. Whoever comes back gets the same again, so
+nothing has to be remembered between two connections: a ``Last-Event-ID`` is not needed.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from aiohttp import web
 
 from smproxy.manager.aiohttp_protocol import until_client_leaves
 from smproxy.manager.dashboard_events import DashboardEvents
+from smproxy.manager.node_extension import FeedOfNodes, NodeExtension
 from smproxy.manager.rest.client_limit import ClientLimit
 from smproxy.manager.rest.query import Parameters
 
@@ -28,8 +30,11 @@ _RETRY = b"retry: 1000\n\n"
 class FeedRoutes:
     """The route of the feed."""
 
-    def __init__(self, events: DashboardEvents, *, heartbeat: float = HEARTBEAT) -> None:
+    def __init__(
+        self, events: DashboardEvents, extension: NodeExtension | None = None, *, heartbeat: float = HEARTBEAT
+    ) -> None:
         self._events = events
+        self._extension = extension
         self._places = ClientLimit("dashboards")
         self._heartbeat = heartbeat
 
@@ -43,6 +48,10 @@ class FeedRoutes:
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         )
+
+        feed: FeedOfNodes | None = None
+        if self._extension is not None and not self._extension.accepts(request):  # another node wants this one's only
+            feed = self._extension.feed()
 
         def hang_up() -> None:
             if request.transport is not None:
@@ -59,7 +68,9 @@ class FeedRoutes:
             await response.write(_RETRY)
             async with contextlib.aclosing(self._events.past()) as past:
                 async for data in past:
-                    await response.write(data)
-            while (frames := await listener.batch(self._heartbeat)) is not None:
-                await response.write(b"".join(frames) or b": still here\n\n")
+                    await response.write(data if feed is None else feed.own(data))
+            async with contextlib.nullcontext() if feed is None else feed.others(response.write):
+                while (frames := await listener.batch(self._heartbeat)) is not None:
+                    sent = frames if feed is None else map(feed.own, frames)
+                    await response.write(b"".join(sent) or b": still here\n\n")
         return response

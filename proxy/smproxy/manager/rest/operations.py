@@ -291,6 +291,7 @@ _REMOVED: Schema = {"type": "object", "required": ["removed"], "properties": {"r
 FAULTS = (
     _get("/faults", "faults", "The faults that are switched on", Response("The faults.", wrapped("faults", _FAULT))),
     Operation(method="POST", path="/faults", tag="faults", summary="Switch a fault on", body=_FAULT_ASKED,
+              query=(Query("as", "How it is called, else it gets a name."),),
               answers={201: Response("The fault.", _FAULT)}, errors=(400,)),
     Operation(method="DELETE", path="/faults", tag="faults", summary="Switch all faults off",
               answers={200: Response("How many there were.", _REMOVED)}),

@@ -62,4 +62,5 @@ class StreamRoutes:
             recording=self._history.recording(session),
             hls=(scope, name) in self._packaged(),
             tracks=self._history.tracks(session),
+            node=self._history.node,
         )

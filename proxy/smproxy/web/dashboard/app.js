@@ -100,10 +100,12 @@ async function fetchHooks() {
 const HANDLERS = {
   hello: (facts) => store.hello(facts),
   sessions: (views) => store.addSessions(views),
-  ready: () => {
+  node: (facts) => store.node(facts),
+  cluster: (cluster) => store.setCluster(cluster),
+  ready: (whose) => {
     token.hide();
     byId("view").hidden = false;
-    store.ready();
+    store.ready(whose);
     fetchHooks().catch(() => {});
   },
   hook: (hook) => store.addHook(hook),
@@ -119,8 +121,9 @@ byId("view").before(token.element);
 byId("tabs").after(new CleanSlate(store).element);
 showTabs();
 store.watch((topics) => {
-  setText(byId("link-state"), CONNECTION[store.connection]);
-  byId("link-state").dataset.state = store.connection;
+  const missing = (store.connection === "live" && store.cluster?.partial) || [];
+  setText(byId("link-state"), missing.length ? `Live, without ${missing.join(", ")}` : CONNECTION[store.connection]);
+  byId("link-state").dataset.state = missing.length ? "lost" : store.connection;
   countTabs();
   view?.update(topics);
 });

@@ -22,7 +22,7 @@ function text(label, name, attributes = {}) {
 export class ReceiverTable {
   #store;
   #body = h("tbody");
-  #rows = new LastingRows(this.#body, { key: ({ name }) => name, make: ({ name }) => this.#row(name) });
+  #rows = new LastingRows(this.#body, { key: ({ name, node }) => `${node ?? ""} ${name}`, make: (sink) => this.#row(sink) });
   #none = h(
     "p",
     { class: "empty-line" },
@@ -53,7 +53,7 @@ export class ReceiverTable {
     }
   }
 
-  #row(name) {
+  #row({ name, node }) {
     const tag = stateTag();
     const cells = COLUMNS.slice(2, 7).map((label) => h("td", { class: "num", "data-label": label }));
     const error = h("td");
@@ -61,8 +61,11 @@ export class ReceiverTable {
       this.#call(() => request(`${SINKS}/${encodeURIComponent(name)}`, { method: "DELETE" })),
     );
     remove.title = "What it has not got by now it never gets; one of the command line is back after a restart";
-    const actions = h("td", { class: "actions" }, remove);
-    const element = h("tr", {}, h("th", { scope: "row", class: "code" }, name), h("td", {}, tag), ...cells, error, actions);
+    // Those of another node of a cluster are removed there.
+    const far = node !== undefined && node !== this.#store.cluster?.node;
+    const actions = h("td", { class: "actions" }, far ? "" : remove);
+    const place = node === undefined ? "" : h("span", { class: "muted" }, ` at ${node}`);
+    const element = h("tr", {}, h("th", { scope: "row", class: "code" }, name, place), h("td", {}, tag), ...cells, error, actions);
     const show = (sink) => {
       const latency = sink.latencyCount ? `${Math.round((1000 * sink.latencySum) / sink.latencyCount)} ms` : "–";
       const numbers = [sink.delivered, sink.backlog, sink.attempts, sink.dead].map((value) => count(value));

@@ -37,6 +37,7 @@ function factsOf(session) {
     "Customer scope": session.customerScope,
     User: session.username,
     Origin: session.origin,
+    Node: session.node,
     Address: session.remoteIp,
     Started: moment(session.startedAt),
     Connected: connected,

@@ -33,7 +33,8 @@ function makeRow(store) {
     link.title = session.id ?? "";
     setText(scope, session.scope ?? session.app ?? "");
     setText(customer, session.customerScope ?? "");
-    setText(origin, session.origin ?? "");
+    const via = session.node && session.node !== session.origin ? `via ${session.node}` : "";
+    setText(origin, [session.origin, via].filter(Boolean).join(" "));
     setText(media, rate(session));
     setText(time, duration(lasted(session, store.now())));
   };
@@ -112,8 +113,8 @@ export class SessionList {
     this.#list.destroy();
   }
 
-  #text({ session, id, stream, scope, customerScope, username, remoteIp, origin }) {
-    return [session, id, stream, scope, customerScope, username, remoteIp, origin]
+  #text({ session, id, stream, scope, customerScope, username, remoteIp, origin, node }) {
+    return [session, id, stream, scope, customerScope, username, remoteIp, origin, node]
       .filter(Boolean)
       .join(" ")
       .toLowerCase();

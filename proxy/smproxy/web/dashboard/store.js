@@ -20,6 +20,10 @@ export class Store {
   sinks = [];
   connection = "connecting";
   facts = {};
+  /* In a cluster: the node that is asked, the nodes there are, and those that are not heard. */
+  cluster = null;
+  #epochs = new Map();
+  #began = new Map();
   #bitrates = new Map();
   #seen = new Map();
   #generation = 0;
@@ -78,11 +82,41 @@ export class Store {
     this.facts = facts;
     this.#offset = facts.now - Date.now();
     this.#generation += 1;
+    this.#began.set(undefined, this.#generation);
+    this.cluster = null; // a node in a cluster says so at once
   }
 
-  /** All sessions have been sent: forget those that were not. */
-  ready() {
-    for (const [number, generation] of this.#seen) if (generation !== this.#generation) this.#forget(number);
+  /** Another node of the cluster begins with its sessions. */
+  node({ node, startedAt, epoch }) {
+    const life = `${startedAt}/${epoch}`;
+    if (this.#epochs.has(node) && this.#epochs.get(node) !== life) {
+      // It was restarted or reset: what the journals hold is asked for.
+      this.hooks.clear();
+      this.#hookOrder = null;
+      this.touch("hooks");
+    }
+    this.#epochs.set(node, life);
+    this.#generation += 1;
+    this.#began.set(node, this.#generation);
+  }
+
+  /** Which nodes there are: sessions of those that are gone are forgotten. */
+  setCluster(cluster) {
+    const present = new Set(cluster.nodes);
+    for (const [number, { node }] of this.sessions) if (node !== undefined && !present.has(node)) this.#forget(number);
+    for (const node of this.#epochs.keys()) if (!present.has(node)) this.#epochs.delete(node);
+    this.cluster = cluster;
+    for (const topic of ["connection", "sessions"]) this.touch(topic);
+  }
+
+  /** All sessions of a node have been sent, else of the one that is asked: forget those that were not. */
+  ready({ node } = {}) {
+    const began = this.#began.get(node) ?? this.#generation;
+    for (const [number, generation] of this.#seen) {
+      const of = this.sessions.get(number)?.node;
+      const ours = node === undefined ? !this.#epochs.has(of) : of === node;
+      if (ours && generation < began) this.#forget(number);
+    }
     this.setConnection("live");
     this.touch("sessions");
     this.touch("ready");
@@ -113,8 +147,8 @@ export class Store {
 
   /** The newest sessions first. */
   get newest() {
-    // The server sends them in the order of their start.
-    this.#order ??= [...this.sessions.keys()].reverse();
+    // Each node sends them in the order of their start.
+    this.#order ??= this.cluster ? this.#byStart() : [...this.sessions.keys()].reverse();
     return this.#order.map((number) => this.sessions.get(number));
   }
 
@@ -193,6 +227,11 @@ export class Store {
       ...oldest.filter(({ state }) => LIVE.has(state)),
     ];
     for (const { session } of victims.slice(0, this.sessions.size - MAX_SESSIONS)) this.#forget(session);
+  }
+
+  #byStart() {
+    const views = [...this.sessions.values()].sort((a, b) => b.startedAt - a.startedAt || b.session - a.session);
+    return views.map(({ session }) => session);
   }
 
   #forget(number) {
