@@ -164,6 +164,7 @@ class Clustered:
         if origin is not None:
             self.channels.serve_origin(origin.command, self._drain)
             self.membership.pulled.serve_origin(origin.open_feed)
+            self.membership.captures = origin.capture
             own = manager.registry.find(origin.hello.address)
             assert own is not None
             own.role, own.pulls_others = "edge" if self.is_edge else "origin", True

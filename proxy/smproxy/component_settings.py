@@ -42,7 +42,6 @@ def make_manager_settings(
     named = settings.customer_scope not in ("required", "optional")
     return ManagerSettings(
         host=settings.host,
-        node_name=None if settings.cluster is None else settings.node_name,
         names=settings.tls_host,
         node_name=None if settings.cluster is None else settings.node_name,
         ports=settings.ports,

@@ -153,12 +153,7 @@ class Settings:
             raise SettingsError(
                 f"--media-timeout {self.media_timeout:g} must be longer than --media-gap {self.media_gap:g}"
             )
-        if self.cluster is None and (
-            self.node_id or self.advertise or self.region != "local" or self.roles != DEFAULT_ROLES
-        ):
-            raise SettingsError(
-                "--roles, --node-id, --region and --advertise are for a node of a cluster: give --cluster too"
-            )
+        self._check_cluster()
         self._check_nodes()
         if self.cluster is None and not self.local_origin and not self.origin and not self.allow_host:
             raise SettingsError("--no-local-origin leaves no origin to publish to: give --origin HOST[:PORT]")
@@ -210,6 +205,23 @@ class Settings:
         """
         digits = re.search("[0-9]{1,6}$", self.node_name) if self.cluster is not None and self.node == 1 else None
         return int(digits[0]) if digits else self.node
+
+    def _check_cluster(self) -> None:
+        if self.cluster is None:
+            if self.node_id or self.advertise or self.region != "local" or self.roles != DEFAULT_ROLES:
+                raise SettingsError(
+                    "--roles, --node-id, --region and --advertise are for a node of a cluster: give --cluster too"
+                )
+            if self.cluster_ttl != 9.0 or self.pull_linger != 10.0:
+                raise SettingsError("--cluster-ttl and --pull-linger are for a node of a cluster: give --cluster too")
+            return
+        if self.origin:
+            raise SettingsError(
+                "--origin names origins that claim no names in a cluster: leave it out, or --cluster; "
+                "nodes with --roles origin are found by themselves"
+            )
+        if not self.local_origin:
+            raise SettingsError("--no-local-origin: a node of a cluster without an origin has --roles manager")
 
     def _check_nodes(self) -> None:
         if not self.nodes:

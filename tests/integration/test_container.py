@@ -100,6 +100,16 @@ async def test_the_composition() -> None:
                 assert (COMPOSE / volume.partition(":")[0]).exists(), volume
     scraped = await ci_file(COMPOSE / "prometheus.yml")
     assert scraped["scrape_configs"][0]["static_configs"] == [{"targets": ["stream-manager:5080"]}]
+    cluster = (await ci_file(COMPOSE / "cluster.yaml"))["services"]
+    names = [name for name, service in cluster.items() if "build" in service]
+    for name in names:
+        settings = make_parser().parse_args(cluster[name]["command"])
+        assert (settings.node_id, settings.advertise) == (name, name)
+        port = cluster[name]["ports"][1].partition(":")[0]
+        assert port == str(settings.media_port or 5100)
+    scraped = await ci_file(COMPOSE / "prometheus-cluster.yml")
+    (scrape,) = scraped["scrape_configs"]
+    assert scrape["http_sd_configs"] == [{"url": f"http://{name}:5080/metrics/targets"} for name in names]
     for path in (COMPOSE / "grafana/provisioning").glob("*/*.yml"):
         assert (await ci_file(path))["apiVersion"] == 1
 

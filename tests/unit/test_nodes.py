@@ -11,7 +11,7 @@ from smproxy.manager.service_state import ServiceState
 from smproxy.nodes.lifecycle import NodeLifecycle, NodeTiming
 from smproxy.nodes.node_spec import NodeSpec, read_nodes
 from smproxy.nodes.scenario import NodeSchedule, ScenarioError, load_node_scenario, read_node_scenario
-from smproxy.settings import SettingsError, load_settings
+from smproxy.settings import SettingsError, load_settings, settings_of
 from smproxy.signaling.node import Hello
 from smproxy.signaling.payloads import Role
 
@@ -205,3 +205,22 @@ def test_scenario_that_cannot_be_used(text: str, problem: str, tmp_path: Path) -
     assert str(caught.value).startswith(f"{file}: ")
     assert problem in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"cluster": "nats://localhost", "nodes": "2"}, "--cluster has real nodes"),
+        ({"nodes": "2", "media_tcp": True}, "--media-tcp has one port"),
+        ({"nodes": "2", "media_address": ["192.0.2.7"]}, "--media-address gives them all one address"),
+        ({"cluster": "nats://localhost", "origin": ["192.0.2.7"]}, "nodes with --roles origin are found"),
+        ({"cluster": "nats://localhost", "local_origin": False}, "without an origin has --roles manager"),
+        ({"node_id": "a1"}, "give --cluster too"),
+        ({"cluster_ttl": 4.0}, "--cluster-ttl and --pull-linger are for a node of a cluster"),
+        ({"pull_linger": 1.0}, "--cluster-ttl and --pull-linger are for a node of a cluster"),
+    ],
+)
+def test_what_does_not_go_together(options: dict[str, object], why: str) -> None:
+    """Options of simulated nodes, of nodes of a cluster and of other origins that would be ignored are refused."""
+    with pytest.raises(SettingsError, match=why):
+        settings_of(**options)

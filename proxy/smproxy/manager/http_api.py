@@ -206,11 +206,11 @@ class HttpApi:
         dispatcher = services.dispatcher
         return [
             *self._access.open(web.get(path, _no_upgrade) for path in sorted(MANAGER_PATHS)),
-            *control.routes(services, self.dashboard_events, self.headless, self.packaged),
+            *control.routes(services, self.dashboard_events, self.headless, self.packaged, self._extension),
             *self._recordings.routes(),
             *hooks.HookRoutes(dispatcher, Trigger(dispatcher, rng=services.rng)).routes(),
             *FaultRoutes(services.faults).routes(),
-            *metrics.MetricsRoutes(services, self._sockets, self.packaged).routes(),
+            *metrics.MetricsRoutes(services, self._sockets, self.packaged, self._extension).routes(),
             *FeedRoutes(self.dashboard_events, self._extension).routes(),
         ]
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
+from prometheus_client.core import Metric
 
 #: Takes what is to be sent to a client.
 Send = Callable[[bytes], Awaitable[None]]
@@ -39,6 +40,20 @@ class NodeExtension(Protocol):
 
     def feed(self) -> FeedOfNodes | None:
         """Return the feed of all nodes, for one listener; ``None`` while this node is alone."""
+
+    def metrics(self) -> Iterator[Metric]:
+        """Return the metrics of the cluster."""
+
+    def capture(
+        self, node: str, attempt: str, seconds: float
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes] | None] | None:
+        """Return the packets of an attempt at another node; ``None``: there is no such node.
+
+        Opening them raises ``ConnectionError`` when the node does not answer, and gives ``None`` when it has none.
+        """
+
+    def scrape_targets(self) -> list[dict[str, Any]]:
+        """Return where the metrics of each node are, as Prometheus' HTTP service discovery has it."""
 
     async def close(self) -> None:
         """Close the connections that other nodes have here."""

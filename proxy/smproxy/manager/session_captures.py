@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from smproxy.capture.file_name import file_name
@@ -21,6 +21,21 @@ logger = logging.getLogger(__name__)
 MAX_FILES = 1_000
 #: Seconds after the end of a session in which its last packets come.
 _LAST_PACKETS = 1.0
+#: Seconds between two looks for new packets.
+_LOOK = 0.2
+
+
+async def follow(ring: CaptureRing, seconds: float, monotonic: Callable[[], float]) -> AsyncIterator[bytes]:
+    """Give what was captured, and for so many seconds what comes, until the session ends."""
+    until, sent = monotonic() + seconds, 0
+    while True:
+        last = ring.ended or monotonic() >= until
+        if ring.count > sent:
+            kept, sent = ring.since(sent), ring.count
+            yield write_kept(kept)
+        if last:
+            return
+        await asyncio.sleep(_LOOK)
 
 
 class SessionCaptures:

@@ -38,8 +38,6 @@ class ManagerSettings:
     #: The name of this node in its cluster, if it is in one.
     node_name: str | None = None
     names: tuple[str, ...] = ()
-    #: The name of the node in its cluster.
-    node_name: str | None = None
     ports: tuple[int, ...] = (0,)
     tls_ports: tuple[int, ...] = (0,)
     tls_context: ssl.SSLContext | None = field(default=None, repr=False)

@@ -37,6 +37,8 @@ _ALL = {
     ("POST", "/api/v1/hooks/dead/resend"),
 }
 _WAIT = "/api/v1/hooks/wait"
+_INTERSTITIALS = re.compile(r"(/streammanager/api/[^/]+/admin|.+)/interstitial")
+_SEGMENT = re.compile(r".+/hls/[0-9a-f]{24}/[0-9]{5,9}\.ts")
 _FAULT = re.compile(r"/api/v1/faults/[^/]+")
 
 
@@ -62,6 +64,8 @@ class Gather:
             return await handler(request)
         if method == "GET" and (how := gathered_list(path)) is not None:
             return await self._list(request, handler, how)
+        if (method == "POST" and _INTERSTITIALS.fullmatch(path)) or (method == "GET" and _SEGMENT.fullmatch(path)):
+            return await self._whoever_knows(request, handler)
         if not path.startswith("/api/v1/"):
             return await handler(request)
         if path == _WAIT:

@@ -5,23 +5,27 @@ from __future__ import annotations
 import asyncio
 import hmac
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 import aiohttp
 from aiohttp import web
+from prometheus_client.core import Metric
 
 from smproxy.cluster.node import ClusterNode
 from smproxy.cluster.records import NODE_ID, NodeLife, NodeRecord
+from smproxy.manager.cluster.capture_channel import open_capture, serve_capture
 from smproxy.manager.cluster.feeds import NodeFeed
 from smproxy.manager.cluster.gather import Gather
+from smproxy.manager.cluster.metrics import cluster_metrics, scrape_targets
 from smproxy.manager.cluster.origin_channels import OriginChannels
 from smproxy.manager.cluster.origin_link import OriginLink
-from smproxy.manager.cluster.paths import CHANNEL, CONTACT, KEY_HEADER, PULL
+from smproxy.manager.cluster.paths import CAPTURE, CHANNEL, CONTACT, KEY_HEADER, PULL
 from smproxy.manager.cluster.peers import Peers
 from smproxy.manager.cluster.pull_channel import PullChannels, PullSocket, pull_from
 from smproxy.manager.cluster.whip_forward import WhipForward
-from smproxy.manager.origin_registry import OriginRegistry
+from smproxy.manager.origin_registry import Capture, OriginRegistry
 from smproxy.manager.rest.errors import ApiError
 from smproxy.manager.sessions import Sessions
 
@@ -36,6 +40,8 @@ class ClusterMembership:
         self._http = http = aiohttp.ClientSession()
         #: The streams of this node's origin, on their way to other nodes.
         self.pulled = PullChannels()
+        #: The packets of the sessions at this node's origin.
+        self.captures: Capture | None = None
         self.peers = Peers(http, contact_timeout)
         self._channels = channels
         self._manages = manages
@@ -77,6 +83,22 @@ class ClusterMembership:
         """Return the feed of all nodes, for one listener; ``None`` before this one has joined."""
         return None if self._node is None else NodeFeed(self._node.name, self._http, self.others)
 
+    def metrics(self) -> Iterator[Metric]:
+        """Return the metrics of the cluster."""
+        if self._node is not None:
+            yield from cluster_metrics(self._node)
+
+    def capture(
+        self, node: str, attempt: str, seconds: float
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes] | None] | None:
+        """Return the packets of an attempt at another node; ``None``: there is no such node."""
+        record = next((each for each in self.others() if each.life.node == node), None)
+        return None if record is None else open_capture(self._http, record, attempt, seconds)
+
+    def scrape_targets(self) -> list[dict[str, Any]]:
+        """Return where the metrics of each node are."""
+        return [] if self._node is None else scrape_targets(self._node.directory.nodes())
+
     def nodes_changed(self) -> None:
         """Connect to new origins, and give up those that are gone."""
         if self._registry is None or self._sessions is None or self._node is None:
@@ -104,7 +126,12 @@ class ClusterMembership:
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes for other nodes, which show this node's key."""
-        return [web.get(CHANNEL, self._channel), web.get(CONTACT, self._contact), web.get(PULL, self._pull)]
+        return [
+            web.get(CHANNEL, self._channel),
+            web.get(CONTACT, self._contact),
+            web.get(PULL, self._pull),
+            web.get(CAPTURE, self._capture),
+        ]
 
     def accepts(self, request: web.BaseRequest) -> bool:
         """Whether a request comes from a node of the cluster."""
@@ -129,6 +156,10 @@ class ClusterMembership:
     async def _pull(self, request: web.Request) -> web.StreamResponse:
         self._check(request)
         return await self.pulled.serve(request)
+
+    async def _capture(self, request: web.Request) -> web.StreamResponse:
+        self._check(request)
+        return await serve_capture(request, self.captures)
 
     def owner(self, scope: str, name: str) -> NodeRecord | None:
         """Return the other node that has a stream."""

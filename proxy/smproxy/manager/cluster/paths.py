@@ -8,6 +8,8 @@ CHANNEL = "/api/cluster/channel"
 CONTACT = "/api/cluster/contact"
 #: A stream on its way to a node that pulls it, a WebSocket.
 PULL = "/api/cluster/pull"
+#: The packets of a session whose media is at that node.
+CAPTURE = "/api/cluster/capture"
 #: What the dashboard follows.
 FEED = "/api/v1/feed"
 #: Proof that a request comes from a node: the key of the node that it goes to.

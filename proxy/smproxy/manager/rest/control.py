@@ -8,6 +8,7 @@ from aiohttp import web
 
 from smproxy.manager.dashboard_events import DashboardEvents
 from smproxy.manager.headless.clients import HeadlessClients
+from smproxy.manager.node_extension import NodeExtension
 from smproxy.manager.rest.captures import CaptureRoutes
 from smproxy.manager.rest.headless import HeadlessRoutes
 from smproxy.manager.rest.nodes import NodeRoutes
@@ -28,6 +29,7 @@ def routes(
     dashboard_events: DashboardEvents,
     headless: HeadlessClients,
     packaged: Callable[[], set[tuple[str, str]]],
+    extension: NodeExtension | None = None,
 ) -> list[web.RouteDef]:
     """Return the routes of the control API, the more special first.
 
@@ -61,7 +63,7 @@ def routes(
         *HeadlessRoutes("publisher", headless).routes(),
         *HeadlessRoutes("subscriber", headless).routes(),
         *SessionRoutes(sessions, history, services.transcripts, timeline).routes(),
-        *CaptureRoutes(services.captures, history, clock.monotonic).routes(),
+        *CaptureRoutes(services.captures, history, clock.monotonic, extension).routes(),
         *StreamRoutes(sessions, history, packaged).routes(),
         *OriginRoutes(registry, history).routes(),
         *NodeRoutes(registry, history, lambda: services.node_provider).routes(),

@@ -12,7 +12,9 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 import smproxy
+from smproxy.manager.node_extension import NodeExtension
 from smproxy.manager.rest.client_limit import ClientLimit
+from smproxy.manager.rest.errors import json_response
 from smproxy.manager.rest.hook_metrics import journal_metrics, sink_metrics
 from smproxy.manager.rest.media_metrics import MediaMetrics
 from smproxy.manager.rest.query import Parameters
@@ -27,13 +29,21 @@ class MetricsRoutes:
         services: Services,
         sockets: ClientLimit,
         packaged: Callable[[], Collection[object]] = tuple,
+        extension: NodeExtension | None = None,
     ) -> None:
+        self._extension = extension
         self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(_Collector(services, sockets, packaged))
+        self._registry.register(_Collector(services, sockets, packaged, extension))
 
     def routes(self) -> list[web.RouteDef]:
-        """Return the route."""
-        return [web.get("/metrics", self.metrics)]
+        """Return the routes."""
+        return [web.get("/metrics", self.metrics), web.get("/metrics/targets", self.targets)]
+
+    async def targets(self, request: web.Request) -> web.StreamResponse:
+        """List where there are metrics, for Prometheus: at every node of a cluster, else here."""
+        Parameters(request.query, ())
+        here = [{"targets": [request.host], "labels": {}}]
+        return json_response(here if self._extension is None else self._extension.scrape_targets())
 
     async def metrics(self, request: web.Request) -> web.StreamResponse:
         """Write every metric, in the format that the scraper asks for."""
@@ -45,7 +55,14 @@ class MetricsRoutes:
 class _Collector(Collector):
     """Reads the state of everything; nothing is counted here."""
 
-    def __init__(self, services: Services, sockets: ClientLimit, packaged: Callable[[], Collection[object]]) -> None:
+    def __init__(
+        self,
+        services: Services,
+        sockets: ClientLimit,
+        packaged: Callable[[], Collection[object]],
+        extension: NodeExtension | None,
+    ) -> None:
+        self._extension = extension
         self._services = services
         self._sockets = sockets
         self._packaged = packaged
@@ -65,6 +82,8 @@ class _Collector(Collector):
         if dispatcher.journal is not None:
             yield from journal_metrics(dispatcher.journal)
         yield from sink_metrics(dispatcher.status())
+        if self._extension is not None:
+            yield from self._extension.metrics()
 
     def _served(self) -> Iterator[Metric]:
         services = self._services
