@@ -78,6 +78,10 @@ mutants-cluster: install                 ## run cores of the cluster that are br
 torture-cluster: install                 ## kill, freeze and cut off nodes of a cluster, each 50 times under load (two hours: ARGS="-k killed")
 	SMPROXY_CLUSTER_RUNS=50 SMPROXY_CLUSTER_LOAD=10 SMPROXY_CLUSTER_RACES=100 SMPROXY_CLUSTER_OUTAGE=30 $(BIN)/pytest tests/cluster $(ARGS)
 
+.PHONY: bench-cluster
+bench-cluster: bench-setup               ## measure how a cluster grows, its registry and its fail-overs (needs nats-server)
+	$(BIN)/python bench/cluster.py
+
 bench-edges: install                     ## measure how much later a picture is at an edge of a cluster (needs nats-server)
 	$(BIN)/python bench/edges.py
 
