@@ -170,4 +170,17 @@ FOUND = (
             Step(38.0, "resend"),
         ),
     ),
+    Found(
+        "an event that a fault delayed was lost at a stop when a receiver had been added meanwhile",
+        64,
+        _setup(queue=8),
+        (
+            Step(21.8, "fault", 0, "hook-reorder for cam-* of None"),
+            Step(24.7, "connect", 0, "publisher cam-2 of umbrella as bob"),
+            Step(25.2, "receiver", 0, "r1 hang"),
+            Step(25.5, "add", 0, "r2"),
+            Step(35.6, "stop", 0, "for 1.0 s"),
+            Step(38.0, "receiver", 0, "r1 good"),
+        ),
+    ),
 )

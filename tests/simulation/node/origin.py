@@ -27,7 +27,9 @@ from smproxy.signaling.node import (
     Report,
     StreamStarted,
     TrackEnded,
+    TrackMuted,
     TrackStarted,
+    TrackStatistics,
     TransportUp,
 )
 from smproxy.signaling.payloads import ConnectError, Kind, Reason, Role
@@ -47,6 +49,7 @@ class SimulatedClient:
     up: bool = False
     joined: bool = False
     over: bool = False
+    dialed: bool = False
     recording: bool = False
     #: Seconds that the file of its recording takes to be complete.
     closing: float = 0.2
@@ -119,6 +122,9 @@ class SimulatedOrigin:
         if client.over:
             return
         token = client.attempt.token
+        if not client.dialed:
+            client.dialed = True
+            client.attempt.dialed()
         if what == "all":
             for each in ("start", "up", "audio", "video"):
                 self.progress(client, each)
@@ -143,6 +149,10 @@ class SimulatedOrigin:
             self.report(RecordingStarted(token, f"{token}.webm"))
         elif what == "recorded" and client.recording:
             self._recorded(client)
+        elif what in ("mute", "unmute") and client.publisher and client.tracks:
+            self.report(TrackMuted(token, f"{min(client.tracks)}_main", what == "mute"))
+        elif what == "counted" and client.tracks:
+            self.report(TrackStatistics(token, f"{min(client.tracks)}_main", "VP8", 1, 100, 0))
 
     def _start(self, client: SimulatedClient) -> None:
         attempt = client.attempt
@@ -190,6 +200,9 @@ class SimulatedOrigin:
                 self._free(client)
                 client.over = True
                 self.report(AttemptFailed(client.attempt.token, ConnectError.DTLS_FAILED))
+            case "unreachable" if not client.dialed and not client.over:
+                client.over = client.dialed = True
+                client.attempt.dial_failed("simulated")
             case "origin lost":
                 client.socket_ended(RelayEnd("origin", None, False))
             case "relay":

@@ -19,8 +19,11 @@ from smproxy.hooks.journal.recovery import end_unfinished
 from smproxy.hooks.sinks.webhook import WebhookSink
 from smproxy.manager.attempt import Client
 from smproxy.manager.faults.hooks import HookFaults
-from smproxy.manager.sessions import Sessions
+from smproxy.manager.periodic_statistics import PeriodicStatistics
+from smproxy.manager.rooms import Rooms
+from smproxy.manager.sessions import Publish, Sessions
 from smproxy.signaling.clock import Clock
+from smproxy.signaling.optional_hooks import OptionalHook
 from smproxy.signaling.params import ConnectionParams
 from smproxy.signaling.payloads import Role
 from yarl import URL
@@ -49,6 +52,8 @@ class NodeProcess:
         self._clients: list[SimulatedClient] = []
         self.journal: Journal | None = None
         self.sessions: Sessions | None = None
+        self._rooms: Rooms | None = None
+        self._statistics: PeriodicStatistics | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Lock()
 
@@ -80,7 +85,15 @@ class NodeProcess:
         self.faults = FaultRegistry(clock=clock, rng=rng)
         self._stack.push_async_callback(HookFaults.start(self.faults, self.dispatcher).stop)
         await end_unfinished(journal, self.dispatcher.emit)
-        sessions = Sessions(self.dispatcher.emit, clock=clock, rng=rng, reconnect_window=setup.window)
+        publish: Publish = self.dispatcher.emit
+        if setup.all_hooks:
+            self._rooms = Rooms(publish, clock=clock, rng=rng, timeout=rng.choice((0.0, 3.0)))
+            publish = self._rooms.publish
+        hooks = frozenset(OptionalHook) if setup.all_hooks else frozenset()
+        sessions = Sessions(publish, clock=clock, rng=rng, reconnect_window=setup.window, hook_events=hooks)
+        if setup.all_hooks:
+            self._statistics = PeriodicStatistics(sessions.connected, sessions.emit, clock=clock, interval=7.0)
+            self._statistics.start()
         self.origin = SimulatedOrigin(self._loop, rng, sessions.report, setup.takeover, self._lost)
         self.sessions = sessions
 
@@ -90,6 +103,10 @@ class NodeProcess:
             self.sessions.stop()
             self.origin.stop()
             self.sessions = None
+            if self._statistics is not None:
+                self._statistics.stop()
+            if self._rooms is not None:
+                self._rooms.stop()
         self.faults_end()
         await self._stack.aclose()
 

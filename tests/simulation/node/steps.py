@@ -57,6 +57,8 @@ class Setup:
     queue: int
     in_flight: int
     takeover: float | None
+    #: Whether there are all hooks, those on request too.
+    all_hooks: bool = False
 
 
 def draw(seed: int) -> tuple[Setup, list[Step]]:
@@ -68,6 +70,7 @@ def draw(seed: int) -> tuple[Setup, list[Step]]:
         queue=rng.choice((10_000, 40, 8)),
         in_flight=rng.choice((32, 2, 1)),
         takeover=rng.choice((None, None, 0.0)),
+        all_hooks=rng.random() < 0.5,
     )
     kinds, weights = list(_WEIGHTS), list(_WEIGHTS.values())
     steps = [Step(0.2, "connect", 0, "publisher cam-1 of acme as ann")]
@@ -89,11 +92,14 @@ def _detail(what: str, rng: random.Random) -> str:
             return rng.choice(
                 (
                     *("up", "start", "audio", "video", "gap", "back", "track end"),
-                    *("record", "record slowly", "recorded", "all"),
+                    *("record", "record slowly", "recorded", "mute", "unmute", "counted"),
+                    *("all",) * 6,
                 )
             )
         case "leave":
-            return rng.choice(("lost", "goodbye", "kicked", "failed", "origin lost", "timeout", "relay"))
+            return rng.choice(
+                ("lost", "goodbye", "kicked", "failed", "origin lost", "timeout", "relay", "unreachable")
+            )
         case "receiver":
             mode = rng.choice((*MISBEHAVIOURS, *map(str, STATUSES), "410", "good", "good", "good"))
             return f"{rng.choice((*RECEIVERS, *MORE_RECEIVERS))} {mode}"

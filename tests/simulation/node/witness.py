@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from smproxy.hooks.event import Context, EncodedEvent, HookEvent, encode
 from smproxy.hooks.journal import State
@@ -16,6 +17,7 @@ from tests.simulation.node.models.fault_scope import FaultScopeModel
 from tests.simulation.node.models.names import NamesModel
 from tests.simulation.node.models.receiver import ReceiverModel
 from tests.simulation.node.models.reconnect import ReconnectModel
+from tests.simulation.node.models.rooms import RoomLifeModel, RoomsModel
 from tests.simulation.node.models.session_life import ENDS, LifeModel
 from tests.simulation.node.models.violation import broken
 from tests.simulation.node.receivers import SimulatedReceiver
@@ -39,7 +41,7 @@ class Witness:
         self.failure: BaseException | None = None
         #: Called when one is broken: nothing more is to run.
         self.stop: Callable[[], None] = lambda: None
-        self._lives: dict[int, LifeModel] = {}
+        self._lives: dict[int, LifeModel | RoomLifeModel] = {}
         #: What happened, line by line; equal in every run of a seed.
         self.log: list[str] = []
         self.new_process()
@@ -48,6 +50,7 @@ class Witness:
         """Begin with what belongs to one process."""
         self.reconnect = ReconnectModel(self._setup.window)
         self.names = NamesModel()
+        self.rooms = RoomsModel()
 
     def note(self, text: str) -> None:
         """Keep a line."""
@@ -69,7 +72,9 @@ class Witness:
         told = json.loads(encoded.body)
         session, payload = encoded.session, told["payload"]
         self.note(f"hook {session % 10_000} #{encoded.seq} {encoded.state} {encoded.uuid[-4:]}")
-        self._lives.setdefault(session, LifeModel(session)).take(told)
+        _take(self._lives, told)
+        if self._setup.all_hooks and encoded.event in ("peer", "room"):
+            self.rooms.told(told)
         if self.faults.touches(encoded.connection_id, encoded.customer_scope):
             self.delivery.touched.add(session)
         self.delivery.published(_known(encoded, len(self.log)))
@@ -110,7 +115,7 @@ class Witness:
         self.delivery.restarted(places, states, self._setup.keep is None)
         self._lives = {}
         for event in sorted(self.delivery.events.values(), key=lambda known: known.place):
-            self._lives.setdefault(event.session, LifeModel(event.session)).take(json.loads(event.body))
+            _take(self._lives, json.loads(event.body))
         self.new_process()
 
     def finished(self, path: Path) -> None:
@@ -124,14 +129,20 @@ class Witness:
 
     def _check_file(self, events: list[Known]) -> None:
         """Check that the file alone tells of every session from its start to its end."""
-        lives: dict[int, LifeModel] = {}
+        lives: dict[int, LifeModel | RoomLifeModel] = {}
         for event in events:
-            lives.setdefault(event.session, LifeModel(event.session)).take(json.loads(event.body))
+            _take(lives, json.loads(event.body))
         for life in lives.values():
             life.finish()
         ends = [event.session for event in events if event.state in ENDS]
         if len(ends) != len(set(ends)):
             broken("session life", "a session has two ends in the file")
+
+
+def _take(lives: dict[int, LifeModel | RoomLifeModel], told: dict[str, Any]) -> None:
+    """Give an event to the model of its session, or of its room."""
+    number = told["payload"]["session"]
+    lives.setdefault(number, (RoomLifeModel if told["event"] == "room" else LifeModel)(number)).take(told)
 
 
 def _known(event: EncodedEvent, place: int) -> Known:

@@ -62,6 +62,7 @@ class Store:
         self.connection = connection
         self._retention = retention
         self._sinks: dict[str, list[tuple[int, int, int | None]]] = {}
+        self._floors: dict[int, int] = {}
         self._active: tuple[str, ...] = ()
         self._scan = 0
         self._idle = True
@@ -116,6 +117,7 @@ class Store:
         """Write changes of at most ``BATCH`` deliveries."""
         values: list[object] = []
         rows = 0
+        again: dict[int, int] = {}
         for mark in marks:
             if mark.event <= self._forgotten or (sink := self._sink_of(mark.sink, mark.event)) is None:
                 continue
@@ -123,8 +125,12 @@ class Store:
             rows += 1
             values += (mark.event, sink, int(mark.state), int(attempt is not None))
             values.append(encode_attempts(() if attempt is None else (attempt,)))
+            if mark.state is State.PENDING and mark.event <= self._floors[sink]:
+                again[sink] = min(mark.event, again.get(sink, mark.event))
         if not rows:
             return
+        for sink, event in again.items():
+            self._lower_floor(sink, event - 1)
         size = _rounded(rows)
         values += (None,) * ((size - rows) * _MARK_COLUMNS)
         self.connection.execute(
@@ -190,9 +196,7 @@ class Store:
                 ).fetchall()
                 if found := [int(row[0]) for row in rows]:
                     ids += found
-                    # Else the next start would not look so far back.
-                    lowest = min(found) - 1
-                    self.connection.execute("UPDATE sinks SET floor = min(floor, ?) WHERE id = ?", (lowest, period))
+                    self._lower_floor(period, min(found) - 1)
         return sorted(ids)
 
     def forget(self, upto: int) -> int:
@@ -291,11 +295,17 @@ class Store:
         return None
 
     def _load_sinks(self) -> None:
-        self._sinks = {}
-        for number, name, first, last in self.connection.execute(
-            "SELECT id, name, first, last FROM sinks ORDER BY id"
+        self._sinks, self._floors = {}, {}
+        for number, name, first, last, floor in self.connection.execute(
+            "SELECT id, name, first, last, floor FROM sinks ORDER BY id"
         ).fetchall():
             self._sinks.setdefault(name, []).append((number, first, last))
+            self._floors[number] = floor
+
+    def _lower_floor(self, period: int, floor: int) -> None:
+        """Have the next start look as far back as this: what was settled is pending again."""
+        self.connection.execute("UPDATE sinks SET floor = min(floor, ?) WHERE id = ?", (floor, period))
+        self._floors[period] = min(floor, self._floors[period])
 
     def _raise_floor(self, period: int) -> None:
         """Everything up to the floor is settled: a restart need not look at it."""

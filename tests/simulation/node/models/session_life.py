@@ -21,7 +21,9 @@ class LifeModel:
     peer: str = "never"
     tracks: set[str] = field(default_factory=set)
     slots: dict[int, bool] = field(default_factory=dict)
+    muted: set[str] = field(default_factory=set)
     recording: bool = False
+    routing: bool = False
 
     @property
     def ended(self) -> bool:
@@ -79,6 +81,16 @@ class LifeModel:
             case _:
                 self._refuse(what, "is no state")
 
+    def _route(self, what: str, payload: dict[str, Any]) -> None:
+        if what == "route_begin":
+            self._need(what, self.phase == "connecting" or self.silent)
+        else:
+            self._need(what, self.routing and (payload["error"] is not None) is (what == "route_error"))
+        self.routing = what == "route_begin"
+
+    def _stats(self, what: str, payload: dict[str, Any]) -> None:
+        self._need(what, self.phase == "connected")
+
     def _peer(self, what: str, payload: dict[str, Any]) -> None:
         if what == "peer_joined":
             self._need(what, self.phase == "connected" and self.peer == "never")
@@ -92,9 +104,14 @@ class LifeModel:
         if what == "remote_track_started":
             self._need(what, self.peer == "joined" and track not in self.tracks)
             self.tracks.add(track)
-        else:
-            self._need(what, track in self.tracks)
+            return
+        self._need(what, track in self.tracks)
+        if what == "remote_track_ended":
             self.tracks.remove(track)
+            self.muted.discard(track)
+            return
+        self._need(what, (track in self.muted) is (what == "remote_track_unmuted"))
+        self.muted ^= {track}
 
     def _local_track(self, what: str, payload: dict[str, Any]) -> None:
         slot = payload["track"]
