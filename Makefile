@@ -55,7 +55,7 @@ npm-package:                             ## build the npm package of clients/js
 
 .PHONY: simulate fuzz torture mutants states
 simulate: install                        ## run a node and the core of the cluster in virtual time  (make simulate SEEDS=100000)
-	SMPROXY_SIMULATION_RUNS=$(SEEDS) $(BIN)/pytest tests/simulation/test_cluster.py tests/simulation/test_whip.py -n 2 -q
+	SMPROXY_SIMULATION_RUNS=$(SEEDS) $(BIN)/pytest tests/simulation/test_cluster.py tests/simulation/test_whip.py tests/simulation/test_manager.py -n 2 -q
 	$(BIN)/python -W ignore -m tests.simulation.node --seeds $(SEEDS)
 
 fuzz: install                            ## fuzz each target for a minute, guided by coverage  (make fuzz SECONDS=600)

@@ -36,7 +36,7 @@ MUTANTS = (
     Mutant(
         "the next event goes while the one before waits for its retry",
         "hooks/delivery.py",
-        "        self._queue.defer(group, now + wait)\n",
+        "        self._queue.defer(group, self._loop.time() + wait)\n",
         "        self._queue.settle(group)\n        self._queue.push(stored)\n        self._dispatch()\n",
     ),
     Mutant(
@@ -267,6 +267,70 @@ MUTANTS = (
         "True)",
         "tests/unit/test_hooks_broadcast.py",
     ),
+    # the manager between clients and origins
+    Mutant(
+        "a fault of signaling is for every client",
+        "manager/faults/injection.py",
+        "if fault.wants(params, None))",
+        "if fault.draw())",
+        "tests/simulation/test_manager.py",
+    ),
+    Mutant(
+        "a media fault that is switched on is for all that live",
+        "manager/faults/injection.py",
+        "                if fault.wants(attempt.params, attempt.session):",
+        "                if fault.draw():",
+        "tests/simulation/test_manager.py",
+    ),
+    Mutant(
+        "a media fault goes on when it is switched off",
+        "manager/faults/injection.py",
+        "            self._media.lift(fault)\n",
+        "",
+        "tests/simulation/test_manager.py",
+    ),
+    Mutant(
+        "the media of all attempts gets the faults of one",
+        "origin/injected_faults.py",
+        "        for injected in self._attempts.get(session.attempt, {}).values():\n            injected.begin(session)",
+        "        for faults in self._attempts.values():\n            for injected in faults.values():\n"
+        "                injected.begin(session)",
+        "tests/simulation/test_manager.py",
+    ),
+    Mutant(
+        "the relay loses a message now and then",
+        "manager/relay/leg.py",
+        "            self.write(data)\n            self.on_message(text)",
+        "            if len(data) % 7:\n                self.write(data)\n            self.on_message(text)",
+        "tests/simulation/test_manager.py",
+    ),
+    Mutant(
+        "the manager's relay of WHIP forgets If-Match",
+        "manager/whip/reply.py",
+        '"Content-Type", "If-Match", "If-None-Match"',
+        '"Content-Type", "If-None-Match"',
+        "tests/simulation/test_manager.py",
+    ),
+    Mutant(
+        "a WHIP session is not forgotten when its origin is lost",
+        "manager/whip/routes.py",
+        "            self._table.end(known)",
+        "            pass",
+        "tests/simulation/test_manager.py",
+    ),
+    Mutant(
+        "the manager answers a second DELETE of WHIP as the first",
+        "manager/whip/session_table.py",
+        "        return identity in self._ended and self._ended.pop(identity) is None",
+        "        return identity in self._ended",
+        "tests/simulation/test_manager.py",
+    ),
+    Mutant(
+        "a room is over although somebody is in it",
+        "manager/rooms.py",
+        "        if room.present:\n            return\n",
+        "",
+    ),
     # WHIP
     Mutant(
         "an outdated entity tag is taken",
@@ -292,7 +356,7 @@ MUTANTS = (
     Mutant(
         "a DELETE leaves the session alive",
         "origin/whip/exchange.py",
-        "                self.deleted = True\n                self.session.peer_left()",
+        "                self.deleted = True\n                await self.session.delete()",
         "                self.deleted = True",
         "tests/simulation/test_whip.py",
     ),

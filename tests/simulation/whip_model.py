@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +20,7 @@ from smproxy.signaling.http_exchange import SDP, SDP_FRAGMENT, HttpRequest, Http
 from smproxy.signaling.sdp_fragment import read_fragment, write_fragment
 from smproxy.signaling.whip_urls import read_whip_target
 
-_OFFER = (Path(__file__).parents[2] / "fixtures" / "offers" / "chromium-sdk11-socket.sdp").read_text()
+OFFER = (Path(__file__).parents[2] / "fixtures" / "offers" / "chromium-sdk11-socket.sdp").read_text()
 
 NAMES = ("cam", "mic")
 
@@ -29,11 +29,16 @@ class SimulatedPeer:
     """A client's session at the origin: real signaling and a real ICE agent, without media."""
 
     def __init__(
-        self, signaling: WhipSignaling, streams: Streams, rng: random.Random, over: Callable[[SimulatedPeer], None]
+        self,
+        signaling: WhipSignaling,
+        streams: Streams,
+        rng: random.Random,
+        over: Callable[[SimulatedPeer], None],
+        attempt: str = "attempt",
     ) -> None:
         self.signaling = signaling
         self._streams = streams
-        self.attempt = "attempt"
+        self.attempt = attempt
         self.ended = False
         self.transport: Any = None
         self._rng = rng
@@ -62,6 +67,11 @@ class SimulatedPeer:
     def fail(self) -> None:
         """The origin failed."""
         raise AssertionError("the origin failed")
+
+    async def delete(self) -> None:
+        """Free the name, which takes its time, and end."""
+        await asyncio.sleep(0)
+        self.peer_left()
 
     def peer_left(self) -> None:
         """End."""
@@ -92,7 +102,10 @@ class WhipWorld:
     """An origin's table of sessions, clients that do what they like, and the model of what they are answered."""
 
     def __init__(self, seed: int) -> None:
+        #: The chances of the step that is taken.
         self._rng = random.Random(seed)
+        #: Nothing reaches the origin.
+        self.down = False
         self._streams = Streams(self._rng.choice((None, 0.0)), lambda: 0.0)
         self._peers: list[SimulatedPeer] = []
         services: Any = SimpleNamespace(
@@ -109,13 +122,16 @@ class WhipWorld:
 
     def _open(self, signaling: Any, attempt: str | None, recording: bool) -> Any:
         rng = random.Random(self._rng.getrandbits(32))
-        peer = SimulatedPeer(signaling, self._streams, rng, self._exchanges.forget)  # type: ignore[arg-type]
+        peer = SimulatedPeer(signaling, self._streams, rng, self._forget, attempt or "attempt")
         self._peers.append(peer)
         return peer
 
-    async def step(self) -> None:
-        """Let one client do something, and check the answer."""
-        rng = self._rng
+    def _forget(self, peer: SimulatedPeer) -> None:
+        self._exchanges.forget(peer)  # type: ignore[arg-type]
+
+    async def step(self, number: int) -> None:
+        """Let one client do something that the number decides, and check the answer."""
+        rng = self._rng = random.Random(number)
         await asyncio.sleep(0)
         live = [each for each in self._sessions if not each.ended]
         what = rng.choice(
@@ -125,7 +141,7 @@ class WhipWorld:
             await self._post(rng.choice(NAMES))
             return
         session = rng.choice(live if live and rng.random() < 0.8 else self._sessions)
-        self.log.append(f"{what} {session.path[-8:]}")
+        self.log.append(f"{what} session {self._sessions.index(session)} of {session.name}")
         if what == "lose":
             session.peer.peer_left()
             session.ended = True
@@ -133,7 +149,8 @@ class WhipWorld:
             await self._delete(session)
         elif what == "other":
             answer = await self._ask(session, rng.choice(("PUT", "GET", "OPTIONS", "POST")))
-            assert answer.status in ((404,) if session.ended else (204, 200, 405))
+            expected = (404,) if session.ended else (502,) if self.down else (204, 200, 405)
+            assert answer.status in expected, f"{session.path[-8:]} answers {answer.status}, not one of {expected}"
         else:
             await self._patch(session, what)
 
@@ -141,7 +158,10 @@ class WhipWorld:
         self.log.append(f"post {name}")
         holder = next((each for each in self._sessions if each.name == name and not each.ended), None)
         takes = self._streams.takeover_in("live", name) == 0 if holder else True
-        answer = await self._request("POST", f"/live/whip/endpoint/{name}", SDP, _OFFER.encode())
+        answer = await self._request("POST", f"/live/whip/endpoint/{name}", SDP, OFFER.encode())
+        if self.down:
+            assert answer.status == 502, f"a POST gets {answer.status} although the origin is gone"
+            return
         if holder is not None and not takes:
             assert answer.status == 409, f"a second publisher of {name} gets {answer.status}"
             return
@@ -156,14 +176,16 @@ class WhipWorld:
         assert etag not in self._tags, "W9: an entity tag is used twice"
         assert all(each.path != path for each in self._sessions), "a session's URL is used twice"
         self._tags.add(etag)
-        offer = read_offer(_OFFER)
+        offer = read_offer(OFFER)
         self._sessions.append(Expected(path, name, self._peers[-1], etag, (offer.ufrag, offer.password)))
 
     async def _delete(self, session: Expected) -> None:
         tags = {} if self._rng.random() < 0.5 else {"if-match": self._rng.choice(('"old"', "*", session.etag))}
         answer = await self._ask(session, "DELETE", headers=tags)
-        expected = 404 if session.deleted else 200
+        expected = 404 if session.deleted else 502 if self.down and not session.ended else 200
         assert answer.status == expected, f"W15: DELETE gets {answer.status}, not {expected}"
+        if expected == 502:
+            return
         session.deleted = True
         if not session.ended:
             assert session.peer.ended, "W15: DELETE ends nothing"
@@ -231,12 +253,19 @@ async def _admit(attempt: str | None, scope: str) -> bool:
     return True
 
 
-async def run(seed: int, steps: int = 60) -> None:
-    """Run a seed."""
+def draw(seed: int, steps: int = 60) -> list[int]:
+    """Draw the steps of a seed, each by the number that decides it."""
+    rng = random.Random(f"whip/{seed}")
+    return [rng.getrandbits(32) for _ in range(steps)]
+
+
+async def run(seed: int, steps: Sequence[int] | None = None) -> WhipWorld:
+    """Run a seed, or other steps with its chances. Raises ``AssertionError``, whose note tells what happened."""
     world = WhipWorld(seed)
     try:
-        for _ in range(steps):
-            await world.step()
+        for number in draw(seed) if steps is None else steps:
+            await world.step(number)
     except AssertionError as error:
-        error.add_note(f"seed {seed}:\n" + "\n".join(world.log))
+        error.add_note("\n".join(world.log))
         raise
+    return world

@@ -11,12 +11,15 @@ from tests.simulation.node.found import FOUND
 from tests.simulation.node.models.violation import BrokenPromise
 from tests.simulation.node.run import run
 from tests.simulation.node.shrinking import report
+from tests.simulation.node.steps import draw
+from tests.simulation.shrinking import places
 
 
 def main() -> int:
     """Run what was asked for; return 1 if a promise was broken."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.node")
     parser.add_argument("seed", type=int, nargs="?", help="replay this one, with all that happens")
+    parser.add_argument("--steps", type=places, help="only these of its steps, by their places: 3,17,18")
     parser.add_argument("--seeds", type=int, default=200, help="run so many")
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--processes", type=int, default=2)
@@ -25,16 +28,18 @@ def main() -> int:
     )
     asked = parser.parse_args()
     if asked.seed is not None:
-        return _replay(asked.seed)
+        return _replay(asked.seed, asked.steps)
     seeds = range(asked.first, asked.first + asked.seeds)
     return _until_broken(seeds) if asked.until_broken else _many(seeds, asked.processes)
 
 
-def _replay(seed: int) -> int:
+def _replay(seed: int, only: list[int] | None) -> int:
+    steps = draw(seed)[1]
     try:
-        print("\n".join(run(seed).log))
-    except BrokenPromise:
-        print(report(seed))
+        print("\n".join(run(seed, steps if only is None else [steps[place] for place in only]).log))
+    except BrokenPromise as error:
+        print("\n".join(error.__notes__) if only is not None else report(seed))
+        print(error)
         return 1
     return 0
 

@@ -51,7 +51,14 @@ class Run:
         self._stopping: asyncio.Event | None = None
 
     def execute(self) -> Witness:
-        """Run to the end. Raises :class:`BrokenPromise`."""
+        """Run to the end. Raises :class:`BrokenPromise`, whose note tells what happened."""
+        try:
+            return self._execute()
+        except BrokenPromise as error:
+            error.add_note("\n".join(self.witness.log))
+            raise
+
+    def _execute(self) -> Witness:
         while self._live(last=False):
             self._time.now += self._pause
             while self._steps and self._steps[0].at <= self._time.now:

@@ -97,9 +97,7 @@ def _detail(what: str, rng: random.Random) -> str:
                 )
             )
         case "leave":
-            return rng.choice(
-                ("lost", "goodbye", "kicked", "failed", "origin lost", "timeout", "relay", "unreachable")
-            )
+            return rng.choice(("lost", "goodbye", "kicked", "failed", "origin lost", "timeout", "relay", "unreachable"))
         case "receiver":
             mode = rng.choice((*MISBEHAVIOURS, *map(str, STATUSES), "410", "good", "good", "good"))
             return f"{rng.choice((*RECEIVERS, *MORE_RECEIVERS))} {mode}"
