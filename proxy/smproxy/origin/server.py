@@ -40,6 +40,8 @@ class OriginListener:
     def __init__(self, server: Server, http_server: web.Server, transports: set[asyncio.BaseTransport]) -> None:
         self._server = server
         self._http_server = http_server
+        #: The port that was bound.
+        self.port = int(next(iter(server.sockets)).getsockname()[1])
         self._transports = transports
 
     @classmethod
@@ -138,11 +140,6 @@ class OriginListener:
             close_timeout=_CLOSE_TIMEOUT,
         )
         return cls(server, http_server, transports)
-
-    @property
-    def port(self) -> int:
-        """The port that was bound."""
-        return int(next(iter(self._server.sockets)).getsockname()[1])
 
     async def stop(self) -> None:
         """Close all connections; abort those that do not answer the close."""
