@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from smproxy.nodes.node_spec import NodeSpec
 from smproxy.option_values import DEFAULT_ROLES, Address
 from smproxy.options import OPTIONS, Option
+from smproxy.printable import printable
 from smproxy.properties import Property, decode_properties, parse_properties
 from smproxy.signaling.optional_hooks import OptionalHook
 from smproxy.signaling.whip import IceServer
@@ -33,8 +34,11 @@ OTHER_VARIABLES = ("SMPROXY_REPLAY_PASSWORD", "SMPROXY_TEST_TIME_SCALE", DETACHE
 class SettingsError(ValueError):
     """A setting that cannot be used.
 
-    One line that says which, where it came from, and what to do.
+    One line that says which, where it came from, and what to do; control characters of a value are shown.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

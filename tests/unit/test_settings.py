@@ -225,3 +225,9 @@ def test_unknown_variables() -> None:
     near, far = unknown_variables(environ)
     assert near == "the environment variable SMPROXY_HOOK_URL means nothing: did you mean SMPROXY_HOOK_URI?"
     assert far.startswith("the environment variable SMPROXY_QQQ means nothing")
+
+
+def test_a_path_with_a_control_character() -> None:
+    """An error is one line whatever the name of a file has in it."""
+    with pytest.raises(SettingsError, match=r"^--sdk-file a\\nb: there is no such file"):
+        load_settings({"sdk_file": "a\nb"}, {})
