@@ -92,7 +92,17 @@ def attempt(mutant: Mutant, seeds: int) -> str | None:
     here = Path(__file__).parents[1] / "unit"
     output = io.StringIO()
     with contextlib.redirect_stdout(output):
-        code = pytest.main(["-q", "-x", "-p", "no:cacheprovider", *map(str, sorted(here.glob("test_cluster_*.py")))])
+        code = pytest.main(
+            [
+                "-q",
+                "-x",
+                "-p",
+                "no:cacheprovider",
+                "-W",
+                "ignore::pytest.PytestAssertRewriteWarning",
+                *map(str, sorted(here.glob("test_cluster_*.py"))),
+            ]
+        )
     failed = re.search(r"^FAILED \S+::(\w+)", output.getvalue(), re.MULTILINE)
     return f"unit: {failed[1]}" if code and failed else None
 
