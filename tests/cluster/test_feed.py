@@ -20,7 +20,10 @@ async def came(feed: Follower, wanted: Callable[[str, Any], object]) -> Event:
 
 
 async def test_feed_is_of_all_nodes(start_node: StartNode) -> None:
-    """Sessions, hooks, deliveries, statistics and counts of every node come at any one, and say whose they are."""
+    """Sessions, hooks, deliveries, statistics and counts of every node come at any one, and say whose they are.
+
+    A node whose connection was lost begins anew; one that has left is named no more, nor what it counted.
+    """
     async with AsyncExitStack() as stack:
         receiver = await stack.enter_async_context(WebhookReceiver())
         one, two = await start_node("n1"), await start_node("n2", hook_uri=receiver.url)
@@ -42,6 +45,12 @@ async def test_feed_is_of_all_nodes(start_node: StartNode) -> None:
         await came(feed, lambda name, data: name == "delivery" and data["state"] == "delivered")
         _, sinks = await came(feed, lambda name, data: name == "sinks" and any(row["delivered"] for row in data))
         assert {row["node"] for row in sinks} == {"n2"}
+
+        two.manager.dashboard_events.restart()  # as a reset, or a connection that broke
+        await feed.until(lambda name, data: name == "node" and data["epoch"] == 1)
+        _, again = await feed.until(lambda name, data: name == "sessions")
+        assert {view["id"]: view["node"] for view in again} == {"b": "n2", "c": "n2"}
+        await feed.until(lambda name, data: name == "ready" and data == {"node": "n2"})
 
         await two.stop()
         await feed.until(lambda name, data: name == "cluster" and data["nodes"] == ["n1"])

@@ -11,8 +11,13 @@ from smproxy.simulator import Simulator
 
 from tests.cluster.conftest import StartNode
 from tests.helpers import eventually, eventually_reads
+from tests.integration.test_shared_objects import joined
 
 ADMIN = {"Authorization": f"Basic {base64.b64encode(b'admin:xyz123').decode()}"}
+JOIN = {
+    "messageType": "JoinConferenceRequest", "joinToken": "t1", "displayName": "Ann",
+    "streamGuid": "live/room/ann", "fingerprint": "f1",
+}  # fmt: skip
 
 
 async def read(node: Simulator, path: str, token: str | None = None) -> Any:
@@ -106,6 +111,9 @@ async def test_rows_and_actions_of_all_nodes(start_node: StartNode) -> None:
                     20,
                 )
                 assert {row[key]: row["node"] for row in found[path]} == wanted
+            assert {row["name"] for row in await read(manager, "/live/streams.jsp")} == set(wanted)
+            listed = await read(manager, "/streammanager/api/4.0/event/list")
+            assert {row["name"] for row in listed} == set(wanted)
             rows = (await read(manager, "/api/v1/hooks"))["hooks"]
             assert {row["node"] for row in rows} == {1, 2}
             assert [row["ts"] for row in rows] == sorted(row["ts"] for row in rows)
@@ -124,3 +132,27 @@ async def test_rows_and_actions_of_all_nodes(start_node: StartNode) -> None:
     for manager in (one, two):
         assert (await read(manager, "/api/v1/faults"))["faults"] == []
     assert (await send(three, "DELETE", f"/api/v1/faults/{fault['id']}"))[0] == 404
+
+
+async def test_rooms_of_all_nodes_are_listed(start_node: StartNode) -> None:
+    """Each node keeps its own conferences and shared objects: every manager lists all of them, with their nodes."""
+    one, two = await start_node("n1"), await start_node("n2")
+    await eventually(lambda: all(len(each.manager.registry.nodes) == 2 for each in (one, two)), 10)
+    async with AsyncExitStack() as stack:
+        http = await stack.enter_async_context(aiohttp.ClientSession())
+        for node in (one, two):
+            socket = await stack.enter_async_context(
+                http.ws_connect(f"{node.rest_url}/conference-api/1.0/ws/conference")
+            )
+            await socket.send_json(JOIN)
+            await joined(stack, f"{node.url}?id=viewer&app=live&host={node.settings.node_name}", "board")
+        for manager in (one, two):
+            for path in ("conferences", "shared-objects"):
+                found = await eventually_reads(
+                    lambda manager=manager, path=path: read(manager, f"/api/v1/{path}"),
+                    lambda found: (
+                        sorted(row["node"] for key in found if key != "partial" for row in found[key]) == ["n1", "n2"]
+                    ),
+                    10,
+                )
+                assert found["partial"] == []
