@@ -52,11 +52,14 @@ def cpu_time(pid: int) -> int:
 
 
 def memory(pid: int) -> int:
-    """Bytes that a process has for itself (its share of what it shares counted), with all its children."""
+    """Bytes that a process has in memory of its own, with all its children.
+
+    Files that are mapped are not counted: its share of those grows and shrinks with what else runs.
+    """
     total = 0
     for one in _pids(pid):
         for line in Path(f"/proc/{one}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
+            if line.startswith("Pss_Anon:"):
                 total += int(line.split()[1]) * 1024
     return total
 

@@ -16,13 +16,20 @@ from websockets.utils import accept_key
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 HANDSHAKE = (
-    b"GET /streammanager/?id=stream&customerScope=acme&username=ann&app=live HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    b"GET /streammanager/?id=stream-%d&customerScope=acme&username=ann&app=live HTTP/1.1\r\nHost: 127.0.0.1\r\n"
     b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: "
     + KEY.encode()
     + b"\r\nSec-WebSocket-Version: 13\r\n"
     b"Origin: http://localhost\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36\r\n"
     b"Accept-Language: en\r\nCache-Control: no-cache\r\n\r\n"
 )
+
+
+def handshake(stream: int) -> bytes:
+    """Write the request of a client whose stream has this number: hooks of one stream would wait for each other."""
+    return HANDSHAKE % stream
+
+
 CLOSE, CLOSED = b"\x88\x82\0\0\0\0\x03\xe8", b"\x88\x02\x03\xe8"
 
 
@@ -102,6 +109,7 @@ class Client(asyncio.Protocol):
         count: Callable[[], bool],
         again: Callable[[], None] | None,
         living: set[Client],
+        stream: int,
     ) -> None:
         payload = text_of(size)
         self.request, self.reply = framed(payload, masked=True), framed(payload, masked=False)
@@ -112,6 +120,7 @@ class Client(asyncio.Protocol):
         self.left = messages
         self.open = False
         self.living = living
+        self.handshake = handshake(stream)
 
     def cut(self) -> None:
         """End the connection at once."""
@@ -121,7 +130,7 @@ class Client(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport = cast(asyncio.Transport, transport)
-        transport.write(HANDSHAKE)
+        transport.write(self.handshake)
 
     def data_received(self, data: bytes) -> None:
         assert self.transport is not None
@@ -164,6 +173,7 @@ class Load:
         self._tasks: set[asyncio.Task[object]] = set()
         self._connections = connections
         self._clients: set[Client] = set()
+        self._made = 0
 
     async def start(self) -> None:
         """Connect; gently, for there may be thousands."""
@@ -185,7 +195,8 @@ class Load:
 
     def _client(self) -> Client:
         again = self._connect if self._messages else None
-        client = Client(self._size, self._messages, self._count, again, self._clients)
+        self._made += 1
+        client = Client(self._size, self._messages, self._count, again, self._clients, self._made)
         self._clients.add(client)
         return client
 
@@ -227,7 +238,7 @@ class Idle(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        self.transport.write(HANDSHAKE + self.request)
+        self.transport.write(handshake(id(self)) + self.request)
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
@@ -245,7 +256,7 @@ async def latency(port: int, size: int, count: int, pause: float) -> list[float]
     request, reply = framed(payload, masked=True), framed(payload, masked=False)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
-        writer.write(HANDSHAKE)
+        writer.write(handshake(0))
         await reader.readuntil(b"\r\n\r\n")
         took: list[float] = []
         for _ in range(count):

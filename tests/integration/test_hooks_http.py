@@ -204,3 +204,22 @@ async def test_close_with_a_request_under_way() -> None:
         poster.close()
         with pytest.raises(BrokenError):
             await post
+
+
+async def test_each_request_has_its_own_time() -> None:
+    """Of requests under way at a time each ends when its own time is up, also one that is sent after another was answered."""
+    async with serving(OK, OK) as quick, posting(quick.url, timeout=0.2) as poster:
+        silent: list[asyncio.StreamWriter] = []
+        hanging = await asyncio.start_server(lambda _, writer: silent.append(writer), "127.0.0.1", 0)
+        port = hanging.sockets[0].getsockname()[1]
+        assert (await poster.post(b"x", {})).status == 200
+        async with posting(URL(f"http://127.0.0.1:{port}"), timeout=0.2) as waiting:
+            several = [asyncio.create_task(waiting.post(b"x", {})) for _ in range(3)]
+            await eventually(lambda: len(silent) == 3)
+            late = asyncio.create_task(waiting.post(b"x", {}))
+            for outcome in await asyncio.gather(*several, late, return_exceptions=True):
+                assert isinstance(outcome, TimeoutError)
+        assert (await poster.post(b"x", {})).status == 200
+        for writer in silent:
+            writer.close()
+        hanging.close()

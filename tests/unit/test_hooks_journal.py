@@ -676,3 +676,16 @@ async def test_a_row_that_cannot_be_read_is_told_with_its_file(tmp_path: Path, c
             await journal.find(JournalQuery())
     with contextlib.closing(JournalReader.open(path)) as reader, pytest.raises(JournalError, match=expected):
         reader.find(JournalQuery())
+
+
+async def test_what_comes_after_much_is_handed_on(path: Path | None) -> None:
+    """What is given while the writer takes its turns by itself, and what is given when it no longer does, is handed on."""
+    handed: list[Stored] = []
+    async with journal_at(path) as journal:
+        journal.on_committed(handed.extend)
+        for count in (100, 1, 100, 100, 1):
+            before = len(handed)
+            for number in range(count):
+                journal.append(event(session=before + number + 1, uuid=f"{before + number}"))
+            await eventually(lambda wanted=before + count: len(handed) == wanted)
+    assert [stored.id for stored in handed] == sorted({stored.id for stored in handed})

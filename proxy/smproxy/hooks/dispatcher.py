@@ -126,6 +126,11 @@ class HookDispatcher:
 
         return undo
 
+    @property
+    def takes_internal(self) -> bool:
+        """Whether any sink takes internal events."""
+        return self._deliveries.takes_internal
+
     # Sinks that come and go
 
     @property

@@ -244,7 +244,7 @@ class History:
             username=connection.username,
             customer_scope=connection.customer_scope,
             recording=connection.recording,
-            meta=redact_value(connection.meta),
+            meta=None if connection.meta is None else redact_value(connection.meta),
             remote_ip=attempt.client.remote_ip if attempt is not None else entry.remote_ip,
             user_agent=attempt.client.user_agent if attempt is not None else None,
             origin=attempt.node.address if attempt is not None else None,

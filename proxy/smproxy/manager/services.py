@@ -83,6 +83,7 @@ class Services:
             rng=rng,
             reconnect_window=settings.reconnect_window,
             hook_events=settings.hook_events,
+            socket_events=lambda: dispatcher.takes_internal,
         )
         self._statistics = (
             PeriodicStatistics(

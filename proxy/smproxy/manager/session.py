@@ -17,6 +17,11 @@ from smproxy.signaling.session import Phase, SessionLife
 class Session:
     """One session: its life, the attempt that carries it now, and what is known of its media."""
 
+    __slots__ = (
+        "_connection", "attempt", "epoch", "hooks", "joined", "life", "params", "shown", "started_ms", "statistics", "trace",
+        "watched",
+    )  # fmt: skip
+
     def __init__(self, life: SessionLife, params: ConnectionParams) -> None:
         self.life = life
         self.params = params

@@ -73,8 +73,11 @@ class Sessions:
         rng: random.Random,
         reconnect_window: float = 0.0,
         hook_events: frozenset[OptionalHook] = frozenset(),
+        socket_events: Callable[[], bool] = lambda: True,
     ) -> None:
         self._hook_events = hook_events
+        #: Says whether anybody takes the events of sockets.
+        self._socket_events = socket_events
         self._publish = publish
         self._clock = clock
         self._rng = rng
@@ -351,7 +354,7 @@ class Sessions:
 
     def _publish_socket(self, session: Session, event: str) -> None:
         """Publish an event of the client's socket, which has no number in the session's sequence."""
-        if session.params.transport != "websocket":
+        if session.params.transport != "websocket" or not self._socket_events():
             return
         payload = WebSocketPayload(session=session.number, event=event)
         self._publish(payload, session.hooks, session.connection, session.context)

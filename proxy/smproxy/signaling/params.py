@@ -6,6 +6,7 @@ keys nor ``id``, and stringifies whatever a page gave it, so ``undefined``, ``nu
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, unquote
@@ -101,7 +102,7 @@ class ConnectionParams(msgspec.Struct, frozen=True, kw_only=True):
         scope_hint = (
             "the page must send it, or start without --customer-scope required" if customer_scope_required else None
         )
-        customer_scope = reader.name("customerScope", required=scope_hint)
+        customer_scope = reader.shared_name("customerScope", required=scope_hint)
         customer_scope_given = reader.get("customerScope") is not None
         if not customer_scope_given:
             customer_scope = default_customer_scope
@@ -185,7 +186,7 @@ class _Reader:
     """
 
     def __init__(self, pairs: list[tuple[str, str]]) -> None:
-        self._raw = {key.lower(): raw.partition("=")[2] for key, raw in pairs}
+        self._values = {key.lower(): unquote(raw.partition("=")[2]) for key, raw in pairs}
         self.refusal: ParamError | None = None
 
     def taken_refusal(self) -> ParamError:
@@ -199,13 +200,12 @@ class _Reader:
 
     def raw(self, key: str) -> str | None:
         """Return the value as it came, decoded; ``None`` when the key is absent."""
-        value = self._raw.get(key.lower())
-        return None if value is None else unquote(value)
+        return self._values.get(key.lower())
 
     def get(self, key: str) -> str | None:
         """Return the value, or ``None`` when it is missing or is what JavaScript prints for nothing."""
-        value = self.raw(key)
-        return None if value is None or value in NOT_SUPPLIED else value
+        value = self._values.get(key.lower())
+        return None if value in NOT_SUPPLIED else value
 
     def refuse(self, key: str, value: str | None, problem: str, hint: str = "") -> None:
         if self.refusal is None:
@@ -224,6 +224,11 @@ class _Reader:
         else:
             return value
         return None
+
+    def shared_name(self, key: str, required: str | None = None) -> str | None:
+        """Read a name that many connections have: they keep one copy."""
+        value = self.name(key, required)
+        return None if value is None else sys.intern(value)
 
     def text(self, key: str, limit: int) -> str | None:
         """Read a text of at most ``limit`` characters."""
@@ -258,7 +263,7 @@ class _Reader:
 
         Pages send ``live``, ``/live`` and ``live/room1``.
         """
-        path = (self.name(key) or "").strip("/")
+        path = (self.shared_name(key) or "").strip("/")
         if path and not is_scope(path):
             self.refuse(key, path, "is not a scope path")
             return None

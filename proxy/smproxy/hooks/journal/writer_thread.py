@@ -41,5 +41,7 @@ class WriterThread(threading.Thread):
             self._work.wait(self._writer.patience)
             if linger := self._writer.linger:
                 time.sleep(linger)
-            self._work.clear()
+            if not self._writer.busy:
+                self._work.clear()
+            # Else the next turn follows anyway, and the event loop need not wake this thread for it.
             more = self._writer.take_turn()

@@ -7,12 +7,11 @@ together (``bench/hooks.py``). Answers are parsed by llhttp (``httptools``).
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import cast
 
+import msgspec
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 from yarl import URL
 
@@ -37,8 +36,7 @@ class BrokenError(ConnectionError):
         super().__init__(why)
 
 
-@dataclass(frozen=True, slots=True)
-class ReceiverAnswer:
+class ReceiverAnswer(msgspec.Struct, frozen=True):
     """What a sink needs to know of an answer; its body is read and forgotten."""
 
     status: int
@@ -46,17 +44,20 @@ class ReceiverAnswer:
 
 
 class _KeptConnection(asyncio.Protocol):
-    """One connection: a request at a time. The methods ``on_…`` are called by the parser."""
+    """One connection: a request at a time. The methods ``on_…`` are called by the parser.
+
+    The parser stays for all answers: one that does not end cleanly ends the connection.
+    """
 
     def __init__(self) -> None:
         self.idle_since = 0.0
         self.usable = False
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[ReceiverAnswer] | None = None
+        self._parser = HttpResponseParser(self)
         self._new_answer()
 
     def _new_answer(self) -> None:
-        self._parser = HttpResponseParser(self)
         self._retry_after: str | None = None
         self._status = self._read = self._head = self._body = 0
         self._has_head = self._has_length = self._complete = self._keep = False
@@ -69,6 +70,13 @@ class _KeptConnection(asyncio.Protocol):
         self._waiter = waiter = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         return waiter
+
+    def time_out(self) -> None:
+        """Close at once; a request under way has taken too long."""
+        waiter, self._waiter = self._waiter, None
+        self.close()
+        if waiter is not None and not waiter.done():
+            waiter.set_exception(TimeoutError())
 
     def close(self) -> None:
         """Close at once; a request under way fails."""
@@ -182,8 +190,11 @@ class HttpPoster:
         lines += [f"{name}: {value}" for name, value in headers.items()]
         self._head = "\r\n".join(lines)
         self._idle: list[_KeptConnection] = []
-        self._busy: set[_KeptConnection] = set()
+        #: The requests under way, and when each has taken too long.
+        self._busy: dict[_KeptConnection, float] = {}
         self._sweeper: asyncio.TimerHandle | None = None
+        #: For the request that is the first to take too long. One timer for all: one for each took a sixth of a request.
+        self._timer: asyncio.TimerHandle | None = None
 
     async def post(self, body: bytes, headers: Mapping[str, str]) -> ReceiverAnswer:
         """Post once.
@@ -194,17 +205,22 @@ class HttpPoster:
         """
         extra = "".join(f"\r\n{name}: {value}" for name, value in headers.items())
         request = f"{self._head}{extra}\r\nContent-Length: {len(body)}\r\n\r\n".encode("latin-1") + body
-        async with asyncio.timeout(self._timeout):
-            while (connection := self._take()) is not None:
+        due = asyncio.get_running_loop().time() + self._timeout
+        while (connection := self._take()) is not None:
+            try:
+                return await self._ask(connection, request, due, kept=True)
+            except _StaleError:
                 # A receiver may close an idle connection at the moment it is used: that says nothing about this request.
-                with contextlib.suppress(_StaleError):
-                    return await self._ask(connection, request, kept=True)
-            return await self._ask(await self._connect(), request, kept=False)
+                continue
+        async with asyncio.timeout_at(due):
+            connection = await self._connect()
+        return await self._ask(connection, request, due, kept=False)
 
     def close(self) -> None:
         """Close every connection."""
-        if self._sweeper is not None:
-            self._sweeper.cancel()
+        for timer in (self._sweeper, self._timer):
+            if timer is not None:
+                timer.cancel()
         for connection in (*self._idle, *self._busy):
             connection.close()
         self._idle.clear()
@@ -237,8 +253,26 @@ class HttpPoster:
         _, connection = await loop.create_connection(_KeptConnection, self._host, self._port, ssl=self._context)
         return connection
 
-    async def _ask(self, connection: _KeptConnection, request: bytes, *, kept: bool) -> ReceiverAnswer:
-        self._busy.add(connection)
+    def _watch(self, connection: _KeptConnection, due: float) -> None:
+        """Note when a request has taken too long."""
+        self._busy[connection] = due
+        if self._timer is None or due < self._timer.when():
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = asyncio.get_running_loop().call_at(due, self._expire)
+
+    def _expire(self) -> None:
+        """End what has taken too long; wait for the next."""
+        loop = asyncio.get_running_loop()
+        now, self._timer = loop.time(), None
+        for connection in [each for each, due in self._busy.items() if due <= now]:
+            connection.time_out()
+            del self._busy[connection]
+        if self._busy:
+            self._timer = loop.call_at(min(self._busy.values()), self._expire)
+
+    async def _ask(self, connection: _KeptConnection, request: bytes, due: float, *, kept: bool) -> ReceiverAnswer:
+        self._watch(connection, due)
         try:
             answer = await connection.send(request)
         except BrokenError as error:
@@ -249,7 +283,7 @@ class HttpPoster:
             connection.close()
             raise
         finally:
-            self._busy.discard(connection)
+            self._busy.pop(connection, None)
         if connection.usable:
             self._keep(connection)
         return answer

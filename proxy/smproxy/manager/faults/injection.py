@@ -77,10 +77,12 @@ class FaultInjection:
         Raises:
             ParamError: ``simulate`` cannot be understood.
         """
-        asked = self._asked(params)
+        asked, active = self._asked(params), self._registry.connection_faults()
+        if not asked and not active:
+            return ConnectionFaults(params, (), ())
         hooks = tuple(each for each in asked if each.kind.layer is Layer.HOOKS)
         own = self._registry.simulate((each for each in asked if each not in hooks), None)
-        known = (fault for fault in [*own, *self._registry.connection_faults()] if _begins_with(fault, method))
+        known = (fault for fault in [*own, *active] if _begins_with(fault, method))
         drawn = (fault for fault in known if fault.wants(params, None))
         return ConnectionFaults(params, tuple(Use(fault, fault.behaviour()) for fault in drawn), hooks)
 
@@ -114,7 +116,8 @@ class FaultInjection:
 
     def begin(self, faults: ConnectionFaults, attempt: Attempt, *, dialled: bool) -> None:
         """Begin what is not done on the relay; ``dialled``: the origin will know the attempt."""
-        self._registry.simulate(faults.hooks, attempt.session)
+        if faults.hooks:
+            self._registry.simulate(faults.hooks, attempt.session)
         if dialled:
             for use in faults.uses:
                 self._begin(use, attempt)
