@@ -95,7 +95,7 @@ screenshots: install                     ## take the pictures of the documentati
 	$(BIN)/python -m tests.browser.screenshots
 
 # Everything that docs/performance.md tells of, in a quarter of an hour on an idle machine with two cores.
-bench: bench-relay bench-memory bench-media bench-subscribers bench-hooks bench-journal bench-start bench-growth bench-profile bench-network ## measure everything beside its peers; writes docs/performance.md
+bench: bench-relay bench-memory bench-media bench-subscribers bench-sound bench-hooks bench-journal bench-start bench-growth bench-profile bench-network ## measure everything beside its peers; writes docs/performance.md
 
 bench-setup: install
 	@sh bench/setup.sh
@@ -114,6 +114,10 @@ bench-media: bench-setup                 ## measure the origin with publishers
 
 bench-subscribers: install
 	$(BIN)/python bench/subscribers.py
+
+.PHONY: bench-sound
+bench-sound: bench-setup                 ## measure publishers and subscribers of sound alone
+	$(BIN)/python bench/sound.py
 
 bench-hooks: install                     ## measure journal and delivery of hooks
 	$(BIN)/python bench/hooks.py

@@ -44,17 +44,17 @@ TARGETS = {"publishers": 150, "handshakes": 120, "kb": 400}
 
 
 class Crowd:
-    """Publishers of one server."""
+    """Publishers of one server; without ``video`` of sound alone."""
 
-    def __init__(self, server: OriginServer, port: int) -> None:
-        self._server, self._port = server, port
+    def __init__(self, server: OriginServer, port: int, video: bool = True) -> None:
+        self._server, self._port, self._video = server, port, video
         self._identity = Identity.generateCertificate()
         self._rng = random.Random(1)
 
     @asynccontextmanager
     async def one(self) -> AsyncIterator[Publisher]:
         """Connect a publisher, for as long as the context lasts."""
-        publisher = Publisher(self._identity, self._rng, self._server.address)
+        publisher = Publisher(self._identity, self._rng, self._server.address, self._video)
         async with self._server.signaling(self._port) as exchange:
             await publisher.open(exchange)
             try:

@@ -22,13 +22,13 @@ from aiortc import RTCDtlsFingerprint, RTCDtlsParameters
 from aiortc.codecs.vpx import Vp8Encoder
 from smproxy.origin.aiortc_dtls import DtlsTransport, Identity
 from smproxy.testing.media import tone_loop
-from subscribers import FRAME_RATE, picture_loop
+from subscribers import FRAME_RATE, SOUND_RATE, picture_loop
 
 OFFER = """v=0
 o=- {session} 2 IN IP4 {address}
 s=-
 t=0 0
-a=group:BUNDLE 0 1
+a=group:BUNDLE {bundle}
 a=msid-semantic: WMS bench
 m=audio {port} UDP/TLS/RTP/SAVPF 111
 {transport}
@@ -39,7 +39,9 @@ a=rtpmap:111 opus/48000/2
 a=fmtp:111 minptime=10;useinbandfec=1
 a=ssrc:{audio} cname:bench
 a=msid:bench audio
-m=video {port} UDP/TLS/RTP/SAVPF 96
+"""
+
+OFFER_VIDEO = """m=video {port} UDP/TLS/RTP/SAVPF 96
 {transport}
 a=mid:1
 a=sendonly
@@ -87,8 +89,8 @@ def sounds() -> tuple[bytes, ...]:
 
 
 def packets_per_second() -> float:
-    """How many RTP packets a publisher sends."""
-    return sum(map(len, pictures())) / len(pictures()) * FRAME_RATE + 50
+    """How many RTP packets a publisher of pictures and sound sends."""
+    return sum(map(len, pictures())) / len(pictures()) * FRAME_RATE + SOUND_RATE
 
 
 @dataclass
@@ -120,11 +122,15 @@ class Feedback:
 
 
 class Publisher:
-    """One publisher at an address of this machine. ``open`` connects it; from then on ``send`` sends what is due."""
+    """One publisher at an address of this machine. ``open`` connects it; from then on ``send`` sends what is due.
+
+    Without ``video`` it sends sound alone.
+    """
 
     role = "controlling"  # read by the DTLS transport, for which this is the ICE transport
 
-    def __init__(self, identity: Identity, rng: random.Random, address: str) -> None:
+    def __init__(self, identity: Identity, rng: random.Random, address: str, video: bool = True) -> None:
+        self._sends_video = video
         self.feedback = Feedback()
         self.sent = self.dropped = self.skipped = 0
         self._identity = identity
@@ -169,7 +175,10 @@ class Publisher:
         if self._dtls.state != "connected":
             raise RuntimeError("the handshake failed")
         now = time.monotonic()
-        self._next_frame, self._next_sound = now + self._rng.random() / FRAME_RATE, now + self._rng.random() / 50
+        self._next_frame, self._next_sound = (
+            now + self._rng.random() / FRAME_RATE,
+            now + self._rng.random() / SOUND_RATE,
+        )
         self._next_report = now + self._rng.random()
 
     async def close(self) -> None:
@@ -187,7 +196,8 @@ class Publisher:
             address=address,
             port=port,
         )
-        text = OFFER.format(
+        text = (OFFER + OFFER_VIDEO if self._sends_video else OFFER).format(
+            bundle="0 1" if self._sends_video else "0",
             session=self._rng.getrandbits(60),
             address=address,
             port=port,
@@ -240,7 +250,7 @@ class Publisher:
 
     def send(self, now: float) -> None:
         """Send what is due; ``now`` in seconds, monotonic."""
-        if now >= self._next_frame:
+        if self._sends_video and now >= self._next_frame:
             if now - self._next_frame > _BEHIND:
                 self.skipped += int((now - self._next_frame) * FRAME_RATE)
                 self._next_frame = now
@@ -250,13 +260,13 @@ class Publisher:
                 self._packet(1, _VIDEO | marker, self._video, payload)
             self._frame = (self._frame + 1) % len(pictures())
         if now >= self._next_sound:
-            self._next_sound = max(self._next_sound + 0.02, now - _BEHIND)
+            self._next_sound = max(self._next_sound + 1 / SOUND_RATE, now - _BEHIND)
             self._stamps[0] = (self._stamps[0] + 960) & 0xFFFFFFFF
             self._packet(0, _AUDIO, self._audio, sounds()[self._sound])
             self._sound = (self._sound + 1) % len(sounds())
         if now >= self._next_report:
             self._next_report = now + 1
-            for track, ssrc in enumerate((self._audio, self._video)):
+            for track, ssrc in enumerate((self._audio, self._video) if self._sends_video else (self._audio,)):
                 self._report(track, ssrc)
 
     def _packet(self, track: int, kind: int, ssrc: int, payload: bytes) -> None:

@@ -60,6 +60,8 @@ from smproxy.testing.publisher_peer import PublishingPeer
 from smproxy.testing.subscriber_peer import SubscribingPeer
 
 WIDTH, HEIGHT, FRAME_RATE, BIT_RATE, SECONDS = 640, 480, 30, 1_700_000, 3
+#: Packets of sound in a second.
+SOUND_RATE = 50
 #: Subscribers of each way: many where one costs little, so that the difference can be measured.
 WAYS = {"product": 10, "relay": 2}
 TARGET = 110
@@ -298,14 +300,18 @@ def subscriber() -> SubscribingPeer:
     )
 
 
-def frames(subscribers: list[SubscribingPeer]) -> int:
-    """Video frames that all of them have received."""
-    return sum(each.counts()["video"].frames if each.counts() else 0 for each in subscribers)
+def received(subscribers: list[SubscribingPeer], video: bool) -> int:
+    """Video frames, or packets of sound, that all of them have received."""
+    counts = [each.counts() for each in subscribers]
+    return sum((each["video"].frames if video else each["audio"].packets) if each else 0 for each in counts)
 
 
-async def measure(way: str, count: int, seconds: float) -> dict[str, float]:
-    """Set a way up and measure it without and with subscribers."""
-    tracks = [PacedTrack("audio", LoopSource(tone_loop())), PacedTrack("video", LoopSource(picture_loop()))]
+async def measure(way: str, count: int, seconds: float, video: bool = True) -> dict[str, float]:
+    """Set a way up and measure it without and with subscribers; without ``video`` with sound alone."""
+    kind = "video" if video else "audio"
+    tracks = [PacedTrack("audio", LoopSource(tone_loop()))]
+    if video:
+        tracks.append(PacedTrack("video", LoopSource(picture_loop())))
     states: list[str] = []
     publisher = PublishingPeer(
         tracks, codec="VP8", channel=None, ipv6=False, on_state=states.append, on_text=lambda _: None
@@ -322,21 +328,21 @@ async def measure(way: str, count: int, seconds: float) -> dict[str, float]:
             for _ in range(count):
                 subscribers.append(subscriber())
                 await ask("answer", *(await subscribers[-1].answer(await ask("offer"))))
-            await until(lambda: all(frames([each]) > 10 for each in subscribers), "pictures at every subscriber")
+            await until(lambda: all(received([each], video) > 10 for each in subscribers), "media at every subscriber")
             await asyncio.sleep(1)
-            before, seen, started = await ask("cpu"), frames(subscribers), time.monotonic()
-            lost = sum(each.counts()["video"].lost for each in subscribers)
+            before, seen, started = await ask("cpu"), received(subscribers, video), time.monotonic()
+            lost = sum(each.counts()[kind].lost for each in subscribers)
             await asyncio.sleep(seconds)
-            spent, came = await ask("cpu") - before, frames(subscribers) - seen
+            spent, came = await ask("cpu") - before, received(subscribers, video) - seen
             took = time.monotonic() - started
-            lost = sum(each.counts()["video"].lost for each in subscribers) - lost
+            lost = sum(each.counts()[kind].lost for each in subscribers) - lost
         finally:
             for each in subscribers:
                 await each.close()
             await publisher.close()
             for track in tracks:
                 track.stop()
-    stream = (spent - alone * took) / came * FRAME_RATE
+    stream = (spent - alone * took) / came * (FRAME_RATE if video else SOUND_RATE)
     return {
         "alone": 100 * alone,
         "stream": 100 * stream,
