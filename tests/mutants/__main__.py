@@ -48,9 +48,8 @@ def _catch(mutant: Mutant) -> str:
         text = file.read_text()
         assert mutant.old in text, f"{mutant.what}: {mutant.file} has changed: {mutant.old!r}"
         file.write_text(text.replace(mutant.old, mutant.new, 1))
-        ran = subprocess.run(
-            _command(mutant), env=os.environ | {"PYTHONPATH": folder}, capture_output=True, text=True, check=False
-        )
+        environment = os.environ | {"PYTHONPATH": folder, "SMPROXY_SIMULATION_SHRINK": "0"}
+        ran = subprocess.run(_command(mutant), env=environment, capture_output=True, text=True, check=False)
     lines = [line for line in ran.stdout.splitlines() if line.startswith(("seed ", "FAILED", "found "))]
     by = _words(mutant, lines[0]) if ran.returncode == 1 and lines else ""
     print(f"{mutant.what:72}  {by or 'NOBODY'}  {time.monotonic() - began:.0f} s", flush=True)

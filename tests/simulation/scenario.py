@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import argparse
+import sys
+
 from smproxy.cluster.claims import Held
 from smproxy.cluster.records import Bucket, is_death, owner_of, read_claim
 
 from tests.simulation.oracle import Violation
+from tests.simulation.shrinking import places, shrink
 from tests.simulation.world import World
 
 STREAMS = ("a", "b", "c")
+#: A run has fewer actions than this, of clients and troubles.
+MOST_ACTIONS = 1024
 #: Virtual seconds of trouble, and for the cluster to settle afterwards.
 TROUBLE, SETTLE = 90.0, 60.0
 
 
-def run(seed: int) -> World:
-    """Run a seed. Raises ``Violation``, whose notes tell what happened."""
+def run(seed: int, left_out: frozenset[int] = frozenset()) -> World:
+    """Run a seed, without some of its actions. Raises ``Violation``, whose notes tell what happened."""
     world = World(seed, nodes=2 + seed % 3)
+    world.left_out = left_out
     try:
         for name in world.links:
             world.start(name)
@@ -35,9 +42,40 @@ def run(seed: int) -> World:
         if any(not is_death(key) or owner_of(key).node in world.nodes for key in left):
             raise Violation(f"sessions left in the registry: {sorted(left)}")
     except BaseException as error:
-        error.add_note(f"seed {seed}:\n" + "\n".join(world.log))
+        error.add_note(f"seed {seed}, {world.actions} actions:\n" + "\n".join(world.log))
         raise
     return world
+
+
+def report(seed: int) -> str:
+    """Describe a seed that breaks a promise: the shortest history found, and the command to replay it."""
+    everything = range(MOST_ACTIONS)
+    left, error = shrink(everything, lambda kept: broken_by(seed, frozenset(everything) - set(kept)))
+    command = f".venv/bin/python -m tests.simulation.scenario {seed} --steps {','.join(map(str, left))}"
+    return "\n".join([repr(error), *getattr(error, "__notes__", ()), f"again: {command}"])
+
+
+def broken_by(seed: int, left_out: frozenset[int]) -> BaseException | None:
+    """Return what a seed breaks without some of its actions."""
+    try:
+        run(seed, left_out)
+    except Exception as error:
+        return error
+    return None
+
+
+def main() -> int:
+    """Replay what was asked for; return 1 if a promise is broken."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation.scenario")
+    parser.add_argument("seed", type=int)
+    parser.add_argument("--steps", type=places, help="only these of its actions, by their places: 3,17")
+    asked = parser.parse_args()
+    left_out = frozenset() if asked.steps is None else frozenset(range(MOST_ACTIONS)) - set(asked.steps)
+    if (error := broken_by(asked.seed, left_out)) is not None:
+        print(report(asked.seed) if asked.steps is None else "\n".join([repr(error), *error.__notes__]))
+        return 1
+    print("\n".join(run(asked.seed, left_out).log))
+    return 0
 
 
 def _clients(world: World) -> None:
@@ -45,7 +83,7 @@ def _clients(world: World) -> None:
         return
     rng = world.rng
     nodes = [node for node in world.nodes.values() if not node.frozen]
-    if nodes:
+    if world.takes() and nodes:
         node, stream = rng.choice(nodes), rng.choice(STREAMS)
         if stream in node.publishers and rng.random() < 0.5:
             node.unpublish(stream)
@@ -70,6 +108,8 @@ def _trouble(world: World) -> None:
     link, node = world.links[name], world.nodes.get(name)
     whole = all(each.there and each.back for each in world.links.values())
     kind = rng.choice(("kill", "stop", "freeze", "cut", "one way", "slow", "down", "peers"))
+    if not world.takes():
+        kind = "none"
     world.note(f"trouble: {kind} {name} for {length:.1f} s")
     if kind == "kill" and node is not None:
         world.kill(name)
@@ -157,3 +197,7 @@ def _check_names(world: World) -> None:
         return
     if len(results) != len(names) or not all(isinstance(each, Held) for each in results):
         raise Violation(f"free names {names} were not given: {results}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

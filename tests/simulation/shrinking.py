@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -10,9 +11,10 @@ S = TypeVar("S")
 
 
 def shrink(
-    steps: Sequence[S], broken_by: Callable[[Sequence[S]], BaseException | None], seconds: float = 30.0
+    steps: Sequence[S], broken_by: Callable[[Sequence[S]], BaseException | None]
 ) -> tuple[list[int], BaseException]:
     """Return the places of the steps of the shortest history found within some seconds, and what it breaks."""
+    seconds = float(os.environ.get("SMPROXY_SIMULATION_SHRINK", "30"))
     left = list(range(len(steps)))
     error = broken_by(steps)
     assert error is not None, "these steps break nothing"

@@ -153,9 +153,17 @@ class World:
         self.lenient = False
         #: How often a node was fenced, by its name.
         self.fenced: dict[str, int] = defaultdict(int)
+        #: The places of the actions of clients and troubles that are left out, and how many there were.
+        self.left_out: frozenset[int] = frozenset()
+        self.actions = 0
         self._stopping: set[str] = set()
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._count = itertools.count()
+
+    def takes(self) -> bool:
+        """Count an action; return whether it is not left out."""
+        self.actions += 1
+        return self.actions - 1 not in self.left_out
 
     def note(self, text: str) -> None:
         """Keep a line for the report of a failure."""
