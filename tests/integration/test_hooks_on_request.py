@@ -68,7 +68,7 @@ async def test_formats(receiver: WebhookReceiver, start_simulator: StartSimulato
 #: States, and what today's atm0s server calls them.
 FURTHER = {
     "route_begin": "RouteBegin", "route_success": "RouteSuccess", "route_error": "RouteError", "stats": "Stats",
-    "room_started": None, "room_all_left": None, "room_stopped": None,
+    "room_started": "Started", "room_all_left": "AllPeersLeaved", "room_stopped": "Stopped",
 }  # fmt: skip
 
 
@@ -76,7 +76,7 @@ FURTHER = {
 async def test_formats_of_routes_rooms_and_statistics(
     receiver: WebhookReceiver, start_simulator: StartSimulator, name: str
 ) -> None:
-    """Ours and CloudEvents have all of them, atm0s has those of routes and media, and no other server has any."""
+    """Ours, CloudEvents and atm0s have all of them, and no other server has any."""
     simulator = await start_simulator(receiver, hook_format=(name,))
     async with aiohttp.ClientSession() as http:
         for state in FURTHER:
@@ -90,10 +90,14 @@ async def test_formats_of_routes_rooms_and_statistics(
     elif name == "cloudevents":
         assert {body["type"].rpartition(".")[2] for body in bodies} == set(FURTHER)
     elif name.startswith("atm0s"):
-        events = [body["event"]["Peer"]["event"] for body in bodies]
-        assert {next(iter(event)) for event in events} == set(FURTHER.values()) - {None}
+        told_of = [next(iter(body["event"].values())) for body in bodies]
+        events = [each["event"] for each in told_of]
+        assert {next(iter(event)) for event in events} == set(FURTHER.values())
+        rooms = [{**each, "event": None} for each in told_of if "room" in each]
+        assert rooms == [{"app": "acme", "room": "live", "event": None}] * 3
         if name == "atm0s":
             told = {key: value for event in events for key, value in event.items()}
+            assert told["AllPeersLeaved"] == {}
             assert told["RouteSuccess"] == {"after_ms": 5, "dest_node": 1}
             assert told["RouteError"] == {"after_ms": 5, "dest_node": None, "error": 1}
             assert told["Stats"] == {"sent_bytes": 0, "received_bytes": 9_000_000}

@@ -93,6 +93,9 @@ _EVENTS: dict[str, tuple[str, _Fields]] = {
     "stats": ("Stats", _media),
 }
 
+#: Its events of rooms, which have no fields.
+_ROOMS = {"room_started": "Started", "room_all_left": "AllPeersLeaved", "room_stopped": "Stopped"}
+
 
 class Atm0s:
     """Today's form: nested, enumerations as numbers, no id."""
@@ -105,7 +108,7 @@ class Atm0s:
         """Return the hook; ``None`` for what that server has none for."""
         known = _EVENTS.get(event.state)
         if known is None:
-            return None
+            return _room(event)
         name, fields = known
         body = read_body(event.body)
         return _write(event, body, name, fields(body))
@@ -123,7 +126,7 @@ class Atm0sQuirks(Atm0s):
         """Return the hook; ``None`` for what that server has none for."""
         known = _EVENTS.get(event.state)
         if known is None:
-            return None
+            return _room(event)
         name, fields = known
         body = read_body(event.body)
         if event.state == "peer_leaved":
@@ -143,3 +146,12 @@ def _write(event: EncodedEvent, body: HookBody, name: str, fields: dict[str, Any
         "event": {name: fields},
     }
     return write({"node": body.node, "ts": event.ts, "event": {"Peer": peer}})
+
+
+def _room(event: EncodedEvent) -> bytes | None:
+    name = _ROOMS.get(event.state)
+    if name is None:
+        return None
+    body = read_body(event.body)
+    room = {"app": body.connection.customer_scope or "", "room": body.payload.room, "event": {name: {}}}
+    return write({"node": body.node, "ts": event.ts, "event": {"Room": room}})
