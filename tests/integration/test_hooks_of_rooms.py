@@ -134,6 +134,7 @@ async def test_a_route_is_told(
         await subscriber.wait_for_frames(1)
     await eventually(lambda: [hook.state for hook in receiver.hooks].count("disconnected") == 2)
     (node,) = simulator.manager.registry.nodes
+    assert (await receiver.expect("route_success", role="publisher", origin=node.address)).event["node"] == 1
     for number in {hook.event["payload"]["session"] for hook in receiver.hooks}:
         told = [hook.event for hook in receiver.hooks if hook.event["payload"]["session"] == number]
         assert [each["seq"] for each in told] == list(range(1, len(told) + 1))
@@ -141,7 +142,7 @@ async def test_a_route_is_told(
         assert states[:4] == ["connecting", "route_begin", "route_success", "connected"]
         begin, success = told[1]["payload"], told[2]["payload"]
         assert begin["remote_ip"] == "127.0.0.1"
-        assert (success["node"], success["error"]) == (node.address, None)
+        assert (success["origin"], success["error"]) == (node.address, None)
         assert success["after_ms"] >= 0
 
 
@@ -162,7 +163,7 @@ async def test_a_route_that_fails_is_told(
         payload = hook.event["payload"]
         told.setdefault(payload["session"], []).append((hook.state, payload["error"]))
         if hook.state == "route_error" and len(told[payload["session"]]) == 3:
-            assert payload["node"] == str(nobody)
+            assert payload["origin"] == str(nobody)
     assert sorted(told.values()) == [
         [("connecting", None), ("route_begin", None), ("route_error", 2), ("connect_error", 2)],
         [("route_begin", None), ("route_error", 2), ("connect_error", 3)],

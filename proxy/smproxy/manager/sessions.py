@@ -300,7 +300,7 @@ class Sessions:
         after = max(0, self._clock.wall_ms() - attempt.client.since_ms)
         event = "route_success" if error is None else "route_error"
         outcome = RoutePayload(
-            session=session.number, event=event, after_ms=after, node=attempt.node.address, error=error
+            session=session.number, event=event, after_ms=after, origin=attempt.node.address, error=error
         )
         self.emit(session, [outcome])
 

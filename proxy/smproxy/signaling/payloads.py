@@ -173,14 +173,14 @@ class StatsPayload(msgspec.Struct, frozen=True, kw_only=True):
 class RoutePayload(msgspec.Struct, frozen=True, kw_only=True):
     """Payload of the event ``route``: the manager chooses an origin for a client, and dials it.
 
-    ``node`` is the origin's address, ``after_ms`` the milliseconds since ``route_begin``.
+    ``origin`` is its address, ``after_ms`` the milliseconds since ``route_begin``.
     """
 
     session: int
     event: str
     remote_ip: str | None = None
     after_ms: int | None = None
-    node: str | None = None
+    origin: str | None = None
     error: RouteError | None = None
 
 

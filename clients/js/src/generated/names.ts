@@ -34,6 +34,7 @@ export const FIELDS = [
   "message",
   "meta",
   "node",
+  "origin",
   "packets",
   "peer",
   "peers",

@@ -95,7 +95,7 @@ export function hookSummary({ event, payload }) {
     peer ? `${peer} ${source ?? ""}` : null,
     payload.room,
     payload.file,
-    payload.node,
+    payload.origin,
     typeof payload.peers === "number" ? `${payload.peers} joined` : null,
     typeof payload.bitrate === "number" ? `${bytes(payload.bytes)}, ${bitrate(payload.bitrate)}, ${payload.lost} lost` : null,
     typeof payload.size === "number" ? bytes(payload.size) : null,
