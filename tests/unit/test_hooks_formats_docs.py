@@ -12,6 +12,7 @@ from smproxy.hooks.formats.registry import FORMATS
 from smproxy.hooks.sinks.nats import DEFAULT_PORT, DEFAULT_PREFIX, NatsSink, customer_scope_token
 from smproxy.hooks.sinks.signature import Signer
 from smproxy.hooks.sinks.uris import parse_hook_uri
+from smproxy.signaling.payloads import RoomPayload
 from standardwebhooks import Webhook
 
 from tests.unit.test_hooks_formats import PEER, PUBLISHER, SUBSCRIBER, made, projected, state
@@ -32,8 +33,10 @@ def test_the_table_of_formats_is_complete() -> None:
 
 def test_the_samples_are_what_is_sent() -> None:
     """The samples have the keys, in their order, and the values of what is made of such an event."""
-    red5, cloud, atm0s = (json.loads(block) for block in blocks("json"))
+    red5, cloud, atm0s, room = (json.loads(block) for block in blocks("json"))
     assert projected("atm0s", made(state("connecting", remote_ip="127.0.0.1"))) == atm0s | {"node": 3}
+    started = RoomPayload(session=7, room="live", event="room_started", peers=1)
+    assert projected("atm0s", made(started)) == room | {"node": 3}
     assert list(projected("red5", made(PEER)).items()) == list(red5.items())
     event = made(state("connected", remote_ip="127.0.0.1", after_ms=412), 2)
     sent = projected("cloudevents", event)
