@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import functools
 import importlib
 import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, NoReturn, Protocol, cast
+from collections.abc import Sequence
+from typing import NamedTuple, NoReturn, Protocol, cast
 
 from smproxy import __version__
 from smproxy.commands.configured import apply_config
@@ -21,22 +20,6 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         super().error(printable(message))
-
-
-class CommandParser(Parser):
-    """A command's parser, whose module is imported once its arguments are wanted."""
-
-    load: Callable[[], None] | None = None
-
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        self.complete()
-        return super().parse_known_args(args, namespace)
-
-    def complete(self) -> None:
-        """Add the command's arguments, unless they are there."""
-        load, self.load = self.load, None
-        if load is not None:
-            load()
 
 
 class CommandModule(Protocol):
@@ -160,11 +143,8 @@ COMMANDS = (
 )
 
 
-def make_parser(*, whole: bool = True) -> Parser:
-    """Make the parser of all commands.
-
-    Without ``whole`` each has its arguments once it is called.
-    """
+def make_parser(commands: Sequence[Command] = COMMANDS) -> Parser:
+    """Make the parser of these commands, whose modules it imports."""
     parser = Parser(
         prog="smproxy", description="A local WebRTC stream manager: signaling proxy, origin and lifecycle hooks."
     )
@@ -176,24 +156,21 @@ def make_parser(*, whole: bool = True) -> Parser:
         metavar="FILE",
         help="smproxy.toml, which says what serve does and where the other commands find it",
     )
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=CommandParser)
-    for command in COMMANDS:
-        of_command = commands.add_parser(command.name, help=command.help, description=command.description)
-        of_command.load = functools.partial(_add_arguments, command, of_command)
-        if whole:
-            of_command.complete()
+    of_commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in commands:
+        of_command = of_commands.add_parser(command.name, help=command.help, description=command.description)
+        module = command.module
+        module.add_arguments(of_command)
+        of_command.set_defaults(run=module.run, command=f"smproxy {command.name}")
     return parser
-
-
-def _add_arguments(command: Command, parser: argparse.ArgumentParser) -> None:
-    module = command.module
-    module.add_arguments(parser)
-    parser.set_defaults(run=module.run, command=f"smproxy {command.name}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code: 2 for unusable arguments, 1 when it failed."""
-    arguments = make_parser(whole=False).parse_args(argv)
+    argv = sys.argv[1:] if argv is None else argv
+    called = [command for command in COMMANDS if list(argv[:1]) == [command.name]]
+    # Of twenty commands one is called: the others are imported only to list them all, or to find it behind an option.
+    arguments = make_parser(called or COMMANDS).parse_args(argv)
     try:
         apply_config(arguments, os.environ)
         code: int = arguments.run(arguments)

@@ -21,7 +21,7 @@ from smproxy.manager.access import AccessRule
 from smproxy.manager.rest.client_limit import ClientLimit
 from smproxy.manager.rest.errors import make_middleware
 from smproxy.manager.rest.hooks import HookRoutes
-from smproxy.manager.rest.metrics import MetricsRoutes
+from smproxy.manager.rest.metrics import Metrics
 from smproxy.manager.rest.sinks import SinkRoutes
 from smproxy.manager.rest.webhook_socket import webhook_socket
 from smproxy.manager.services import Services
@@ -87,7 +87,7 @@ async def hook_api(
     app = web.Application(middlewares=[make_middleware(clock, AccessRule(token))])
     app.add_routes(SinkRoutes(dispatcher, clock=clock).routes())
     app.add_routes(HookRoutes(dispatcher, trigger).routes())
-    app.add_routes(MetricsRoutes(services, sockets).routes())
+    app.router.add_get("/metrics", Metrics(services, sockets).show)
     app.add_routes([web.get("/{app:.+}/webhook", webhook_socket(broadcast, journal, places=sockets))])
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()

@@ -20,7 +20,7 @@ from smproxy.hooks.sinks.uris import parse_hook_uri
 from smproxy.hooks.trigger import Trigger
 from smproxy.manager.rest.client_limit import ClientLimit
 from smproxy.manager.rest.hooks import DEFAULT_LIMIT, FILTERS, MAX_LIMIT, HookRoutes
-from smproxy.manager.rest.metrics import MetricsRoutes
+from smproxy.manager.rest.metrics import Metrics
 from smproxy.manager.rest.sinks import SinkRoutes
 from smproxy.manager.services import Services
 from smproxy.manager.settings import ManagerSettings
@@ -96,7 +96,7 @@ async def test_api_and_metrics() -> None:
         rng=rng,
         faults=FaultRegistry(clock=clock, rng=rng),
     )
-    metrics = MetricsRoutes(services, ClientLimit("listeners"))
+    metrics = Metrics(services, ClientLimit("listeners"))
     registry = metrics._registry
     assert isinstance(registry, CollectorRegistry)
     families = text_string_to_metric_families(generate_latest(registry).decode())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import msgspec
 from aiohttp import web
@@ -19,7 +20,7 @@ from smproxy.manager.headless.clients import HeadlessClients
 from smproxy.manager.hls.packagers import Packagers
 from smproxy.manager.hls.routes import HlsRoutes
 from smproxy.manager.node_extension import NodeExtension, make_extension_middleware
-from smproxy.manager.rest import control, cors, errors, event, health, hooks, metrics, proxy_clients
+from smproxy.manager.rest import control, cors, errors, event, health, hooks, proxy_clients
 from smproxy.manager.rest.as_v1.login import Login
 from smproxy.manager.rest.as_v1.nodes import AdminRoutes
 from smproxy.manager.rest.as_v1.provisions import GroupProvisionRoutes
@@ -31,6 +32,7 @@ from smproxy.manager.rest.faults import FaultRoutes
 from smproxy.manager.rest.feed import FeedRoutes
 from smproxy.manager.rest.ice_servers import IceServerRoutes
 from smproxy.manager.rest.interstitials import InterstitialRoutes
+from smproxy.manager.rest.late import late
 from smproxy.manager.rest.nodes import NodeRoutes
 from smproxy.manager.rest.origins import OriginRoutes
 from smproxy.manager.rest.pages import PageRoutes
@@ -44,6 +46,9 @@ from smproxy.manager.trusted_proxies import TrustedProxies
 from smproxy.manager.whip.routes import WhipRoutes
 from smproxy.signaling.payloads import Reason
 from smproxy.signaling.socket_endpoints import MANAGER_PATHS
+
+if TYPE_CHECKING:
+    from smproxy.manager.rest.metrics import Metrics
 
 
 class HttpApi:
@@ -210,9 +215,15 @@ class HttpApi:
             *self._recordings.routes(),
             *hooks.HookRoutes(dispatcher, Trigger(dispatcher, rng=services.rng)).routes(),
             *FaultRoutes(services.faults).routes(),
-            *metrics.MetricsRoutes(services, self._sockets, self.packaged, self._extension).routes(),
+            web.get("/metrics", late(lambda: self._metrics().show)),
+            web.get("/metrics/targets", late(lambda: self._metrics().targets)),
             *FeedRoutes(self.dashboard_events, self._extension).routes(),
         ]
+
+    def _metrics(self) -> Metrics:
+        from smproxy.manager.rest.metrics import Metrics
+
+        return Metrics(self._services, self._sockets, self.packaged, self._extension)
 
     def _page_routes(self) -> list[web.RouteDef]:
         """Return the pages and what they load."""

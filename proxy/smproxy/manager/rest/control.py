@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from smproxy.manager.dashboard_events import DashboardEvents
 from smproxy.manager.headless.clients import HeadlessClients
 from smproxy.manager.node_extension import NodeExtension
 from smproxy.manager.rest.captures import CaptureRoutes
 from smproxy.manager.rest.headless import HeadlessRoutes
+from smproxy.manager.rest.late import late
 from smproxy.manager.rest.nodes import NodeRoutes
-from smproxy.manager.rest.openapi import OpenApiRoutes
 from smproxy.manager.rest.origins import OriginRoutes
 from smproxy.manager.rest.reset import ResetRoutes
 from smproxy.manager.rest.sessions import SessionRoutes
@@ -58,7 +59,7 @@ def routes(
     return [
         *wait.routes(),
         *reset.routes(),
-        *OpenApiRoutes().routes(),
+        web.get("/api/v1/openapi.json", late(_openapi)),
         *SinkRoutes(dispatcher, clock=clock).routes(),
         *HeadlessRoutes("publisher", headless).routes(),
         *HeadlessRoutes("subscriber", headless).routes(),
@@ -69,3 +70,9 @@ def routes(
         *NodeRoutes(registry, history, lambda: services.node_provider).routes(),
         *SharedObjectRoutes(registry, history).routes(),
     ]
+
+
+def _openapi() -> Handler:
+    from smproxy.manager.rest.openapi import OpenApi
+
+    return OpenApi().show

@@ -21,8 +21,8 @@ from smproxy.manager.rest.query import Parameters
 from smproxy.manager.services import Services
 
 
-class MetricsRoutes:
-    """The route, and a registry of its own."""
+class Metrics:
+    """All metrics, in a registry of its own."""
 
     def __init__(
         self,
@@ -35,17 +35,13 @@ class MetricsRoutes:
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(_Collector(services, sockets, packaged, extension))
 
-    def routes(self) -> list[web.RouteDef]:
-        """Return the routes."""
-        return [web.get("/metrics", self.metrics), web.get("/metrics/targets", self.targets)]
-
     async def targets(self, request: web.Request) -> web.StreamResponse:
         """List where there are metrics, for Prometheus: at every node of a cluster, else here."""
         Parameters(request.query, ())
         here = [{"targets": [request.host], "labels": {}}]
         return json_response(here if self._extension is None else self._extension.scrape_targets())
 
-    async def metrics(self, request: web.Request) -> web.StreamResponse:
+    async def show(self, request: web.Request) -> web.StreamResponse:
         """Write every metric, in the format that the scraper asks for."""
         Parameters(request.query, ())
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))

@@ -37,7 +37,6 @@ from smproxy.manager.views import (
 from smproxy.signaling.payloads import EVENT_OF, Connection
 
 API = "/api/v1"
-OPENAPI = API + "/openapi.json"
 
 _REF = "#/components/schemas/{name}"
 
@@ -142,15 +141,11 @@ _ERRORS = {
 }
 
 
-class OpenApiRoutes:
-    """The route."""
+class OpenApi:
+    """The document, made once."""
 
     def __init__(self) -> None:
         self._document = document()
-
-    def routes(self) -> list[web.RouteDef]:
-        """Return the route."""
-        return [web.get(OPENAPI, self.show)]
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """Return the document."""
