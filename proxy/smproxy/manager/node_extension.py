@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
-from prometheus_client.core import Metric
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
 
 #: Takes what is to be sent to a client.
 Send = Callable[[bytes], Awaitable[None]]
