@@ -679,7 +679,7 @@ async def test_a_row_that_cannot_be_read_is_told_with_its_file(tmp_path: Path, c
 
 
 async def test_what_comes_after_much_is_handed_on(path: Path | None) -> None:
-    """What is given while the writer takes its turns by itself, and what is given when it no longer does, is handed on."""
+    """What is given at once after much, or while much is written, is handed on, in its order."""
     handed: list[Stored] = []
     async with journal_at(path) as journal:
         journal.on_committed(handed.extend)

@@ -66,8 +66,7 @@ class Writer:
         self._calls: deque[tuple[Callable[[Store], Any], Callable[[Any, BaseException | None], None]]] = deque()
         self._unwritten: deque[Stored] = deque()  # handed on already
         self._stopping = False
-        #: Whether much came before the last turn.
-        self.busy = False
+        self._busy = False
         self._retry_at = 0.0
         self._compact_at = 0.0
         self._troubles = ThrottledLog(logger, clock.monotonic)
@@ -137,7 +136,7 @@ class Writer:
         """The seconds to wait before a turn, for more to come that is written with it."""
         if self._stopping or self._calls or not self.healthy:
             return 0.0
-        return BUSY_LINGER if self.busy else LINGER
+        return BUSY_LINGER if self._busy else LINGER
 
     def take_turn(self) -> bool:
         """Write what there is; return whether there will be another turn."""
@@ -188,7 +187,7 @@ class Writer:
 
     def _write_events(self) -> None:
         left = len(self._events)
-        self.busy = left >= BUSY
+        self._busy = left >= BUSY
         while left > 0:
             batch = list(islice(self._events, min(left, BATCH)))
             self._store.insert(batch)

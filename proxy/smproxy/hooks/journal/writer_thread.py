@@ -41,7 +41,5 @@ class WriterThread(threading.Thread):
             self._work.wait(self._writer.patience)
             if linger := self._writer.linger:
                 time.sleep(linger)
-            if not self._writer.busy:
-                self._work.clear()
-            # Else the next turn follows anyway, and the event loop need not wake this thread for it.
+            self._work.clear()
             more = self._writer.take_turn()
