@@ -69,6 +69,23 @@ def test_ends_when_one_peer_has_the_registry() -> None:
     assert not live_on(made, time, 10, ("b", "c"))
 
 
+def test_asks_who_comes_while_it_has_not_the_registry() -> None:
+    """A node that joins where this one cannot renew its lease may declare it dead one day: it must be asked, too."""
+    for answer, goes_on in ((PeerAnswer.HAS_REGISTRY, False), (PeerAnswer.LOST_TOO, True), (None, False)):
+        made, time = standing("b")
+        assert live_on(made, time, 20, ("b",))
+        made.know_peers(["b", "new"])
+        assert live_on(made, time, 2 * TIMING.ask, ("b",)), "this node had no time to find the registry itself"
+        made.know_peers(["b", "new"])
+        assert made.acts(), "the other had no time to answer"
+        for _ in range(4):
+            time.now += TIMING.ask
+            made.answered("b", time.now, PeerAnswer.LOST_TOO)
+            if answer is not None:
+                made.answered("new", time.now, answer)
+        assert made.acts() is goes_on
+
+
 def test_ends_without_peers() -> None:
     """A node alone cannot tell an outage from a partition."""
     made, time = standing()

@@ -43,6 +43,8 @@ class Standing:
         self._peers: frozenset[str] = frozenset()
         #: When a peer was asked that had not the registry, and whether it runs.
         self._lost_too: dict[str, tuple[float, bool]] = {}
+        #: Nodes that came while the registry was lost, and since when they are known.
+        self._coming: dict[str, float] = {}
         self._fenced = True
 
     def begin(self, sent: float) -> None:
@@ -80,9 +82,18 @@ class Standing:
         return not self._fenced and self._monotonic() > self._until - self._timing.grace
 
     def know_peers(self, peers: Iterable[str]) -> None:
-        """Take the other nodes; without the registry those known before stay."""
-        if self.has_registry():
-            self._peers = frozenset(peers)
+        """Take the other nodes.
+
+        Without the registry those known before stay. Who comes then may have it, and judge one day: it is asked, too, after a
+        moment in which this node may find the registry itself.
+        """
+        found, now = frozenset(peers), self._monotonic()
+        if not self.has_registry():
+            self._coming = {peer: self._coming.get(peer, now) for peer in found - self._peers}
+            come = {peer for peer, since in self._coming.items() if now - since >= 2 * self._timing.ask}
+            self._lost_too |= dict.fromkeys(come, (now, False))  # time for its first answer
+            found = self._peers | come
+        self._peers = found
 
     @property
     def peers(self) -> frozenset[str]:
