@@ -21,7 +21,6 @@ from pathlib import Path
 from smproxy.auth.back_end import TIMEOUT as AUTH_TIMEOUT
 from smproxy.cli import COMMANDS, make_parser
 from smproxy.commands.forward import TIMEOUT as FORWARD_TIMEOUT
-from smproxy.config_reference import config_reference
 from smproxy.conformance.check import Check
 from smproxy.conformance.playback import BEFORE_PUBLISHING
 from smproxy.conformance.runner import ALL
@@ -51,9 +50,10 @@ from smproxy.manager.transcript import FIRST, FRAME
 from smproxy.manager.transcripts import BUDGET
 from smproxy.manager.whip.session_table import MAX_SESSIONS
 from smproxy.network import PROFILES
-from smproxy.options import OPTIONS, Option
 from smproxy.origin.recording.disk_space import KEEP_FREE
 from smproxy.settings import default_of
+from smproxy.settings.options import OPTIONS, Option
+from smproxy.settings.reference import config_reference
 from smproxy.signaling.params import META_LIMIT, NAME_LIMIT
 from smproxy.signaling.session import TABLE, Phase, Step
 from smproxy.signaling.whip import MAX_SDP

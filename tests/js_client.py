@@ -13,8 +13,8 @@ from smproxy.faults.catalog import KINDS
 from smproxy.faults.hook_fault import EVENT_CHOICES
 from smproxy.faults.parameter import AnyParameter
 from smproxy.manager.rest.openapi import document
-from smproxy.options import OPTIONS, Option
 from smproxy.settings import default_of
+from smproxy.settings.options import OPTIONS, Option
 from smproxy.signaling.hook_names import STATES
 from smproxy.testing.expectation import FIELDS
 from smproxy.testing.hook_report import MAX_ROWS

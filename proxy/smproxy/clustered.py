@@ -26,7 +26,7 @@ from smproxy.manager.cluster.origin_channels import OriginChannels
 from smproxy.manager.manager import Manager
 from smproxy.settings import Settings, SettingsError
 from smproxy.signaling.clock import Clock
-from smproxy.signaling.node import Load, Report, ReportTo
+from smproxy.signaling.node_channel import Load, Report, ReportTo
 from smproxy.signaling.payloads import ConnectError, Reason
 
 if TYPE_CHECKING:

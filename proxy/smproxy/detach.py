@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from smproxy.options import OPTIONS
 from smproxy.pid_file import FILE_NAME, PidFileError, check_free
 from smproxy.settings import DETACHED, Settings, SettingsError
+from smproxy.settings.options import OPTIONS
 
 #: Seconds in which the server must be ready.
 READY_IN = 60.0

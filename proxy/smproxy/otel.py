@@ -34,7 +34,7 @@ from smproxy.hooks.status import DeliveryUpdate
 from smproxy.hooks.throttled_log import ThrottledLog
 from smproxy.manager.tracing import TraceStep
 from smproxy.signaling.clock import Clock
-from smproxy.signaling.node import TransportTimes
+from smproxy.signaling.node_channel import TransportTimes
 from smproxy.signaling.payloads import Connection, SessionPayload
 from smproxy.trace_context import event_span, event_traceparent, read_traceparent, write_traceparent
 

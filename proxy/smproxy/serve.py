@@ -16,9 +16,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TextIO
 
 from smproxy.logs import configure_logging
-from smproxy.options import OPTIONS, Option
 from smproxy.printable import printable
 from smproxy.settings import DETACHED, Settings, SettingsError, default_of, load_settings, unknown_variables
+from smproxy.settings.options import OPTIONS, Option
 from smproxy.signals import on_ending_signals
 
 logger = logging.getLogger(__name__)

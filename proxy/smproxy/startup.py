@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from smproxy.addresses import WILDCARDS
-from smproxy.component_settings import make_manager_settings, make_node_settings, make_origin_settings, make_sinks
 from smproxy.faults import FaultRegistry
 from smproxy.hooks.broadcast import HookBroadcast
 from smproxy.hooks.dispatcher import HookDispatcher
@@ -25,14 +24,15 @@ from smproxy.manager.faults.hooks import HookFaults
 from smproxy.manager.manager import ListenError, Manager
 from smproxy.manager.origin_registry import Node
 from smproxy.manager.services import Services
-from smproxy.option_values import Address
 from smproxy.origin.front import OriginFront
 from smproxy.origin.late_origin import LateOrigin
 from smproxy.origin.unfit_library import UnfitLibraryError
 from smproxy.settings import Settings, SettingsError
+from smproxy.settings.components import make_manager_settings, make_node_settings, make_origin_settings, make_sinks
+from smproxy.settings.option_values import Address
+from smproxy.settings.tls import make_tls_context
 from smproxy.signaling.clock import Clock
-from smproxy.signaling.node import Hello, Report, ReportTo
-from smproxy.tls_settings import make_tls_context
+from smproxy.signaling.node_channel import Hello, Report, ReportTo
 from smproxy.trace_context import environment_asks
 
 if TYPE_CHECKING:

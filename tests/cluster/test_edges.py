@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import aiohttp
 import pytest
-from smproxy.signaling.node import Drain
+from smproxy.signaling.node_channel import Drain
 from smproxy.simulator import Simulator
 from smproxy.testing import PublishRejected, SubscribeError, Subscriber
 from yarl import URL

@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from smproxy.signaling.node import Drain
+from smproxy.signaling.node_channel import Drain
 from smproxy.simulator import Simulator
 from smproxy.testing import PublishRejected
 

@@ -10,7 +10,7 @@ from smproxy.manager.attempt import Attempt, Client
 from smproxy.manager.origin_registry import OriginRegistry
 from smproxy.manager.sessions import Sessions
 from smproxy.signaling.clock import Clock
-from smproxy.signaling.node import Hello, PeerEnded, TransportUp
+from smproxy.signaling.node_channel import Hello, PeerEnded, TransportUp
 from smproxy.signaling.params import ConnectionParams
 from smproxy.signaling.payloads import Reason
 from websockets.asyncio.client import connect

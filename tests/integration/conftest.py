@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from smproxy.option_values import Address
 from smproxy.origin.origin import Origin, OriginSettings
 from smproxy.settings import Settings
+from smproxy.settings.option_values import Address
 from smproxy.signaling.clock import Clock
 from smproxy.simulator import Simulator
 from smproxy.testing import Publisher, WebhookReceiver

@@ -15,7 +15,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack, MediaStreamTrack
 from smproxy.origin.origin import Origin, OriginSettings
 from smproxy.signaling.clock import Clock
-from smproxy.signaling.node import ATTEMPT_HEADER, Announce, Load, Report, TrackStatistics
+from smproxy.signaling.node_channel import ATTEMPT_HEADER, Announce, Load, Report, TrackStatistics
 from smproxy.testing.pace import Pace
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed

@@ -11,7 +11,7 @@ from typing import Any
 from aiortc import RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from smproxy.origin.origin import Origin
-from smproxy.signaling.node import ATTEMPT_HEADER, Announce
+from smproxy.signaling.node_channel import ATTEMPT_HEADER, Announce
 from websockets.asyncio.client import connect
 
 from tests.helpers import eventually

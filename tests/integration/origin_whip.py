@@ -13,7 +13,7 @@ import aiohttp
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack, MediaStreamError, MediaStreamTrack
 from smproxy.origin.origin import Origin
-from smproxy.signaling.node import ATTEMPT_HEADER, Announce
+from smproxy.signaling.node_channel import ATTEMPT_HEADER, Announce
 
 from tests.helpers import eventually
 from tests.integration.origin_client import SmallVideo

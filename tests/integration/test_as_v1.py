@@ -12,7 +12,7 @@ import jwt
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from smproxy.option_values import Address
+from smproxy.settings.option_values import Address
 from smproxy.simulator import Simulator
 
 from tests.helpers import eventually, scaled

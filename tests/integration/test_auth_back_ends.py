@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 import smproxy.auth.back_end
 from aiohttp import web
-from smproxy.option_values import Address
+from smproxy.settings.option_values import Address
 from smproxy.simulator import Simulator
 from smproxy.testing import Publisher, WebhookReceiver
 from smproxy.testing.auth_back_end import AuthBackEnd

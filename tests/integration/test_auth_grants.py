@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from smproxy.option_values import Address
+from smproxy.settings.option_values import Address
 from smproxy.simulator import Simulator
 from smproxy.testing import Publisher, SubscribeRejected, WebhookReceiver
 from smproxy.testing.auth_back_end import AuthBackEnd

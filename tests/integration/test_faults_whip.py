@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiortc import RTCSessionDescription
-from smproxy.option_values import Address
+from smproxy.settings.option_values import Address
 from smproxy.simulator import Simulator
 from smproxy.testing import WebhookReceiver
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from smproxy.origin.origin import Origin
-from smproxy.signaling.node import PeerEnded
+from smproxy.signaling.node_channel import PeerEnded
 from smproxy.signaling.payloads import Reason
 from smproxy.testing import (
     Publisher,

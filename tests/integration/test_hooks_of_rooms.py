@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from smproxy.option_values import Address
+from smproxy.settings.option_values import Address
 from smproxy.testing import Publisher, PublishError, StreamError, WebhookReceiver
 
 from tests.helpers import eventually

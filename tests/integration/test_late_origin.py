@@ -18,7 +18,7 @@ from smproxy.origin.origin import Origin
 from smproxy.origin.settings import OriginSettings
 from smproxy.origin.unfit_library import UnfitLibraryError
 from smproxy.signaling.clock import Clock
-from smproxy.signaling.node import ATTEMPT_HEADER, Announce, Drain, Evict, Kick
+from smproxy.signaling.node_channel import ATTEMPT_HEADER, Announce, Drain, Evict, Kick
 from smproxy.signaling.payloads import Reason
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus

@@ -11,7 +11,7 @@ from aiortc import RTCCertificate, RTCSessionDescription
 from aiortc.rtcdtlstransport import generate_certificate
 from cryptography.hazmat.primitives.asymmetric import rsa
 from smproxy.origin.candidates import host_addresses
-from smproxy.signaling.node import AttemptFailed
+from smproxy.signaling.node_channel import AttemptFailed
 from smproxy.signaling.payloads import ConnectError
 
 from tests.helpers import eventually

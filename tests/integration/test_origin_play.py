@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-from smproxy.signaling.node import (
+from smproxy.signaling.node_channel import (
     ChannelFrame,
     Load,
     LocalTrack,

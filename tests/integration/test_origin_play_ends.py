@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from typing import Any
 
-from smproxy.signaling.node import (
+from smproxy.signaling.node_channel import (
     AttemptFailed,
     Drain,
     Evict,

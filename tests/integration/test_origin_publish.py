@@ -9,7 +9,7 @@ import threading
 from typing import Any
 
 import pytest
-from smproxy.signaling.node import (
+from smproxy.signaling.node_channel import (
     AttemptFailed,
     Drain,
     Evict,

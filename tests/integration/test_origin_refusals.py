@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 import pytest
-from smproxy.signaling.node import ATTEMPT_HEADER, Announce, AttemptFailed, Evict, Load
+from smproxy.signaling.node_channel import ATTEMPT_HEADER, Announce, AttemptFailed, Evict, Load
 from smproxy.signaling.payloads import ConnectError
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from smproxy.signaling.node import PeerEnded
+from smproxy.signaling.node_channel import PeerEnded
 from smproxy.signaling.payloads import Reason
 
 from tests.helpers import eventually

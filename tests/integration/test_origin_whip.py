@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 from aiortc import RTCSessionDescription
 from smproxy.origin.settings import WhepOffline
-from smproxy.signaling.node import Announce, AttemptFailed, Drain, Kick, PeerEnded
+from smproxy.signaling.node_channel import Announce, AttemptFailed, Drain, Kick, PeerEnded
 from smproxy.signaling.payloads import ConnectError, Reason
 from smproxy.signaling.whip import IceServer
 

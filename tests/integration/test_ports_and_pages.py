@@ -10,8 +10,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from smproxy import option_values
-from smproxy.settings import Settings, SettingsError
+from smproxy.settings import Settings, SettingsError, option_values
 from smproxy.simulator import Simulator
 from smproxy.testing import Publisher
 

@@ -18,7 +18,7 @@ import pytest
 from smproxy.origin.origin import Origin, OriginSettings
 from smproxy.signaling import messages
 from smproxy.signaling.clock import Clock
-from smproxy.signaling.node import MediaGap, PeerEnded, Report, StreamStarted, TrackStarted, TransportUp
+from smproxy.signaling.node_channel import MediaGap, PeerEnded, Report, StreamStarted, TrackStarted, TransportUp
 from smproxy.signaling.payloads import Reason
 from smproxy.testing import Publisher, PublishError, PublishRejected, PublishTimeout
 from smproxy.testing.media import FRAME_RATE, pattern_loop, tone_loop

@@ -20,7 +20,7 @@ import av
 import pytest
 from smproxy.origin.origin import Origin
 from smproxy.origin.recording.matroska import HEADER_SIZE, read_header
-from smproxy.signaling.node import RecordingEnded, RecordingStarted, Report
+from smproxy.signaling.node_channel import RecordingEnded, RecordingStarted, Report
 from smproxy.testing import Publisher, WebhookReceiver
 from smproxy.testing.media import pattern_loop
 from yarl import URL

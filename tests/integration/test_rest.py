@@ -7,7 +7,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from smproxy.option_values import Address
+from smproxy.settings.option_values import Address
 from smproxy.simulator import Simulator
 
 from tests.helpers import eventually

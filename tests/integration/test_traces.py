@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from smproxy.otel import OtelTracer
 from smproxy.signaling.clock import Clock
-from smproxy.signaling.node import TransportTimes
+from smproxy.signaling.node_channel import TransportTimes
 from smproxy.testing import StreamError, WebhookReceiver
 from smproxy.testing.auth_back_end import AuthBackEnd
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
-from smproxy.option_values import Address
+from smproxy.settings.option_values import Address
 from smproxy.simulator import Simulator
 from smproxy.testing import WebhookReceiver
 

@@ -22,7 +22,7 @@ from smproxy.manager.origin_registry import Node
 from smproxy.manager.relay.observer import RelayEnd
 from smproxy.manager.sessions import Sessions
 from smproxy.signaling.clock import Clock
-from smproxy.signaling.node import Report, StreamStarted, TransportUp
+from smproxy.signaling.node_channel import Report, StreamStarted, TransportUp
 from smproxy.signaling.params import ConnectionParams
 
 from tests.helpers import eventually

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from smproxy.origin.announcements import LIFETIME, MAX_ANNOUNCED, Announcements
-from smproxy.signaling.node import Announce
+from smproxy.signaling.node_channel import Announce
 
 from tests.fake_clock import FakeTime
 

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from smproxy.cli import main
-from smproxy.options import OPTIONS
 from smproxy.settings import SettingsError, load_settings, settings_of
+from smproxy.settings.options import OPTIONS
 from smproxy.testing.session_transcript import SessionTranscript, TranscriptError
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import Server, ServerConnection, serve

@@ -13,7 +13,7 @@ from smproxy.log_fields import about
 from smproxy.origin.ice import Credentials, IceLite
 from smproxy.origin.injected_faults import MAX_ATTEMPTS, InjectedFaults
 from smproxy.origin.media_sockets import OwnPorts
-from smproxy.signaling.node import Inject, Lift
+from smproxy.signaling.node_channel import Inject, Lift
 from smproxy.signaling.payloads import ConnectError, Reason
 
 from tests.helpers import eventually

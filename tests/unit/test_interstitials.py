@@ -15,7 +15,7 @@ from smproxy.signaling.interstitials import (
     read_timing,
     split_path,
 )
-from smproxy.signaling.node import InsertStream, ResumeStream
+from smproxy.signaling.node_channel import InsertStream, ResumeStream
 from smproxy.signaling.payloads import Kind
 
 from tests.fake_clock import FakeTime

@@ -8,7 +8,7 @@ from smproxy.manager.media_totals import MediaTotals
 from smproxy.manager.scope_labels import OTHER, ScopeLabels
 from smproxy.manager.session import Session
 from smproxy.signaling.clock import Clock
-from smproxy.signaling.node import TrackStatistics
+from smproxy.signaling.node_channel import TrackStatistics
 from smproxy.signaling.params import ConnectionParams
 from smproxy.signaling.payloads import Reason, Role
 from smproxy.signaling.session import SessionLife

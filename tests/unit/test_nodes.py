@@ -12,7 +12,7 @@ from smproxy.nodes.lifecycle import NodeLifecycle, NodeTiming
 from smproxy.nodes.node_spec import NodeSpec, read_nodes
 from smproxy.nodes.scenario import NodeSchedule, ScenarioError, load_node_scenario, read_node_scenario
 from smproxy.settings import SettingsError, load_settings, settings_of
-from smproxy.signaling.node import Hello
+from smproxy.signaling.node_channel import Hello
 from smproxy.signaling.payloads import Role
 
 TIMING = NodeTiming(start=4.0, sunset=30.0, hard=2.0, destruction=2.0)

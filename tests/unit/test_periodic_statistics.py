@@ -11,7 +11,7 @@ from smproxy.manager.origin_registry import Node
 from smproxy.manager.periodic_statistics import AT_ONCE, PeriodicStatistics
 from smproxy.manager.sessions import Sessions
 from smproxy.signaling.clock import Clock
-from smproxy.signaling.node import TrackStatistics, TransportUp
+from smproxy.signaling.node_channel import TrackStatistics, TransportUp
 from smproxy.signaling.params import ConnectionParams
 from smproxy.signaling.payloads import Reason, Role
 

@@ -16,7 +16,7 @@ from smproxy.origin.recording.recorder import Recorder, RecordingRequest
 from smproxy.origin.recording.recording import QueuedPacket, Recording
 from smproxy.origin.rtcp_receiver import SenderReport
 from smproxy.origin.track import Track
-from smproxy.signaling.node import RecordingEnded, RecordingStarted, Report
+from smproxy.signaling.node_channel import RecordingEnded, RecordingStarted, Report
 from smproxy.signaling.payloads import Kind
 
 from tests.fake_clock import FakeTime

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from smproxy.manager.origin_registry import OriginChoiceError, OriginRegistry
-from smproxy.signaling.node import Hello
+from smproxy.signaling.node_channel import Hello
 
 
 def hello(address: str, region: str = "local") -> Hello:

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from smproxy.option_values import Address
-from smproxy.options import OPTIONS
 from smproxy.properties import parse_properties
 from smproxy.serve import add_arguments
 from smproxy.settings import Settings, SettingsError, load_settings, unknown_variables
+from smproxy.settings.option_values import Address
+from smproxy.settings.options import OPTIONS
 
 FIXTURE = Path(__file__).parents[2] / "fixtures/red5-web.properties"
 

@@ -12,10 +12,10 @@ import pytest
 from smproxy.cli import make_parser
 from smproxy.commands.configured import apply_config
 from smproxy.commands.output import CommandError
-from smproxy.config_reference import config_reference, has_default
-from smproxy.options import OPTIONS
 from smproxy.settings import Settings, SettingsError, load_settings
-from smproxy.toml_settings import key_of
+from smproxy.settings.options import OPTIONS
+from smproxy.settings.reference import config_reference, has_default
+from smproxy.settings.toml_file import key_of
 
 
 def load(path: Path, text: str, flags: dict[str, Any] | None = None, **environ: str) -> Settings:

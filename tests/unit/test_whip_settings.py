@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from smproxy.option_values import takeover_after
-from smproxy.options import OPTIONS
+from smproxy.settings.option_values import takeover_after
+from smproxy.settings.options import OPTIONS
 from smproxy.signaling.whip import IceServer
 
 PARSE = {option.setting: option.parse for option in OPTIONS}

@@ -20,10 +20,10 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         CommandError: the file cannot be used.
     """
-    from smproxy.config_reference import config_reference
-    from smproxy.options import OPTIONS
     from smproxy.settings import SettingsError, default_of, load_settings
-    from smproxy.toml_settings import key_of
+    from smproxy.settings.options import OPTIONS
+    from smproxy.settings.reference import config_reference
+    from smproxy.settings.toml_file import key_of
 
     if arguments.file is not None:
         try:

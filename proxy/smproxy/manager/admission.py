@@ -24,7 +24,7 @@ from smproxy.manager.upgrade import UpgradeRequest
 from smproxy.signaling import messages
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.messages import ServerMessage
-from smproxy.signaling.node import ATTEMPT_HEADER
+from smproxy.signaling.node_channel import ATTEMPT_HEADER
 from smproxy.signaling.params import ConnectionParams, ParamError
 from smproxy.signaling.payloads import Role
 from smproxy.signaling.renaming import Renaming

@@ -16,7 +16,7 @@ from smproxy.manager.relay.observer import RelayEnd
 from smproxy.manager.tracing import ClientTrace, TraceStep
 from smproxy.signaling import messages
 from smproxy.signaling.messages import ClientVerb, ServerNotice
-from smproxy.signaling.node import Announce, AttemptFailed, PeerEnded, Report, StreamStarted, TransportUp
+from smproxy.signaling.node_channel import Announce, AttemptFailed, PeerEnded, Report, StreamStarted, TransportUp
 from smproxy.signaling.params import ConnectionParams
 from smproxy.signaling.payloads import ConnectError, Connection, Reason, Role, RouteError, Transport
 

@@ -11,7 +11,7 @@ from smproxy.hooks.event import Context, HookEvent
 from smproxy.manager.session import Session
 from smproxy.manager.views import AuthenticationView, Direction, SessionView, State, TrackKind, TrackView
 from smproxy.signaling.clock import Clock
-from smproxy.signaling.node import TrackStatistics
+from smproxy.signaling.node_channel import TrackStatistics
 from smproxy.signaling.payloads import (
     Connection,
     Kind,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from smproxy.manager.histogram import Histogram
 from smproxy.manager.scope_labels import ScopeLabels
 from smproxy.manager.session import Session
-from smproxy.signaling.node import TrackStatistics
+from smproxy.signaling.node_channel import TrackStatistics
 from smproxy.signaling.payloads import Role
 
 #: Upper bounds of round-trip times, in seconds.

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from smproxy.capture.ring import CaptureRing
 from smproxy.manager.service_state import ServiceState
-from smproxy.signaling.node import CommandTo, Hello, InterstitialState, Load, SharedObjectState, TrackStatistics
+from smproxy.signaling.node_channel import CommandTo, Hello, InterstitialState, Load, SharedObjectState, TrackStatistics
 from smproxy.signaling.payloads import Role, RouteError
 
 Thumbnail: TypeAlias = Callable[[str, str], Awaitable[bytes | None]]

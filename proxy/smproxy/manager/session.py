@@ -8,7 +8,7 @@ from smproxy.hooks.event import Context
 from smproxy.log_fields import About, about
 from smproxy.manager.attempt import Attempt
 from smproxy.manager.tracing import ClientTrace
-from smproxy.signaling.node import TrackStatistics
+from smproxy.signaling.node_channel import TrackStatistics
 from smproxy.signaling.params import ConnectionParams
 from smproxy.signaling.payloads import Connection, Role, SessionMedia
 from smproxy.signaling.session import Phase, SessionLife

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from smproxy.manager.session import Session
-from smproxy.signaling.node import (
+from smproxy.signaling.node_channel import (
     LocalTrack,
     LocalTrackAttached,
     LocalTrackDetached,

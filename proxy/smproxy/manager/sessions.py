@@ -18,7 +18,7 @@ from smproxy.manager.session import Session
 from smproxy.manager.session_reports import take_report
 from smproxy.manager.tracing import ClientTrace
 from smproxy.signaling.clock import Clock, session_number
-from smproxy.signaling.node import (
+from smproxy.signaling.node_channel import (
     AttemptFailed,
     ChannelFrame,
     Evict,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from smproxy.signaling.node import TransportTimes
+from smproxy.signaling.node_channel import TransportTimes
 from smproxy.signaling.payloads import Connection
 
 

@@ -18,7 +18,7 @@ from smproxy.nodes.lifecycle import NodeLifecycle, NodeTiming
 from smproxy.nodes.node_spec import DEFAULT_REGION, MAX_NODES, ROLES, NodeSpec, read_region
 from smproxy.nodes.scenario import NodeSchedule, NodeStep
 from smproxy.signaling.clock import Clock
-from smproxy.signaling.node import (
+from smproxy.signaling.node_channel import (
     Command,
     Drain,
     Hello,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 
-from smproxy.signaling.node import Announce
+from smproxy.signaling.node_channel import Announce
 
 #: Seconds for which an announcement holds; the relay gives up its dial long before.
 LIFETIME = 60.0

@@ -37,8 +37,8 @@ from smproxy.origin.pull.pulls import Pulls
 from smproxy.origin.pull.wanted import asked_name
 from smproxy.origin.role import ClientRole, OriginServices
 from smproxy.origin.signaling_channel import ChannelWriter, SignalingChannel
-from smproxy.signaling import node
-from smproxy.signaling.node import Announce, Report, TrackStatistics, TransportTimes
+from smproxy.signaling import node_channel
+from smproxy.signaling.node_channel import Announce, Report, TrackStatistics, TransportTimes
 from smproxy.signaling.payloads import ConnectError, Reason, Role
 from smproxy.tasks import Timers
 
@@ -221,7 +221,7 @@ class ClientSession:
                 if self.transport is None or not self.transport.send(text):
                     self._dropped("data channel")
                 else:
-                    self.report(node.ChannelFrame(self.attempt, False, text[:MAX_REPORTED]))
+                    self.report(node_channel.ChannelFrame(self.attempt, False, text[:MAX_REPORTED]))
             case Refuse(error):
                 self._finish(Reason.USER_ACTION, error)
             case SharedObjectRequest():
@@ -241,7 +241,7 @@ class ClientSession:
         if not self._joined and objects.joined(self):
             self._joined = True
             if not self.up:
-                self.report(node.TransportUp(self.attempt))
+                self.report(node_channel.TransportUp(self.attempt))
 
     def send_shared_object(self, text: str) -> None:
         """Send a message of a shared object on the transport where the client listens."""
@@ -284,7 +284,7 @@ class ClientSession:
         settings, now = self._services.settings, self._services.clock.monotonic()
         self._liveness = Liveness(settings.media_gap, settings.media_timeout, now)
         self._next_statistics = now + _STATISTICS_INTERVAL
-        self.report(node.TransportUp(self.attempt, self._times))
+        self.report(node_channel.TransportUp(self.attempt, self._times))
         self._services.faults.up(self)
         self.role.connected()
 
@@ -300,7 +300,7 @@ class ClientSession:
         """Take a message on the data channel; nothing may be raised into aiortc."""
         try:
             if isinstance(text, str):
-                self.report(node.ChannelFrame(self.attempt, True, text[:MAX_REPORTED]))
+                self.report(node_channel.ChannelFrame(self.attempt, True, text[:MAX_REPORTED]))
             if (pulls := self._services.pulls) is not None and pulls.needs(text, self.scope):
                 self._services.tasks.spawn(self._take_when_pulled(pulls, text))
             else:
@@ -344,9 +344,9 @@ class ClientSession:
                 transport.probe()
             case LivenessVerdict.GAP:
                 transport.probe()
-                self.report(node.MediaGap(self.attempt))
+                self.report(node_channel.MediaGap(self.attempt))
             case LivenessVerdict.BACK:
-                self.report(node.MediaBack(self.attempt))
+                self.report(node_channel.MediaBack(self.attempt))
             case LivenessVerdict.LOST:
                 self._finish(Reason.TIMEOUT, ConnectError.TIMEOUT, channel_after=FLUSH, lost=True)
                 return
@@ -438,9 +438,9 @@ class ClientSession:
             self.role.release()
         finally:
             if self.up or self._joined:
-                self.report(node.PeerEnded(self.attempt, reason, lost))
+                self.report(node_channel.PeerEnded(self.attempt, reason, lost))
             else:
-                self.report(node.AttemptFailed(self.attempt, error, self._times))
+                self.report(node_channel.AttemptFailed(self.attempt, error, self._times))
         self._changed(self)
 
     def _close_peer(self) -> None:

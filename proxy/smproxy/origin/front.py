@@ -17,7 +17,7 @@ from smproxy.origin.gate import Gate
 from smproxy.origin.server import HttpHandler, OriginListener
 from smproxy.origin.settings import OriginSettings
 from smproxy.signaling.clock import Clock
-from smproxy.signaling.node import Hello
+from smproxy.signaling.node_channel import Hello
 
 if TYPE_CHECKING:
     from smproxy.origin.ice_tcp import MediaStreams

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from smproxy.origin.announcements import Announcements
 from smproxy.origin.settings import OriginSettings
-from smproxy.signaling.node import Announce
+from smproxy.signaling.node_channel import Announce
 
 _log = logging.getLogger(__name__)
 

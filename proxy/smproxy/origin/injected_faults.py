@@ -14,7 +14,7 @@ from smproxy.faults.parameter import FaultError
 from smproxy.log_fields import About
 from smproxy.network import NetworkLink
 from smproxy.origin.client_transport import ClientTransport
-from smproxy.signaling.node import Inject, Lift
+from smproxy.signaling.node_channel import Inject, Lift
 from smproxy.signaling.payloads import ConnectError, Reason
 from smproxy.tasks import Timers
 

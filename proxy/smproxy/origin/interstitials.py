@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from smproxy.origin.streams import Insertion, Streams
-from smproxy.signaling.node import InsertStream, InterstitialState, ResumeStream
+from smproxy.signaling.node_channel import InsertStream, InterstitialState, ResumeStream
 from smproxy.signaling.payloads import Kind
 
 _log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from smproxy.capture.ring import CaptureRing
 from smproxy.origin.front import OriginFront
 from smproxy.origin.unfit_library import UnfitLibraryError
-from smproxy.signaling.node import (
+from smproxy.signaling.node_channel import (
     Announce,
     Command,
     Evict,

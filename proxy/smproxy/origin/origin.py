@@ -44,7 +44,7 @@ from smproxy.origin.whip.http_handler import WhipHandler
 from smproxy.origin.whip.publisher import WhipSignaling
 from smproxy.origin.whip.subscriber import WhepSignaling
 from smproxy.signaling.clock import Clock
-from smproxy.signaling.node import (
+from smproxy.signaling.node_channel import (
     Announce,
     Command,
     Drain,

@@ -24,8 +24,8 @@ from smproxy.origin.publisher_transport import PublisherTransport
 from smproxy.origin.role import OriginServices, RoleSession
 from smproxy.origin.source import Source
 from smproxy.origin.track import Track
-from smproxy.signaling import node
-from smproxy.signaling.node import Report, TrackStatistics
+from smproxy.signaling import node_channel
+from smproxy.signaling.node_channel import Report, TrackStatistics
 from smproxy.signaling.payloads import ConnectError, Reason, Role
 
 _log = logging.getLogger(__name__)
@@ -99,10 +99,10 @@ class PublisherRole:
         session, source = self._session, self.source
         match effect:
             case StartStream(stream, mode):
-                session.report(node.StreamStarted(session.attempt, stream, session.scope, mode, self._epoch))
+                session.report(node_channel.StreamStarted(session.attempt, stream, session.scope, mode, self._epoch))
                 for track in source.tracks.values() if source is not None else ():
                     if source is not None and source.is_muted(track.kind):
-                        session.report(node.TrackMuted(session.attempt, track.name, True))
+                        session.report(node_channel.TrackMuted(session.attempt, track.name, True))
                 if self._claimed not in (None, stream):
                     self._services.tasks.spawn(self._claim_other(stream))
                 if self._outputs is not None:
@@ -113,7 +113,7 @@ class PublisherRole:
                 session.leave()
             case Mute() if source is not None:
                 for track in source.mute(effect):
-                    session.report(node.TrackMuted(session.attempt, track.name, source.is_muted(track.kind)))
+                    session.report(node_channel.TrackMuted(session.attempt, track.name, source.is_muted(track.kind)))
             case SetOrientation(orientation) if source is not None:
                 source.turn(orientation)
             case PublisherMessage() if source is not None:
@@ -151,7 +151,7 @@ class PublisherRole:
     def _track_started(self, track: Track) -> None:
         session = self._session
         if not session.ended:
-            session.report(node.TrackStarted(session.attempt, track.name, track.kind))
+            session.report(node_channel.TrackStarted(session.attempt, track.name, track.kind))
             session.perform_now(self.signaling.media_came())
 
     def sweep(self, now: float) -> None:
@@ -170,7 +170,7 @@ class PublisherRole:
         """Return the last counters of each track, and its end."""
         reports: list[Report] = []
         for last in self.statistics():
-            reports += [last, node.TrackEnded(last.attempt, last.track)]
+            reports += [last, node_channel.TrackEnded(last.attempt, last.track)]
         return reports
 
     def _free_name(self) -> None:

@@ -24,7 +24,7 @@ from smproxy.origin.shared_objects import SharedObjects
 from smproxy.origin.streams import Streams
 from smproxy.origin.transport import TransportEvents
 from smproxy.signaling.clock import Clock
-from smproxy.signaling.node import Report, ReportTo, TrackStatistics
+from smproxy.signaling.node_channel import Report, ReportTo, TrackStatistics
 from smproxy.signaling.payloads import ConnectError, Reason, Role
 from smproxy.tasks import Tasks
 

@@ -16,7 +16,7 @@ from websockets.typing import Subprotocol
 
 from smproxy.origin.connection_request import ConnectionRequest, read_connection_request
 from smproxy.origin.settings import OriginSettings
-from smproxy.signaling.node import ATTEMPT_HEADER
+from smproxy.signaling.node_channel import ATTEMPT_HEADER
 
 #: The libraries' own log: its lines hold whole request URLs, and so passwords; what matters the origin logs itself.
 _quiet = logging.getLogger("smproxy.origin.websocket")

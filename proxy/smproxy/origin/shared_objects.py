@@ -17,7 +17,7 @@ from msgspec import UNSET, Raw, UnsetType
 from smproxy.log_fields import About
 from smproxy.origin.effects import SharedObjectAction, SharedObjectRequest
 from smproxy.origin.token_bucket import TokenBucket
-from smproxy.signaling.node import SharedObjectState
+from smproxy.signaling.node_channel import SharedObjectState
 
 _log = logging.getLogger(__name__)
 

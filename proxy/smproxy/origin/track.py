@@ -18,7 +18,7 @@ from smproxy.origin.key_frame_requests import KeyFrameRequests
 from smproxy.origin.rtcp_receiver import Reception, SenderReport
 from smproxy.origin.rtp_packet import MARKER, FrameStart, RtpPacket, payload_of
 from smproxy.origin.ssrc_selection import SILENT, SourceSelection
-from smproxy.signaling.node import TrackStatistics
+from smproxy.signaling.node_channel import TrackStatistics
 from smproxy.signaling.payloads import Kind
 
 _log = logging.getLogger(__name__)

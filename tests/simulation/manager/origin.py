@@ -14,7 +14,7 @@ from smproxy.origin.impaired_path import DelayLine
 from smproxy.origin.injected_faults import InjectedFaults
 from smproxy.signaling import messages
 from smproxy.signaling.http_exchange import HttpRequest, HttpResponse
-from smproxy.signaling.node import (
+from smproxy.signaling.node_channel import (
     ATTEMPT_HEADER,
     Command,
     Evict,

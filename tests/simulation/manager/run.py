@@ -20,7 +20,7 @@ from smproxy.manager.settings import ManagerSettings
 from smproxy.origin.effects import Effect, Refuse
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.http_exchange import HttpRequest, HttpResponse
-from smproxy.signaling.node import AttemptFailed, PeerEnded, StreamStarted, TransportUp
+from smproxy.signaling.node_channel import AttemptFailed, PeerEnded, StreamStarted, TransportUp
 from smproxy.signaling.optional_hooks import OptionalHook
 from smproxy.signaling.payloads import Reason
 from smproxy.signaling.whip_urls import read_whip_target

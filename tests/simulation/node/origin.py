@@ -10,7 +10,7 @@ from smproxy.manager.attempt import Attempt
 from smproxy.manager.origin_registry import Node
 from smproxy.manager.relay.observer import RelayEnd
 from smproxy.origin.streams import Streams
-from smproxy.signaling.node import (
+from smproxy.signaling.node_channel import (
     AttemptFailed,
     Command,
     Evict,

@@ -1,6 +1,6 @@
 """The node channel between machines, a WebSocket.
 
-It carries the messages of ``smproxy.signaling.node`` as JSON.
+It carries the messages of ``smproxy.signaling.node_channel`` as JSON.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections import deque
 
 import msgspec
 
-from smproxy.signaling.node import Command, Report
+from smproxy.signaling.node_channel import Command, Report
 
 #: Reports that wait for a manager whose connection broke; the oldest makes room.
 MAX_WAITING = 20_000

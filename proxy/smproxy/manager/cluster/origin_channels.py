@@ -12,7 +12,7 @@ from aiohttp import WSMsgType, web
 
 from smproxy.cluster.records import NodeLife
 from smproxy.manager.cluster.channel import Confirm, ReportOutbox, encode, read_command
-from smproxy.signaling.node import (
+from smproxy.signaling.node_channel import (
     Announce,
     AttemptFailed,
     Command,

@@ -16,7 +16,7 @@ from smproxy.manager.cluster.channel import CONFIRM_EVERY, Confirm, encode, read
 from smproxy.manager.cluster.paths import CHANNEL, KEY_HEADER
 from smproxy.manager.origin_registry import Node, OriginRegistry
 from smproxy.manager.sessions import Sessions
-from smproxy.signaling.node import Command, Hello, Load, PeerEnded
+from smproxy.signaling.node_channel import Command, Hello, Load, PeerEnded
 from smproxy.signaling.payloads import Reason
 from smproxy.tasks import end_tasks
 

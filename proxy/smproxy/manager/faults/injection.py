@@ -23,7 +23,7 @@ from smproxy.manager.relay.fault_pipeline import FaultPipeline
 from smproxy.manager.relay.origin_filter import OriginFilter
 from smproxy.manager.relay.rewrite import Rewriter
 from smproxy.manager.sessions import Sessions
-from smproxy.signaling.node import AttemptFailed
+from smproxy.signaling.node_channel import AttemptFailed
 from smproxy.signaling.params import ConnectionParams, ParamError
 from smproxy.signaling.payloads import ConnectError
 from smproxy.tasks import Timers

@@ -9,7 +9,7 @@ from smproxy.faults.fault_registry import MAX_SESSIONS
 from smproxy.faults.media_fault import MediaFault
 from smproxy.manager.attempt import Attempt
 from smproxy.manager.sessions import Sessions
-from smproxy.signaling.node import Inject, Lift
+from smproxy.signaling.node_channel import Inject, Lift
 
 logger = logging.getLogger(__name__)
 

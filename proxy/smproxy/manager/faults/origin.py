@@ -10,7 +10,7 @@ from smproxy.faults.origin_fault import OriginFault
 from smproxy.manager.attempt import Attempt
 from smproxy.manager.origin_registry import Node
 from smproxy.manager.sessions import Sessions
-from smproxy.signaling.node import Evict, PeerEnded
+from smproxy.signaling.node_channel import Evict, PeerEnded
 from smproxy.signaling.payloads import Reason
 from smproxy.tasks import Timers
 

@@ -15,7 +15,7 @@ from smproxy.manager.sessions import Sessions
 from smproxy.manager.views import InterstitialList, InterstitialView
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.interstitials import Insert, read_interstitial, read_timing, split_path
-from smproxy.signaling.node import InsertStream, ResumeStream
+from smproxy.signaling.node_channel import InsertStream, ResumeStream
 
 INTERSTITIALS = "/api/v1/interstitials"
 _MANAGER = r"/streammanager/api/{version:[1-4]\.\d}/admin/interstitial"

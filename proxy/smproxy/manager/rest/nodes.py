@@ -13,7 +13,7 @@ from smproxy.manager.origin_registry import Node, OriginRegistry
 from smproxy.manager.rest.errors import ApiError, json_response, read_json
 from smproxy.manager.rest.query import Parameters
 from smproxy.manager.views import NodeList, NodeView
-from smproxy.signaling.node import Drain
+from smproxy.signaling.node_channel import Drain
 
 NODES = "/api/v1/nodes"
 

@@ -10,7 +10,7 @@ from smproxy.manager.origin_registry import Node, OriginRegistry
 from smproxy.manager.rest.errors import json_response
 from smproxy.manager.rest.query import Parameters
 from smproxy.manager.views import SharedObjectList, SharedObjectView
-from smproxy.signaling.node import SharedObjectState
+from smproxy.signaling.node_channel import SharedObjectState
 
 SHARED_OBJECTS = "/api/v1/shared-objects"
 

@@ -35,7 +35,7 @@ from smproxy.manager.whip.session_table import WhipSession, WhipTable
 from smproxy.manager.whip.transcript_entries import request_note, response_note
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.http_exchange import HttpRequest, HttpResponse
-from smproxy.signaling.node import ATTEMPT_HEADER, AttemptFailed, PlayStarted, StreamStarted, TransportUp
+from smproxy.signaling.node_channel import ATTEMPT_HEADER, AttemptFailed, PlayStarted, StreamStarted, TransportUp
 from smproxy.signaling.params import ParamError
 from smproxy.signaling.payloads import ConnectError
 from smproxy.signaling.whip_urls import Endpoint, WhipProtocol, WhipTarget

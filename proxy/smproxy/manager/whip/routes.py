@@ -34,7 +34,7 @@ from smproxy.manager.whip.session_table import WhipSession, WhipTable
 from smproxy.manager.whip.transcript_entries import request_note, response_note
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.http_exchange import JSON, SDP, HttpResponse
-from smproxy.signaling.node import PeerEnded
+from smproxy.signaling.node_channel import PeerEnded
 from smproxy.signaling.payloads import Reason
 from smproxy.signaling.whip import IceServer
 from smproxy.signaling.whip_urls import ID_DIGITS, Endpoint, read_endpoint, read_session

@@ -11,7 +11,7 @@ from smproxy.origin.forward.nack_limiter import NackLimiter
 from smproxy.origin.forward.report import write_cname, write_sender_report
 from smproxy.origin.forward.track_forwarder import TrackForwarder
 from smproxy.origin.rtp_packet import RtpPacket
-from smproxy.signaling.node import TrackStatistics
+from smproxy.signaling.node_channel import TrackStatistics
 from smproxy.signaling.payloads import Kind
 
 _HEADER = struct.Struct("!BBHII")

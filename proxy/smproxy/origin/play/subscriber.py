@@ -26,8 +26,8 @@ from smproxy.origin.play.viewer import plan_viewer_answer
 from smproxy.origin.role import OriginServices, RoleSession
 from smproxy.origin.source import Source
 from smproxy.origin.token_bucket import TokenBucket
-from smproxy.signaling import node
-from smproxy.signaling.node import Report, TrackStatistics
+from smproxy.signaling import node_channel
+from smproxy.signaling.node_channel import Report, TrackStatistics
 from smproxy.signaling.payloads import ConnectError, Kind, Role
 
 _log = logging.getLogger(__name__)
@@ -168,7 +168,7 @@ class SubscriberRole:
         """Perform an effect that only subscribers have."""
         match effect:
             case StartPlayback(stream):
-                self._session.report(node.PlayStarted(self._session.attempt, stream, self._session.scope))
+                self._session.report(node_channel.PlayStarted(self._session.attempt, stream, self._session.scope))
                 self._watch(self._session.scope, stream)
             case Mute(audio, video):
                 for kind, muted in ((Kind.AUDIO, audio), (Kind.VIDEO, video)):
@@ -199,7 +199,7 @@ class SubscriberRole:
         if not self._slotted:
             self._slotted = True
             for slot in transport.senders:
-                session.report(node.LocalTrack(session.attempt, slot.number, slot.kind))
+                session.report(node_channel.LocalTrack(session.attempt, slot.number, slot.kind))
         source = self._source
         if source is None:
             return
@@ -219,7 +219,7 @@ class SubscriberRole:
                 session.perform_now(self.signaling.cannot_show(f"Stream {shown.name}: {exc}."))
                 continue
             self._attached[slot] = shown
-            session.report(node.LocalTrackAttached(session.attempt, slot.number, shown.name, slot.name))
+            session.report(node_channel.LocalTrackAttached(session.attempt, slot.number, shown.name, slot.name))
         self._leave_unused()
 
     def _shown(self, slot: Slot, source: Source) -> Source:
@@ -243,7 +243,7 @@ class SubscriberRole:
         if self.transport is not None:
             self.transport.senders[slot].detach()
         if self._attached.pop(slot, None) is not None:
-            self._session.report(node.LocalTrackDetached(self._session.attempt, slot.number))
+            self._session.report(node_channel.LocalTrackDetached(self._session.attempt, slot.number))
 
     def _detach_all(self) -> None:
         for slot in tuple(self._attached):
@@ -328,7 +328,7 @@ class SubscriberRole:
         """Return the last counters of each slot, and its detachment."""
         reports: list[Report] = list(self.statistics())
         for slot in self._attached:
-            reports.append(node.LocalTrackDetached(self._session.attempt, slot.number))
+            reports.append(node_channel.LocalTrackDetached(self._session.attempt, slot.number))
         self._attached.clear()
         return reports
 

@@ -19,7 +19,7 @@ from smproxy.origin.recording.recording import QueuedPacket, Recording, Recordin
 from smproxy.origin.recording.writer import RecordingWriter
 from smproxy.origin.rtp_packet import RtpPacket
 from smproxy.origin.track import Track
-from smproxy.signaling.node import RecordingEnded, RecordingStarted, ReportTo
+from smproxy.signaling.node_channel import RecordingEnded, RecordingStarted, ReportTo
 from smproxy.signaling.payloads import Kind
 
 _log = logging.getLogger(__name__)

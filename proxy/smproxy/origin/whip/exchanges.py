@@ -13,7 +13,7 @@ from smproxy.origin.whip.exchange import DELETED, WhipExchange
 from smproxy.origin.whip.publisher import WhipSignaling
 from smproxy.origin.whip.subscriber import WhepSignaling
 from smproxy.signaling.http_exchange import HttpRequest, HttpResponse, problem
-from smproxy.signaling.node import AttemptFailed
+from smproxy.signaling.node_channel import AttemptFailed
 from smproxy.signaling.payloads import ConnectError
 from smproxy.signaling.whip import read_endpoint_request, server_offers
 from smproxy.signaling.whip_urls import WhipProtocol, WhipTarget

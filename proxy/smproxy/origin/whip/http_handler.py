@@ -11,7 +11,7 @@ from smproxy.origin.connection_request import read_attempt
 from smproxy.origin.whip.events import EventStream
 from smproxy.origin.whip.exchanges import HttpExchanges
 from smproxy.signaling.http_exchange import HttpRequest, HttpResponse, problem
-from smproxy.signaling.node import ATTEMPT_HEADER
+from smproxy.signaling.node_channel import ATTEMPT_HEADER
 from smproxy.signaling.whip import MAX_SDP
 from smproxy.signaling.whip_urls import read_whip_target
 

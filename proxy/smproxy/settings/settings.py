@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smproxy.nodes.node_spec import NodeSpec
-from smproxy.option_values import DEFAULT_ROLES, Address
-from smproxy.options import OPTIONS, Option
 from smproxy.printable import printable
 from smproxy.properties import Property, decode_properties, parse_properties
+from smproxy.settings.option_values import DEFAULT_ROLES, Address
+from smproxy.settings.options import OPTIONS, Option
+from smproxy.settings.toml_file import SUFFIX, TomlError, read_toml
 from smproxy.signaling.optional_hooks import OptionalHook
 from smproxy.signaling.whip import IceServer
-from smproxy.toml_settings import SUFFIX, TomlError, read_toml
 
 if TYPE_CHECKING:
     from smproxy.faults.written import WrittenFault

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from smproxy import option_values as values
 from smproxy.hooks.formats.registry import FORMATS
 from smproxy.nodes.node_spec import read_nodes
+from smproxy.settings import option_values as values
 from smproxy.signaling.optional_hooks import OptionalHook
 from smproxy.urls import host_name
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from smproxy.options import OPTIONS, Option
+from smproxy.settings.options import OPTIONS, Option
 
 #: A file with this suffix is ours; any other is one of the real server's properties.
 SUFFIX = ".toml"

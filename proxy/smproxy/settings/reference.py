@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import textwrap
 
-from smproxy.options import OPTIONS, Option
-from smproxy.settings import Settings, default_of
-from smproxy.toml_settings import key_of
+from smproxy.settings.options import OPTIONS, Option
+from smproxy.settings.settings import Settings, default_of
+from smproxy.settings.toml_file import key_of
 
 _HEAD = """\
 # The options of `smproxy serve`, for `smproxy --config smproxy.toml serve`. Flags, then variables SMPROXY_…, come before them.

@@ -7,7 +7,7 @@ import ssl
 from typing import TYPE_CHECKING
 
 from smproxy.addresses import network_names
-from smproxy.settings import Settings, SettingsError
+from smproxy.settings.settings import Settings, SettingsError
 from smproxy.signaling.clock import Clock
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from smproxy.auth.scheme import Scheme
 from smproxy.properties import decode_properties, parse_properties
-from smproxy.settings import Settings, SettingsError
+from smproxy.settings.settings import Settings, SettingsError
 from smproxy.signaling.clock import Clock
 
 #: The vendor calls the end of a session only when the path is longer than this.

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import ssl
 
-from smproxy.auth_settings import make_scheme
 from smproxy.hooks.sink import Sink
 from smproxy.hooks.sinks.uris import parse_hook_uri
 from smproxy.manager.settings import AdmissionRules, ManagerSettings
-from smproxy.option_values import takeover_after
 from smproxy.origin.settings import OriginSettings, WhepOffline
-from smproxy.settings import Settings
+from smproxy.settings.auth import make_scheme
+from smproxy.settings.option_values import takeover_after
+from smproxy.settings.settings import Settings
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.optional_hooks import OptionalHook
 from smproxy.signaling.whip import IceServer
