@@ -144,7 +144,7 @@ async def test_the_commands_publish_and_watch() -> None:
     ("arguments", "words"),
     [
         (["publish", "--whip", "ws://h/x"], "--whip: the URL cannot be used"),
-        (["publish", "ws://h/x", "--whip", "http://h/x"], "give a URL or --whip, not both"),
+        (["publish", "ws://h/x", "--whip", "http://h/x"], "give a URL or name, or --whip, not both"),
         (["subscribe", "s1", "--whep", "http://h/x"], "not both"),
     ],
 )
