@@ -297,7 +297,10 @@ class Run:
         known = [None if each == "None" else each for each in (pattern, customer, role)]
         switched, as_role = Switched(known[0], known[1]), known[2]
         for client in self._clients.values():
-            client.touched |= not client.over and _is_for(switched, as_role, client)
+            if _is_for(switched, as_role, client):
+                if client.over:  # its session may live for a moment yet
+                    client.check()
+                client.touched = True
         # Known before it acts: it acts on those that live while it is switched on.
         number = f"f{self.faults._number + 1}"
         self._switched[number] = switched, as_role
