@@ -84,7 +84,7 @@ def make_origin_settings(settings: Settings, ice_servers: tuple[IceServer, ...])
     return OriginSettings(
         host="127.0.0.1" if settings.cluster is None else settings.host,
         address="127.0.0.1" if settings.cluster is None else settings.node_name,
-        announce_wait=0.0 if settings.cluster is None else 2.0,
+        announce_wait=0.0 if settings.cluster is None else 5.0,
         media_gap=settings.media_gap,
         media_timeout=settings.media_timeout,
         media_port=settings.media_port,
