@@ -94,6 +94,7 @@ MUTANTS = (
         "hooks/delivery.py",
         '        for stored in self._queue.drain():\n            self._bury(stored, f"sink disabled: {outcome.why}", 0)',
         "        self._queue.drain()",
+        "tests/unit/test_hooks_delivery.py",
     ),
     Mutant(
         "a start deletes what is pending, before it knows its receivers",
@@ -208,6 +209,7 @@ MUTANTS = (
         "manager/sessions.py",
         "            self._finish(session, reason)\n        self._attempts.stop()",
         "            pass\n        self._attempts.stop()",
+        "tests/unit/test_sessions_stop.py",
     ),
     # the reconnect window and names
     Mutant(
