@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
 import signal
 import socket
@@ -74,9 +75,11 @@ class NatsServer:
             await process.wait()
 
     def freeze(self) -> None:
-        """Let it hang, connections open; ``thaw`` undoes it."""
+        """Let it hang, connections open, and return when it does; ``thaw`` undoes it."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        # The threads stop one after the other: until the last has, the server may answer. A child is reported when it has.
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOWAIT)
 
     def thaw(self) -> None:
         assert self._process is not None
