@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+#: Commands that wait for the origin, which may never be needed; the oldest makes room.
+_MAX_WAITING = 10_000
+
 
 class LateOrigin:
     """The front of an origin, and the origin itself once it is needed.
@@ -44,7 +48,7 @@ class LateOrigin:
         self._start = start
         self._origin: Origin | None = None
         self._loading: asyncio.Task[Origin] | None = None
-        self._commands: list[Command] = []
+        self._commands: deque[Command] = deque(maxlen=_MAX_WAITING)
         front.on_client = self._begin_for_client
 
     @property
