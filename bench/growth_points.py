@@ -13,21 +13,25 @@ from pathlib import Path
 
 import machine
 import media
-import subscribers
 import traffic
 import uvloop
 from hooks import Instant, lives
 from origins import Whole
 from peers import BENCH, Product
+from publishers import Publisher, on_stage
 from smproxy.hooks.dispatcher import HookDispatcher
 from smproxy.hooks.journal import Journal
+from smproxy.origin.aiortc_dtls import Identity
 from smproxy.signaling.clock import Clock
+from viewers import Audience
 
 #: The product takes 10,000 connections; a process that may have 20,000 open files takes 9,900, with both their sockets.
 IDLE = (500, 1000, 2500, 5000, 9900)
 CONNECTIONS = (10, 100, 1000, 5000)
 PUBLISHERS = (10, 25, 50, 100, 150, 200, 300)
-SUBSCRIBERS = (2, 5, 10, 20, 40)
+SUBSCRIBERS = (2, 5, 10, 25, 50, 100, 200, 350, 500, 750, 1000)
+#: Share of the packets that must come to subscribers, or they are more than two cores carry.
+ENOUGH = 0.98
 SINKS = (1, 2, 5, 10, 25, 50)
 #: Short sessions, one after the other by 50 clients, and after how many the process is looked at.
 ALL_SESSIONS, EACH = 20_000, 2_000
@@ -100,18 +104,55 @@ def session_points() -> tuple[Points, Points]:
         return uvloop.run(churn(port, pid))
 
 
-def subscriber_points(seconds: float) -> Points:
-    """Return subscribers of one stream, and the share of a core that all of them take in %."""
-    found: Points = []
-    for count in SUBSCRIBERS:
-        one = uvloop.run(subscribers.measure("product", count, seconds))
-        print(
-            f"{count} subscribers: {one['stream'] * count:.1f} % of a core, {one['rate']:.1f} frames/s each", flush=True
-        )
-        if one["rate"] < subscribers.FRAME_RATE / 2:
-            break  # more than their core carries
-        found.append((count, one["stream"] * count))
-    return found
+def subscriber_points(seconds: float) -> tuple[Points, list[dict[str, float]]]:
+    """Return subscribers of one stream, and the share of a core that all take in %; and what became of their packets."""
+
+    async def watch(port: int, pid: int) -> tuple[Points, list[dict[str, float]]]:
+        points: Points = []
+        told: list[dict[str, float]] = []
+        publisher = Publisher(Identity.generateCertificate(), random.Random(1), server.address)
+        async with server.signaling(port, "watched") as exchange, Audience(port, "watched", server.address) as audience:
+            await publisher.open(exchange)
+            with on_stage([publisher]) as stage:
+                await asyncio.sleep(media.SETTLED)
+                alone, _ = await watched(pid, audience, seconds)
+                for count in SUBSCRIBERS:
+                    await audience.grow(count)
+                    await asyncio.sleep(1.5)
+                    sent, lost = stage.sent, audience.lost
+                    share, came = await watched(pid, audience, seconds)
+                    if came < ENOUGH * count * (stage.sent - sent):
+                        print(f"{count} subscribers: more than two cores carry", flush=True)
+                        break
+                    points.append((count, 100 * (share - alone)))
+                    told.append(
+                        {
+                            "subscribers": count,
+                            "came": came / count / (stage.sent - sent),
+                            "lost": (audience.lost - lost) / came,
+                            "packet": 1e6 * (share - alone) * seconds / came,
+                        }
+                    )
+                    print(
+                        f"{count} subscribers: {points[-1][1]:.1f} % of a core, {told[-1]['packet']:.1f} µs a packet, "
+                        f"{100 * told[-1]['came']:.1f} % of the packets have come, {100 * told[-1]['lost']:.2f} % are lost",
+                        flush=True,
+                    )
+            await publisher.close()
+        return points, told
+
+    server = Whole()
+    with media.running(server) as (port, pid):
+        return uvloop.run(watch(port, pid))
+
+
+async def watched(pid: int, audience: Audience, seconds: float) -> tuple[float, int]:
+    """Return the share of a core that a process takes, and the packets that have come to its subscribers."""
+    came, cpu, began = audience.packets, machine.cpu_time(pid), time.monotonic()
+    while (left := began + seconds - time.monotonic()) > 0:
+        audience.report()
+        await asyncio.sleep(min(left, 1.0))
+    return (machine.cpu_time(pid) - cpu) / 1e9 / (time.monotonic() - began), audience.packets - came
 
 
 def relay_points(seconds: float) -> Points:

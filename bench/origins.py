@@ -19,8 +19,8 @@ from typing import Any, Protocol
 
 import ifaddr
 from aiohttp import ClientSession
+from light_client import Exchange
 from peers import BENCH
-from publishers import Exchange
 from websockets.asyncio.client import ClientConnection, connect
 
 STOCK_PYTHON = BENCH.parent / ".cache" / "bench-aiortc" / "bin" / "python"
@@ -76,8 +76,8 @@ class _Socket:
         return None
 
     @asynccontextmanager
-    async def signaling(self, port: int) -> AsyncIterator[Exchange]:
-        name = f"bench-{next(self._numbers)}"
+    async def signaling(self, port: int, name: str = "") -> AsyncIterator[Exchange]:
+        name = name or f"bench-{next(self._numbers)}"
         url = f"ws://127.0.0.1:{port}/{self.path}?id={name}&customerScope=acme&app=live{self.query}"
         async with connect(url, compression=None, ping_interval=None, proxy=None) as socket:
 
@@ -115,8 +115,8 @@ class OverWhip(Whole):
     name = "this one over WHIP"
 
     @asynccontextmanager
-    async def signaling(self, port: int) -> AsyncIterator[Exchange]:
-        name = f"bench-{next(self._numbers)}"
+    async def signaling(self, port: int, name: str = "") -> AsyncIterator[Exchange]:
+        name = name or f"bench-{next(self._numbers)}"
         async with ClientSession(f"http://127.0.0.1:{port}") as client:
             session = None
 

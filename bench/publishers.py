@@ -1,7 +1,6 @@
 """The load of the media bench: publishers that cost next to nothing, with real ICE checks, DTLS, SRTP and RTCP.
 
 One process carries hundreds: the pictures are encoded and cut into packets once, and only encrypted anew for each publisher.
-aiortc does the handshake; ICE is the little that a controlling agent with one candidate needs.
 """
 
 from __future__ import annotations
@@ -9,18 +8,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import socket
 import struct
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from aioice import stun
-from aiortc import RTCDtlsFingerprint, RTCDtlsParameters
 from aiortc.codecs.vpx import Vp8Encoder
-from smproxy.origin.aiortc_dtls import DtlsTransport, Identity
+from light_client import Exchange, LightClient
+from smproxy.origin.aiortc_dtls import Identity
 from smproxy.testing.media import tone_loop
 from subscribers import FRAME_RATE, SOUND_RATE, picture_loop
 
@@ -55,21 +52,10 @@ a=ssrc:{video} cname:bench
 a=msid:bench video
 """
 
-TRANSPORT = """c=IN IP4 {address}
-a=ice-ufrag:{ufrag}
-a=ice-pwd:{password}
-a=fingerprint:sha-256 {fingerprint}
-a=setup:actpass
-a=candidate:1 1 udp 2130706431 {address} {port} typ host
-a=end-of-candidates"""
-
 _RTP = struct.Struct("!BBHII")
 _AUDIO, _VIDEO = 111, 96
 #: Seconds that a publisher may be behind its time before it leaves out what it has missed.
 _BEHIND = 0.5
-
-#: Gives an offer to a server and returns the answer.
-Exchange = Callable[[str], Awaitable[str]]
 
 
 @cache
@@ -121,130 +107,41 @@ class Feedback:
             position = end
 
 
-class Publisher:
+class Publisher(LightClient):
     """One publisher at an address of this machine. ``open`` connects it; from then on ``send`` sends what is due.
 
     Without ``video`` it sends sound alone.
     """
 
-    role = "controlling"  # read by the DTLS transport, for which this is the ICE transport
-
     def __init__(self, identity: Identity, rng: random.Random, address: str, video: bool = True) -> None:
+        super().__init__(identity, rng, address)
         self._sends_video = video
         self.feedback = Feedback()
         self.sent = self.dropped = self.skipped = 0
-        self._identity = identity
-        self._rng = rng
-        self._ufrag, self._password = f"{rng.getrandbits(40):010x}", f"{rng.getrandbits(120):030x}"
         self._audio, self._video = rng.getrandbits(32), rng.getrandbits(32)
-        self._remote = ("", "")
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.setblocking(False)
-        self._socket.bind((address, 0))
-        self._waiting: asyncio.Queue[bytes] = asyncio.Queue()
-        self._dtls = DtlsTransport(self, [identity])  # type: ignore[arg-type]
-        self._checked = asyncio.Event()
         self._frame = self._sound = 0
         self._sequences = [rng.getrandbits(15), rng.getrandbits(15)]
         self._stamps = [rng.getrandbits(31), rng.getrandbits(31)]
         self._next_frame = self._next_sound = self._next_report = 0.0
 
-    # the connection
-
     async def open(self, exchange: Exchange) -> None:
-        """Offer, check the way, shake hands."""
-        answer = await exchange(self._offer())
-        lines = answer.splitlines()
-
-        def value(name: str) -> str:
-            return next(line.partition(":")[2] for line in lines if line.startswith(f"a={name}:"))
-
-        self._remote = value("ice-ufrag"), value("ice-pwd")
-        candidates = [line.split() for line in lines if line.startswith("a=candidate:") and " udp " in line.lower()]
-        usable = [(each[4], int(each[5])) for each in candidates if ":" not in each[4]]
-        self._socket.connect(next((each for each in usable if each[0] == self._socket.getsockname()[0]), usable[0]))
-        asyncio.get_running_loop().add_reader(self._socket.fileno(), self._readable)
-        for _ in range(100):
-            self._socket.send(self._check())
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._checked.wait(), 0.1)
-                break
-        self._dtls._set_role("server" if value("setup") == "active" else "client")
-        algorithm, _, digest = value("fingerprint").partition(" ")
-        await self._dtls.start(RTCDtlsParameters([RTCDtlsFingerprint(algorithm.lower(), digest)]))
-        if self._dtls.state != "connected":
-            raise RuntimeError("the handshake failed")
+        """Connect; what is to be sent is due from now on."""
+        await super().open(exchange)
         now = time.monotonic()
-        self._next_frame, self._next_sound = (
-            now + self._rng.random() / FRAME_RATE,
-            now + self._rng.random() / SOUND_RATE,
-        )
+        self._next_frame = now + self._rng.random() / FRAME_RATE
+        self._next_sound = now + self._rng.random() / SOUND_RATE
         self._next_report = now + self._rng.random()
 
-    async def close(self) -> None:
-        """Say goodbye and close the socket."""
-        await self._dtls.stop()
-        asyncio.get_running_loop().remove_reader(self._socket.fileno())
-        self._socket.close()
-
     def _offer(self) -> str:
-        address, port = self._socket.getsockname()
-        transport = TRANSPORT.format(
-            ufrag=self._ufrag,
-            password=self._password,
-            fingerprint=self._identity.fingerprint,
-            address=address,
-            port=port,
-        )
-        text = (OFFER + OFFER_VIDEO if self._sends_video else OFFER).format(
-            bundle="0 1" if self._sends_video else "0",
-            session=self._rng.getrandbits(60),
-            address=address,
-            port=port,
-            transport=transport,
-            audio=self._audio,
-            video=self._video,
-        )
-        return text.replace("\n", "\r\n")
+        sections, bundle = (OFFER + OFFER_VIDEO, "0 1") if self._sends_video else (OFFER, "0")
+        return self._described(sections, bundle=bundle, audio=self._audio, video=self._video)
 
-    def _check(self) -> bytes:
-        message = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
-        message.attributes["USERNAME"] = f"{self._remote[0]}:{self._ufrag}"
-        message.attributes["PRIORITY"] = 1845501695
-        message.attributes["ICE-CONTROLLING"] = 1
-        message.attributes["USE-CANDIDATE"] = None
-        message.add_message_integrity(self._remote[1].encode())
-        return bytes(message)
-
-    def _readable(self) -> None:
-        with contextlib.suppress(OSError):
-            while data := self._socket.recv(2048):
-                if data[0] < 2:
-                    self._stun(data)
-                elif data[0] < 64:
-                    self._waiting.put_nowait(data)
-                elif 191 < data[1] < 224 and self._dtls.state == "connected":
-                    before = self.feedback.plis
-                    self.feedback.take(self._dtls._rx_srtp.unprotect_rtcp(data))
-                    if self.feedback.plis > before:
-                        self._frame = 0  # the loop begins with a key frame
-
-    def _stun(self, data: bytes) -> None:
-        message = stun.parse_message(data)
-        if message.message_class is not stun.Class.REQUEST:
-            self._checked.set()
-            return
-        reply = stun.Message(stun.Method.BINDING, stun.Class.RESPONSE, transaction_id=message.transaction_id)
-        reply.attributes["XOR-MAPPED-ADDRESS"] = self._socket.getpeername()
-        reply.add_message_integrity(self._password.encode())
-        self._socket.send(bytes(reply))
-
-    async def _recv(self) -> bytes:
-        return await self._waiting.get()
-
-    async def _send(self, data: bytes) -> None:
-        with contextlib.suppress(BlockingIOError):
-            self._socket.send(data)
+    def _media(self, data: bytes) -> None:
+        if 191 < data[1] < 224 and self._dtls.state == "connected":
+            before = self.feedback.plis
+            self.feedback.take(self._dtls._rx_srtp.unprotect_rtcp(data))
+            if self.feedback.plis > before:
+                self._frame = 0  # the loop begins with a key frame
 
     # the media
 
