@@ -101,7 +101,8 @@ class Product:
         peer = PublisherTransport(plan, track_started=lambda _: None, **self._with(Events()))
         self._peers.append(peer)
         formats = {each.kind: each.format for each in plan.tracks}
-        self._source = Source(peer.tracks, formats, self._clock.monotonic, about())
+        soon = asyncio.get_running_loop().call_soon
+        self._source = Source(peer.tracks, formats, self._clock.monotonic, about(), soon=soon)
         return await peer.open(OwnPorts(lambda: ("127.0.0.1",)))
 
     async def offer(self) -> str:

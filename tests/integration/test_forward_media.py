@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
@@ -82,15 +83,16 @@ class Screen:
             rng=random.Random(1),
         )
 
-    def _write(self, data: bytes) -> bool:
+    def _write(self, packets: Sequence[bytes]) -> bool:
         if self.full:
             return False
-        packet: Any = RtpPacket.parse(data)
-        packet._data = depayload(self._codec, packet.payload)
-        _, frame = self._jitter.add(packet)
-        while frame is not None:
-            self.pictures += [digest(each) for each in self._decoder.decode(av.Packet(frame.data))]
+        for data in packets:
+            packet: Any = RtpPacket.parse(data)
+            packet._data = depayload(self._codec, packet.payload)
             _, frame = self._jitter.add(packet)
+            while frame is not None:
+                self.pictures += [digest(each) for each in self._decoder.decode(av.Packet(frame.data))]
+                _, frame = self._jitter.add(packet)
         return True
 
 
@@ -138,11 +140,11 @@ def test_lost_packets_that_were_asked_for_complete_the_picture(codec: Codec) -> 
     written, forget = screen.sender._write, False
     missed: list[bytes] = []
 
-    def lossy(data: bytes) -> bool:
+    def lossy(packets: Sequence[bytes]) -> bool:
         if forget:
-            missed.append(data)
+            missed.extend(packets)
             return True
-        return written(data)
+        return written(packets)
 
     screen.sender._write = lossy
     forget = True
@@ -179,8 +181,8 @@ def test_opus_arrives_as_it_was_sent() -> None:
     forwarder = TrackForwarder(track)
     sent: list[RtpPacket] = []
 
-    def write(data: bytes) -> bool:
-        sent.append(RtpPacket.parse(data))
+    def write(packets: Sequence[bytes]) -> bool:
+        sent.extend(map(RtpPacket.parse, packets))
         return True
 
     sender = DownTrack(

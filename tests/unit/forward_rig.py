@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 import struct
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from smproxy.origin.forward import DownTrack, TrackForwarder
+from smproxy.origin.forward import DownTrack, Soon, TrackForwarder, at_once
 from smproxy.origin.track import Track
 from smproxy.signaling.payloads import Kind
 
@@ -43,11 +44,35 @@ def rtp(sequence: int, timestamp: int, payload: bytes, *, ssrc: int = 7, marker:
     return struct.pack("!BBHII", 0x80, second, sequence & 0xFFFF, timestamp & 0xFFFFFFFF, ssrc) + payload
 
 
+class Turn:
+    """A turn of the event loop, which is over when the test says so."""
+
+    def __init__(self) -> None:
+        self._due: list[Callable[[], None]] = []
+
+    def soon(self, call: Callable[[], None]) -> None:
+        """Call it at the end of the turn."""
+        self._due.append(call)
+
+    def end(self) -> None:
+        """End the turn."""
+        due, self._due = self._due, []
+        for call in due:
+            call()
+
+
 class Publisher:
     """A track, its forwarder, and packets for it. Payloads end with a number, so that each is told from the others."""
 
     def __init__(
-        self, clock: FakeTime, *, codec: str = "VP8", sequence: int = 65000, timestamp: int = 0xFFFFF000, ssrc: int = 7
+        self,
+        clock: FakeTime,
+        *,
+        codec: str = "VP8",
+        sequence: int = 65000,
+        timestamp: int = 0xFFFFF000,
+        ssrc: int = 7,
+        soon: Soon = at_once,
     ) -> None:
         self.clock = clock
         audio = codec == "opus"
@@ -55,7 +80,7 @@ class Publisher:
         self.track.started = True
         self.wanted = 0
         self.track.on_wanted = self._was_wanted
-        self.forwarder = TrackForwarder(self.track)
+        self.forwarder = TrackForwarder(self.track, soon)
         self.wanted = 0
         self.sequence, self.timestamp, self.ssrc = sequence, timestamp, ssrc
         self.made = 0
@@ -102,6 +127,8 @@ class Subscriber:
 
     def __init__(self, clock: FakeTime, *, codec: str = "VP8", seed: int = 1) -> None:
         self.sent: list[Sent] = []
+        #: How many packets were written at a time.
+        self.written: list[int] = []
         self.full = self.broken = False
         audio = codec == "opus"
         self.sender = DownTrack(
@@ -115,11 +142,12 @@ class Subscriber:
             rng=random.Random(seed),
         )
 
-    def _write(self, data: bytes) -> bool:
+    def _write(self, packets: Sequence[bytes]) -> bool:
         if self.broken:
             raise RuntimeError("broken")
         if not self.full:
-            self.sent.append(read(data))
+            self.sent += map(read, packets)
+            self.written.append(len(packets))
         return not self.full
 
     @property

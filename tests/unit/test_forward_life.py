@@ -6,9 +6,10 @@ import random
 
 from hypothesis import given
 from hypothesis import strategies as st
+from smproxy.origin.forward import at_once
 
 from tests.fake_clock import FakeTime
-from tests.unit.forward_rig import KEY, Publisher, Subscriber
+from tests.unit.forward_rig import KEY, Publisher, Subscriber, Turn
 
 STEPS = [
     "frame",
@@ -24,16 +25,20 @@ STEPS = [
     "resume",
     "switch",
     "nack",
+    "turn",
+    "turn",
 ]
 
 
-@given(st.lists(st.sampled_from(STEPS), max_size=120), st.integers(0, 1000), st.integers(1, 40))
-def test_whatever_happens_the_sequence_stays_in_order(steps: list[str], seed: int, packets: int) -> None:
-    """Loss, reordering, stalls, mutes and switches between two streams: the client never sees two packets under one number,
-    timestamps of new packets never go back, and each beginning is a key frame."""
+def lived(steps: list[str], seed: int, packets: int, turn: Turn | None) -> Subscriber:
+    """Return a subscriber after all of that; with a ``turn`` those packets wait that come before a step "turn"."""
     rng = random.Random(seed)
     clock = FakeTime()
-    publishers = [Publisher(clock, sequence=65500), Publisher(clock, sequence=100, timestamp=5)]
+    soon = at_once if turn is None else turn.soon
+    publishers = [
+        Publisher(clock, sequence=65500, soon=soon),
+        Publisher(clock, sequence=100, timestamp=5, soon=soon),
+    ]
     for publisher in publishers:
         publisher.frame(key=True, packets=packets)
     subscriber = Subscriber(clock, seed=seed)
@@ -59,8 +64,23 @@ def test_whatever_happens_the_sequence_stays_in_order(steps: list[str], seed: in
         elif step == "switch":
             publishers.reverse()
             subscriber.sender.attach(publishers[0].forwarder)
+        elif step == "turn":
+            if turn is not None:
+                turn.end()
         elif subscriber.sent:
             subscriber.sender.nack([rng.choice(subscriber.sent).sequence])
+    if turn is not None:
+        turn.end()
+    return subscriber
+
+
+@given(st.lists(st.sampled_from(STEPS), max_size=120), st.integers(0, 1000), st.integers(1, 40), st.booleans())
+def test_whatever_happens_the_sequence_stays_in_order(
+    steps: list[str], seed: int, packets: int, in_turns: bool
+) -> None:
+    """Loss, reordering, stalls, mutes and switches between two streams: the client never sees two packets under one number,
+    timestamps of new packets never go back, and each beginning is a key frame."""
+    subscriber = lived(steps, seed, packets, Turn() if in_turns else None)
     seen: dict[int, bytes] = {}
     newest = subscriber.sent[0]
     for each in subscriber.sent:
@@ -73,6 +93,19 @@ def test_whatever_happens_the_sequence_stays_in_order(steps: list[str], seed: in
             newest = each
     assert subscriber.sent[0].payload.startswith(KEY)
     assert subscriber.sender.packets == len(subscriber.sent)
+
+
+@given(
+    st.lists(st.sampled_from(sorted({*STEPS} - {"full", "free", "nack"})), max_size=120),
+    st.integers(0, 1000),
+    st.integers(1, 40),
+)
+def test_turns_change_nothing_but_the_moment(steps: list[str], seed: int, packets: int) -> None:
+    """What waits for the end of a turn is sent as it would have been at once: the same packets in the same order."""
+    at_the_end, immediate = lived(steps, seed, packets, Turn()), lived(steps, seed, packets, None)
+    assert at_the_end.sent == immediate.sent
+    counted = [(each.sender.packets, each.sender.bytes, each.sender.frames) for each in (at_the_end, immediate)]
+    assert counted[0] == counted[1]
 
 
 @given(st.lists(st.tuples(st.integers(0, 65535), st.integers(0, 5), st.integers(0, 2), st.binary(max_size=30))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -386,8 +387,8 @@ def test_a_sender_may_be_detached_by_its_own_sending(cached: bool, taken: bool) 
     publisher.frames(20)
     leaving = Subscriber(clock)
 
-    def leave(data: bytes) -> bool:
-        calls.append(read(data).sequence)
+    def leave(packets: Sequence[bytes]) -> bool:
+        calls.append(read(packets[-1]).sequence)
         leaving.sender.detach()
         return taken
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from smproxy.origin.forward import TrackForwarder
+from smproxy.origin.forward.track_forwarder import MAX_FRESH
 from smproxy.origin.track import PLI_SPACING, Track
 from smproxy.signaling.payloads import Kind
 
 from tests.fake_clock import FakeTime
-from tests.unit.forward_rig import INTER, KEY, PER_FRAME, TICKS, Publisher, Subscriber, rtp
+from tests.unit.forward_rig import INTER, KEY, PER_FRAME, TICKS, Publisher, Subscriber, Turn, rtp
 
 
 def test_a_wish_is_told_at_once_and_granted_once_in_a_while() -> None:
@@ -112,3 +114,44 @@ def test_a_late_packet_of_what_was_muted_is_not_sent() -> None:
     publisher.sound()
     assert [each.payload.partition(b"#")[0] for each in watching.sent] == [b"sound", b"sound"]
     assert watching.is_continuous()
+
+
+def test_what_comes_in_one_turn_goes_out_together() -> None:
+    """All subscribers get the packets of a turn with one write each, at its end or, when they are many, before it."""
+    clock, turn = FakeTime(), Turn()
+    publisher, watching = Publisher(clock, soon=turn.soon), [Subscriber(clock), Subscriber(clock)]
+    publisher.frame(key=True)
+    for each in watching:
+        each.sender.attach(publisher.forwarder)
+        each.written.clear()
+    publisher.frames(2)
+    assert all(len(each.sent) == PER_FRAME for each in watching)
+    turn.end()
+    publisher.frame(packets=MAX_FRESH + 1)
+    assert [each.written for each in watching] == [[2 * PER_FRAME, MAX_FRESH]] * 2
+    turn.end()
+    turn.end()
+    assert [each.written for each in watching] == [[2 * PER_FRAME, MAX_FRESH, 1]] * 2
+    assert all(each.is_continuous() for each in watching)
+
+
+@pytest.mark.parametrize("ends", ["close", "detach", "pause", "attach"])
+def test_an_end_in_the_middle_of_a_turn_comes_after_its_packets(ends: str) -> None:
+    """What came before a subscriber leaves, or its stream ends, is sent before that, and nothing afterwards."""
+    clock, turn = FakeTime(), Turn()
+    publisher, leaving, staying = Publisher(clock, soon=turn.soon), Subscriber(clock), Subscriber(clock)
+    publisher.frame(key=True)
+    for each in (leaving, staying):
+        each.sender.attach(publisher.forwarder)
+    publisher.frame()
+    if ends == "close":
+        publisher.forwarder.close()
+    elif ends == "attach":
+        leaving.sender.attach(Publisher(clock, soon=turn.soon).forwarder)
+    else:
+        getattr(leaving.sender, ends)()
+    assert len(leaving.sent) == len(staying.sent) == 2 * PER_FRAME
+    publisher.frame()
+    turn.end()
+    assert len(leaving.sent) == 2 * PER_FRAME
+    assert len(staying.sent) == (2 if ends == "close" else 3) * PER_FRAME

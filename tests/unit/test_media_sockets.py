@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,7 +12,7 @@ import pytest
 from smproxy.network import Conditions, NetworkLink
 from smproxy.origin.candidates import HostCandidate
 from smproxy.origin.ice import Credentials, IceLite
-from smproxy.origin.media_sockets import MAX_ROUTES, SharedPort, announce
+from smproxy.origin.media_sockets import MAX_ROUTES, OwnPorts, SharedPort, announce
 
 from tests.helpers import eventually
 from tests.unit.test_origin_ice import DTLS_ALERT, MEDIA, REMOTE, Sender, check, sender_to
@@ -138,6 +139,29 @@ async def test_a_port_that_is_taken() -> None:
     with pytest.raises(OSError, match="in use"):
         await SharedPort.start(port.port, lambda: LOOP)
     port.close()
+
+
+async def test_nobody_takes_a_clients_port() -> None:
+    """A port of a client's own cannot be opened by another process, not even by one that would share it."""
+    agent = IceLite(REMOTE, random.Random(1), time.monotonic)
+    await OwnPorts(lambda: LOOP).open(agent)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with pytest.raises(OSError, match="in use"):
+            other.bind(("127.0.0.1", agent.candidates[0].port))
+    agent.close()
+
+
+async def test_packets_that_are_sent_together_on_one_port() -> None:
+    """Each client's come to it alone, in their order."""
+    pictures = [[b"\x80" + bytes([client, number]) * 500 for number in range(6)] for client in (1, 2)]
+    async with shared() as (_, clients):
+        for client in clients:
+            client.sender.send(check(client.agent, nominate=True))
+        await eventually(lambda: all(each.sender.received for each in clients))
+        for client, picture in zip(clients, pictures, strict=True):
+            client.agent.send_all(picture)
+        await eventually(lambda: [each.sender.received[1:] for each in clients] == pictures)
 
 
 @pytest.mark.parametrize(

@@ -285,3 +285,31 @@ async def test_a_bad_network_is_bounded_and_ends_with_the_agent() -> None:
         agent.close()
         assert len(line) == 0
         assert media == []
+
+
+async def test_packets_that_are_sent_together_come_in_order() -> None:
+    """They go where single ones do, straight or over a bad network, without those that are to be lost; before there is an
+    address and after the end none is sent.
+    """
+    picture = [bytes([0x80, number]) + bytes(1000 if number < 5 else 100) for number in range(6)]
+    async with agent_and(1) as (agent, (peer,), _):
+        agent.send_all([b"\x80early"])
+        await peer.check()
+        peer.received.clear()
+        agent.send_all(picture)
+        agent.send(b"\x80alone")
+        await eventually(lambda: peer.received == [*picture, b"\x80alone"])
+        peer.received.clear()
+        agent.impair(None, NetworkLink(Conditions(delay=20), random.Random(1)))
+        agent.send_all(picture)
+        assert peer.received == []
+        await eventually(lambda: peer.received == picture)
+        agent.impair(None, None)
+        peer.received.clear()
+        agent.set_packet_filter(lambda datagram: datagram[1] % 2 == 0)
+        agent.send_all(picture)
+        agent.send_all(picture[1:2])
+        await eventually(lambda: peer.received == picture[::2])
+        agent.close()
+        agent.send_all(picture)
+        assert peer.received == picture[::2]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import struct
+from collections.abc import Sequence
 from typing import Any
 
 from smproxy.origin.aiortc_dtls import Identity
@@ -33,10 +35,15 @@ class Network:
     def sendto(self, data: bytes, _addr: Any) -> None:
         self.sent.append(data)
 
+    def send_all(self, datagrams: Sequence[bytes], _addr: Any) -> None:
+        self.sent += datagrams
+
     def get_write_buffer_size(self) -> int:
         return self.waiting
 
     def close(self) -> None: ...
+
+    def set_protocol(self, _protocol: asyncio.BaseProtocol) -> None: ...
 
 
 class Nobody:
@@ -59,7 +66,7 @@ class Rig:
         self.peer = SubscriberTransport(plan, Nobody(), identity=identity, monotonic=self.clock, rng=rng, tasks=Tasks())
         self.peer.accept(read_answer(answered(plan), plan))
         self.peer._protect = self.peer._unprotect_rtcp = lambda data: data
-        self.peer._transport.ice._way = (self.network, ("192.0.2.9", 9))
+        self.peer._transport.ice._send_by(self.network, ("192.0.2.9", 9))
         (self.sender,) = self.peer.senders.values()
         self.sequence = 0
 

@@ -99,6 +99,8 @@ class IceLite:
         self._read: _Waiting | None = None
         #: Where to send to.
         self._way: tuple[Datagrams, Address] | None = None
+        #: Returns the bytes that wait because the network did not take them; no property, since it is asked often.
+        self.unsent: Callable[[], int] = _zero
         self._way_from: LocalSocket | None = None
         self._up: DelayLine | None = None
         self._down: DelayLine | None = None
@@ -263,7 +265,11 @@ class IceLite:
         if self.tap is not None:
             self.tap.ours, self.tap.theirs = local.endpoint, addr
         if local.transport is not None:
-            self._way = (local.transport, addr)
+            self._send_by(local.transport, addr)
+
+    def _send_by(self, transport: Datagrams, addr: Address) -> None:
+        self._way = (transport, addr)
+        self.unsent = transport.get_write_buffer_size
 
     def confirm(self) -> None:
         """Take what was read last for the client's own: it was decrypted and understood."""
@@ -315,7 +321,7 @@ class IceLite:
         for each in self._sockets:
             each.impair(self._up, self._down)
         if self._way is not None and self._way_from is not None and self._way_from.transport is not None:
-            self._way = (self._way_from.transport, self._way[1])
+            self._send_by(self._way_from.transport, self._way[1])
 
     # the other direction ----------------------------------------------------------------------------------------------
 
@@ -343,10 +349,16 @@ class IceLite:
                 return
             way[0].sendto(data, way[1])
 
-    @property
-    def unsent(self) -> int:
-        """Bytes that wait because the network did not take them."""
-        return 0 if self._way is None else self._way[0].get_write_buffer_size()
+    def send_all(self, datagrams: Sequence[bytes]) -> None:
+        """Send media datagrams to the selected address, in their order."""
+        way = self._way
+        if way is not None and not self._closed:
+            if self._passes is not None:
+                datagrams = [each for each in datagrams if self._passes(each)]
+            if len(datagrams) == 1:
+                way[0].sendto(datagrams[0], way[1])
+            else:
+                way[0].send_all(datagrams, way[1])
 
     def close_unused(self) -> None:
         """Close the sockets that the client did not choose; one peer then costs one file descriptor."""
@@ -403,6 +415,10 @@ def _line(line: DelayLine | None, link: NetworkLink | None) -> DelayLine | None:
     if line is not None:
         line.clear()
     return None if link is None else DelayLine(link)
+
+
+def _zero() -> int:
+    return 0
 
 
 def _ignore(_ufrag: str) -> None:

@@ -251,6 +251,10 @@ class _Framed:
         if not transport.is_closing() and transport.get_write_buffer_size() < MAX_UNSENT:
             transport.write(len(data).to_bytes(2, "big") + data)
 
+    def send_all(self, datagrams: Sequence[bytes], addr: Any) -> None:
+        for each in datagrams:
+            self.sendto(each, addr)
+
     def get_write_buffer_size(self) -> int:
         return self._transport.get_write_buffer_size()
 

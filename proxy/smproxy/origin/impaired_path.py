@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from smproxy.network import NetworkLink
@@ -15,15 +15,17 @@ MAX_ON_THE_WAY = 4_096
 
 
 class Datagrams(Protocol):
-    """A datagram transport of asyncio or uvloop, with attributes missing in the standard type."""
+    """What datagrams go out by."""
 
-    def sendto(self, data: bytes, addr: Any) -> None: ...
+    def sendto(self, data: bytes, addr: Any, /) -> None: ...
+
+    def send_all(self, datagrams: Sequence[bytes], addr: Any, /) -> None: ...
 
     def get_write_buffer_size(self) -> int: ...
 
     def close(self) -> None: ...
 
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None: ...
+    def set_protocol(self, protocol: asyncio.BaseProtocol, /) -> None: ...
 
 
 class Receiver(Protocol):
@@ -139,6 +141,11 @@ class ImpairedTransport:
     def sendto(self, data: bytes, addr: Any) -> None:
         """Put a datagram on its way."""
         self._line.put(self._send, data, addr)
+
+    def send_all(self, datagrams: Sequence[bytes], addr: Any) -> None:
+        """Put each of them on its way."""
+        for each in datagrams:
+            self.sendto(each, addr)
 
     def _send(self, data: bytes, addr: Any) -> None:
         if not self._closed:

@@ -103,9 +103,9 @@ class OwnSocket(LocalSocket):
         super().__init__(agent)
         self._real: Datagrams | None = None
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Send by this transport."""
-        self.transport = self._real = cast(Datagrams, transport)
+    def send_by(self, real: Datagrams) -> None:
+        """Send by this, which is the socket."""
+        self.transport = self._real = real
 
     def impair(self, up: DelayLine | None, down: DelayLine | None) -> None:
         """Have all that comes go over ``up``, and all that goes over ``down``."""

@@ -7,7 +7,7 @@ import logging
 import socket
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol, TypeVar, cast
+from typing import Protocol
 
 from smproxy.origin import stun
 from smproxy.origin.candidates import LOOPBACK, LOOPBACK_6, HostAddresses, HostCandidate
@@ -16,6 +16,7 @@ from smproxy.origin.ice_paths import Address
 from smproxy.origin.impaired_path import Datagrams, DelayLine, Receiver
 from smproxy.origin.local_socket import LocalSocket, OwnSocket
 from smproxy.origin.settings import OriginSettings
+from smproxy.origin.udp_sender import UdpSender
 
 _log = logging.getLogger(__name__)
 
@@ -25,8 +26,6 @@ _SHARED_BUFFER = 4 << 20
 #: Sockets of the shared port on each address, over which Linux spreads the clients. It keeps 208 KiB for a socket unless
 #: ``net.core.rmem_max`` is more, and what does not fit is lost: pictures of 60 publishers fill that in some 10 ms.
 _SHARED_SOCKETS = 8 if sys.platform == "linux" else 1
-
-DatagramProtocol = TypeVar("DatagramProtocol", bound=asyncio.DatagramProtocol)
 
 
 class MediaSockets(Protocol):
@@ -69,11 +68,13 @@ class OwnPorts:
         failure = OSError("no address to listen on")
         for address in self._addresses():
             try:
-                transport, local = await _bind(lambda: OwnSocket(ice), address, 0, _BUFFER)
+                local = OwnSocket(ice)
+                sender, port = await _bind(local, address, 0, _BUFFER)
             except OSError as error:
                 failure = error
                 continue
-            local.candidate = HostCandidate(address, transport.get_extra_info("sockname")[1], len(sockets))
+            local.send_by(sender)
+            local.candidate = HostCandidate(address, port, len(sockets))
             sockets.append(local)
         if not sockets:
             raise failure
@@ -121,7 +122,8 @@ class SharedPort:
             try:
                 self.port = _free_port(address, self.port)
                 for _ in range(_SHARED_SOCKETS):
-                    await _bind(lambda bound=bound: bound, address, self.port, _SHARED_BUFFER, shared=True)  # type: ignore[misc]
+                    sender, _ = await _bind(bound, address, self.port, _SHARED_BUFFER, shared=True)
+                    bound.add(sender)
             except OSError as error:
                 bound.close()
                 failure = error
@@ -177,16 +179,16 @@ class _PortSocket(asyncio.DatagramProtocol):
 
     def __init__(self, agents: dict[str, dict[_PortSocket, SharedSocket]]) -> None:
         self._agents = agents
-        self._transports: list[Datagrams] = []
+        self._senders: list[Datagrams] = []
         #: Each client's, by the addresses that its signed checks came from.
         self.routes: dict[Address, SharedSocket] = {}
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transports.append(cast(Datagrams, transport))
-        self.transport = self._transports[0]
+    def add(self, sender: Datagrams) -> None:
+        self._senders.append(sender)
+        self.transport = self._senders[0]
 
     def close(self) -> None:
-        for each in self._transports:
+        for each in self._senders:
             each.close()
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
@@ -273,17 +275,29 @@ def _free_port(address: str, port: int) -> int:
 
 
 async def _bind(
-    make: Callable[[], DatagramProtocol], address: str, port: int, buffer: int, *, shared: bool = False
-) -> tuple[asyncio.DatagramTransport, DatagramProtocol]:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    transport, protocol = await asyncio.get_running_loop().create_datagram_endpoint(
-        make, local_addr=(address, port), family=family, reuse_port=shared or None
-    )
-    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+    protocol: asyncio.DatagramProtocol, address: str, port: int, buffer: int, *, shared: bool = False
+) -> tuple[UdpSender, int]:
+    """Have a socket give its datagrams to ``protocol``; return what sends from it, and its port.
+
+    Raises:
+        OSError: the address or the port is not to be had.
+    """
+    udp = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        if shared:
+            udp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        udp.bind((address, port))
+        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: protocol, sock=udp)
+    except BaseException:
+        udp.close()
+        raise
+    # uvloop sets this, and then another process could take the port as well.
+    udp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
     if hasattr(transport, "max_size"):
         # asyncio would allocate 256 KiB for every datagram.
         transport.max_size = 2048
-    return transport, protocol
+    return UdpSender(transport, udp), udp.getsockname()[1]
 
 
 def announce(local: Sequence[HostCandidate], announced: Iterable[str]) -> tuple[HostCandidate, ...]:

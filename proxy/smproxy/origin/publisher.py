@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 
@@ -77,7 +78,8 @@ class PublisherRole:
             tasks=services.tasks,
         )
         formats = {accepted.kind: accepted.format for accepted in plan.tracks}
-        self.source = Source(transport.tracks, formats, services.clock.monotonic, session.about, services.kept)
+        soon = asyncio.get_running_loop().call_soon
+        self.source = Source(transport.tracks, formats, services.clock.monotonic, session.about, services.kept, soon)
         self._outputs = services.outputs.of(
             session.attempt, session.scope, transport.tracks, recording=session.recording
         )

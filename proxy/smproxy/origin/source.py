@@ -8,7 +8,7 @@ from typing import Protocol
 
 from smproxy.log_fields import About
 from smproxy.origin.effects import Mute, PublisherMessage
-from smproxy.origin.forward import TrackForwarder
+from smproxy.origin.forward import Soon, TrackForwarder, at_once
 from smproxy.origin.kept_pictures import KeptPictures
 from smproxy.origin.payload_format import PayloadFormat
 from smproxy.origin.token_bucket import TokenBucket
@@ -54,7 +54,8 @@ class Source:
     answers requests for key frames: FFmpeg and OBS do not, and would have no picture for those who come in between.
 
     ``formats`` has the codec of each track as it was negotiated, so that the stream can be offered before its first packet.
-    ``log_extra`` is the publisher's session. ``kept`` bounds how many streams keep pictures that nobody watches.
+    ``log_extra`` is the publisher's session. ``kept`` bounds how many streams keep pictures that nobody watches. ``soon`` tells
+    the forwarders when a turn of the event loop is over.
     """
 
     def __init__(
@@ -64,7 +65,9 @@ class Source:
         monotonic: Callable[[], float],
         log_extra: About | None = None,
         kept: KeptPictures | None = None,
+        soon: Soon = at_once,
     ) -> None:
+        self._soon = soon
         self._log_extra = log_extra
         self._kept = kept
         self.scope = ""
@@ -81,7 +84,7 @@ class Source:
         self._users: set[object] = set()
         picture = self.tracks.get(Kind.VIDEO)
         if picture is not None:
-            self._forwarders[Kind.VIDEO] = TrackForwarder(picture)
+            self._forwarders[Kind.VIDEO] = TrackForwarder(picture, soon)
             picture.on_answer = self._answered
         self._muted: dict[Kind, bool] = {}
         self._may_say = TokenBucket(SAID_RATE, SAID_BURST, monotonic)
@@ -112,7 +115,7 @@ class Source:
         self._users.add(user)
         forwarder = self._forwarders.get(kind)
         if forwarder is None:
-            forwarder = self._forwarders[kind] = TrackForwarder(track)
+            forwarder = self._forwarders[kind] = TrackForwarder(track, self._soon)
             if self._kept is not None and kind is Kind.VIDEO:
                 self._kept.add(self)
         return forwarder

@@ -5,6 +5,6 @@ of a subscriber, whose sequence numbers and timestamps go on whatever it shows. 
 """
 
 from smproxy.origin.forward.down_track import DownTrack
-from smproxy.origin.forward.track_forwarder import TrackForwarder
+from smproxy.origin.forward.track_forwarder import Soon, TrackForwarder, at_once
 
-__all__ = ["DownTrack", "TrackForwarder"]
+__all__ = ["DownTrack", "Soon", "TrackForwarder", "at_once"]

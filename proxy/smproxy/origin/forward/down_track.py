@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import struct
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 from smproxy.origin.forward.feedback import ReportBlock
 from smproxy.origin.forward.nack_limiter import NackLimiter
@@ -22,11 +22,43 @@ _NEVER = 1 << 62
 class DownTrack:
     """Sends one track to one subscriber, with SSRC, numbers and timestamps of its own.
 
-    What it shows may change: another track (the stream was published again), or none. ``write`` seals and sends a packet and
-    returns False when the client does not keep up; it is then offered the packet again, or video goes on at a key frame.
+    What it shows may change: another track (the stream was published again), or none. ``write`` seals and sends packets, all
+    or none, and returns False when the client does not keep up; it is then offered them again, or video goes on at a key frame.
     ``packets`` and ``bytes`` (headers included) count what was sent, ``dropped`` the frames (of audio: packets) that a slow
     client missed.
     """
+
+    __slots__ = (
+        "_base",
+        "_begun",
+        "_cname",
+        "_left_at",
+        "_left_timestamp",
+        "_monotonic",
+        "_nacks",
+        "_next",
+        "_rebase",
+        "_sent",
+        "_sent_timestamp",
+        "_shift",
+        "_timestamp_shift",
+        "_write",
+        "attached",
+        "bytes",
+        "clock_rate",
+        "codec",
+        "dropped",
+        "fraction_lost",
+        "frames",
+        "key_frames",
+        "kind",
+        "lost",
+        "packets",
+        "paused",
+        "payload_type",
+        "resent",
+        "ssrc",
+    )
 
     def __init__(
         self,
@@ -36,7 +68,7 @@ class DownTrack:
         clock_rate: int,
         ssrc: int,
         payload_type: int,
-        write: Callable[[bytes], bool],
+        write: Callable[[Sequence[bytes]], bool],
         monotonic: Callable[[], float],
         rng: random.Random,
         cname: str = "",
@@ -160,48 +192,49 @@ class DownTrack:
         step = max(passed, self.clock_rate // 50)
         self._timestamp_shift = (self._left_timestamp + step - timestamp) & 0xFFFFFFFF
 
-    def forward(self, packet: RtpPacket) -> bool:
-        """Send a packet: the hot path, once for each packet and subscriber."""
-        data = self._rewritten(packet)
+    def forward(self, packets: Sequence[RtpPacket]) -> bool:
+        """Send the packets of a turn: the hot path, once for each turn and subscriber."""
+        last = packets[-1]
         # Before it is written: no number is used twice, even if writing finds out that the client is gone.
-        self._sent = packet.number
-        self._sent_timestamp = packet.timestamp
-        if not self._write(data):
+        self._sent = last.number
+        self._sent_timestamp = last.timestamp
+        if not self._send(packets):
             if self.kind is Kind.VIDEO:
-                self._sent = packet.number - 1
+                self._sent = packets[0].number - 1
                 return False
-            self.dropped += 1  # late audio is worth nothing: the client hears a loss
+            self.dropped += len(packets)  # late audio is worth nothing: the client hears a loss
             return True
-        self.packets += 1
-        self.bytes += len(data)
-        if packet.marker:
-            self.frames += 1
+        for packet in packets:
+            if packet.marker:
+                self.frames += 1
         return True
 
-    def _rewritten(self, packet: RtpPacket) -> bytes:
-        """Give a packet the header that it has for this subscriber."""
-        number, timestamp, marker, payload, _, _, _ = packet
-        header = _HEADER.pack(
-            0x80,
-            marker | self.payload_type,
-            (number + self._shift) & 0xFFFF,
-            (timestamp + self._timestamp_shift) & 0xFFFFFFFF,
-            self.ssrc,
-        )
-        return header + payload
+    def _send(self, packets: Sequence[RtpPacket]) -> bool:
+        """Write packets with the headers that they have for this subscriber."""
+        shift, timestamp_shift, payload_type, ssrc = self._shift, self._timestamp_shift, self.payload_type, self.ssrc
+        written: list[bytes] = []
+        size = 0
+        for packet in packets:
+            header = _HEADER.pack(
+                0x80,
+                packet.marker | payload_type,
+                (packet.number + shift) & 0xFFFF,
+                (packet.timestamp + timestamp_shift) & 0xFFFFFFFF,
+                ssrc,
+            )
+            data = header + packet.payload
+            written.append(data)
+            size += len(data)
+        if not self._write(written):
+            return False
+        self.packets += len(written)
+        self.bytes += size
+        return True
 
     def late(self, packet: RtpPacket) -> None:
         """Send a packet that was overtaken, unless its number was given away already."""
         if packet.number >= self._base:
-            self._send_again(packet)
-
-    def _send_again(self, packet: RtpPacket) -> bool:
-        data = self._rewritten(packet)
-        if not self._write(data):
-            return False
-        self.packets += 1
-        self.bytes += len(data)
-        return True
+            self._send((packet,))
 
     # what the client says ---------------------------------------------------------------------------------------------
 
@@ -222,7 +255,7 @@ class DownTrack:
             packet = forwarder.recall(number)
             if packet is None:
                 continue
-            if not self._send_again(packet):
+            if not self._send((packet,)):
                 break
             self._nacks.count(number, now)
             count += 1

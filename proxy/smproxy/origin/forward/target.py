@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from smproxy.origin.rtp_packet import RtpPacket
@@ -27,8 +28,11 @@ class ForwardTarget(Protocol):
         At a key frame, if there are any.
         """
 
-    def forward(self, packet: RtpPacket) -> bool:
-        """Send; False when the client does not keep up and wants to have this packet later."""
+    def forward(self, packets: Sequence[RtpPacket]) -> bool:
+        """Send packets, one at least, all or none.
+
+        False when the client does not keep up and wants to have them later.
+        """
 
     def late(self, packet: RtpPacket) -> None:
         """Send a packet whose successors were sent already."""

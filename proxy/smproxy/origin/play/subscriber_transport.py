@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from smproxy.origin.aiortc_adapter import Link
 from smproxy.origin.aiortc_dtls import Identity
@@ -117,12 +117,12 @@ class SubscriberTransport(ClientTransport):
     def _use_keys(self, link: Link) -> None:
         self._protect = link.protect()
 
-    def _write(self, packet: bytes) -> bool:
-        """Seal and send a packet: the hot path, once for each packet and subscriber."""
+    def _write(self, packets: Sequence[bytes]) -> bool:
+        """Seal and send packets: the hot path, once for each turn and subscriber."""
         ice = self._transport.ice
-        if ice.unsent > MAX_UNSENT:
+        if ice.unsent() > MAX_UNSENT:
             return False
-        ice.send(self._protect(packet))
+        ice.send_all([*map(self._protect, packets)])
         return True
 
     def _receive_media(self, data: bytes) -> bool:

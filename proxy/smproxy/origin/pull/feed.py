@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -82,11 +82,12 @@ class _PulledSlot:
     def begin(self, base: int, timestamp: int) -> None:
         self._restart = self._restart or base != self._sent + 1
 
-    def forward(self, packet: RtpPacket) -> bool:
+    def forward(self, packets: Sequence[RtpPacket]) -> bool:
         if self._feed.full:
             return False
-        self._send(packet)
-        self._sent = packet.number
+        for packet in packets:
+            self._send(packet)
+            self._sent = packet.number
         return True
 
     def late(self, packet: RtpPacket) -> None:

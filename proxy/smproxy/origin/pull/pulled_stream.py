@@ -9,6 +9,7 @@ from collections.abc import Callable
 import msgspec
 
 from smproxy.origin.effects import Mute, PublisherMessage
+from smproxy.origin.forward import Soon, at_once
 from smproxy.origin.pull.wire import (
     Live,
     NotLive,
@@ -74,12 +75,20 @@ class _PulledTrack:
 class PulledStream:
     """Takes what the owner of a stream sends, and is in the place of its publisher here.
 
-    ``ask`` sends a message to the owner. Nothing here is reported: it is no session.
+    ``ask`` sends a message to the owner, ``soon`` tells when a turn of the event loop is over. Nothing here is reported: it is
+    no session.
     """
 
     def __init__(
-        self, scope: str, name: str, streams: Streams, monotonic: Callable[[], float], ask: Callable[[str], None]
+        self,
+        scope: str,
+        name: str,
+        streams: Streams,
+        monotonic: Callable[[], float],
+        ask: Callable[[str], None],
+        soon: Soon = at_once,
     ) -> None:
+        self._soon = soon
         self.scope, self.name = scope, name
         #: The owner has said whether the stream is live.
         self.answered = False
@@ -159,7 +168,8 @@ class PulledStream:
             made.on_wanted = self._want_key_frame
             self._tracks[each.kind] = _PulledTrack(made, each.format.payload_type & 0x7F)
         formats = {each.kind: each.format for each in live.tracks}
-        self._source = Source([pulled.track for pulled in self._tracks.values()], formats, self._monotonic)
+        tracks = [pulled.track for pulled in self._tracks.values()]
+        self._source = Source(tracks, formats, self._monotonic, soon=self._soon)
         self._source.pulled = True
         _apply(self._source, live.state)
         self._streams.go_live(self.scope, self.name, self, self._source)

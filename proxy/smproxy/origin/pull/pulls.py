@@ -214,7 +214,8 @@ class Pulls:
             if pull.connection is not None:
                 self._tasks.spawn(_send(pull.connection, text))
 
-        stream = PulledStream(scope, name, self._streams, self._monotonic, ask)
+        soon = asyncio.get_running_loop().call_soon
+        stream = PulledStream(scope, name, self._streams, self._monotonic, ask, soon)
         pull = self._pulls[scope, name] = _Pull(stream, self._nodes, self._monotonic)
         pull.viewed_until = self._monotonic() + self._linger
         self._tasks.spawn(self._run(pull))
