@@ -26,7 +26,7 @@ from smproxy.manager.origin_registry import Node
 from smproxy.manager.services import Services
 from smproxy.origin.front import OriginFront
 from smproxy.origin.late_origin import LateOrigin
-from smproxy.origin.unfit_library import UnfitLibraryError
+from smproxy.origin.unfit_library import UnfitLibraryError, check_installed
 from smproxy.settings import Settings, SettingsError
 from smproxy.settings.components import make_manager_settings, make_node_settings, make_origin_settings, make_sinks
 from smproxy.settings.option_values import Address
@@ -222,6 +222,7 @@ class Startup:
 
         In a cluster its media stack is there, too; else that comes when it is needed.
         """
+        _check_media_libraries()
         node: Node | None = None
 
         def report(report: Report) -> None:
@@ -267,6 +268,7 @@ class Startup:
         return origin
 
     async def _start_nodes(self, manager: Manager) -> NodeFleet:
+        _check_media_libraries()
         from smproxy.nodes.fleet import NodeFleet
         from smproxy.nodes.lifecycle import NodeTiming
         from smproxy.nodes.scenario import ScenarioError, load_node_scenario
@@ -289,7 +291,7 @@ class Startup:
         except ScenarioError as error:
             raise SettingsError(f"--node-scenario {error}") from None
         except UnfitLibraryError as error:
-            raise SettingsError(f"the origin cannot run: {error}: {_UNFIT}") from None
+            raise _cannot_run(error) from None
         except OSError as error:
             why = (error.strerror or str(error)).lower()
             raise SettingsError(
@@ -309,7 +311,19 @@ async def load_media(origin: LateOrigin) -> None:
     try:
         await origin.load()
     except UnfitLibraryError as error:
-        raise SettingsError(f"the origin cannot run: {error}: {_UNFIT}") from None
+        raise _cannot_run(error) from None
+
+
+def _check_media_libraries() -> None:
+    """Check what is installed before a port is open; the import comes later."""
+    try:
+        check_installed()
+    except UnfitLibraryError as error:
+        raise _cannot_run(error) from None
+
+
+def _cannot_run(error: UnfitLibraryError) -> SettingsError:
+    return SettingsError(f"the origin cannot run: {error}: {_UNFIT}")
 
 
 def _make_capture_directory(directory: Path) -> None:

@@ -336,13 +336,34 @@ async def test_publish_command(tmp_path: Path, receiver: WebhookReceiver) -> Non
         assert "customerScope" in text
 
 
-async def test_unfit_aiortc(tmp_path: Path) -> None:
-    """With an aiortc that the origin cannot use the server ends as soon as that is known, and says so in one line.
+@pytest.mark.parametrize("how", [(), ("--nodes", "2"), ("--detach",)], ids=["alone", "nodes", "detached"])
+async def test_another_aiortc(tmp_path: Path, how: tuple[str, ...]) -> None:
+    """With an aiortc that the origin was not written for nothing starts: one line says so, also of a detached server."""
+    facts = tmp_path / "installed" / "aiortc-1.17.0.dist-info"
+    facts.mkdir(parents=True)
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: aiortc\nVersion: 1.17.0\n")
+    process = await asyncio.create_subprocess_exec(
+        *[sys.executable, "-m", "smproxy", "serve", "--port", "0", *how],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(facts.parent)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(scaled(20)):
+        output, error = await process.communicate()
+    assert (process.returncode, output) == (2, b"")
+    (line,) = error.decode().splitlines()
+    assert line.startswith("smproxy serve: the origin cannot run: aiortc 1.17.0 is not 1.16: ")
+    assert "--no-local-origin" in line
 
-    It may have told that it takes connections; its ready file is gone then.
+
+async def test_unfit_aiortc(tmp_path: Path) -> None:
+    """With an aiortc that turns out unfit when it is imported the server ends then, and says so in one line.
+
+    It has told then that it takes connections; its ready file is gone.
     """
     code = (
-        "import sys; from smproxy.origin import aiortc_adapter; aiortc_adapter.version = lambda _: '1.17.0'; "
+        "import sys; from smproxy.origin import aiortc_adapter; aiortc_adapter.self_test = lambda: 'OpenSSL has no suites'; "
         "from smproxy.__main__ import main; sys.exit(main())"
     )
     process = await asyncio.create_subprocess_exec(
@@ -356,8 +377,7 @@ async def test_unfit_aiortc(tmp_path: Path) -> None:
     assert process.returncode == 2
     assert not (tmp_path / "ready").exists()
     (line,) = error.decode().splitlines()
-    assert line.startswith("smproxy serve: the origin cannot run: aiortc 1.17.0 is not 1.16: ")
-    assert "--no-local-origin" in line
+    assert line.startswith("smproxy serve: the origin cannot run: OpenSSL has no suites: ")
 
 
 @pytest.mark.parametrize("command", ["publish", "subscribe"])

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from smproxy.origin import aiortc_adapter as adapter
+from smproxy.origin import unfit_library
 from smproxy.origin.aiortc_dtls import DtlsTransport
 from smproxy.origin.origin import Origin, OriginSettings
 from smproxy.origin.unfit_library import UnfitLibraryError
@@ -18,10 +19,15 @@ async def test_the_installed_aiortc_is_as_expected() -> None:
     assert adapter.self_test() is None
 
 
-async def test_another_version_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A version outside the range is a reason not to start."""
-    monkeypatch.setattr(adapter, "version", lambda _name: "1.17.0")
-    assert adapter.self_test() == "aiortc 1.17.0 is not 1.16"
+def test_another_version_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A version outside the range, or a library that is missing, is a reason not to start, seen without an import."""
+    unfit_library.check_installed()
+    monkeypatch.setattr(unfit_library, "version", lambda _name: "1.17.0")
+    with pytest.raises(UnfitLibraryError, match=r"aiortc 1\.17\.0 is not 1\.16"):
+        unfit_library.check_installed()
+    monkeypatch.setitem(unfit_library._MODULES, "no_such_module", "py-no-such-module")
+    with pytest.raises(UnfitLibraryError, match="py-no-such-module is not installed"):
+        unfit_library.check_installed()
 
 
 async def test_a_changed_private_name_keeps_the_origin_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
