@@ -13,7 +13,7 @@ import pytest
 from smproxy.hooks import deliveries
 from smproxy.hooks.deliveries import SinkError
 from smproxy.hooks.dispatcher import HookDispatcher
-from smproxy.hooks.event import EncodedEvent
+from smproxy.hooks.event import EncodedEvent, Stored
 from smproxy.hooks.journal import FILE_NAME, Journal
 from smproxy.hooks.sink import Outcome, Retry
 from smproxy.signaling.clock import Clock
@@ -31,14 +31,15 @@ class Refusing(Collector):
 
 
 @asynccontextmanager
-async def dispatching(*sinks: Any, path: Path | None = None) -> AsyncIterator[HookDispatcher]:
-    """A dispatcher with a journal."""
+async def dispatching(*sinks: Any, path: Path | None = None, durable: bool = True) -> AsyncIterator[HookDispatcher]:
+    """A dispatcher with a journal, unless it is not ``durable``."""
     clock = Clock()
-    journal = await Journal.start(path, clock=clock)
+    journal = await Journal.start(path, clock=clock) if durable else None
     dispatcher = await HookDispatcher.start(sinks, clock=clock, rng=random.Random(1), profile=QUICK, journal=journal)
     yield dispatcher
     await dispatcher.stop(1.0)
-    await journal.stop()
+    if journal is not None:
+        await journal.stop()
 
 
 def sequences(sink: Collector) -> list[int]:
@@ -81,6 +82,32 @@ async def test_a_quiet_start() -> None:
         assert await dispatcher.drained(10)
         dispatcher.publish(hook_event(7, 2))
         await eventually(lambda: sequences(added) == [2])
+
+
+@pytest.mark.parametrize("durable", [True, False])
+async def test_what_a_fault_delivers_later(durable: bool) -> None:
+    """An event that is kept back and given later is for the sinks that there were when it was published, not for newer ones."""
+    first, added = Collector("http://first/"), Collector("http://added/")
+    async with dispatching(first, durable=durable) as dispatcher:
+        kept: list[Stored] = []
+
+        def keep(stored: Stored) -> int:
+            kept.append(stored)
+            return 0
+
+        undo = dispatcher.intercept(keep)
+        dispatcher.publish(hook_event(7, 1))
+        await eventually(lambda: kept)
+        undo()
+        await dispatcher.add_sink(added)
+        dispatcher.redeliver(kept[0])
+        dispatcher.publish(hook_event(7, 2))
+        assert await dispatcher.drained(10)
+        assert (sequences(first), sequences(added)) == ([1, 2], [2])
+        if dispatcher.journal is not None:
+            known = await dispatcher.journal.get(kept[0].event.uuid)
+            assert known is not None
+            assert [record.sink for record in known[1]] == ["http://first/"]
 
 
 async def test_a_removed_sink() -> None:

@@ -44,6 +44,8 @@ class Deliveries:
         self._journal = journal
         self._all: tuple[Delivery, ...] = ()
         self._added: set[str] = set()
+        #: The id of the latest event that was offered to the sinks.
+        self._latest = 0
         self._turn = asyncio.Lock()
         #: Called after each attempt. Must neither block nor raise.
         self.on_update: Callable[[DeliveryUpdate], None] = lambda update: None
@@ -113,6 +115,7 @@ class Deliveries:
 
     def offer(self, stored: Stored, copies: int) -> None:
         """Give an event to every sink, so many times; 0 settles it without an attempt."""
+        self._latest = stored.id
         for delivery in self._all:
             if copies:
                 delivery.offer(stored, copies)
@@ -120,7 +123,7 @@ class Deliveries:
                 delivery.skip(stored)
 
     def redeliver(self, stored: Stored) -> None:
-        """Give an event, skipped or not, once more to every sink."""
+        """Give an event, skipped or not, once more to every sink that was there when it was offered."""
         for delivery in self._all:
             delivery.redeliver(stored)
 
@@ -160,6 +163,7 @@ class Deliveries:
         )
         delivery.on_update = lambda update: self.on_update(update)  # noqa: PLW0108 - it is set later
         await sink.start()
+        delivery.since = self._latest
         self._all = (*self._all, delivery)
         self.takes_internal = any(each.takes_internal for each in self._all)
         try:

@@ -71,6 +71,8 @@ class Delivery:
         self._closed = False
         self._disabled: str | None = None
         self._forgotten = -1
+        #: Events up to this id were published before the sink was there: they are none of its, whenever they are given again.
+        self.since = 0
         self._counters = Counters()
         self._refusals = ThrottledLog(logger, self._loop.time)
         self._deaths = ThrottledLog(logger, self._loop.time)
@@ -158,7 +160,7 @@ class Delivery:
 
     def redeliver(self, stored: Stored) -> None:
         """Queue an event once more, also one that was skipped."""
-        if self._closed or self._disabled is not None:
+        if self._closed or self._disabled is not None or stored.id <= self.since:
             return
         self._note(stored, State.PENDING, None)
         if self._queue.push(stored):
