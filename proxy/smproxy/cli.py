@@ -7,19 +7,12 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import NamedTuple, NoReturn, Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
 from smproxy import __version__
 from smproxy.commands.configured import apply_config
 from smproxy.commands.output import OK, CommandError, ReaderGone, note
-from smproxy.printable import printable
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser that shows what an argument has of control characters."""
-
-    def error(self, message: str) -> NoReturn:
-        super().error(printable(message))
+from smproxy.commands.parser import Parser
 
 
 class CommandModule(Protocol):

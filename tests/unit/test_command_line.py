@@ -170,6 +170,25 @@ def test_arguments(arguments: list[str], url: str, text: str, other: str, nobody
     check(*command(*filled))
 
 
+@pytest.mark.parametrize(
+    ("arguments", "of_command", "error"),
+    [
+        (["--verson", "reset"], "smproxy", "there is no option --verson: did you mean --version?"),
+        (["serve", "--prot=5"], "smproxy serve", "there is no option --prot: did you mean --port?"),
+        (["hooks", "list", "--limt", "3"], "smproxy hooks list", "there is no option --limt: did you mean --limit?"),
+        (["hooks", "list", "--zzz"], "smproxy hooks list", "there is no option --zzz: see smproxy hooks list --help"),
+        (["reset", "now"], "smproxy reset", "unrecognized arguments: now"),
+        (["reset", "--\x1b[2J"], "smproxy reset", "there is no option --\\u001b[2J: see smproxy reset --help"),
+    ],
+)
+def test_arguments_that_are_none(arguments: list[str], of_command: str, error: str) -> None:
+    """An argument that a command does not have is refused by that command, with its usage and the option that is meant."""
+    code, out, err = command(*arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"usage: {of_command} [-h]")
+    assert err.endswith(f"\n{of_command}: error: {error}\n")
+
+
 #: Lines of a recording, each made of parts that a recording has.
 FRAME = st.fixed_dictionaries(
     {"from": st.sampled_from(["client", "origin", "server"])},

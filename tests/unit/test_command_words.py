@@ -73,6 +73,11 @@ def test_an_event_in_words() -> None:
     [
         ({"session": 1, "state": "disconnected", "reason": 2, "error": None}, ["reason=node_shutdown"]),
         ({"event": "route_error", "error": 0, "after_ms": 3}, ["error=pool_empty", "after_ms=3"]),
+        (
+            {"reason": 0, "media": {"packets": 9, "bytes": 99, "lost": 0, "bitrate": 8}},
+            ["reason=user_action", "packets=9", "bytes=99", "lost=0", "bitrate=8"],
+        ),
+        ({"media": [1]}, ["media=[1]"]),
         ({"error": 4, "kind": 0, "track": 1}, ["error=name_in_use", "kind=audio", "track=1"]),
         (
             {"error": "the disk is full", "reason": 99, "kind": True},
@@ -81,7 +86,7 @@ def test_an_event_in_words() -> None:
     ],
 )
 def test_numbers_have_names(payload: dict[str, Any], words: list[str]) -> None:
-    """Reasons, errors and kinds are told by their names; what has none stays as it is."""
+    """Reasons, errors and kinds are told by their names; what has none stays as it is; media is its numbers."""
     assert payload_words(payload) == words
 
 

@@ -18,14 +18,18 @@ _IDENTITY = frozenset({"session", "state", "event"})
 def payload_words(payload: Mapping[str, Any]) -> list[str]:
     """Return ``KEY=VALUE`` of each field that has a value, such as ``reason=node_shutdown``.
 
-    A number that has no name stays one.
+    A number that has no name stays one; of the media of a session each number is a field.
     """
     numbered = _OF_ROUTES if str(payload.get("event")).startswith("route_") else _NUMBERED
-    return [
-        f"{key}={_word(numbered.get(key), value)}"
-        for key, value in payload.items()
-        if key not in _IDENTITY and value is not None
-    ]
+    words = []
+    for key, value in payload.items():
+        if key in _IDENTITY or value is None:
+            continue
+        if key == "media" and isinstance(value, Mapping):
+            words += payload_words(value)
+        else:
+            words.append(f"{key}={_word(numbered.get(key), value)}")
+    return words
 
 
 def _word(names: type[IntEnum] | None, value: Any) -> Any:
