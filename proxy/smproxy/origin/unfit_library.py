@@ -18,7 +18,8 @@ class UnfitLibraryError(RuntimeError):
 def check_installed() -> None:
     """Check that the libraries are installed, and which version aiortc has.
 
-    It takes a few milliseconds. Whether aiortc is as it is needed is seen only when it has been imported: :func:`smproxy.origin.aiortc_adapter.self_test`.
+    It takes a few milliseconds. Whether aiortc is as it is needed is seen only when it has been imported:
+    :func:`smproxy.origin.aiortc_adapter.self_test`.
 
     Raises:
         UnfitLibraryError: one is missing, or aiortc has another version.
