@@ -143,9 +143,8 @@ MUTANTS = (
     Mutant(
         "events are handed on before they are on disk",
         "hooks/journal/writer.py",
-        "            batch = list(islice(self._events, min(left, BATCH)))\n            self._store.insert(batch)\n",
-        "            batch = list(islice(self._events, min(left, BATCH)))\n            self._hand_on(batch)\n"
-        "            self._store.insert(batch)\n",
+        "                try:\n                    self._store.insert(batch)\n",
+        "                self._hand_on(batch)\n                try:\n                    self._store.insert(batch)\n",
     ),
     Mutant(
         "what could not be written is not written later",

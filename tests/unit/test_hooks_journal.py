@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import os
 import re
 import resource
 import sqlite3
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import msgspec
@@ -26,9 +29,12 @@ from smproxy.hooks.journal import (
     Retention,
     State,
 )
+from smproxy.hooks.journal import writer as writer_module
+from smproxy.hooks.journal.file import connect
 from smproxy.hooks.journal.read import ENDED
-from smproxy.hooks.journal.store import STEP
+from smproxy.hooks.journal.store import STEP, Store
 from smproxy.hooks.journal.types import Mark
+from smproxy.hooks.journal.writer import Writer
 from smproxy.signaling.clock import Clock
 
 from tests.helpers import eventually
@@ -689,3 +695,39 @@ async def test_what_comes_after_much_is_handed_on(path: Path | None) -> None:
                 journal.append(event(session=before + number + 1, uuid=f"{before + number}"))
             await eventually(lambda wanted=before + count: len(handed) == wanted)
     assert [stored.id for stored in handed] == sorted({stored.id for stored in handed})
+
+
+def test_what_comes_at_any_moment_of_a_turn_is_written_once() -> None:
+    """The event loop may add events and marks between any two instructions of the writer: all are written, in order."""
+    store = Store(connect(None), Retention())
+    store.begin_sinks([SINK], 0)
+    handed: list[Stored] = []
+    numbers = itertools.count(1)
+    writer = Writer(store, hand_on=handed.extend, explain=str, clock=CLOCK)
+
+    def add() -> None:
+        number = next(numbers)
+        stored = Stored(number, event(session=number, uuid=f"{number}"))
+        writer.add(stored)
+        writer.mark(mark(stored, State.DELIVERED))
+
+    def at_each_instruction(frame: FrameType, what: str, argument: object) -> Any:
+        frame.f_trace_opcodes = frame.f_code.co_filename == writer_module.__file__
+        if what == "opcode":
+            add()
+        return at_each_instruction
+
+    add()
+    before = sys.gettrace()
+    sys.settrace(at_each_instruction)
+    try:
+        writer.take_turn()
+    finally:
+        sys.settrace(before)
+    added = next(numbers) - 1
+    assert added > 100
+    writer.take_turn()
+    (delivered,) = store.connection.execute("SELECT count(*) FROM deliveries WHERE state = 1").fetchone()
+    assert (writer.healthy, writer.lost, writer.committed, delivered) == (True, 0, added, added)
+    assert [stored.id for stored in handed] == list(range(1, added + 1))
+    store.close()

@@ -6,12 +6,13 @@ What comes while a turn is taken is written together in the next one. A thread t
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from smproxy.hooks.event import Stored
 from smproxy.hooks.journal.store import BATCH, STEP, Store
@@ -20,6 +21,8 @@ from smproxy.hooks.throttled_log import ThrottledLog
 from smproxy.signaling.clock import Clock
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 #: Events and marks that are kept in memory while the file cannot be written; beyond, the oldest are given up.
 MAX_WAITING = 20_000
@@ -38,6 +41,20 @@ BUSY = 8
 
 #: Seconds between looks at what can be deleted.
 COMPACTION = 1.0
+
+
+@contextlib.contextmanager
+def _taken(waiting: deque[T], count: int) -> Iterator[list[T]]:
+    """Take the first so many out of what waits; they wait again when they could not be written.
+
+    They are not iterated over where they are: the event loop appends to them at any moment, which ends an iteration.
+    """
+    batch = [waiting.popleft() for _ in range(count)]
+    try:
+        yield batch
+    except BaseException:
+        waiting.extendleft(reversed(batch))
+        raise
 
 
 class Writer:
@@ -65,6 +82,7 @@ class Writer:
         self._marks: deque[Mark] = deque()
         self._calls: deque[tuple[Callable[[Store], Any], Callable[[Any, BaseException | None], None]]] = deque()
         self._unwritten: deque[Stored] = deque()  # handed on already
+        self._writing = 0
         self._stopping = False
         self._busy = False
         self._retry_at = 0.0
@@ -79,7 +97,7 @@ class Writer:
     @property
     def waiting(self) -> int:
         """How many events are not written yet."""
-        return len(self._events) + len(self._unwritten)
+        return len(self._events) + self._writing + len(self._unwritten)
 
     @property
     def events(self) -> int:
@@ -189,10 +207,12 @@ class Writer:
         left = len(self._events)
         self._busy = left >= BUSY
         while left > 0:
-            batch = list(islice(self._events, min(left, BATCH)))
-            self._store.insert(batch)
-            for _ in batch:
-                self._events.popleft()
+            with _taken(self._events, min(left, BATCH)) as batch:
+                self._writing = len(batch)
+                try:
+                    self._store.insert(batch)
+                finally:
+                    self._writing = 0
             left -= len(batch)
             self.committed += len(batch)
             self._hand_on(batch)
@@ -200,10 +220,8 @@ class Writer:
     def _write_marks(self) -> None:
         left = len(self._marks)
         while left > 0:
-            batch = list(islice(self._marks, min(left, BATCH)))
-            self._store.mark(batch)
-            for _ in batch:
-                self._marks.popleft()
+            with _taken(self._marks, min(left, BATCH)) as batch:
+                self._store.mark(batch)
             left -= len(batch)
 
     def _compact(self, now: float) -> None:
