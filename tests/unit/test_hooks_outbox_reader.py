@@ -248,6 +248,32 @@ def test_what_is_given_again_keeps_its_order() -> None:
     run_virtual(main())
 
 
+def test_a_sink_that_has_nothing_pending_begins_level() -> None:
+    """What comes after a start with nothing pending is not read back from the journal, however much it is; what came while the
+    journal was asked is."""
+
+    async def always(event: EncodedEvent, attempt: int) -> Outcome:
+        return DELIVERED
+
+    async def main(*, meanwhile: bool) -> None:
+        ledger = FakeLedger(random.Random(1))
+        sink = FakeSink(always)
+        delivery = Delivery(sink, clock=CLOCK, rng=random.Random(1), profile=THREE, ledger=ledger)
+        await sink.start()
+        for number in range(1, 41):
+            if number == (2 if meanwhile else 1):
+                await delivery.begin()
+            ledger.events[number] = stored(number, 1, number)
+            delivery.offer(ledger.events[number])
+        await settle(delivery)
+        assert [session for _, session, _, _ in sink.log] == list(range(1, 41))
+        assert bool(ledger.largest_page) is meanwhile
+        await delivery.stop(0.0)
+
+    run_virtual(main(meanwhile=False))
+    run_virtual(main(meanwhile=True))
+
+
 def of_stream(session: int, seq: int, stream: str) -> Stored:
     one = stored(session, seq)
     return Stored(one.id, msgspec.structs.replace(one.event, context=Context(stream=stream)))

@@ -94,6 +94,9 @@ class OutboxReader:
         """Begin with what was pending before."""
         self._seen = max(await self._ledger.newest(), self._seen)  # one may have come while it was asked
         waiting = await self._ledger.count_pending(self._sink)
+        if not waiting and not self._newest:
+            self._behind = False  # nothing is pending, and nothing came while that was asked
+            return
         if self._behind:
             self._waiting = waiting
         self._run()
