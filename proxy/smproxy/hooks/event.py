@@ -1,4 +1,7 @@
-"""The hook event: what happened, to which connection, and the bytes that are sent."""
+"""The hook event: what happened, to which connection, and the bytes that are sent.
+
+Thousands may wait. They hold no cycles, so the garbage collector need not know them (``gc=False``).
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ _RANDOM_MASK = (1 << _RANDOM_BITS) - 1
 _TIMESTAMP_MASK = (1 << 48) - 1
 
 
-class HookEvent(msgspec.Struct, frozen=True):
+class HookEvent(msgspec.Struct, frozen=True, gc=False):
     """One lifecycle event. The fields are the JSON keys, in the order in which they are sent.
 
     ``ts`` is Unix time in milliseconds; ``seq`` counts 1, 2, 3 … within one session. In a cluster the events of a
@@ -35,7 +38,7 @@ class HookEvent(msgspec.Struct, frozen=True):
     epoch: int | msgspec.UnsetType = msgspec.UNSET
 
 
-class Context(msgspec.Struct, frozen=True, kw_only=True):
+class Context(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Facts for formats other than ours: not part of the message, but journalled with it.
 
     ``stream`` is ``<scope>/<name>`` of what is published or watched, ``watcher`` the peer that watches it; ``joined`` says that
@@ -55,7 +58,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     traceparent: str | None = None
 
 
-class EncodedEvent(msgspec.Struct, frozen=True):
+class EncodedEvent(msgspec.Struct, frozen=True, gc=False):
     """A :class:`HookEvent` on its way: what delivery needs to know about it, and its JSON.
 
     It is encoded once; every sink and every attempt sends these bytes. Events with the same ``session`` are delivered one
@@ -93,7 +96,7 @@ class EncodedEvent(msgspec.Struct, frozen=True):
         return about(self.session, self.connection_id, self.customer_scope, name)
 
 
-class Stored(msgspec.Struct, frozen=True):
+class Stored(msgspec.Struct, frozen=True, gc=False):
     """An event with its place in the journal. ``id`` grows with time and has gaps."""
 
     id: int

@@ -48,7 +48,7 @@ class SinkStatus(msgspec.Struct, frozen=True, rename="camel"):
     latency_counts: list[int] = []
 
 
-class DeliveryUpdate(msgspec.Struct, frozen=True):
+class DeliveryUpdate(msgspec.Struct, frozen=True, gc=False):
     """A change of one delivery: its new state, and the attempt that was made, if one was."""
 
     sink: str

@@ -2,6 +2,7 @@
 
 The first four payload shapes and the values of ``Reason`` 0 to 3 and ``ConnectError`` 0 to 1 follow the atm0s media server's
 "third party system hook"; the others are this project's. A field that has no value is sent as ``null``.
+They hold no cycles, so the garbage collector need not know them (``gc=False``).
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class RouteError(IntEnum):
     MEDIA_ERROR = 3
 
 
-class Connection(msgspec.Struct, frozen=True, kw_only=True, rename={"customer_scope": "customerScope"}):
+class Connection(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename={"customer_scope": "customerScope"}):
     """The part of the connection parameters that travels with every hook.
 
     It has no password by design.
@@ -79,7 +80,7 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True, rename={"customer_sc
     transport: Transport = "websocket"
 
 
-class SessionMedia(msgspec.Struct, frozen=True, kw_only=True):
+class SessionMedia(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The media of a session: what a publisher sent, what a subscriber was sent.
 
     Summed over the tracks of its last connection, as they were at the end; where the origin is on another machine, as it
@@ -93,7 +94,7 @@ class SessionMedia(msgspec.Struct, frozen=True, kw_only=True):
     bitrate: int
 
 
-class SessionPayload(msgspec.Struct, frozen=True, kw_only=True):
+class SessionPayload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Payload of the event ``session``; times are milliseconds.
 
     ``message``: why a client was refused, in words. ``media`` is there in ``disconnected`` only, and where it is asked for.
@@ -110,7 +111,7 @@ class SessionPayload(msgspec.Struct, frozen=True, kw_only=True):
     media: SessionMedia | msgspec.UnsetType = msgspec.UNSET
 
 
-class PeerPayload(msgspec.Struct, frozen=True, kw_only=True):
+class PeerPayload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Payload of the event ``peer``."""
 
     session: int
@@ -119,7 +120,7 @@ class PeerPayload(msgspec.Struct, frozen=True, kw_only=True):
     event: str
 
 
-class RemoteTrackPayload(msgspec.Struct, frozen=True, kw_only=True):
+class RemoteTrackPayload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Payload of the event ``remote_track``: media that the client sends to the server."""
 
     session: int
@@ -128,7 +129,7 @@ class RemoteTrackPayload(msgspec.Struct, frozen=True, kw_only=True):
     event: str
 
 
-class LocalTrackPayload(msgspec.Struct, frozen=True, kw_only=True):
+class LocalTrackPayload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Payload of the event ``local_track``: media that the server sends to a subscriber."""
 
     session: int
@@ -139,7 +140,7 @@ class LocalTrackPayload(msgspec.Struct, frozen=True, kw_only=True):
     remote_track: str | None = None
 
 
-class RecordingPayload(msgspec.Struct, frozen=True, kw_only=True):
+class RecordingPayload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Payload of the event ``recording``: a publisher's stream is written to a file.
 
     ``file`` is relative to the recordings' directory, ``duration`` in milliseconds, ``size`` in bytes. What is saved is told
@@ -154,7 +155,7 @@ class RecordingPayload(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None
 
 
-class StatsPayload(msgspec.Struct, frozen=True, kw_only=True):
+class StatsPayload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Payload of the event ``stats``: the media so far of a session that is connected.
 
     The numbers are those of :class:`SessionMedia`, but ``bitrate`` is that since the last of these events, and ``rtt_ms`` the
@@ -170,7 +171,7 @@ class StatsPayload(msgspec.Struct, frozen=True, kw_only=True):
     rtt_ms: float | None = None
 
 
-class RoutePayload(msgspec.Struct, frozen=True, kw_only=True):
+class RoutePayload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Payload of the event ``route``: the manager chooses an origin for a client, and dials it.
 
     ``origin`` is its address, ``after_ms`` the milliseconds since ``route_begin``.
@@ -184,7 +185,7 @@ class RoutePayload(msgspec.Struct, frozen=True, kw_only=True):
     error: RouteError | None = None
 
 
-class RoomPayload(msgspec.Struct, frozen=True, kw_only=True):
+class RoomPayload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Payload of the event ``room``: the first peer joins, the last one leaves, it is over.
 
     ``session`` is a number of the room's own, from its start to its end; ``peers`` counts those that have joined so far,
@@ -198,7 +199,7 @@ class RoomPayload(msgspec.Struct, frozen=True, kw_only=True):
     duration: int | None = None
 
 
-class WebSocketPayload(msgspec.Struct, frozen=True, kw_only=True):
+class WebSocketPayload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Payload of the internal event ``websocket``: the client's socket opened or closed.
 
     It is journalled for the formats that tell of sockets and is not part of the hooks of this project's own schema.

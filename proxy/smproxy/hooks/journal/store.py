@@ -3,7 +3,8 @@
 Synchronous; used by one thread, which must not be that of the event loop.
 
 Each change is one SQL statement for many rows, not one per row: Python's interpreter lock is let go of and taken back for each
-statement, and the event loop may hold on to it for milliseconds in between.
+statement, and the event loop may hold on to it for milliseconds in between. The values are ``int``, ``str`` and ``bytearray``
+where that can be: for ``None``, ``bytes`` and subclasses ``sqlite3`` looks for an adapter, which takes 0.2 µs instead of 0.02.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import contextlib
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 
 import msgspec
 
@@ -26,13 +28,17 @@ BATCH = 1024
 _EVENT_COLUMNS = 14
 _MARK_COLUMNS = 5
 _no_context = Context()
+_encode = msgspec.json.Encoder().encode
 
 #: Rows that one step of compaction looks at.
 STEP = 1000
 
 
-def _placeholders(rows: int, columns: int) -> str:
-    return ",".join(["(" + ",".join("?" * columns) + ")"] * rows)
+@cache
+def _rows(rows: int, columns: int) -> str:
+    """Return SQL for the rows of a statement; those whose first column is 0 are none."""
+    row = "(" + ",".join("?" * columns) + ")"
+    return f"(VALUES {','.join([row] * rows)}) WHERE column1 > 0"
 
 
 def _rounded(count: int) -> int:
@@ -45,14 +51,15 @@ def _text(text: str | None) -> str | None:
     return text if text is None or text.isascii() else text.encode("utf-8", "replace").decode()
 
 
-def _context(context: Context) -> bytes | None:
+def _context(context: Context) -> bytearray | None:
     if context == _no_context:
         return None
     try:
-        return msgspec.json.encode(context)
+        encoded = _encode(context)
     except UnicodeEncodeError:
         changes = {name: _text(getattr(context, name)) for name in ("user_agent", "stream", "watcher")}
-        return msgspec.json.encode(msgspec.structs.replace(context, **changes))
+        encoded = _encode(msgspec.structs.replace(context, **changes))
+    return bytearray(encoded)
 
 
 class Store:
@@ -102,13 +109,12 @@ class Store:
             flags = read.INTERNAL * event.internal | read.SYNTHETIC * event.context.synthetic
             values += (
                 stored.id, event.uuid, event.session, event.seq, event.event, event.state, _text(event.customer_scope),
-                _text(event.connection_id), event.ts, flags, _context(event.context), event.body,
-                _text(event.app), event.role,
+                _text(event.connection_id), event.ts, flags, _context(event.context), bytearray(event.body),
+                _text(event.app), str(event.role),
             )  # fmt: skip
-        values += (None,) * ((rows - len(events)) * _EVENT_COLUMNS)
+        values += (0,) * ((rows - len(events)) * _EVENT_COLUMNS)
         changed = self.connection.execute(
-            f"INSERT OR IGNORE INTO events SELECT * FROM (VALUES {_placeholders(rows, _EVENT_COLUMNS)}) "  # noqa: S608
-            "WHERE column1 IS NOT NULL",
+            f"INSERT OR IGNORE INTO events SELECT * FROM {_rows(rows, _EVENT_COLUMNS)}",  # noqa: S608
             values,
         )
         self.events += changed.rowcount
@@ -132,10 +138,10 @@ class Store:
         for sink, event in again.items():
             self._lower_floor(sink, event - 1)
         size = _rounded(rows)
-        values += (None,) * ((size - rows) * _MARK_COLUMNS)
+        values += (0,) * ((size - rows) * _MARK_COLUMNS)
         self.connection.execute(
-            f"INSERT INTO deliveries SELECT * FROM (VALUES {_placeholders(size, _MARK_COLUMNS)}) "  # noqa: S608
-            "WHERE column1 IS NOT NULL ON CONFLICT(event, sink) DO UPDATE SET state = excluded.state, "
+            f"INSERT INTO deliveries SELECT * FROM {_rows(size, _MARK_COLUMNS)} "  # noqa: S608
+            "ON CONFLICT(event, sink) DO UPDATE SET state = excluded.state, "
             "tries = tries + excluded.tries, attempts = merge_attempts(attempts, excluded.attempts)",
             values,
         )

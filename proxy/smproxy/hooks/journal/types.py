@@ -44,7 +44,7 @@ class Retention:
         return cls(events, days, max(cls().bytes, events * 1024))
 
 
-class AttemptRecord(msgspec.Struct, frozen=True, array_like=True):
+class AttemptRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One attempt. ``at``: Unix time in milliseconds.
 
     ``outcome``: delivered, retry (another follows), dead (given up) or disabled.
@@ -95,7 +95,7 @@ class JournalQuery:
     newest_first: bool = False
 
 
-class Mark(msgspec.Struct, frozen=True):
+class Mark(msgspec.Struct, frozen=True, gc=False):
     """A change of one delivery, to be written: its new state, and the attempt, if one was made."""
 
     event: int

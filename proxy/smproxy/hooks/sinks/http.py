@@ -36,7 +36,7 @@ class BrokenError(ConnectionError):
         super().__init__(why)
 
 
-class ReceiverAnswer(msgspec.Struct, frozen=True):
+class ReceiverAnswer(msgspec.Struct, frozen=True, gc=False):
     """What a sink needs to know of an answer; its body is read and forgotten."""
 
     status: int
