@@ -194,5 +194,8 @@ class Link:
         await self._dtls.stop()
         if pump is not None:
             # RTCDtlsTransport.stop cancels its task but does not wait for it.
-            await asyncio.gather(pump, return_exceptions=True)
+            if not pump.done():
+                await asyncio.wait((pump,))
+            if not pump.cancelled():
+                pump.exception()  # aiortc has logged it
         self._dtls.remove_all_listeners()

@@ -10,12 +10,14 @@ to itself.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 from aiortc import RTCCertificate, RTCDtlsFingerprint, RTCDtlsParameters, RTCDtlsTransport
-from aiortc.rtcdtlstransport import X509_DIGEST_ALGORITHMS, State, certificate_digest
+from aiortc.rtcdtlstransport import State, certificate_digest
 from OpenSSL import SSL, crypto
 from OpenSSL._util import lib
 
@@ -34,6 +36,8 @@ CURVES = b"X25519:P-256:X448:P-384:P-521:P-224"
 #: offers ``setup:passive`` and misses what comes before it has read our answer to its STUN check.
 RESEND_AFTER = (0.15, 0.3)
 
+#: Hash functions of fingerprints by their names in SDP (RFC 8122, 5).
+_DIGESTS = {"sha-256": hashlib.sha256, "sha-384": hashlib.sha384, "sha-512": hashlib.sha512}
 _RECORD_HEADER = 13
 _ALERT = 21
 #: Alerts by their number (RFC 8446, 6; RFC 5246, 7.2).
@@ -82,10 +86,10 @@ class Identity(RTCCertificate):
             self._context = context
         return self._context
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256 fingerprint as SDP has it."""
-        return next(each.value for each in self.getFingerprints() if each.algorithm == "sha-256")
+        return certificate_digest(self._cert, "sha-256")
 
 
 def _verify(connection: SSL.Connection, certificate: crypto.X509, _error: int, depth: int, _ok: int) -> bool:
@@ -114,11 +118,11 @@ class DtlsTransport(RTCDtlsTransport):
 
     def verify(self, certificate: crypto.X509) -> bool:
         """Return whether the certificate is one that the SDP announced (RFC 8122, 5)."""
-        shown = certificate.to_cryptography()
+        shown = crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate)
         self._verified = any(
-            each.value.upper() == certificate_digest(shown, each.algorithm.lower())
+            each.value.upper() == digest(shown).digest().hex(":").upper()
             for each in self._wanted
-            if each.algorithm.lower() in X509_DIGEST_ALGORITHMS
+            if (digest := _DIGESTS.get(each.algorithm.lower())) is not None
         )
         self._mismatch = not self._verified
         return self._verified

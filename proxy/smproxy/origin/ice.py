@@ -11,10 +11,10 @@ and a task in between. To aiortc's DTLS transport this object is the ICE transpo
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import logging
 import random
-import string
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -37,7 +37,6 @@ MAX_EARLY = 128
 MAX_SOCKETS = 16
 #: Probes of ours that wait for an answer.
 _MAX_PROBES = 32
-_ICE_CHARACTERS = string.ascii_letters + string.digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +52,10 @@ class Credentials:
 
     @classmethod
     def draw(cls, rng: random.Random) -> Credentials:
-        """Make new credentials; 8 and 24 characters are 47 and 142 bits."""
-        return cls("".join(rng.choices(_ICE_CHARACTERS, k=8)), "".join(rng.choices(_ICE_CHARACTERS, k=24)))
+        """Make new credentials; 8 and 24 characters are 48 and 144 bits."""
+        # The characters of base64 are those that ICE may use (RFC 8839, 5.4); drawing each was 90 calls.
+        drawn = base64.b64encode(rng.getrandbits(192).to_bytes(24, "big")).decode()
+        return cls(drawn[:8], drawn[8:])
 
 
 #: A datagram that waits to be read, and where it came from.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
+import socket
 import struct
 import zlib
 from dataclasses import dataclass
@@ -119,10 +119,12 @@ def read_reply(datagram: bytes) -> bytes | None:
 
 def write_response(transaction: bytes, address: tuple[str, int], password: str) -> bytes:
     """Write the success response to a check that came from ``address``."""
-    ip = ipaddress.ip_address(address[0].partition("%")[0])
-    mask = _COOKIE_BYTES + transaction
-    packed = bytes(a ^ b for a, b in zip(ip.packed, mask, strict=False))
-    mapped = struct.pack("!BBH", 0, 1 if ip.version == 4 else 2, address[1] ^ (_COOKIE >> 16)) + packed
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    packed = socket.inet_pton(family, address[0].partition("%")[0])
+    size = len(packed)
+    mask = int.from_bytes((_COOKIE_BYTES + transaction)[:size], "big")
+    masked = (int.from_bytes(packed, "big") ^ mask).to_bytes(size, "big")
+    mapped = struct.pack("!BBH", 0, 1 if size == 4 else 2, address[1] ^ (_COOKIE >> 16)) + masked
     return _sign(BINDING_RESPONSE, transaction, _attribute(_XOR_MAPPED_ADDRESS, mapped), password)
 
 
