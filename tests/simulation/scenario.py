@@ -175,7 +175,7 @@ def check_claims(world: World) -> None:
     claims = [read_claim(entry.value) for entry in world.registry.entries(Bucket.STREAMS).values()]
     for record in claims:
         node = world.nodes.get(record.owner.node)
-        known = node and node.publishers.get(record.name)
+        known = None if node is None else node.publishers.get(record.name)
         if known is None or known[0].record.nonce != record.nonce:
             raise Violation(f"{record.name} is claimed by {record.owner}, where nobody publishes it")
     nonces = {record.nonce for record in claims}

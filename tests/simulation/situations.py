@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from smproxy.cluster.claims import ClaimRefusal, Held
 from smproxy.cluster.records import Bucket, is_death, owner_of
@@ -201,7 +202,7 @@ def race(here: Situation) -> None:
         for node in world.nodes.values():
             world.after(
                 world.rng.choice((0.0, 0.001, 0.01)) * world.rng.random(),
-                lambda node=node, number=number, heard=results.append: node.publish(f"race{number}", heard),
+                partial(node.publish, f"race{number}", results.append),
             )
         world.run(world.now + 1.0)
         won = sum(isinstance(each, Held) for each in results)

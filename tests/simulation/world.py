@@ -9,6 +9,7 @@ import random
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -203,7 +204,7 @@ class World:
         node.wake(lambda: node.directory.forget_claims(self.registry.entries(Bucket.STREAMS)))
         for bucket in (Bucket.NODES, Bucket.STREAMS):
             for key, entry in self.registry.entries(bucket).items():
-                node.wake(lambda bucket=bucket, key=key, entry=entry: node.seen(bucket, key, entry))
+                node.wake(partial(node.seen, bucket, key, entry))
 
     def registry_back(self, within: float = 2.0) -> None:
         """Start the registry again; each node finds it within so many seconds."""
@@ -212,7 +213,7 @@ class World:
             link.found = self.now + self.rng.uniform(0.0, within)
             if name in self.nodes:
                 node = self.nodes[name]
-                self.after(link.found - self.now, lambda node=node: self.begin_watch(node))
+                self.after(link.found - self.now, partial(self.begin_watch, node))
 
     def mend(self, name: str) -> None:
         """Make a node's connection whole; what it holds arrives late, after what is sent from now on."""
@@ -267,7 +268,7 @@ class World:
         for name, node in self.nodes.items():
             link = self.links[name]
             if link.back and self.now >= link.found and self.rng.random() > 0.02:
-                self.after(self.jitter(link), lambda node=node: node.wake(lambda: node.seen(bucket, key, entry)))
+                self.after(self.jitter(link), partial(node.wake, partial(node.seen, bucket, key, entry)))
 
     def jitter(self, link: Link) -> float:
         """Return how long a message takes on its way."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 
 import msgspec
 
@@ -56,6 +57,10 @@ class Context(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     remote_ip: str | None = None
     #: The trace of the session, if there is one (W3C Trace Context).
     traceparent: str | None = None
+
+
+#: Publishes a payload, with its number in the sequence of its session or room and the connection that it tells of.
+PublishHook = Callable[[Payload, int, Connection, Context], object]
 
 
 class EncodedEvent(msgspec.Struct, frozen=True, gc=False):

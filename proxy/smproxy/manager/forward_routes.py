@@ -29,13 +29,18 @@ class ForwardRoutes:
     """The forwarding route. ``close`` ends its connections."""
 
     def __init__(
-        self, registry: OriginRegistry, login: Login, interstitials: InterstitialRoutes, hls: HlsRoutes
+        self,
+        origins: Origins,
+        registry: OriginRegistry,
+        login: Login,
+        interstitials: InterstitialRoutes,
+        hls: HlsRoutes,
     ) -> None:
         self._hls = hls
         self._interstitials = interstitials
         self._registry = registry
         self._login = login
-        self._origins = Origins()
+        self._origins = origins
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""

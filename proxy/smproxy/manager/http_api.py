@@ -43,6 +43,7 @@ from smproxy.manager.rest.upgrades import make_upgrade_middleware
 from smproxy.manager.rest.webhook_socket import webhook_socket
 from smproxy.manager.services import Services
 from smproxy.manager.trusted_proxies import TrustedProxies
+from smproxy.manager.whip.exchange import Origins
 from smproxy.manager.whip.routes import WhipRoutes
 from smproxy.signaling.payloads import Reason
 from smproxy.signaling.socket_endpoints import MANAGER_PATHS
@@ -95,9 +96,12 @@ class HttpApi:
         )
         self._interstitials = InterstitialRoutes(services.registry, services.sessions, clock=clock)
         self._conference = ConferenceRoutes(services.conferences, services.authenticator, settings.rules)
-        self._forward = ForwardRoutes(services.registry, self._login, self._interstitials, self._hls)
+        self._forward = ForwardRoutes(
+            Origins(services.make_connector), services.registry, self._login, self._interstitials, self._hls
+        )
         self._whip = WhipRoutes(
             settings.rules,
+            origins=Origins(services.make_connector),
             registry=services.registry,
             sessions=services.sessions,
             streams=services.live_streams,

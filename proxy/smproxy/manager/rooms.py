@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from smproxy.hooks.event import Context
+from smproxy.hooks.event import Context, PublishHook
 from smproxy.signaling.clock import Clock, session_number
 from smproxy.signaling.payloads import Connection, Payload, PeerPayload, RoomPayload
-
-#: Takes a payload, its number within the room's sequence, and the connection of the peer that came or left.
-Publish = Callable[[Payload, int, Connection, Context], object]
 
 
 @dataclass(slots=True)
@@ -36,7 +32,7 @@ class Rooms:
     then ``room_all_left`` whenever the last peer leaves, and ``room_stopped`` when it was empty for ``timeout`` seconds.
     """
 
-    def __init__(self, publish: Publish, *, clock: Clock, rng: random.Random, timeout: float) -> None:
+    def __init__(self, publish: PublishHook, *, clock: Clock, rng: random.Random, timeout: float) -> None:
         self._publish = publish
         self._clock = clock
         self._rng = rng

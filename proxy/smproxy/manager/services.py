@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Callable
 
 import msgspec
+from aiohttp import BaseConnector
 
 import smproxy
 from smproxy.faults import FaultRegistry
 from smproxy.hooks.broadcast import HookBroadcast
 from smproxy.hooks.dispatcher import HookDispatcher
+from smproxy.hooks.event import PublishHook
 from smproxy.manager.authenticator import Authenticator
 from smproxy.manager.conferences import Conferences
 from smproxy.manager.faults.injection import FaultInjection
@@ -25,7 +28,7 @@ from smproxy.manager.rooms import Rooms
 from smproxy.manager.scope_labels import ScopeLabels
 from smproxy.manager.session_captures import SessionCaptures
 from smproxy.manager.session_totals import SessionTotals
-from smproxy.manager.sessions import Publish, Sessions
+from smproxy.manager.sessions import Sessions
 from smproxy.manager.settings import ManagerSettings
 from smproxy.manager.tracing import Tracer
 from smproxy.manager.transcripts import Transcripts
@@ -52,7 +55,10 @@ class Services:
         rng: random.Random,
         faults: FaultRegistry,
         tracer: Tracer | None = None,
+        make_connector: Callable[[], BaseConnector] | None = None,
     ) -> None:
+        #: Makes what HTTP requests to origins go through, if that is not TCP.
+        self.make_connector = make_connector
         #: Makes a trace of each client, if anything does.
         self.tracer = tracer
         self.settings = settings
@@ -73,7 +79,7 @@ class Services:
             node=settings.node_name or msgspec.UNSET,
         )
         self._rooms: Rooms | None = None
-        publish: Publish = dispatcher.emit
+        publish: PublishHook = dispatcher.emit
         if OptionalHook.ROOM in settings.hook_events:
             self._rooms = Rooms(dispatcher.emit, clock=clock, rng=rng, timeout=settings.room_timeout)
             publish = self._rooms.publish

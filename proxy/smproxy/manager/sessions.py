@@ -9,7 +9,7 @@ from enum import IntEnum
 
 import msgspec
 
-from smproxy.hooks.event import Context
+from smproxy.hooks.event import Context, PublishHook
 from smproxy.manager.attempt import Attempt, Client, DialOutcome
 from smproxy.manager.attempt_table import AttemptTable
 from smproxy.manager.origin_registry import Node
@@ -51,8 +51,6 @@ from smproxy.signaling.payloads import (
 from smproxy.signaling.session import Phase, SessionLife
 
 #: Takes a payload, its number within the session, the connection it belongs to, and what only other formats tell of it.
-Publish = Callable[[Payload, int, Connection, Context], object]
-
 logger = logging.getLogger(__name__)
 
 _SILENT = frozenset({Phase.SILENT, Phase.STALLED})
@@ -67,7 +65,7 @@ class Sessions:
 
     def __init__(
         self,
-        publish: Publish,
+        publish: PublishHook,
         *,
         clock: Clock,
         rng: random.Random,

@@ -153,7 +153,7 @@ class SimulatedOrigin:
     def client_of(self, attempt: str) -> Traffic | None:
         """Return the client of an attempt, ``None`` for one of the model of WHIP."""
         known = self._manager.sessions.attempt(attempt)
-        _, _, number = "" if known is None else known.client.user_agent.partition("client-")
+        number = "" if known is None else known.client.user_agent.partition("client-")[2]
         return self.clients.get(int(number)) if number else None
 
     def command(self, command: Command) -> None:

@@ -8,7 +8,6 @@ import logging
 import random
 from collections.abc import Mapping, Sequence
 from typing import Any
-from unittest.mock import patch
 
 from smproxy.faults import FaultRegistry
 from smproxy.hooks.broadcast import HookBroadcast
@@ -138,8 +137,7 @@ class Run:
         loop.connector = self._dial
         asyncio.set_event_loop(loop)
         try:
-            with patch("smproxy.manager.whip.exchange.TCPConnector", SimulatedConnector):
-                loop.run_until_complete(self._main())
+            loop.run_until_complete(self._main())
         except Exception as error:
             failure = self._failure or error
             known = failure if isinstance(failure, BrokenPromise) else BrokenPromise(repr(failure))
@@ -159,8 +157,9 @@ class Run:
         self.faults = FaultRegistry(clock=clock, rng=rng)
         settings = ManagerSettings(ports=(), tls_ports=(), hook_events=frozenset(OptionalHook))
         services = Services(
-            settings, dispatcher=dispatcher, broadcast=HookBroadcast(), clock=clock, rng=rng, faults=self.faults
-        )
+            settings, dispatcher=dispatcher, broadcast=HookBroadcast(), clock=clock, rng=rng, faults=self.faults,
+            make_connector=SimulatedConnector,
+        )  # fmt: skip
         self.manager = Manager(services)
         await self.manager.start()
         self.listener = self.manager._listener

@@ -45,7 +45,7 @@ def _replay(seed: int, only: list[int] | None) -> int:
 
 
 def _many(seeds: range, processes: int) -> int:
-    began, failed = time.monotonic(), []
+    began, failed = time.monotonic(), list[int]()
     with ProcessPoolExecutor(processes) as pool:
         for count, (seed, error) in enumerate(pool.map(_try, seeds, chunksize=20), 1):
             if count % 1000 == 0:

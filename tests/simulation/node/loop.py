@@ -6,9 +6,14 @@ import asyncio
 import random
 import selectors
 from collections.abc import Callable
+from concurrent.futures import Executor
 from contextlib import suppress
+from contextvars import Context
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar, TypeVarTuple, Unpack
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 @dataclass(slots=True)
@@ -62,17 +67,21 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
                     ready[place] = handle
         super()._run_once()  # type: ignore[misc]
 
-    def call_soon_threadsafe(self, callback: Any, *arguments: Any, **options: Any) -> Any:
+    def call_soon_threadsafe(
+        self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
         """As ``call_soon``: there are no threads."""
-        return self.call_soon(callback, *arguments, **options)
+        return self.call_soon(callback, *args, context=context)
 
-    def run_in_executor(self, executor: Any, function: Callable[..., Any], *arguments: Any) -> Any:
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts
+    ) -> asyncio.Future[T]:
         """Run a thread's work at some moment soon, and return its result some moment later."""
-        future = self.create_future()
+        future: asyncio.Future[T] = self.create_future()
 
         def work() -> None:
             try:
-                result, error = function(*arguments), None
+                result, error = func(*args), None
             except Exception as raised:
                 result, error = None, raised
             self.call_later(self._moment(), settle, result, error)
@@ -90,10 +99,10 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
     def _moment(self) -> float:
         return self._rng.choice((0.0, 0.0001, 0.001, 0.02))
 
-    async def create_connection(self, factory: Any, host: Any = None, port: Any = None, **options: Any) -> Any:
+    async def create_connection(self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any) -> Any:
         """Connect to a simulated receiver."""
         assert self.connector is not None
-        return await self.connector(factory, host, port)
+        return await self.connector(protocol_factory, host, port)
 
     def kill(self) -> None:
         """Die: no code of the process runs from here on, not even a ``finally`` that has an effect."""
@@ -112,17 +121,21 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         self._ready.clear()  # type: ignore[attr-defined]
         self.close()
 
-    def call_soon(self, callback: Any, *arguments: Any, context: Any = None) -> Any:
+    def call_soon(
+        self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
         """Call soon, unless dead."""
         if self.dead:
-            return asyncio.Handle(callback, arguments, self, context)
-        return super().call_soon(callback, *arguments, context=context)
+            return asyncio.Handle(callback, args, self, context)
+        return super().call_soon(callback, *args, context=context)
 
-    def call_at(self, when: float, callback: Any, *arguments: Any, context: Any = None) -> Any:
+    def call_at(
+        self, when: float, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
         """Call at a time, unless dead."""
         if self.dead:
-            return asyncio.TimerHandle(when, callback, arguments, self, context)
-        return super().call_at(when, callback, *arguments, context=context)
+            return asyncio.TimerHandle(when, callback, args, self, context)
+        return super().call_at(when, callback, *args, context=context)
 
 
 def _is_task(handle: asyncio.Handle) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 from smproxy.faults import FaultRegistry
 from smproxy.hooks.delivery import Limits
 from smproxy.hooks.dispatcher import HookDispatcher
-from smproxy.hooks.event import EventFactory
+from smproxy.hooks.event import EventFactory, PublishHook
 from smproxy.hooks.journal import Journal, JournalError, Retention
 from smproxy.hooks.journal.recovery import end_unfinished
 from smproxy.hooks.sinks.webhook import WebhookSink
@@ -21,7 +21,7 @@ from smproxy.manager.attempt import Client
 from smproxy.manager.faults.hooks import HookFaults
 from smproxy.manager.periodic_statistics import PeriodicStatistics
 from smproxy.manager.rooms import Rooms
-from smproxy.manager.sessions import Publish, Sessions
+from smproxy.manager.sessions import Sessions
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.optional_hooks import OptionalHook
 from smproxy.signaling.params import ConnectionParams
@@ -85,7 +85,7 @@ class NodeProcess:
         self.faults = FaultRegistry(clock=clock, rng=rng)
         self._stack.push_async_callback(HookFaults.start(self.faults, self.dispatcher).stop)
         await end_unfinished(journal, self.dispatcher.emit)
-        publish: Publish = self.dispatcher.emit
+        publish: PublishHook = self.dispatcher.emit
         if setup.all_hooks:
             self._rooms = Rooms(publish, clock=clock, rng=rng, timeout=rng.choice((0.0, 3.0)))
             publish = self._rooms.publish

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
-from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from aiohttp import (
+    BaseConnector,
+    ClientError,
+    ClientResponse,
+    ClientSession,
+    ClientTimeout,
+    DummyCookieJar,
+    TCPConnector,
+)
 from yarl import URL
 
 from smproxy.network_errors import reason_of
@@ -32,9 +40,13 @@ class ExchangeFailed(Exception):
 
 
 class Origins:
-    """HTTP connections to origins. ``close`` ends them."""
+    """HTTP connections to origins. ``close`` ends them.
 
-    def __init__(self) -> None:
+    They go over TCP, unless ``make_connector`` makes others.
+    """
+
+    def __init__(self, make_connector: Callable[[], BaseConnector] | None = None) -> None:
+        self._make_connector = make_connector or _connect_by_tcp
         self._client: ClientSession | None = None
 
     @asynccontextmanager
@@ -47,9 +59,8 @@ class Origins:
             ExchangeFailed: there is no response.
         """
         if self._client is None:
-            # Kept for less time than servers keep theirs, so that no request meets a connection that is just being closed.
             self._client = ClientSession(
-                connector=TCPConnector(keepalive_timeout=10, limit=0),
+                connector=self._make_connector(),
                 cookie_jar=DummyCookieJar(),
                 auto_decompress=False,
                 trust_env=False,
@@ -95,3 +106,8 @@ async def read_body(response: ClientResponse) -> bytes:
     if len(body) > MAX_BODY:
         raise ExchangeFailed(f"its answer is larger than {MAX_BODY} bytes", RouteError.MEDIA_ERROR)
     return body
+
+
+def _connect_by_tcp() -> BaseConnector:
+    # Kept for less time than servers keep theirs, so that no request meets a connection that is just being closed.
+    return TCPConnector(keepalive_timeout=10, limit=0)

@@ -53,6 +53,7 @@ class WhipRoutes:
         self,
         rules: AdmissionRules,
         *,
+        origins: Origins,
         registry: OriginRegistry,
         sessions: Sessions,
         streams: LiveStreams,
@@ -67,7 +68,7 @@ class WhipRoutes:
         self._ice_servers = ice_servers
         self._sessions = sessions
         self._transcripts = transcripts
-        self._origins = Origins()
+        self._origins = origins
         self._table = WhipTable()
         self._offers = Offers(
             rules,
@@ -76,7 +77,7 @@ class WhipRoutes:
             streams=streams,
             transcripts=transcripts,
             table=self._table,
-            origins=self._origins,
+            origins=origins,
             faults=faults,
             clock=clock,
             new_identity=new_identity,
