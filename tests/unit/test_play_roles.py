@@ -49,7 +49,16 @@ def manager_role(said: list[dict[str, Any]]) -> Role:
     """Return the role that the manager concludes from the same frames."""
     params = ConnectionParams.from_url(URL("ws://x/streammanager?id=x&customerScope=s&host=h&app=live"))
     node = Node("h", "h", 1)
-    attempt = Attempt("t", 1, params, node, Client(remote_ip="h"), report=lambda *_: None, over=lambda _: None)
+    attempt = Attempt(
+        "t",
+        1,
+        params,
+        node,
+        Client(remote_ip="h"),
+        report=lambda *_: None,
+        dial_over=lambda *_: None,
+        over=lambda _: None,
+    )
     for message in said:
         attempt.client_message(messages.read_client(json.dumps(message)))
     return attempt.role

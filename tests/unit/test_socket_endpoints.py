@@ -14,7 +14,8 @@ def read(target: str) -> tuple[ConnectionParams, Role | None]:
     url = URL(target, encoded=True)
     endpoint = read_socket_endpoint(url.raw_path)
     assert endpoint is not None
-    return ConnectionParams.from_url(endpoint.apply(url), customer_scope_required=False), endpoint.role
+    query = endpoint.apply(url.raw_query_string)
+    return ConnectionParams.from_query(query, customer_scope_required=False), endpoint.role
 
 
 @pytest.mark.parametrize(

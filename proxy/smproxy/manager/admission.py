@@ -81,7 +81,7 @@ class Admission:
         try:
             params = self._read(request)
             faults = self._faults.choose(params)
-            if self._refused_by_fault(request, faults):
+            if faults.uses and self._refused_by_fault(request, faults):
                 return
         except ParamError as error:
             self._refuse(request, error)
@@ -141,16 +141,17 @@ class Admission:
             since_ms=self._clock.wall_ms(),
         )
         attempt = self._sessions.open(params, node, client, request.trace)
-        logger.info(
-            "session %d: %s %r in %s from %s to origin %s",
-            attempt.session,
-            params.role,
-            params.id,
-            params.scope,
-            request.remote_ip,
-            node.address,
-            extra=attempt.about,
-        )
+        if logger.isEnabledFor(logging.INFO):
+            logger.info(
+                "session %d: %s %r in %s from %s to origin %s",
+                attempt.session,
+                params.role,
+                params.id,
+                params.scope,
+                request.remote_ip,
+                node.address,
+                extra=attempt.about,
+            )
         transcript = self._transcripts.open(attempt.session, _url(request))
         if decision is not None:
             self._authenticator.admitted(attempt, decision)
@@ -187,9 +188,10 @@ class Admission:
             )
 
     def _read(self, request: UpgradeRequest) -> ConnectionParams:
-        url, endpoint = URL(request.target, encoded=True), read_socket_endpoint(request.path)
-        params = ConnectionParams.from_url(
-            url if endpoint is None else endpoint.apply(url),
+        endpoint = read_socket_endpoint(request.path)
+        query = request.target.partition("#")[0].partition("?")[2]
+        params = ConnectionParams.from_query(
+            query if endpoint is None else endpoint.apply(query),
             default_app=self._rules.default_app,
             customer_scope_required=self._rules.customer_scope_required,
             default_customer_scope=self._rules.default_customer_scope,

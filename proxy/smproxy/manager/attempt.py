@@ -36,13 +36,6 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     since_ms: int = 0
 
 
-class DialOutcome(msgspec.Struct, frozen=True):
-    """What came of reaching an attempt's origin; ``error`` ``None``: it has answered."""
-
-    attempt: str
-    error: RouteError | None = None
-
-
 def about_refused(session: int | None, connection: Connection) -> About:
     """Return the fields of the log for a client that was refused."""
     return about(session, connection.id, connection.customer_scope)
@@ -53,11 +46,13 @@ class Attempt:
 
     What the origin itself reports is believed; what is said on the relay counts where the origin has no node channel, and for
     what only the relay can see: which role the client takes, and that its socket is gone without ``switchChannel``. The origin
-    knows the attempt by ``token``. ``over`` is called once, when the relay is gone.
+    knows the attempt by ``token``. ``dial_over`` is called with what came of reaching the origin, ``None``: it has answered;
+    ``over`` once, when the relay is gone.
     """
 
     __slots__ = (
         "_asked_to_publish",
+        "_on_dial_over",
         "_on_over",
         "_report",
         "_role_known",
@@ -83,7 +78,8 @@ class Attempt:
         node: Node,
         client: Client,
         *,
-        report: Callable[[Node, Report | DialOutcome], None],
+        report: Callable[[Node, Report], None],
+        dial_over: Callable[[Attempt, RouteError | None], None],
         over: Callable[[Attempt], None],
     ) -> None:
         self.token = token
@@ -100,6 +96,7 @@ class Attempt:
         self.trace: ClientTrace | None = None
         self.dialing: TraceStep | None = None
         self._report = report
+        self._on_dial_over = dial_over
         self._on_over = over
         self._asked_to_publish = self._role_known = False
 
@@ -131,7 +128,7 @@ class Attempt:
         self._dial_over()
 
     def _dial_over(self, why: str | None = None, error: RouteError | None = None) -> None:
-        self._report(self.node, DialOutcome(self.token, error))
+        self._on_dial_over(self, error)
         step, self.dialing = self.dialing, None
         if step is not None:
             step.end(why)

@@ -86,7 +86,7 @@ class Authenticator:
         self._waiting = 0
         self._lifetimes = Timers()
         self._admitted: dict[int, _Admitted] = {}
-        self._unwatch = sessions.watch(self._session_changed)
+        self._unwatch = sessions.on_ended(self._session_ended)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something that waits for a verdict."""
@@ -243,8 +243,8 @@ class Authenticator:
         found = (self._admitted.get(number) for number in self._sessions.waiting)
         return [admitted for admitted in found if admitted is not None]
 
-    def _session_changed(self, session: Session) -> None:
-        admitted = self._forget(session.number) if session.over else None
+    def _session_ended(self, session: Session) -> None:
+        admitted = self._forget(session.number)
         if admitted is not None and admitted.request.action == "publish" and self._scheme is not None:
             self._endings.spawn(self._report_end(session.number, self._scheme, admitted.request))
 

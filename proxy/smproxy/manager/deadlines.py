@@ -91,11 +91,12 @@ class HttpDeadlines:
         self.stalled = Deadlines(times.stalled)
         self.lingering = Deadlines(times.linger)
         self._all = (self.heads, self.bodies, self.idle, self.stalled, self.lingering)
+        self._due = tuple(deadlines._due for deadlines in self._all)
 
     def stop(self, key: Hashable) -> None:
         """Forget every deadline of a connection."""
-        for deadlines in self._all:
-            deadlines.stop(key)
+        for due in self._due:
+            due.pop(key, None)
 
     def slowest(self) -> Hashable | None:
         """Return the connection that has kept the server waiting longest.

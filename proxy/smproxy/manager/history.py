@@ -111,12 +111,12 @@ class History:
             entry = _Entry(payload.session, connection, self._clock.wall_ms())
             self._entries[payload.session] = entry
         entry.connection = connection
-        if isinstance(payload, RemoteTrackPayload):
-            entry.kinds[payload.track] = payload.kind
-        if isinstance(payload, RecordingPayload):
-            entry.recording = payload.event == "recording_started"
         if isinstance(payload, SessionPayload):
             self._session_told(entry, payload)
+        elif isinstance(payload, RemoteTrackPayload):
+            entry.kinds[payload.track] = payload.kind
+        elif isinstance(payload, RecordingPayload):
+            entry.recording = payload.event == "recording_started"
 
     def seen(self, session: Session) -> None:
         """Note a change of a session: a hook that ``told`` has already, or statistics."""

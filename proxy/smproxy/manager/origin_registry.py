@@ -172,7 +172,7 @@ class OriginRegistry:
         """
         if not self._nodes:
             raise OriginChoiceError("names no origin and none is registered", "start with --origin HOST[:PORT]")
-        able = [node for node in self.nodes if role is Role.SUBSCRIBER or node.role == "origin"]
+        able = [node for node in self._nodes.values() if role is Role.SUBSCRIBER or node.role == "origin"]
         nodes = [node for node in able if node.in_service] or [node for node in able if node.draining]
         if not nodes:
             states = ", ".join(

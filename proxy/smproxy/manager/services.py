@@ -153,8 +153,8 @@ class Services:
         self.dispatcher.on_published(self.session_totals.hook_published)
         self.sessions.watch(self.history.seen)
         self.sessions.watch(self.media_totals.session_changed)
-        self.sessions.watch(self.transcripts.session_changed)
-        self.sessions.watch(self.captures.seen)
+        self.sessions.on_ended(self.transcripts.session_ended)
+        self.sessions.on_ended(self.captures.session_ended)
         self.history.on_forgotten(self.captures.forget)
         self.sessions.overheard = self.transcripts.add_channel_message
 

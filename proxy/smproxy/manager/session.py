@@ -18,12 +18,14 @@ class Session:
     """One session: its life, the attempt that carries it now, and what is known of its media."""
 
     __slots__ = (
-        "_connection", "attempt", "epoch", "hooks", "joined", "life", "params", "shown", "started_ms", "statistics", "trace",
-        "watched",
+        "_connection", "attempt", "epoch", "hooks", "joined", "life", "number", "params", "shown", "started_ms", "statistics",
+        "trace", "watched",
     )  # fmt: skip
 
     def __init__(self, life: SessionLife, params: ConnectionParams) -> None:
         self.life = life
+        #: The session number that hooks carry.
+        self.number = life.number
         self.params = params
         self._connection = params.connection
         self.started_ms: int | None = None
@@ -39,11 +41,6 @@ class Session:
         self.epoch: int | None = None
         #: Its trace, if there is one.
         self.trace: ClientTrace | None = None
-
-    @property
-    def number(self) -> int:
-        """The session number that hooks carry."""
-        return self.life.number
 
     @property
     def role(self) -> Role:

@@ -55,10 +55,8 @@ class SessionCaptures:
         self._timers = Timers()
         self._tasks = Tasks()
 
-    def seen(self, session: Session) -> None:
-        """Note a change of a session."""
-        if not session.over or session.number in self._ended:
-            return
+    def session_ended(self, session: Session) -> None:
+        """Keep the capture of a session that is over, and write it soon, if there is one."""
         ring, view = self.of(session, begin=False), self._view_of(session.number)
         if ring is None or view is None:
             return

@@ -10,7 +10,7 @@ from enum import IntEnum
 import msgspec
 
 from smproxy.hooks.event import Context, PublishHook
-from smproxy.manager.attempt import Attempt, Client, DialOutcome
+from smproxy.manager.attempt import Attempt, Client
 from smproxy.manager.attempt_table import AttemptTable
 from smproxy.manager.origin_registry import Node
 from smproxy.manager.reconnect import ReconnectWindows
@@ -82,10 +82,11 @@ class Sessions:
         self._windows = ReconnectWindows(reconnect_window, self._did_not_come_back)
         self._sessions: dict[int, Session] = {}
         self._attempts = AttemptTable()
-        # The same two for all attempts: bound methods and partials of their own were a fortieth of an idle session.
-        self._take, self._ended = self.report, self._relay_over
+        # The same for all attempts: bound methods and partials of their own were a fortieth of an idle session.
+        self._take, self._dialed, self._ended = self.report, self._dial_over, self._relay_over
         self._recording: dict[str, Session] = {}
         self._watchers: tuple[Callable[[Session], None], ...] = ()
+        self._end_callbacks: tuple[Callable[[Session], None], ...] = ()
         self._default_customer_scope_logged = False
         #: Is given what was sent on a data channel: the session, whether by its client, and the text.
         self.overheard: Callable[[int, bool, str], None] = lambda session, by_client, text: None
@@ -145,6 +146,18 @@ class Sessions:
 
         return unwatch
 
+    def on_ended(self, callback: Callable[[Session], None]) -> Callable[[], None]:
+        """Call back with each session that is over, once; return what ends that.
+
+        Its last hook is published, and its origin not told yet. The callback must not block; what it raises is logged.
+        """
+        self._end_callbacks = (*self._end_callbacks, callback)
+
+        def undo() -> None:
+            self._end_callbacks = tuple(each for each in self._end_callbacks if each is not callback)
+
+        return undo
+
     def refuse(
         self,
         connection: Connection,
@@ -195,7 +208,9 @@ class Sessions:
             self.emit(session, session.life.accept())
         previous = session.attempt
         token = f"{session.number:x}-{self._rng.getrandbits(64):016x}"
-        attempt = Attempt(token, session.number, params, node, client, report=self._take, over=self._ended)
+        attempt = Attempt(
+            token, session.number, params, node, client, report=self._take, dial_over=self._dialed, over=self._ended
+        )
         self._attempts.add(attempt, session)
         session.attempt = attempt
         if trace is not None:
@@ -211,7 +226,7 @@ class Sessions:
             self._windows.open(session)  # open already, unless the publisher came back before it was given up
         return attempt
 
-    def report(self, node: Node, report: Report | DialOutcome) -> None:
+    def report(self, node: Node, report: Report) -> None:
         """Take a report of an origin, or of the relay in its place.
 
         One about an attempt that is not current is ignored.
@@ -246,8 +261,6 @@ class Sessions:
                 self._peer_ended(session, attempt, reason, lost=lost)
             case TrackMuted() if OptionalHook.MUTE not in self._hook_events:
                 pass
-            case DialOutcome(error=wrong):
-                self._dial_over(session, attempt, wrong)
             case TrackEnded() if self._windows.seconds and session.life.phase in _SILENT:
                 # The tracks of a publisher that may come back go on with it; if it does not, the session's end ends them.
                 pass
@@ -291,9 +304,12 @@ class Sessions:
             self._finish(session, reason)
         self._attempts.stop()
 
-    def _dial_over(self, session: Session, attempt: Attempt, error: RouteError | None) -> None:
+    def _dial_over(self, attempt: Attempt, error: RouteError | None) -> None:
         """Publish what came of reaching the origin."""
-        if OptionalHook.ROUTE not in self._hook_events or session.over:
+        if OptionalHook.ROUTE not in self._hook_events or not self.may_act():
+            return
+        session = self._attempts.session_of(attempt)
+        if session is None or session.over or session.attempt is not attempt:
             return
         after = max(0, self._clock.wall_ms() - attempt.client.since_ms)
         event = "route_success" if error is None else "route_error"
@@ -304,9 +320,12 @@ class Sessions:
 
     def _attempt_failed(self, session: Session, error: ConnectError) -> None:
         """End a session whose attempt failed before its transport was up."""
+        if session.over:
+            return
         if session.life.phase not in _SILENT:
             self.emit(session, session.life.refuse(error))
             if session.over:
+                self._notify(self._end_callbacks, session)
                 self._forget(session)
         elif not self._windows.is_open(session):  # it was to come back, and there is no time for another
             self._finish(session, Reason.TIMEOUT)
@@ -344,7 +363,10 @@ class Sessions:
             self._changed(session)
 
     def _changed(self, session: Session) -> None:
-        for callback in self._watchers:
+        self._notify(self._watchers, session)
+
+    def _notify(self, callbacks: tuple[Callable[[Session], None], ...], session: Session) -> None:
+        for callback in callbacks:
             try:
                 callback(session)
             except Exception:
@@ -412,6 +434,7 @@ class Sessions:
         ):
             payloads[-1] = msgspec.structs.replace(last, media=session.media(last.duration))
         self.emit(session, payloads)
+        self._notify(self._end_callbacks, session)
         attempt = session.attempt
         if attempt is not None and attempt.node.command is not None:
             # No news to an origin that has reported the end itself; any other must not go on with a stream that nobody knows.

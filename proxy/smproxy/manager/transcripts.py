@@ -60,10 +60,9 @@ class Transcripts:
         if (transcript := self._transcripts.get(session)) is not None:
             transcript.add_channel_message("client" if by_client else "origin", text)
 
-    def session_changed(self, session: Session) -> None:
+    def session_ended(self, session: Session) -> None:
         """Take notice of a session that is over."""
-        if session.over:
-            self.ended(session.number)
+        self.ended(session.number)
 
     def ended(self, session: int) -> None:
         """Mark a transcript to be removed before those of live sessions."""

@@ -95,7 +95,28 @@ class ConnectionParams(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             ParamError: a parameter is missing or unusable; the first such in the order of this method.
         """
-        pairs = _split(url.raw_query_string)
+        return cls.from_query(
+            url.raw_query_string,
+            default_app=default_app,
+            customer_scope_required=customer_scope_required,
+            default_customer_scope=default_customer_scope,
+        )
+
+    @classmethod
+    def from_query(
+        cls,
+        raw_query: str,
+        *,
+        default_app: str = "live",
+        customer_scope_required: bool = True,
+        default_customer_scope: str | None = None,
+    ) -> ConnectionParams:
+        """Read the parameters of a percent-encoded query, as :meth:`from_url` does.
+
+        Raises:
+            ParamError: as :meth:`from_url`.
+        """
+        pairs = _split(raw_query)
         reader = _Reader(pairs)
         stream_id = reader.name("id", required="give the stream name")
         username = reader.name("username")
@@ -141,7 +162,7 @@ class ConnectionParams(msgspec.Struct, frozen=True, kw_only=True):
             customer_scope_given=customer_scope_given,
             region=region,
             strict=(reader.get("strict") or "").lower() == "true",
-            origin_query="&".join(raw for key, raw in pairs if key.lower() not in _FOR_PROXY),
+            origin_query="&".join([raw for key, raw in pairs if key not in _FOR_PROXY]),
         )
 
     @property
@@ -166,7 +187,7 @@ class ConnectionParams(msgspec.Struct, frozen=True, kw_only=True):
     def with_origin_query(self, values: Mapping[str, str]) -> ConnectionParams:
         """Return these parameters with other values in the query for the origin."""
         replaced = {key.lower() for key in values}
-        kept = [raw for key, raw in _split(self.origin_query) if key.lower() not in replaced]
+        kept = [raw for key, raw in _split(self.origin_query) if key not in replaced]
         kept += [f"{key}={quote(value, safe='')}" for key, value in values.items()]
         return msgspec.structs.replace(self, origin_query="&".join(kept))
 
@@ -186,7 +207,7 @@ class _Reader:
     """
 
     def __init__(self, pairs: list[tuple[str, str]]) -> None:
-        self._values = {key.lower(): unquote(raw.partition("=")[2]) for key, raw in pairs}
+        self._values = {key: unquote(raw.partition("=")[2]) for key, raw in pairs}
         self.refusal: ParamError | None = None
 
     def taken_refusal(self) -> ParamError:
@@ -305,12 +326,12 @@ def deeper_than(value: Any, levels: int) -> bool:
 
 
 def _split(raw_query: str) -> list[tuple[str, str]]:
-    """Split a raw query into (key, raw pair).
+    """Split a raw query into (key in lower case, raw pair).
 
     Not form decoding: the SDK writes a space as ``%20`` and leaves a plus in ``id`` bare. SDK 13 and later append ``?id=…``
     even to an ``endpoint`` that has a query, which makes a second question mark.
     """
-    pairs = [(unquote(raw.partition("=")[0]), raw) for raw in raw_query.split("&") if raw]
-    if "?id=" in raw_query and not any(key.lower() == "id" for key, _ in pairs):
+    pairs = [(unquote(raw.partition("=")[0]).lower(), raw) for raw in raw_query.split("&") if raw]
+    if "?id=" in raw_query and not any(key == "id" for key, _ in pairs):
         return _split(raw_query.replace("?id=", "&id=", 1))
     return pairs

@@ -15,7 +15,7 @@ and every start has exactly one end. The end of a recording alone may come later
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from enum import Enum, auto
+from enum import IntEnum, auto
 from types import MappingProxyType
 
 from smproxy.signaling.clock import Clock
@@ -32,7 +32,7 @@ from smproxy.signaling.payloads import (
 )
 
 
-class Phase(Enum):
+class Phase(IntEnum):
     """Where a session stands."""
 
     NEW = auto()
@@ -45,7 +45,7 @@ class Phase(Enum):
     ENDED = auto()
 
 
-class Input(Enum):
+class Input(IntEnum):
     """What can happen to a session."""
 
     ACCEPT = auto()
@@ -57,7 +57,7 @@ class Input(Enum):
     END = auto()
 
 
-class Step(Enum):
+class Step(IntEnum):
     """What a transition makes known."""
 
     CONNECTING = auto()
@@ -261,29 +261,42 @@ class SessionLife:
         now = self._clock.monotonic()
         match step:
             case Step.CONNECTING:
-                return [self._session("connecting", remote_ip=self.remote_ip)]
+                return [SessionPayload(session=self.number, state="connecting", remote_ip=self.remote_ip)]
             case Step.CONNECT_ERROR:
                 told = error if error is not None else ERROR_OF_END[reason or Reason.USER_ACTION]
                 after = _ms(now - self._began)
-                return [self._session("connect_error", after_ms=after, error=told, message=message)]
+                return [
+                    SessionPayload(
+                        session=self.number, state="connect_error", after_ms=after, error=told, message=message
+                    )
+                ]
             case Step.CONNECTED:
                 self._connected = now
-                return [self._session("connected", remote_ip=self.remote_ip, after_ms=_ms(now - self._began))]
+                after = _ms(now - self._began)
+                return [
+                    SessionPayload(session=self.number, state="connected", remote_ip=self.remote_ip, after_ms=after)
+                ]
             case Step.JOINED:
                 return [self._peer("peer_joined")]
             case Step.RECONNECT:
                 self._gap_began = now
-                return [self._session("reconnect", remote_ip=self.remote_ip)]
+                return [SessionPayload(session=self.number, state="reconnect", remote_ip=self.remote_ip)]
             case Step.RECONNECTED:
                 after = _ms(now - self._gap_began)
-                return [self._session("reconnected", remote_ip=self.remote_ip, after_ms=after)]
+                return [
+                    SessionPayload(session=self.number, state="reconnected", remote_ip=self.remote_ip, after_ms=after)
+                ]
             case Step.UNWIND:
                 ended = [payload for track in list(self._started) for payload in self.track_end(track)]
                 detached = [payload for slot in self._slots.values() for payload in slot.detach(self.number)]
                 return [*ended, *detached, self._peer("peer_leaved")]
             case Step.DISCONNECTED:
                 duration = _ms(now - self._connected)
-                return [self._session("disconnected", duration=duration, reason=reason, message=message)]
+                return [
+                    SessionPayload(
+                        session=self.number, state="disconnected", duration=duration, reason=reason, message=message
+                    )
+                ]
 
     def _when_live(self, tell: Callable[[], list[Payload]]) -> list[Payload]:
         """Emit now if the session is live, else when it will be; packets may outrun the signaling."""
@@ -321,28 +334,6 @@ class SessionLife:
             return []
         self._recording = file
         return [RecordingPayload(session=self.number, event="recording_started", file=file)]
-
-    def _session(
-        self,
-        state: str,
-        *,
-        remote_ip: str | None = None,
-        after_ms: int | None = None,
-        duration: int | None = None,
-        reason: Reason | None = None,
-        error: ConnectError | None = None,
-        message: str | None = None,
-    ) -> SessionPayload:
-        return SessionPayload(
-            session=self.number,
-            state=state,
-            remote_ip=remote_ip,
-            after_ms=after_ms,
-            duration=duration,
-            reason=reason,
-            error=error,
-            message=message,
-        )
 
     def _peer(self, event: str) -> PeerPayload:
         return PeerPayload(session=self.number, peer=self.peer, room=self.scope, event=event)

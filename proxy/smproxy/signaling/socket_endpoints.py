@@ -12,8 +12,6 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
-from yarl import URL
-
 from smproxy.signaling.params import is_scope
 from smproxy.signaling.payloads import Role
 
@@ -40,25 +38,31 @@ class SocketEndpoint:
     role: Role | None = None
     standalone: bool = False
 
-    def apply(self, url: URL) -> URL:
-        """Return the URL with the parameters of its path in the query, as Stream Manager 1.x has it."""
+    def apply(self, raw_query: str) -> str:
+        """Return a percent-encoded query with the parameters of the path in it.
+
+        That is as Stream Manager 1.x has them.
+        """
         if self.scope is None:
-            return url
+            return raw_query
         said = (
             {"app", "context"} | ({"host"} if self.standalone else set()) | ({"id"} if self.id is not None else set())
         )
-        pairs = [raw for raw in url.raw_query_string.split("&") if raw]
+        pairs = [raw for raw in raw_query.split("&") if raw]
         kept = [raw for raw in pairs if unquote(raw.partition("=")[0]).lower() not in said]
         kept.append(f"app={quote(self.scope, safe='/')}")
         if self.id is not None:
             kept.append(f"id={quote(self.id, safe='')}")
-        return URL(f"{url.raw_path}?{'&'.join(kept)}", encoded=True)
+        return "&".join(kept)
+
+
+_IN_THE_QUERY = SocketEndpoint()
 
 
 def read_socket_endpoint(raw_path: str) -> SocketEndpoint | None:
     """Read a percent-encoded path; ``None`` when it is none for signaling."""
     if raw_path in MANAGER_PATHS:
-        return SocketEndpoint()
+        return _IN_THE_QUERY
     if found := _MANAGER_2.fullmatch(raw_path):
         scope, name = unquote(found["scope"]), unquote(found["name"])
         if not is_scope(scope):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Protocol, cast
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol, cast
 
 from smproxy.manager.relay.handshake import HandshakeFailed
 from smproxy.signaling.payloads import RouteError
@@ -38,14 +38,20 @@ class Dial(asyncio.Protocol):
         self._done = done
         self._transport: asyncio.Transport | None = None
         self._buffer = b""
-        self._task: asyncio.Task[None] | None = None
+        self._address = "", 0
+        self._task: asyncio.Task[object] | None = None
 
     def start(self, host: str, port: int, unreachable: float | None = None) -> None:
         """Start to connect.
 
         ``unreachable``: nothing is connected, and the dial fails after so many seconds.
         """
-        self._task = asyncio.get_running_loop().create_task(self._connect(host, port, unreachable))
+        loop = asyncio.get_running_loop()
+        self._address = host, port
+        work: Coroutine[Any, Any, object] = (
+            loop.create_connection(self._protocol, host, port) if unreachable is None else _unreachable(unreachable)
+        )
+        self._task = loop.create_task(work)
         self._task.add_done_callback(self._connected)
 
     def cancel(self, why: str = "", error: RouteError = RouteError.MEDIA_ERROR) -> None:
@@ -60,28 +66,28 @@ class Dial(asyncio.Protocol):
         if why:
             owner.failed(why, error)
 
-    async def _connect(self, host: str, port: int, unreachable: float | None) -> None:
-        why = ""
-        try:
-            if unreachable is not None:
-                await asyncio.sleep(unreachable)
-                raise ConnectionRefusedError(None, "a fault keeps it from being reached")
-            await asyncio.get_running_loop().create_connection(lambda: self, host, port)
-        except OSError as error:
-            why = f"origin {host}:{port} cannot be reached: {error.strerror or error}"
-        except (ValueError, OverflowError) as error:
-            why = f"origin {host}:{port} has no usable address: {error}"
-        finally:
-            if self._transport is None:
-                self.cancel(" ".join(why.split()), RouteError.GATEWAY_ERROR)
+    def _protocol(self) -> Dial:
+        return self
 
-    def _connected(self, task: asyncio.Task[None]) -> None:
-        # Not left to the task itself: one that is cancelled before its first step does not even reach its ``finally``.
+    def _connected(self, task: asyncio.Task[object]) -> None:
         self._task = None
-        if task.cancelled() and self._transport is not None:
-            self._transport.abort()  # made, and then cancelled: uvloop would keep it, and never report that it is lost
-        if task.cancelled() or self._transport is None:
-            self._done(self)
+        if task.cancelled():
+            self.cancel()
+            if self._transport is not None:
+                self._transport.abort()  # made, and then cancelled: uvloop would keep it, and never report that it is lost
+        elif (error := task.exception()) is None:
+            return  # connection_lost will come
+        elif self._transport is None:
+            self.cancel(self._why(error), RouteError.GATEWAY_ERROR)
+        self._done(self)
+
+    def _why(self, error: BaseException) -> str:
+        host, port = self._address
+        if isinstance(error, OSError):
+            why = f"origin {host}:{port} cannot be reached: {error.strerror or error}"
+        else:
+            why = f"origin {host}:{port} has no usable address: {error}"
+        return " ".join(why.split())
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -114,3 +120,13 @@ class Dial(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.cancel("the origin closed the connection during the handshake")
         self._done(self)
+
+
+async def _unreachable(seconds: float) -> None:
+    """Fail after a while, as a fault says.
+
+    Raises:
+        ConnectionRefusedError: always.
+    """
+    await asyncio.sleep(seconds)
+    raise ConnectionRefusedError(None, "a fault keeps it from being reached")

@@ -54,7 +54,14 @@ class MessageDispatcher:
         if message is None:
             self.unreadable += 1
         if self._transcript is not None:
-            self._note(self._transcript, self._note_client, text)
+            try:
+                self._note_client(self._now())
+                self._note_client(text)
+                self._came += len(text or b"")
+                if self._came > self._tidy_at:
+                    self._tidy(self._transcript)
+            except Exception:
+                self._failed()
         try:
             self._observer.client_message(message)
         except Exception:
@@ -66,7 +73,14 @@ class MessageDispatcher:
         if message is None:
             self.unreadable += 1
         if self._transcript is not None:
-            self._note(self._transcript, self._note_origin, text)
+            try:
+                self._note_origin(self._now())
+                self._note_origin(text)
+                self._came += len(text or b"")
+                if self._came > self._tidy_at:
+                    self._tidy(self._transcript)
+            except Exception:
+                self._failed()
         try:
             self._observer.origin_message(message)
         except Exception:
@@ -110,17 +124,10 @@ class MessageDispatcher:
         del self._observer
         self._transcript = None
 
-    def _note(self, transcript: TranscriptWriter, note: Callable[[object], None], text: bytes | None) -> None:
-        try:
-            note(self._now())
-            note(text)
-            if text is not None:
-                self._came += len(text)
-                if self._came > self._tidy_at:
-                    self._tidy_at = self._came + transcript.trim(self._came - self._tidied)
-                    self._tidied = self._came
-        except Exception:
-            self._failed()
+    def _tidy(self, transcript: TranscriptWriter) -> None:
+        """Have the transcript make room, after so many bytes."""
+        self._tidy_at = self._came + transcript.trim(self._came - self._tidied)
+        self._tidied = self._came
 
     def _report(self, call: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
         try:

@@ -16,6 +16,7 @@ from smproxy.manager.upgrade import UpgradeRequest
 
 #: The subprotocol that the relay offers to origins of its own accord, as the vendor's proxy does.
 JSON = "json"
+_JSON_ALONE = (JSON,)
 
 _target = re.compile(r"/[\x21-\x7e]*").fullmatch
 _name = re.compile(r"[-!#$%&'*+.^_`|~0-9a-zA-Z]+").fullmatch
@@ -42,7 +43,10 @@ def switching(request: UpgradeRequest, subprotocol: str | None) -> bytes:
 
 def offer(request: UpgradeRequest) -> tuple[str, ...]:
     """Return the subprotocols to offer to the origin: the client's, and ``json``."""
-    return request.subprotocols if JSON in request.subprotocols else (*request.subprotocols, JSON)
+    offered = request.subprotocols
+    if not offered:
+        return _JSON_ALONE
+    return offered if JSON in offered else (*offered, JSON)
 
 
 def origin_request(request: UpgradeRequest, host: str, port: int, target: str, extra: Mapping[str, str]) -> bytes:

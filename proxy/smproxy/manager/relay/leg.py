@@ -68,8 +68,8 @@ class Leg(asyncio.Protocol):
         self.side: Literal["client", "origin"] = side
         self.reader = reader
         self.peer: Leg = self  # until the owner links its legs
-        self.transport: asyncio.Transport = cast(asyncio.Transport, None)
-        self.write: Callable[[bytes], None] = cast(Callable[[bytes], None], None)  # to the peer
+        self.transport: asyncio.Transport = cast("asyncio.Transport", None)
+        self.write: Callable[[bytes], None] = cast("Callable[[bytes], None]", None)  # to the peer
         self.spliced = False
         self.at_last_sweep = -1  # ``received`` at the latest sweep
         self.silent_sweeps = 0

@@ -31,7 +31,8 @@ def make_legs(
     Only what may be changed is filtered. ``on_message`` gets their messages. With ``faults`` it is they that rewrite.
     """
     from_client, from_origin = on_message
-    client_scanner, origin_scanner = (FrameScanner(masked=masked, max_message=max_message) for masked in (True, False))
+    client_scanner = FrameScanner(masked=True, max_message=max_message)
+    origin_scanner = FrameScanner(masked=False, max_message=max_message)
     client: Leg
     origin: Leg
     if faults is not None:

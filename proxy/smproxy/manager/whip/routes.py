@@ -84,7 +84,7 @@ class WhipRoutes:
             authenticator=authenticator,
             tracer=tracer,
         )
-        self._unwatch = sessions.watch(self._session_changed)
+        self._unwatch = sessions.on_ended(self._session_ended)
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes; they come after all that are more special."""
@@ -194,9 +194,9 @@ class WhipRoutes:
         if (transcript := self._transcripts.get(session)) is not None:
             transcript.add_exchange(side, message)
 
-    def _session_changed(self, session: Session) -> None:
+    def _session_ended(self, session: Session) -> None:
         attempt = session.attempt
-        if session.over and attempt is not None and (known := self._table.of_attempt(attempt.token)) is not None:
+        if attempt is not None and (known := self._table.of_attempt(attempt.token)) is not None:
             self._table.end(known)
 
 
