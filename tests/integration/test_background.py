@@ -116,7 +116,10 @@ async def test_faults_and_reset(tmp_path: Path, start_simulator: StartSimulator)
     await smproxy("faults", "add", "publish-denied", *to, cwd=tmp_path)
     code, out, _ = await smproxy("reset", "--json", "--keep", "hooks", *to, cwd=tmp_path)
     assert (code, json.loads(out)["faults"]) == (0, 1)
-    assert (await smproxy("reset", *to, cwd=tmp_path))[1].startswith("ended and forgotten in")
+    code, out, _ = await smproxy("reset", "--timeout", "20", *to, cwd=tmp_path)
+    assert (code, out.startswith("ended and forgotten in")) == (0, True)
+    code, _, err = await smproxy("reset", "--timeout", "31", *to, cwd=tmp_path)
+    assert (code, "timeout" in err, "30" in err) == (1, True, True)
 
 
 @pytest.mark.parametrize(

@@ -30,10 +30,13 @@ _MAX_CHUNK = 1 << 20
 class Api:
     """The hooks API of one instance, or the part of its API at ``root``.
 
-    ``token``: its administrator token.
+    ``token``: its administrator token; ``patience``: seconds until an instance that does not answer is given up.
     """
 
-    def __init__(self, url: str, token: str | None, root: str = "/api/v1/hooks") -> None:
+    def __init__(
+        self, url: str, token: str | None, root: str = "/api/v1/hooks", *, patience: float = TIMEOUT
+    ) -> None:
+        self._patience = patience
         try:
             parts = read_url(url, "http", "https")
         except ValueError as error:
@@ -47,9 +50,11 @@ class Api:
         self._open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 
     @classmethod
-    def asked(cls, arguments: argparse.Namespace, root: str = "/api/v1/hooks") -> Api:
+    def asked(
+        cls, arguments: argparse.Namespace, root: str = "/api/v1/hooks", *, patience: float = TIMEOUT
+    ) -> Api:
         """Return the API of the instance that a command's arguments name."""
-        return cls(arguments.url, arguments.token or None, root)
+        return cls(arguments.url, arguments.token or None, root, patience=patience)
 
     def chosen_session(self, session: int | None) -> str:
         """Return the number of a session: the given one, or the newest.
@@ -136,7 +141,7 @@ class Api:
             headers["Content-Type"] = "application/json"
         request = urllib.request.Request(url, data=data, headers=headers, method=method)  # noqa: S310 - checked above
         try:
-            return cast(http.client.HTTPResponse, self._open(request, timeout=TIMEOUT))
+            return cast(http.client.HTTPResponse, self._open(request, timeout=self._patience))
         except urllib.error.HTTPError as error:
             raise CommandError(_refusal(error)) from None
         except (OSError, http.client.HTTPException, ValueError) as error:

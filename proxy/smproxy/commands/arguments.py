@@ -8,9 +8,17 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 from smproxy.commands.api import DEFAULT_URL
+from smproxy.commands.output import OK
 from smproxy.urls import host_name
+
+#: Runs one of several commands, and returns its exit code, unless that is 0.
+Act = Callable[[argparse.Namespace], int | None]
+
+#: What the commands of a group are added to.
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 #: How a secret is given, for help.
 PLACES = "or env:NAME, file:PATH, - for a line of stdin"
@@ -145,7 +153,22 @@ def add_waiting_arguments(parser: argparse.ArgumentParser, timeout: float) -> No
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
+def add_commands(parser: argparse.ArgumentParser) -> Commands:
+    """Have a command that is a group of commands, of which one is given."""
+    return parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+
+def add_command(commands: Commands, name: str, act: Act, help: str, description: str) -> argparse.ArgumentParser:
+    """Add a command to a group, and return the parser of its arguments.
+
+    ``act`` runs it; ``help`` is its line in the help of the group.
+    """
+    parser = commands.add_parser(name, help=help, description=description)
+    parser.set_defaults(act=act)
+    return parser
+
+
 def run_chosen(arguments: argparse.Namespace) -> int:
     """Run the one of several commands that was given, and return its exit code."""
-    act: Callable[[argparse.Namespace], int] = arguments.act
-    return act(arguments)
+    act: Act = arguments.act
+    return act(arguments) or OK

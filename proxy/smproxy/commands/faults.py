@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
 from smproxy.commands.answers import FaultAnswer, FaultsAnswer, KindsAnswer, RemovedAnswer
 from smproxy.commands.api import Api
-from smproxy.commands.arguments import add_instance_arguments, run_chosen
-from smproxy.commands.output import USAGE, CommandError, write
+from smproxy.commands.arguments import add_command, add_commands, add_instance_arguments, run_chosen
+from smproxy.commands.output import USAGE, CommandError, write, write_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the commands of ``smproxy faults``."""
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    listing = commands.add_parser("list", help="list faults that are on", description="List the faults that are on.")
-    listing.set_defaults(act=_list)
-    kinds = commands.add_parser("kinds", help="list faults that there are", description="List the kinds of faults.")
-    kinds.set_defaults(act=_kinds)
-    add = commands.add_parser("add", help="switch a fault on", description="Switch a fault on.")
+    commands = add_commands(parser)
+    add_command(commands, "list", _list, "list faults that are on", "List the faults that are on.")
+    add_command(commands, "kinds", _kinds, "list faults that there are", "List the kinds of faults.")
+    add = add_command(commands, "add", _add, "switch a fault on", "Switch a fault on.")
     add.add_argument(
         "fault",
         metavar="KIND[:KEY=VALUE…]",
         help="as in simulate=; also id, customerScope, role, app, count, probability, seed, ttl",
     )
-    add.set_defaults(act=_add)
-    clear = commands.add_parser("clear", help="switch faults off", description="Switch one fault off, or all.")
+    clear = add_command(commands, "clear", _clear, "switch faults off", "Switch one fault off, or all.")
     clear.add_argument("fault", nargs="?", metavar="ID", help="its id, such as f1 (default: all)")
-    clear.set_defaults(act=_clear)
     for command in commands.choices.values():
         add_instance_arguments(command, as_json="print one JSON object a line")
 
@@ -43,9 +38,11 @@ def _list(arguments: argparse.Namespace) -> None:
 
 def _kinds(arguments: argparse.Namespace) -> None:
     for kind in Api.asked(arguments, "/api/v1/faults").call("GET", "kinds", shape=KindsAnswer)["kinds"]:
+        if arguments.json:
+            write_json(kind)
+            continue
         parameters = " ".join(f"{each['name']}={each['default']}" for each in kind["parameters"])
-        text = f"{kind['fault']:<22} {kind['layer']:<10} {parameters}".rstrip()
-        write(_compact(kind) if arguments.json else text)
+        write(f"{kind['fault']:<22} {kind['layer']:<10} {parameters}".rstrip())
 
 
 def _add(arguments: argparse.Namespace) -> None:
@@ -62,12 +59,15 @@ def _add(arguments: argparse.Namespace) -> None:
 def _clear(arguments: argparse.Namespace) -> None:
     path = () if arguments.fault is None else (arguments.fault,)
     answer = Api.asked(arguments, "/api/v1/faults").call("DELETE", *path, shape=RemovedAnswer)
-    write(_compact(answer) if arguments.json else f"{answer['removed']} switched off")
+    if arguments.json:
+        write_json(answer)
+    else:
+        write(f"{answer['removed']} switched off")
 
 
 def _print(arguments: argparse.Namespace, fault: dict[str, Any]) -> None:
     if arguments.json:
-        write(_compact(fault))
+        write_json(fault)
         return
     matched = {key: value for key, value in fault["match"].items() if value is not None}
     given = {**matched, **_given(fault["fault"], fault["parameters"])}
@@ -86,7 +86,3 @@ def _given(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
     kind = KINDS.get(name)
     defaults = {} if kind is None else {parameter.name: parameter.default for parameter in kind.parameters}
     return {key: value for key, value in parameters.items() if key not in defaults or value != defaults[key]}
-
-
-def _compact(value: dict[str, Any]) -> str:
-    return json.dumps(value, separators=(",", ":"))

@@ -10,46 +10,49 @@ from typing import Any
 
 from smproxy.commands.answers import Resent, Triggered
 from smproxy.commands.api import Api
-from smproxy.commands.arguments import DEFAULT_DATA_DIR, add_instance_arguments, run_chosen, session_number
-from smproxy.commands.output import OK, USAGE, CommandError, write
+from smproxy.commands.arguments import (
+    DEFAULT_DATA_DIR,
+    add_command,
+    add_commands,
+    add_instance_arguments,
+    run_chosen,
+    session_number,
+)
+from smproxy.commands.output import OK, USAGE, CommandError, write, write_json
 from smproxy.commands.parse_time import milliseconds
 from smproxy.signaling.hook_names import INTERNAL_STATES, STATES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the commands of ``smproxy hooks``."""
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    listing = commands.add_parser(
-        "list", help="list the latest events", description="List the latest events of a journal."
-    )
+    commands = add_commands(parser)
+    listing = add_command(commands, "list", _list, "list the latest events", "List the latest events of a journal.")
     _add_place(listing)
     _add_filters(listing)
-    listing.set_defaults(act=_list)
-    dead = commands.add_parser(
-        "dead", help="list events that a sink gave up", description="List dead letters, with the reasons."
+    dead = add_command(
+        commands, "dead", _dead, "list events that a sink gave up", "List dead letters, with the reasons."
     )
     _add_place(dead)
     _add_filters(dead)
-    dead.set_defaults(act=_dead)
-    show = commands.add_parser(
-        "show", help="show one event and its attempts", description="Show one event and what became of it."
+    show = add_command(
+        commands, "show", _show, "show one event and its attempts", "Show one event and what became of it."
     )
     show.add_argument("uuid", metavar="UUID", help="the event's uuid")
     _add_place(show)
     show.add_argument("--json", action="store_true", help="print it as one JSON object")
-    show.set_defaults(act=_show)
-    resend = commands.add_parser(
-        "resend", help="send an event again", description="Have the running instance send events again."
+    resend = add_command(
+        commands, "resend", _resend, "send an event again", "Have the running instance send events again."
     )
     resend.add_argument("uuid", nargs="?", metavar="UUID", help="the event's uuid")
     resend.add_argument("--dead", action="store_true", help="all that were given up")
     resend.add_argument("--sink", metavar="NAME", help="to this sink only, as `smproxy hooks show` names it")
     add_instance_arguments(resend, as_json="print one JSON object")
-    resend.set_defaults(act=_resend)
-    trigger = commands.add_parser(
+    trigger = add_command(
+        commands,
         "trigger",
-        help="send a synthetic event",
-        description="Have the running instance send a synthetic event: session, peer, remote_track, local_track, recording, "
+        _trigger,
+        "send a synthetic event",
+        "Have the running instance send a synthetic event: session, peer, remote_track, local_track, recording, "
         "or a state such as connected or peer_joined.",
     )
     trigger.add_argument("event", metavar="EVENT", help="an event or a state")
@@ -58,7 +61,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a field of the payload or the connection, for instance customerScope=acme; may be repeated",
     )  # fmt: skip
     add_instance_arguments(trigger, as_json="print the event as it is sent")
-    trigger.set_defaults(act=_trigger)
 
 
 run = run_chosen
@@ -103,7 +105,7 @@ def _dead(arguments: argparse.Namespace) -> int:
 
     for event in found_dead(arguments.data_dir or DEFAULT_DATA_DIR, _filters(arguments)):
         if arguments.json:
-            write(_compact(event))
+            write_json(event)
             continue
         _print_event(event, False)
         _print_deliveries(event, only_dead=True)
@@ -115,7 +117,7 @@ def _show(arguments: argparse.Namespace) -> int:
 
     event = one(arguments.data_dir or DEFAULT_DATA_DIR, arguments.uuid)
     if arguments.json:
-        write(_compact(event))
+        write_json(event)
         return OK
     _print_event(event, False)
     shown = {key: value for key, value in event.items() if key not in {"id", "deliveries"}}
@@ -131,8 +133,10 @@ def _resend(arguments: argparse.Namespace) -> int:
     api = Api.asked(arguments)
     answer = api.call("POST", arguments.uuid or "dead", "resend", shape=Resent, query={"sink": arguments.sink})
     count = int(answer["resent"])
-    text = f"{count} {'delivery' if count == 1 else 'deliveries'} will be made again."
-    write(json.dumps({"resent": count}) if arguments.json else text)
+    if arguments.json:
+        write_json({"resent": count})
+    else:
+        write(f"{count} {'delivery' if count == 1 else 'deliveries'} will be made again.")
     return OK
 
 
@@ -147,7 +151,7 @@ def _trigger(arguments: argparse.Namespace) -> int:
         "POST", "trigger", shape=Triggered, body={"event": arguments.event, "params": params}
     )
     if arguments.json:
-        write(_compact(event))
+        write_json(event)
     else:
         _print_event(event, False)
         write(f"uuid {event['uuid']}")
@@ -193,9 +197,12 @@ def _filters(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _print_event(event: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        write_json(event)
+        return
     from smproxy.commands.describe import describe
 
-    write(_compact(event) if as_json else f"{describe(event, date=True)}  {event['uuid']}")
+    write(f"{describe(event, date=True)}  {event['uuid']}")
 
 
 def _print_deliveries(event: dict[str, Any], *, only_dead: bool = False) -> None:
@@ -210,7 +217,3 @@ def _print_deliveries(event: dict[str, Any], *, only_dead: bool = False) -> None
         for attempt in delivery["attempts"]:
             at = clock(attempt["at"], date=True)
             write(f"    {at} {attempt['outcome']:<9} {attempt['tookMs']:>5} ms  {attempt['detail']}".rstrip())
-
-
-def _compact(event: dict[str, Any]) -> str:
-    return json.dumps(event, separators=(",", ":"))

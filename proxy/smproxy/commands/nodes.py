@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
 from smproxy.commands.api import Api
-from smproxy.commands.arguments import add_instance_arguments, run_chosen, seconds
-from smproxy.commands.output import write
+from smproxy.commands.arguments import add_command, add_commands, add_instance_arguments, run_chosen, seconds
+from smproxy.commands.output import write, write_json
 from smproxy.manager.views import NodeList, NodeView
 
 _ACTIONS = {
@@ -22,16 +21,14 @@ _ACTIONS = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the commands of ``smproxy nodes``."""
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    listing = commands.add_parser("list", help="list nodes", description="List the nodes and what they carry.")
-    listing.set_defaults(act=_list)
-    add = commands.add_parser("add", help="add a node", description="Add a simulated node; needs serve --nodes.")
+    commands = add_commands(parser)
+    add_command(commands, "list", _list, "list nodes", "List the nodes and what they carry.")
+    add = add_command(commands, "add", _add, "add a node", "Add a simulated node; needs serve --nodes.")
     add.add_argument("--region", metavar="NAME", help="its region (default local)")
     add.add_argument("--role", choices=("origin", "edge"), default="origin", help="edge: for subscribers only")
     add.add_argument("--start", type=seconds, metavar="SECONDS", help="until it is in service (else --node-start)")
-    add.set_defaults(act=_add)
     for action, text in _ACTIONS.items():
-        change = commands.add_parser(action, help=f"have a node {text}", description=f"Have a node {text}.")
+        change = add_command(commands, action, _change, f"have a node {text}", f"Have a node {text}.")
         change.add_argument("node", metavar="NODE", help="its id or address, such as node2")
         if action == "sunset":
             change.add_argument("--within", type=seconds, dest="seconds", metavar="SECONDS", help="end it by then")
@@ -39,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             change.add_argument(
                 "--unnoticed", type=seconds, dest="seconds", metavar="SECONDS", help="still send clients there so long"
             )
-        change.set_defaults(act=_change, action=action)
+        change.set_defaults(action=action)
     for command in commands.choices.values():
         add_instance_arguments(command, as_json="print one JSON object a line")
 
@@ -68,7 +65,7 @@ def _change(arguments: argparse.Namespace) -> None:
 
 def _print(arguments: argparse.Namespace, view: dict[str, Any]) -> None:
     if arguments.json:
-        write(json.dumps(view, separators=(",", ":")))
+        write_json(view)
         return
     write(
         f"{view['id']:<10} {view['address']:<15} {view['region']:<12} {view['role']:<6} {view['state']:<21} "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 
@@ -45,6 +46,11 @@ def write(line: str, *, before: str = "") -> None:
         # What is left in the buffer would make the interpreter complain when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise ReaderGone from None
+
+
+def write_json(value: object) -> None:
+    """Write a value as one line of JSON. Raises as :func:`write`."""
+    write(json.dumps(value, separators=(",", ":")))
 
 
 def write_bytes(data: bytes) -> None:

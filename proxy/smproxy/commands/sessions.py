@@ -8,8 +8,14 @@ from typing import Any
 
 from smproxy.commands.answers import TimelineLines
 from smproxy.commands.api import Api
-from smproxy.commands.arguments import add_instance_arguments, add_session_argument, run_chosen
-from smproxy.commands.output import OK, write
+from smproxy.commands.arguments import (
+    add_command,
+    add_commands,
+    add_instance_arguments,
+    add_session_argument,
+    run_chosen,
+)
+from smproxy.commands.output import OK, write, write_json
 from smproxy.manager.views import SessionList, SessionView
 
 STATES = ("connecting", "connected", "reconnecting", "disconnected", "failed")
@@ -19,9 +25,9 @@ _SECONDS = 1000
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the commands of ``smproxy sessions``."""
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    listing = commands.add_parser(
-        "list", help="list sessions, also ended ones", description="List the latest sessions, the oldest first."
+    commands = add_commands(parser)
+    listing = add_command(
+        commands, "list", _list, "list sessions, also ended ones", "List the latest sessions, the oldest first."
     )
     listing.add_argument("--state", choices=STATES, help="only in this state")
     listing.add_argument("--role", choices=("publisher", "subscriber"), help="only of this role")
@@ -29,21 +35,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing.add_argument("--customer-scope", metavar="SCOPE", help="only this customerScope")
     listing.add_argument("--limit", type=int, default=100, metavar="N", help="the latest so many (default 100)")
     add_instance_arguments(listing, as_json="print one JSON object a line")
-    listing.set_defaults(act=_list)
-    show = commands.add_parser(
-        "show", help="show one session", description="Show one session: what it is, its media, and what happened when."
+    show = add_command(
+        commands, "show", _show, "show one session", "Show one session: what it is, its media, and what happened when."
     )
     add_session_argument(show)
     add_instance_arguments(show, as_json="print it as one JSON object, with its timeline")
-    show.set_defaults(act=_show)
-    export = commands.add_parser(
+    export = add_command(
+        commands,
         "export",
-        help="write what was said, for a bug report or smproxy replay",
-        description="Write what was said in a session as JSON Lines, without passwords and tokens of its URL.",
+        _export,
+        "write what was said, for a bug report or smproxy replay",
+        "Write what was said in a session as JSON Lines, without passwords and tokens of its URL.",
     )
     add_session_argument(export)
     add_instance_arguments(export)
-    export.set_defaults(act=_export)
 
 
 run = run_chosen
@@ -56,7 +61,10 @@ def _list(arguments: argparse.Namespace) -> int:
     }  # fmt: skip
     answer = _api(arguments).call("GET", shape=SessionList, query=query)
     for view in reversed(answer["sessions"]):
-        write(_compact(view) if arguments.json else _line(view))
+        if arguments.json:
+            write_json(view)
+        else:
+            write(_line(view))
     return OK
 
 
@@ -66,7 +74,7 @@ def _show(arguments: argparse.Namespace) -> int:
     view = api.call("GET", number, shape=SessionView)
     timeline = api.call("GET", number, "timeline", shape=TimelineLines)
     if arguments.json:
-        write(_compact(view | {"timeline": timeline["entries"]}))
+        write_json(view | {"timeline": timeline["entries"]})
         return OK
     from smproxy.commands.describe import clock
 
@@ -111,7 +119,3 @@ def _track(track: dict[str, Any]) -> str:
     rate = f"{track['bitrate'] / 1000:.0f} kbit/s"
     counts = f"{track['packets']} packets, {track['lost']} lost, {track['bytes']} bytes"
     return f"{track['track']:<14} {track['direction']} {track['codec']}{size} {rate}, {counts}"
-
-
-def _compact(value: dict[str, Any]) -> str:
-    return json.dumps(value, separators=(",", ":"))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from pathlib import Path
 
 from smproxy.commands.arguments import DEFAULT_DATA_DIR, add_waiting_arguments
-from smproxy.commands.output import OK, CommandError, write
+from smproxy.commands.output import OK, CommandError, write, write_json
 from smproxy.pid_file import FILE_NAME, PidFileError, end, read_pid, runs
 
 DEFAULT_TIMEOUT = 15.0
@@ -51,6 +50,8 @@ def run(arguments: argparse.Namespace) -> int:
             raise CommandError(f"process {pid} has not ended within {arguments.timeout:g} s")
         time.sleep(_LOOK)
     took = time.monotonic() - began
-    record = json.dumps({"pid": pid, "stopped": True, "tookMs": round(took * 1000)})
-    write(record if arguments.json else f"stopped after {took:.1f} s: process {pid}")
+    if arguments.json:
+        write_json({"pid": pid, "stopped": True, "tookMs": round(took * 1000)})
+    else:
+        write(f"stopped after {took:.1f} s: process {pid}")
     return OK

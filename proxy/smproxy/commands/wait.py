@@ -12,7 +12,7 @@ import urllib.request
 
 from smproxy.commands.api import DEFAULT_URL
 from smproxy.commands.arguments import NotGiven, add_waiting_arguments
-from smproxy.commands.output import OK, USAGE, CommandError, write
+from smproxy.commands.output import OK, USAGE, CommandError, write, write_json
 from smproxy.urls import read_url
 
 DEFAULT_TIMEOUT = 30.0
@@ -51,8 +51,10 @@ def run(arguments: argparse.Namespace) -> int:
             raise CommandError(f"{base} is not ready within {arguments.timeout:g} s: {why}")
         time.sleep(_PAUSE)
     took = time.monotonic() - began
-    record = json.dumps({"url": base, "ready": True, "tookMs": round(took * 1000)})
-    write(record if arguments.json else f"ready after {took:.1f} s: {base}")
+    if arguments.json:
+        write_json({"url": base, "ready": True, "tookMs": round(took * 1000)})
+    else:
+        write(f"ready after {took:.1f} s: {base}")
     return OK
 
 
