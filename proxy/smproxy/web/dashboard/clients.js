@@ -4,7 +4,9 @@ import { json, request } from "../shared/api.js";
 import { h, setChildren, setText } from "../shared/dom.js";
 import { bytes, count } from "../shared/format.js";
 import { confirmButton } from "./confirm-button.js";
+import { choiceField, textField } from "./form-fields.js";
 import { LastingRows } from "./lasting-rows.js";
+import { ProblemLine } from "./problem-line.js";
 import { setStateTag, stateTag } from "./state-tags.js";
 import { throttle } from "./throttle.js";
 
@@ -20,23 +22,13 @@ function media({ role, bytes: amount, decoded, lost, width, height, missing }) {
   return [...parts, lost ? `${count(lost)} lost` : null, missing ? `${count(missing)} missing` : null].filter(Boolean).join(", ");
 }
 
-function text(label, name, attributes = {}) {
-  const input = h("input", { name, type: "text", autocomplete: "off", ...attributes });
-  return [input, h("label", {}, `${label} `, input)];
-}
-
-function choice(label, name, values) {
-  const select = h("select", { name }, ...values.map((value) => h("option", {}, value)));
-  return [select, h("label", {}, `${label} `, select)];
-}
-
 /** The view. */
 export class ClientsView {
   #body = h("tbody");
   #rows = new LastingRows(this.#body, { key: ({ id }) => id, make: (client) => this.#row(client) });
   #table;
   #none = h("p", { class: "empty-line" }, "The server runs no clients. One that is started here publishes or watches with real media.");
-  #problem = h("p", { class: "problem", role: "alert", hidden: true });
+  #problem = new ProblemLine();
   #refresh = throttle(() => this.#load(), REFRESH_MS);
   element;
 
@@ -44,7 +36,7 @@ export class ClientsView {
     const header = h("tr", {}, ...COLUMNS.map((name) => h("th", { scope: "col" }, name)));
     const table = h("table", { class: "cards" }, h("thead", {}, header), this.#body);
     this.#table = h("div", { class: "scroll", hidden: true }, table);
-    const parts = [h("h2", {}, "Clients of the server"), this.#table, this.#none, this.#form(), this.#problem];
+    const parts = [h("h2", {}, "Clients of the server"), this.#table, this.#none, this.#form(), this.#problem.element];
     this.element = h("section", { class: "panel", "aria-label": "Clients" }, ...parts);
     this.#refresh.run();
   }
@@ -106,12 +98,12 @@ export class ClientsView {
   }
 
   #form() {
-    const [role, roleField] = choice("Role", "role", Object.keys(TRANSPORTS));
-    const [name, nameField] = text("Stream name", "name", { required: true });
-    const [app, appField] = text("Application", "app", { placeholder: "live" });
-    const [scope, scopeField] = text("Customer scope", "customerScope");
-    const [transport, transportField] = choice("Transport", "transport", TRANSPORTS.publisher);
-    const [pattern, patternField] = choice("Pattern", "pattern", ["test", "counter", "clock"]);
+    const [role, roleField] = choiceField("Role", "role", Object.keys(TRANSPORTS));
+    const [name, nameField] = textField("Stream name", "name", { required: true });
+    const [app, appField] = textField("Application", "app", { placeholder: "live" });
+    const [scope, scopeField] = textField("Customer scope", "customerScope");
+    const [transport, transportField] = choiceField("Transport", "transport", TRANSPORTS.publisher);
+    const [pattern, patternField] = choiceField("Pattern", "pattern", ["test", "counter", "clock"]);
     const fields = [roleField, nameField, appField, scopeField, transportField, patternField];
     const form = h("form", { class: "row-form" }, ...fields, h("button", { type: "submit" }, "Start a client"));
     role.addEventListener("change", () => {
@@ -130,13 +122,7 @@ export class ClientsView {
   }
 
   async #call(action) {
-    try {
-      await action();
-      this.#problem.hidden = true;
-    } catch (error) {
-      setText(this.#problem, error.message);
-      this.#problem.hidden = false;
-    }
+    await this.#problem.run(action);
     this.#refresh.run();
   }
 }

@@ -1,7 +1,8 @@
 /* The form that switches a fault on: its kind, its parameters, and the sessions that it matches. */
 
 import { json } from "../shared/api.js";
-import { h, setText } from "../shared/dom.js";
+import { h } from "../shared/dom.js";
+import { ProblemLine } from "./problem-line.js";
 
 /* Which sessions it matches, how often and how long. */
 const MATCH = { id: "Id (* for anything)", customerScope: "Customer scope", app: "Application", role: "Role" };
@@ -42,7 +43,7 @@ export class FaultForm {
   #parameters = new Map();
   #match = new Map();
   #fields = h("div", { class: "fault-form" });
-  #problem = h("p", { class: "problem", role: "alert", hidden: true });
+  #problem = new ProblemLine();
   #onChange;
   element;
 
@@ -61,7 +62,7 @@ export class FaultForm {
       h("div", { class: "kinds" }, field("Fault", this.#kind), this.#effect),
       this.#fields,
       h("p", { class: "buttons" }, button),
-      this.#problem,
+      this.#problem.element,
     );
     for (const [name, label] of Object.entries({ ...MATCH, ...NUMBERS })) {
       const placeholder = name === "ttl" ? "never" : "any";
@@ -97,9 +98,9 @@ export class FaultForm {
       );
       this.#kind.replaceChildren(...groups);
       this.#showKind();
-      this.#showProblem("");
+      this.#problem.show(null);
     } catch (error) {
-      this.#showProblem(error.message);
+      this.#problem.show(error);
     }
   }
 
@@ -112,11 +113,6 @@ export class FaultForm {
     this.#fields.replaceChildren(...own, ...this.#match.values());
   }
 
-  #showProblem(text) {
-    this.#problem.hidden = !text;
-    setText(this.#problem, text);
-  }
-
   async #submit() {
     const body = { fault: this.#kind.value, parameters: {}, match: {} };
     for (const [name, element] of this.#parameters) {
@@ -127,12 +123,6 @@ export class FaultForm {
       if (value && name in NUMBERS) body[name] = Number(value);
       else if (value) body.match[name] = value;
     }
-    try {
-      await json("/api/v1/faults", { method: "POST", body });
-      this.#showProblem("");
-      this.#onChange();
-    } catch (error) {
-      this.#showProblem(error.message);
-    }
+    if (await this.#problem.run(() => json("/api/v1/faults", { method: "POST", body }))) this.#onChange();
   }
 }

@@ -1,8 +1,9 @@
 /* `#/faults`: faults that are on, a form to switch one on, and the log of what faults did. */
 
 import { json } from "../shared/api.js";
-import { h, setText } from "../shared/dom.js";
+import { h } from "../shared/dom.js";
 import { count, moment } from "../shared/format.js";
+import { ProblemLine } from "./problem-line.js";
 import { stateTag } from "./state-tags.js";
 import { FaultForm } from "./fault-form.js";
 import { throttle } from "./throttle.js";
@@ -38,7 +39,7 @@ export class FaultsView {
   #log;
   #none = h("p", { class: "empty-line" }, "No fault is on: everything goes as it should.");
   #noneLogged = h("p", { class: "empty-line" }, "No fault has done anything yet.");
-  #problem = h("p", { class: "problem", role: "alert", hidden: true });
+  #problem = new ProblemLine();
   #refresh = throttle(() => this.#load(), REFRESH_MS);
   #form = new FaultForm(() => this.#refresh.run());
   #tables;
@@ -61,7 +62,7 @@ export class FaultsView {
     this.element = h(
       "div",
       {},
-      this.#problem,
+      this.#problem.element,
       this.#form.element,
       h(
         "section",
@@ -109,15 +110,10 @@ export class FaultsView {
       [faults, log].forEach((rows, index) => (this.#tables[index].hidden = rows.length === 0));
       this.#none.hidden = faults.length > 0;
       this.#noneLogged.hidden = log.length > 0;
-      this.#showProblem("");
+      this.#problem.show(null);
     } catch (error) {
-      this.#showProblem(error.message);
+      this.#problem.show(error);
     }
-  }
-
-  #showProblem(text) {
-    this.#problem.hidden = !text;
-    setText(this.#problem, text);
   }
 
   #row({ id, fault, parameters, match, injected, active, probability, count: times, until }) {
@@ -154,11 +150,6 @@ export class FaultsView {
   }
 
   async #change(path) {
-    try {
-      await json(path, { method: "DELETE" });
-      this.#refresh.run();
-    } catch (error) {
-      this.#showProblem(error.message);
-    }
+    if (await this.#problem.run(() => json(path, { method: "DELETE" }))) this.#refresh.run();
   }
 }

@@ -6,6 +6,7 @@ import { count, moment } from "../shared/format.js";
 import { copyButton } from "../shared/copy-button.js";
 import { payload } from "../shared/payload.js";
 import { hookName } from "../shared/labels.js";
+import { ProblemLine } from "./problem-line.js";
 import { stateTag } from "./state-tags.js";
 import { throttle } from "./throttle.js";
 import { KeyedList } from "./keyed-list.js";
@@ -32,7 +33,7 @@ export class HookDetail {
   #store;
   #title = h("h2", { tabindex: "-1" }, "Loading…");
   #about = h("p", { class: "muted" });
-  #problem = h("p", { class: "problem", role: "alert", hidden: true });
+  #problem = new ProblemLine();
   #done = h("p", { class: "muted", role: "status" });
   #message = h("div");
   #sinks = h("div");
@@ -52,7 +53,7 @@ export class HookDetail {
       h("a", { class: "back", href: back }, "All hooks"),
       h("header", {}, this.#title),
       this.#about,
-      this.#problem,
+      this.#problem.element,
       h("h3", {}, "Delivery"),
       this.#sinks,
       this.#done,
@@ -74,11 +75,10 @@ export class HookDetail {
     try {
       const hook = await json(`/api/v1/hooks/${encodeURIComponent(this.uuid)}`);
       this.#draw(hook);
-      this.#problem.hidden = true;
+      this.#problem.show(null);
     } catch (error) {
       if (!this.#message.firstChild) setText(this.#title, "This hook cannot be shown");
-      this.#problem.hidden = false;
-      setText(this.#problem, error.message);
+      this.#problem.show(error);
     }
   }
 
@@ -139,8 +139,7 @@ export class HookDetail {
       this.#refresh.run();
     } catch (error) {
       button.disabled = false;
-      this.#problem.hidden = false;
-      setText(this.#problem, error.message);
+      this.#problem.show(error);
     }
   }
 }

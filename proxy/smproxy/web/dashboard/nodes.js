@@ -4,7 +4,9 @@ import { json } from "../shared/api.js";
 import { h, setText } from "../shared/dom.js";
 import { count } from "../shared/format.js";
 import { confirmButton } from "./confirm-button.js";
+import { choiceField, textField } from "./form-fields.js";
 import { LastingRows } from "./lasting-rows.js";
+import { ProblemLine } from "./problem-line.js";
 
 const COLUMNS = ["Node", "Address", "Dialled at", "Region", "Role", "State", "Publishers", "Subscribers", "Pulls", "Share", "Change"];
 
@@ -31,9 +33,7 @@ function share(node, all) {
 export class NodesView {
   #store;
   #body = h("tbody");
-  #problem = h("p", { class: "problem", role: "alert", hidden: true });
-  #region = h("input", { name: "region", placeholder: "local", maxlength: 63, autocomplete: "off" });
-  #role = h("select", { name: "role" }, h("option", {}, "origin"), h("option", {}, "edge"));
+  #problem = new ProblemLine();
   #rows = new LastingRows(this.#body, { key: ({ id }) => id, make: (node) => this.#row(node) });
   #form;
   #fixed = h("p", { class: "muted" }, "Nodes are added, taken out and lost with ", h("code", {}, "smproxy serve --nodes N"), ".");
@@ -43,19 +43,16 @@ export class NodesView {
     this.#store = store;
     const header = h("tr", {}, ...COLUMNS.map((name) => h("th", { scope: "col" }, name)));
     const table = h("div", { class: "scroll" }, h("table", { class: "cards" }, h("thead", {}, header), this.#body));
-    const form = h(
-      "form",
-      { class: "row-form" },
-      h("label", {}, "Region ", this.#region),
-      h("label", {}, "Role ", this.#role),
-      h("button", { type: "submit" }, "Add a node"),
-    );
+    const [region, regionField] = textField("Region", "region", { placeholder: "local", maxlength: 63 });
+    const [role, roleField] = choiceField("Role", "role", ["origin", "edge"]);
+    const button = h("button", { type: "submit" }, "Add a node");
+    const form = h("form", { class: "row-form" }, regionField, roleField, button);
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      this.#call("", { region: this.#region.value.trim() || null, role: this.#role.value });
+      this.#call("", { region: region.value.trim() || null, role: role.value });
     });
     this.#form = form;
-    const parts = [h("h2", {}, "Nodes"), table, form, this.#fixed, this.#problem];
+    const parts = [h("h2", {}, "Nodes"), table, form, this.#fixed, this.#problem.element];
     this.element = h("section", { class: "panel", "aria-label": "Nodes" }, ...parts);
     this.update(new Set(["nodes"]));
   }
@@ -99,12 +96,6 @@ export class NodesView {
   }
 
   async #call(path, body) {
-    this.#problem.hidden = true;
-    try {
-      await json(`/api/v1/nodes${path}`, { method: "POST", body });
-    } catch (error) {
-      setText(this.#problem, error.message);
-      this.#problem.hidden = false;
-    }
+    await this.#problem.run(() => json(`/api/v1/nodes${path}`, { method: "POST", body }));
   }
 }

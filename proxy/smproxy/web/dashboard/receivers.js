@@ -4,7 +4,9 @@ import { json, request } from "../shared/api.js";
 import { h, setText } from "../shared/dom.js";
 import { count } from "../shared/format.js";
 import { confirmButton } from "./confirm-button.js";
+import { choiceField, textField } from "./form-fields.js";
 import { LastingRows } from "./lasting-rows.js";
+import { ProblemLine } from "./problem-line.js";
 import { setStateTag, stateTag } from "./state-tags.js";
 
 const SINKS = "/api/v1/hooks/sinks";
@@ -12,11 +14,6 @@ const COLUMNS = ["Receiver", "State", "Delivered", "Waiting", "Attempts", "Dead"
 
 /* States in which the last error is what somebody looks for. */
 const BROKEN = new Set(["failing", "disabled"]);
-
-function text(label, name, attributes = {}) {
-  const input = h("input", { name, type: "text", autocomplete: "off", ...attributes });
-  return [input, h("label", {}, `${label} `, input)];
-}
 
 /** The table of receivers, and the form that adds one. */
 export class ReceiverTable {
@@ -29,8 +26,8 @@ export class ReceiverTable {
     "Hooks go to the webhook socket only. To have them posted to a receiver, add one, or start with ",
     h("code", {}, "smproxy serve --hook-uri http://127.0.0.1:9000/hooks"),
   );
-  #format = h("select", { name: "format" });
-  #problem = h("p", { class: "problem", role: "alert", hidden: true });
+  #format;
+  #problem = new ProblemLine();
   #table;
   element;
 
@@ -38,7 +35,7 @@ export class ReceiverTable {
     this.#store = store;
     const header = h("tr", {}, ...COLUMNS.map((name) => h("th", { scope: "col" }, name)));
     this.#table = h("div", { class: "scroll" }, h("table", { class: "cards" }, h("thead", {}, header), this.#body));
-    const parts = [h("h2", {}, "Receivers"), this.#table, this.#none, this.#form(), this.#problem];
+    const parts = [h("h2", {}, "Receivers"), this.#table, this.#none, this.#form(), this.#problem.element];
     this.element = h("section", { class: "panel", "aria-label": "Receivers" }, ...parts);
     this.update();
   }
@@ -58,7 +55,7 @@ export class ReceiverTable {
     const cells = COLUMNS.slice(2, 7).map((label) => h("td", { class: "num", "data-label": label }));
     const error = h("td");
     const remove = confirmButton("Remove", "Remove it?", () =>
-      this.#call(() => request(`${SINKS}/${encodeURIComponent(name)}`, { method: "DELETE" })),
+      this.#problem.run(() => request(`${SINKS}/${encodeURIComponent(name)}`, { method: "DELETE" })),
     );
     remove.title = "What it has not got by now it never gets; one of the command line is back after a restart";
     // Those of another node of a cluster are removed there.
@@ -78,33 +75,23 @@ export class ReceiverTable {
   }
 
   #form() {
-    const [uri, uriField] = text("URL", "uri", { required: true, placeholder: "http://127.0.0.1:9000/hooks" });
-    const [name, nameField] = text("Name", "name", { placeholder: "the URL" });
-    const [scope, scopeField] = text("Customer scope", "customerScope", { placeholder: "any" });
-    const [secret, secretField] = text("Secret", "secret", { type: "password", autocomplete: "new-password", placeholder: "none" });
-    const fields = [uriField, h("label", {}, "Format ", this.#format), nameField, scopeField, secretField];
+    const [format, formatField] = choiceField("Format", "format");
+    this.#format = format;
+    const [uri, uriField] = textField("URL", "uri", { required: true, placeholder: "http://127.0.0.1:9000/hooks" });
+    const [name, nameField] = textField("Name", "name", { placeholder: "the URL" });
+    const [scope, scopeField] = textField("Customer scope", "customerScope", { placeholder: "any" });
+    const [secret, secretField] = textField("Secret", "secret", { type: "password", autocomplete: "new-password", placeholder: "none" });
+    const fields = [uriField, formatField, nameField, scopeField, secretField];
     const form = h("form", { class: "row-form" }, ...fields, h("button", { type: "submit" }, "Add"));
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
-      const body = { uri: uri.value.trim(), format: this.#format.value || undefined, secret: secret.value || undefined };
+      const body = { uri: uri.value.trim(), format: format.value || undefined, secret: secret.value || undefined };
       body.name = name.value.trim() || undefined;
       body.customerScope = scope.value.trim() || undefined;
-      if (await this.#call(() => json(SINKS, { method: "POST", body }))) {
+      if (await this.#problem.run(() => json(SINKS, { method: "POST", body }))) {
         for (const field of [uri, name, scope, secret]) field.value = "";
       }
     });
     return h("details", {}, h("summary", {}, "Add a receiver"), form);
-  }
-
-  /* Returns whether it was done. */
-  async #call(action) {
-    try {
-      await action();
-      this.#problem.hidden = true;
-    } catch (error) {
-      setText(this.#problem, error.message);
-      this.#problem.hidden = false;
-    }
-    return this.#problem.hidden;
   }
 }

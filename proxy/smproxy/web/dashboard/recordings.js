@@ -4,6 +4,7 @@ import { json } from "../shared/api.js";
 import { h, setText } from "../shared/dom.js";
 import { bytes, count, duration, moment } from "../shared/format.js";
 import { copyButton } from "../shared/copy-button.js";
+import { ProblemLine } from "./problem-line.js";
 import { throttle } from "./throttle.js";
 import { KeyedList } from "./keyed-list.js";
 import { confirmButton } from "./confirm-button.js";
@@ -16,7 +17,7 @@ const SHOWN = 200;
 export class RecordingsView {
   #rows;
   #none = h("p", { class: "empty-line", hidden: true }, "Nothing was recorded yet: publish with recording=true.");
-  #problem = h("p", { class: "problem", role: "alert", hidden: true });
+  #problem = new ProblemLine();
   #total = h("p", { class: "muted num" });
   #table;
   #video = h("video", { controls: true, playsinline: true });
@@ -34,7 +35,7 @@ export class RecordingsView {
     const body = h("tbody");
     this.#rows = new KeyedList(body, { make: (recording) => this.#row(recording), key: ({ file }) => file });
     this.#table = h("div", { class: "scroll" }, h("table", { class: "cards" }, h("thead", {}, header), body));
-    const children = [h("h2", {}, "Recordings"), this.#player, this.#problem, this.#table, this.#total, this.#none];
+    const children = [h("h2", {}, "Recordings"), this.#player, this.#problem.element, this.#table, this.#total, this.#none];
     this.element = h("section", { class: "panel", "aria-label": "Recordings" }, ...children);
     this.#refresh.run();
   }
@@ -51,15 +52,10 @@ export class RecordingsView {
   async #load() {
     try {
       this.#draw(await json("/api/v1/recordings"));
-      this.#showProblem("");
+      this.#problem.show(null);
     } catch (error) {
-      this.#showProblem(error.status === 404 ? "This server records nothing." : error.message);
+      this.#problem.show(error.status === 404 ? "This server records nothing." : error);
     }
-  }
-
-  #showProblem(text) {
-    this.#problem.hidden = !text;
-    setText(this.#problem, text);
   }
 
   #draw({ recordings, total }) {
@@ -74,12 +70,7 @@ export class RecordingsView {
     const play = h("button", { type: "button", onclick: () => this.#play(file, url) }, "Play");
     const save = h("a", { class: "button", href: url, download: file.split("/").pop() }, "Save");
     const remove = confirmButton("Delete", "Delete now", async () => {
-      try {
-        await json(url, { method: "DELETE" });
-        this.#refresh.run();
-      } catch (error) {
-        this.#showProblem(error.message);
-      }
+      if (await this.#problem.run(() => json(url, { method: "DELETE" }))) this.#refresh.run();
     });
     return h(
       "tr",

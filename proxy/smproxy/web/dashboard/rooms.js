@@ -1,10 +1,11 @@
 /* `#/rooms`: what clients share: shared objects, conferences, and the interstitials that are shown or wait. */
 
 import { json } from "../shared/api.js";
-import { h, setText } from "../shared/dom.js";
+import { h } from "../shared/dom.js";
 import { count, moment } from "../shared/format.js";
 import { payload } from "../shared/payload.js";
 import { KeyedList } from "./keyed-list.js";
+import { ProblemLine } from "./problem-line.js";
 import { throttle } from "./throttle.js";
 
 const REFRESH_MS = 1500;
@@ -97,7 +98,7 @@ class Part {
   #rows;
   #table;
   #none;
-  #problem = h("p", { class: "problem", role: "alert", hidden: true });
+  #problem = new ProblemLine();
   element;
 
   constructor({ title, path, list, key, make, columns, none }) {
@@ -108,21 +109,17 @@ class Part {
     this.#rows = new KeyedList(body, { make, key });
     this.#table = h("div", { class: "scroll", hidden: true }, h("table", { class: "cards" }, h("thead", {}, header), body));
     this.#none = h("p", { class: "empty-line" }, none);
-    const children = [h("h2", {}, title), this.#problem, this.#table, this.#none];
+    const children = [h("h2", {}, title), this.#problem.element, this.#table, this.#none];
     this.element = h("section", { class: "panel", "aria-label": title }, ...children);
   }
 
   async load() {
-    try {
+    await this.#problem.run(async () => {
       const items = this.#list(await json(this.#path));
       this.#table.hidden = items.length === 0;
       this.#none.hidden = items.length > 0;
       this.#rows.set(items);
-      this.#problem.hidden = true;
-    } catch (error) {
-      this.#problem.hidden = false;
-      setText(this.#problem, error.message);
-    }
+    });
   }
 }
 

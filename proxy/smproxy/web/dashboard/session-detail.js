@@ -1,11 +1,12 @@
 /* One session: its facts, its media, its messages and its hooks. */
 
-import { ApiError, json, request } from "../shared/api.js";
+import { json, request } from "../shared/api.js";
 import { h, setText } from "../shared/dom.js";
 import { count, duration, moment } from "../shared/format.js";
 import { copyButton } from "../shared/copy-button.js";
 import { payload } from "../shared/payload.js";
 import { endingText } from "../shared/labels.js";
+import { ProblemLine } from "./problem-line.js";
 import { stateTag, setStateTag } from "./state-tags.js";
 import { Sequence } from "./sequence.js";
 import { lasted } from "./session-list.js";
@@ -59,7 +60,7 @@ export class SessionDetail {
   #title = h("h2", { tabindex: "-1" });
   #lasted = h("span", { class: "num muted" });
   #ending = h("p", { class: "ending", hidden: true });
-  #problem = h("p", { class: "problem", role: "alert", hidden: true });
+  #problem = new ProblemLine();
   #facts = h("dl", { class: "facts" });
   #meta = h("div", {});
   #watch = h("a", { class: "button", hidden: true }, "Watch");
@@ -94,7 +95,7 @@ export class SessionDetail {
       "div",
       {},
       this.#ending,
-      this.#problem,
+      this.#problem.element,
       this.#facts,
       this.#meta,
       this.#tracks.element,
@@ -182,18 +183,8 @@ export class SessionDetail {
     this.#meta.replaceChildren(...(meta ? [h("h3", {}, "Meta"), payload(meta)] : []));
   }
 
-  #showProblem(error) {
-    this.#problem.hidden = !error;
-    setText(this.#problem, error instanceof ApiError ? error.message : String(error ?? ""));
-  }
-
   async #disconnect() {
-    try {
-      await json(`/api/v1/sessions/${this.number}`, { method: "DELETE" });
-      this.#showProblem(null);
-    } catch (error) {
-      this.#showProblem(error);
-    }
+    await this.#problem.run(() => json(`/api/v1/sessions/${this.number}`, { method: "DELETE" }));
   }
 
   #save() {
@@ -211,14 +202,11 @@ export class SessionDetail {
   }
 
   async #download(path, ending) {
-    try {
+    await this.#problem.run(async () => {
       const blob = await (await request(`/api/v1/sessions/${this.number}/${path}`)).blob();
       const href = URL.createObjectURL(blob);
       h("a", { href, download: `session-${this.number}.${ending}` }).click();
       setTimeout(() => URL.revokeObjectURL(href), 10_000);
-      this.#showProblem(null);
-    } catch (error) {
-      this.#showProblem(error);
-    }
+    });
   }
 }
