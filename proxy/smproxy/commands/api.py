@@ -33,9 +33,7 @@ class Api:
     ``token``: its administrator token; ``patience``: seconds until an instance that does not answer is given up.
     """
 
-    def __init__(
-        self, url: str, token: str | None, root: str = "/api/v1/hooks", *, patience: float = TIMEOUT
-    ) -> None:
+    def __init__(self, url: str, token: str | None, root: str = "/api/v1/hooks", *, patience: float = TIMEOUT) -> None:
         self._patience = patience
         try:
             parts = read_url(url, "http", "https")
@@ -50,9 +48,7 @@ class Api:
         self._open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 
     @classmethod
-    def asked(
-        cls, arguments: argparse.Namespace, root: str = "/api/v1/hooks", *, patience: float = TIMEOUT
-    ) -> Api:
+    def asked(cls, arguments: argparse.Namespace, root: str = "/api/v1/hooks", *, patience: float = TIMEOUT) -> Api:
         """Return the API of the instance that a command's arguments name."""
         return cls(arguments.url, arguments.token or None, root, patience=patience)
 
