@@ -55,11 +55,23 @@ class HttpResponse:
     body: bytes = field(default=b"", repr=False)
 
 
+class _Detail(msgspec.Struct):
+    detail: str
+
+
 class _Problem(msgspec.Struct):
     title: str
     status: int
     detail: str
     type: str = "about:blank"
+
+
+def problem_detail(body: bytes) -> str | None:
+    """Return the sentence of a problem (RFC 9457), ``None`` when a body is none or has none."""
+    try:
+        return msgspec.json.decode(body, type=_Detail).detail
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def problem(status: int, detail: str, *headers: tuple[str, str]) -> HttpResponse:

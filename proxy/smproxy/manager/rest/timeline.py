@@ -12,12 +12,16 @@ from smproxy.faults import FaultRegistry, Injection
 from smproxy.hooks.journal import DeliveryRecord, Journal, JournalError, JournalQuery, Stored
 from smproxy.manager.transcript import Entry, Transcript, json_object
 from smproxy.manager.transcripts import Transcripts
+from smproxy.signaling.http_exchange import problem_detail
 from smproxy.signaling.messages import ClientMessage, UnusableMessage, read_client, read_server
 from smproxy.signaling.payload_words import payload_words
 
 #: Hooks of one session that are looked up, and entries of one timeline: the latest of each.
 MAX_HOOKS = 500
 MAX_ENTRIES = 2_000
+
+#: Characters of the reason for which a request was refused.
+_SHOWN = 300
 
 Kind = Literal["signaling", "hook", "delivery", "fault"]
 
@@ -124,7 +128,7 @@ def _signaling(entry: Entry, transcript: Transcript) -> TimelineEntry:
         detail = ", ".join([*said, f"took {message.get('tookMs')} ms"])
     elif entry.via == "http":
         title = exchange_title(entry.text, transcript.redactor.text)
-        detail = f"http, {len(entry.text)} bytes"
+        detail = f"http, {_reason(entry.text, transcript.redactor.text) or f'{len(entry.text)} bytes'}"
     else:
         title = (client_title if entry.side == "client" else server_title)(entry.text, transcript.redactor.text)
         detail = f"{entry.via}, {len(entry.text)} bytes"
@@ -146,6 +150,14 @@ def exchange_title(text: bytes, redact: Callable[[str], str] = str) -> str:
     """Name an HTTP request by its method and path, a response by its status."""
     message = json_object(text.decode(errors="replace")) or {}
     return redact(str(message.get("request", ""))).partition("?")[0][:100] or str(message.get("status", "HTTP"))
+
+
+def _reason(text: bytes, redact: Callable[[str], str]) -> str | None:
+    """Return why an HTTP response refuses, ``None`` for one that does not, and for a request."""
+    message = json_object(text.decode(errors="replace")) or {}
+    body = message.get("body")
+    why = problem_detail(body.encode()) if "status" in message and isinstance(body, str) else None
+    return None if why is None else redact(why[:_SHOWN])
 
 
 def client_title(text: bytes, redact: Callable[[str], str] = str) -> str:

@@ -33,8 +33,9 @@ from smproxy.manager.whip.problem import Problem
 from smproxy.manager.whip.reply import passed_on, sent_on
 from smproxy.manager.whip.session_table import WhipSession, WhipTable
 from smproxy.manager.whip.transcript_entries import request_note, response_note
+from smproxy.printable import printable
 from smproxy.signaling.clock import Clock
-from smproxy.signaling.http_exchange import HttpRequest, HttpResponse
+from smproxy.signaling.http_exchange import HttpRequest, HttpResponse, problem_detail
 from smproxy.signaling.node_channel import ATTEMPT_HEADER, AttemptFailed, PlayStarted, StreamStarted, TransportUp
 from smproxy.signaling.params import ParamError
 from smproxy.signaling.payloads import ConnectError
@@ -44,6 +45,9 @@ logger = logging.getLogger(__name__)
 
 #: Which error a refusal stands for; other statuses are ``REJECTED``, or from 500 on ``ORIGIN_ERROR``.
 _ERROR_OF_STATUS = {400: ConnectError.INVALID_SDP, 409: ConnectError.NAME_IN_USE, 422: ConnectError.INVALID_SDP}
+
+#: Characters of a refusal in the log.
+_SHOWN = 300
 
 #: The trace of a request, if there is one.
 TRACE: web.RequestKey[ClientTrace] = web.RequestKey("trace", ClientTrace)
@@ -127,6 +131,13 @@ class Offers:
         finally:
             attempt.exchange_over()
         transcript.add_exchange(answered_by, response_note(outcome))
+        if isinstance(outcome, HttpResponse) and (why := problem_detail(outcome.body)) is not None:
+            # Many libraries do not show their user what an answer says.
+            level = logging.INFO if outcome.status == 409 else logging.WARNING  # who waits for a stream asks often
+            said = transcript.redactor.text(printable(why[:_SHOWN]))
+            logger.log(
+                level, "session %d: refused with %d: %s", attempt.session, outcome.status, said, extra=attempt.about
+            )
         return outcome
 
     def node(self, request: web.Request, endpoint: Endpoint) -> Node | None:
