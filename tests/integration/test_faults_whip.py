@@ -11,7 +11,7 @@ import pytest
 from aiortc import RTCSessionDescription
 from smproxy.settings.option_values import Address
 from smproxy.simulator import Simulator
-from smproxy.testing import WebhookReceiver
+from smproxy.testing import Publisher, WebhookReceiver
 
 from tests.helpers import eventually, scaled
 from tests.integration.conftest import StartSimulator
@@ -112,6 +112,40 @@ async def test_refused_before_there_is_a_session(
         assert (response.status, response.headers["Accept-Post"]) == (200, "application/sdp")
     await eventually(lambda: "peer_joined" in told(receiver))
     assert told(receiver).count("connecting") == 1
+
+
+async def test_the_reason_of_a_refusal_is_in_the_log_and_in_the_timeline(
+    start_simulator: StartSimulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Why an offer is refused, which most libraries do not show, stands in the log and in the session's timeline."""
+    simulator = await start_simulator()
+    why = "The offer has no media section."
+    async with aiohttp.ClientSession(simulator.rest_url) as client:
+        response = await offer(client, path=f"{PATH}&token=hunter2")
+        assert (response.status, (await response.json())["detail"]) == (400, why)
+        async with client.get("/api/v1/sessions") as listed:
+            (session,) = (await listed.json())["sessions"]
+        async with client.get(f"/api/v1/sessions/{session['session']}/timeline") as timeline:
+            entries = (await timeline.json())["entries"]
+    assert [entry["detail"] for entry in entries if entry["title"] == "400"] == [f"http, {why}"]
+    records = [record for record in caplog.records if "refused with 400" in record.getMessage()]
+    assert [(record.levelname, record.getMessage()) for record in records] == [
+        ("WARNING", f"session {session['session']}: refused with 400: {why}")
+    ]
+
+
+async def test_an_answer_to_the_delete_that_comes_after_the_media_has_ended(start_simulator: StartSimulator) -> None:
+    """A client waits for the answer to its DELETE, also when the media connection is gone before it comes."""
+    simulator = await start_simulator()
+    publisher = Publisher(
+        f"{simulator.rest_url}/live/whip/endpoint/cam",
+        stream="cam",
+        transport="whip",
+        params={"simulate": "latency:ms=300"},
+    )
+    await publisher.publish()
+    await publisher.unpublish()
+    assert publisher.ended_by == "client"
 
 
 async def test_redirect_is_followed(client: aiohttp.ClientSession, origin: WhipOrigin) -> None:

@@ -87,6 +87,8 @@ class SignalingClient(ABC):
         self._tearing_down: asyncio.Task[None] | None = None
         #: The server has ended the live stream; what breaks after that is a consequence.
         self._ended_by_server = False
+        #: The client ends its session over WHIP or WHEP; what breaks after that is a consequence, too.
+        self._leaving = False
 
     @property
     def state(self) -> str:
@@ -209,6 +211,7 @@ class SignalingClient(ABC):
         """End the session over WHIP or WHEP; return whether the server confirmed that in time."""
         if self._http is None or not self._http.resource:
             return True
+        self._leaving = True
         try:
             async with asyncio.timeout(self._timeout):
                 return await self._http.delete()
@@ -267,7 +270,7 @@ class SignalingClient(ABC):
 
     @property
     def _over(self) -> bool:
-        return self.closed.is_set() or self._signaling.over
+        return self.closed.is_set() or self._signaling.over or self._leaving
 
     def _socket_closed(self, socket: SignalingSocket) -> None:
         if self.switched or self._over:
