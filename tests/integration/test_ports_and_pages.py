@@ -67,12 +67,36 @@ async def test_banner_names_every_port(tmp_path: Path) -> None:
         await process.communicate()
 
 
+async def test_the_wildcard_of_ipv6_is_every_address(tmp_path: Path) -> None:
+    """With ``--host ::`` the same port is open for IPv4 and for IPv6, so each address of the banner answers."""
+    arguments = ["--host", "::", "--port", "0", "--data-dir", ":memory:"]
+    process = await start("serve", *arguments, cwd=tmp_path)
+    assert process.stdout is not None
+    try:
+        banner = ""
+        async with asyncio.timeout(scaled(20)):
+            while "Hooks go to" not in banner:
+                line = await process.stdout.readline()
+                assert line, banner
+                banner += line.decode()
+        (port,) = set(re.findall(r"http://[^/ ]+:(\d+)", banner))
+        others = re.findall(rf"http://([^/ ]+):{port}/(?= |$)", banner, re.MULTILINE)
+        async with aiohttp.ClientSession() as http:
+            for host in {*others, "127.0.0.1", "[::1]"}:
+                async with http.get(f"http://{host}:{port}/healthz") as response:
+                    assert response.status == 200
+    finally:
+        process.terminate()
+        await process.communicate()
+
+
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
         (["--port", "7000", "--port", "7000"], "port 7000 is given twice"),
         (["--port", "7000", "--tls-self-signed", "--tls-port", "7000"], "port 7000 is given twice"),
         (["--pages", "missing"], "--pages missing: there is no such directory"),
+        (["--pages", "mine=."], "--pages mine=.: there is no such directory: give one, or /PATH/=DIR"),
         (["--pages", "/api=."], "/api is a path of the stream manager's own"),
         (["--pages", "/=."], "PATH is made of"),
         (["--pages", "/live/=."], "that is where the streams are"),

@@ -161,11 +161,20 @@ class Manager:
         return HttpProtocol(server, connection, clock=self._clock, linger=self._times.linger)
 
     async def _listen(self, port: int, context: ssl.SSLContext | None) -> int:
+        """Open a port, on ``::`` for both families: asyncio's socket of it takes IPv6 only."""
+        server = await self._open(self._settings.host, port, context)
+        sockets = [*server.sockets]
+        if self._settings.host == "::":
+            sockets += (await self._open("0.0.0.0", _port_of(sockets), context)).sockets  # noqa: S104 - as asked
+        self.addresses = self.addresses or tuple(each.getsockname()[:2] for each in sockets)
+        return _port_of(sockets)
+
+    async def _open(self, host: str, port: int, context: ssl.SSLContext | None) -> asyncio.Server:
         loop = asyncio.get_running_loop()
         try:
             server = await loop.create_server(
                 self._listener,
-                self._settings.host,
+                host,
                 port,
                 ssl=context,
                 ssl_handshake_timeout=10 if context else None,
@@ -174,8 +183,7 @@ class Manager:
         except OSError as error:
             raise ListenError(port, error, tls=context is not None) from None
         self._servers.append(server)
-        self.addresses = self.addresses or tuple(each.getsockname()[:2] for each in server.sockets)
-        return _port_of(server.sockets)
+        return server
 
 
 def _port_of(sockets: Iterable[socket.socket]) -> int:

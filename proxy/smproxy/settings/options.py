@@ -39,7 +39,7 @@ class Option:
 
 
 OPTIONS: tuple[Option, ...] = (
-    Option("--host", "host", host_name, "address to listen on", "HOST"),
+    Option("--host", "host", host_name, "address to listen on; 0.0.0.0 is every one of IPv4, :: every one", "HOST"),
     Option("--port", "port", values.port, "port of REST, pages and WebSocket; 0 takes a free one", "PORT", True),
     Option(
         "--config",

@@ -2,7 +2,7 @@
 
 /** The options of `smproxy serve`, in camel case. */
 export interface Settings {
-  /** address to listen on (default 127.0.0.1) */
+  /** address to listen on; 0.0.0.0 is every one of IPv4, :: every one (default 127.0.0.1) */
   host?: string | number;
   /** a file to take settings from: smproxy.toml, or a red5-web.properties of the real server */
   config?: string | number;
