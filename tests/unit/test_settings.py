@@ -213,6 +213,19 @@ def test_where_lines_end(character: str) -> None:
     assert entries["next"].line == 3
 
 
+@pytest.mark.parametrize("text", ["port: 5081\n", "port = 5081\n", '{"port": 5081}'])
+def test_a_file_of_another_kind(tmp_path: Path, text: str) -> None:
+    """Options in a file that is not named as TOML are refused, not ignored; the real server's file may have any name."""
+    config = tmp_path / "smproxy.yaml"
+    config.write_text(text)
+    with pytest.raises(SettingsError, match=r"smproxy\.yaml: .* must be TOML, with a name that ends in \.toml"):
+        load_settings({"config": str(config)}, {})
+    config.write_text("proxy.enabled=true\nother=1\n")
+    assert load_settings({"config": str(config)}, {}).proxy_enabled
+    config.write_text("")
+    assert not load_settings({"config": str(config)}, {}).proxy_enabled
+
+
 def test_unknown_variables() -> None:
     """A variable that looks like a setting and is none is told, with the nearest name (S5)."""
     environ = {

@@ -169,7 +169,7 @@ class Settings:
             )
         for path, directory in self.pages:
             if not os.path.isdir(directory):
-                raise SettingsError(f"--pages {directory}: there is no such directory: give one, or PATH=DIR")
+                raise SettingsError(f"--pages {directory}: there is no such directory: give one, or /PATH/=DIR")
             if path == f"/{self.default_app}/":
                 raise SettingsError(f"--pages {path}={directory}: that is where the streams are: give another path")
         if not self.ports or not self.tls_ports:
@@ -412,11 +412,17 @@ def _read_own(path: Path, options: Sequence[Option]) -> dict[str, list[str]]:
 
 def _read_config(path: Path) -> dict[str, Property]:
     try:
-        return parse_properties(decode_properties(path.read_bytes()))
+        properties = parse_properties(decode_properties(path.read_bytes()))
     except OSError as error:
-        raise SettingsError(f"{path}: {error.strerror}: give --config a readable properties file") from None
+        raise SettingsError(f"{path}: {error.strerror}: give --config a readable file") from None
     except ValueError as error:
         raise SettingsError(f"{path}: {error}") from None
+    if properties and path.suffix != ".properties" and not any(option.key in properties for option in OPTIONS):
+        raise SettingsError(
+            f"{path}: it has no property that is used, such as proxy.enabled: "
+            f"a file with options of `smproxy serve` must be TOML, with a name that ends in {SUFFIX}"
+        )
+    return properties
 
 
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:
