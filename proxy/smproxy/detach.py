@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -35,7 +36,11 @@ def serve_detached(arguments: argparse.Namespace, settings: Settings) -> int:
     if pid_file is None:
         if settings.in_memory:
             raise SettingsError("--detach keeps its pid file in --data-dir: give a directory, or --pid-file FILE")
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        try:
+            settings.data_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            why = (error.strerror or str(error)).lower()
+            raise SettingsError(f"--data-dir {settings.data_dir}: {why}: give a writable directory") from None
         pid_file = settings.data_dir / FILE_NAME
     try:
         check_free(pid_file)
@@ -89,7 +94,8 @@ def _start(command: list[str], log_file: Path) -> subprocess.Popen[bytes]:
                 **own_group,
             )
     except OSError as error:
-        raise SettingsError(f"--log-file {log_file}: {(error.strerror or str(error)).lower()}: give another") from None
+        why = (error.strerror or str(error)).lower()
+        raise SettingsError(f"the log {log_file}: {why}: give another --log-file or --data-dir") from None
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], ready: Path) -> dict[str, Any] | None:
@@ -118,5 +124,5 @@ def _stop(pid_file: Path, settings: Settings) -> str:
     if pid_file == default / FILE_NAME:
         return "smproxy stop"
     if settings.pid_file is None:
-        return f"smproxy stop --data-dir {settings.data_dir}"
-    return f"smproxy stop --pid-file {pid_file}"
+        return f"smproxy stop --data-dir {shlex.quote(str(settings.data_dir))}"
+    return f"smproxy stop --pid-file {shlex.quote(str(pid_file))}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ def read_pid(path: Path) -> int | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise PidFileError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+        raise PidFileError(f"{path}: {(error.strerror or str(error)).lower()}: give the file of --pid-file") from None
     if not (text.isascii() and text.isdigit() and 0 < int(text[:12]) < 2**31):
         raise PidFileError(f"{path}: there is no process number in it: give the file of --pid-file")
     return int(text)
@@ -64,7 +65,8 @@ def check_free(path: Path | None) -> None:
     """
     pid = None if path is None else read_pid(path)
     if pid is not None and pid != os.getpid() and runs(pid):
-        raise PidFileError(f"{path}: process {pid} runs already: end it with `smproxy stop --pid-file {path}`")
+        stop = f"smproxy stop --pid-file {shlex.quote(str(path))}"
+        raise PidFileError(f"{path}: process {pid} runs already: end it with `{stop}`")
 
 
 @contextlib.contextmanager

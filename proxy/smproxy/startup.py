@@ -330,7 +330,8 @@ def _make_capture_directory(directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SettingsError(f"--capture {directory}: {(error.strerror or str(error)).lower()}") from None
+        why = (error.strerror or str(error)).lower()
+        raise SettingsError(f"--capture {directory}: {why}: give a directory that can be written to") from None
 
 
 def _external(address: Address) -> Hello:

@@ -41,11 +41,21 @@ def free_port() -> int:
 
 
 async def test_from_detach_to_stop(tmp_path: Path) -> None:
-    """A detached server is ready when the command returns, is the only one with its pid file, and is gone after ``stop``."""
+    """A detached server is ready when the command returns, is the only one with its pid file, and is gone after ``stop``.
+
+    The command that ends it can be given to a shell as it is printed.
+    """
     port = str(free_port())
-    code, out, err = await smproxy("serve", "--detach", "--port", port, "--fault", "publish-denied:id=x", cwd=tmp_path)
+    tmp_path = tmp_path / "a directory"
+    tmp_path.mkdir()
+    code, out, err = await smproxy(
+        *["serve", "--detach", "--port", port, "--data-dir", str(tmp_path / ".smproxy")],
+        *["--fault", "publish-denied:id=x"],
+        cwd=tmp_path,
+    )
     assert (code, err) == (0, "")
     assert f"http://localhost:{port}" in out
+    assert f"`smproxy stop --data-dir '{tmp_path}/.smproxy'`" in out
     pid = int((tmp_path / ".smproxy/smproxy.pid").read_text())
     try:
         url = f"http://localhost:{port}"
@@ -73,6 +83,15 @@ async def test_a_detached_server_that_does_not_start(tmp_path: Path) -> None:
         code, out, err = await smproxy("serve", "--detach", "--port", str(taken.getsockname()[1]), cwd=tmp_path)
     assert (code, out) == (2, "")
     assert err.startswith("smproxy serve: cannot listen on 127.0.0.1")
+    (tmp_path / "file").touch()
+    (tmp_path / "with/smproxy.log").mkdir(parents=True)
+    for directory, said in (
+        ("file", "--data-dir file: file exists"),
+        ("with", "the log with/smproxy.log: is a directory"),
+    ):
+        code, out, err = await smproxy("serve", "--detach", "--port", "0", "--data-dir", directory, cwd=tmp_path)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert err.startswith(f"smproxy serve: {said}")
     assert not (tmp_path / ".smproxy/smproxy.pid").exists()
     code, _, err = await smproxy("serve", "--detach", "--data-dir", ":memory:", cwd=tmp_path)
     assert (code, "give a directory, or --pid-file FILE" in err) == (2, True)
