@@ -189,6 +189,17 @@ def test_arguments_that_are_none(arguments: list[str], of_command: str, error: s
     assert err.endswith(f"\n{of_command}: error: {error}\n")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [(["sreve"], "serve"), (["hooks", "lst"], "list"), (["publish", "cam", "--pattern", "count"], "counter")],
+)
+def test_a_choice_that_is_none(arguments: list[str], meant: str) -> None:
+    """A command, or a value of a few, that does not exist is refused with the one that is meant."""
+    code, out, err = command(*arguments)
+    assert (code, out) == (2, "")
+    assert err.endswith(f"did you mean {meant}?\n")
+
+
 #: Lines of a recording, each made of parts that a recording has.
 FRAME = st.fixed_dictionaries(
     {"from": st.sampled_from(["client", "origin", "server"])},

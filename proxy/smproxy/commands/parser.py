@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -14,7 +15,7 @@ class Parser(argparse.ArgumentParser):
     """An argument parser that shows what an argument has of control characters."""
 
     def error(self, message: str) -> NoReturn:
-        super().error(printable(message))
+        super().error(printable(message + _meant(message)))
 
     # Each command is a parser, and the one that an argument was for refuses it: argparse has the first of all do that, whose
     # usage says nothing about it.
@@ -30,3 +31,10 @@ class Parser(argparse.ArgumentParser):
             return f"unrecognized arguments: {' '.join(unknown)}"
         near = difflib.get_close_matches(option, self._option_string_actions, 1)
         return f"there is no option {option}: " + (f"did you mean {near[0]}?" if near else f"see {self.prog} --help")
+
+
+def _meant(message: str) -> str:
+    """Return which of the choices that an error lists may be meant."""
+    wrong = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)$", message, re.DOTALL)
+    near = difflib.get_close_matches(wrong[1], re.findall(r"[\w-]+", wrong[2]), 1) if wrong else []
+    return f": did you mean {near[0]}?" if near else ""

@@ -34,7 +34,7 @@ _ADVICE = {
     "NetConnection.Connect.Failed": "check that the origin is running and that --host names it",
     "Publish.InvalidName": "choose another --stream, or end the one that is live",
     "HTTP 401": "give the bearer token with --token",
-    "HTTP 404": "check the path of the URL; a stream manager's is /streammanager",
+    "HTTP 404": "check the path of the URL; a stream manager's is /streammanager, and /live/whip/endpoint/NAME for --whip",
     "HTTP 409": "choose another stream, or end the one that is live",
 }
 

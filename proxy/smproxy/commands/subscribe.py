@@ -35,7 +35,7 @@ _ADVICE = {
     "NetConnection.Connect.Failed": "check that the origin is running and that --host names it",
     "Subscribe.InvalidName": "publish it first, and check the name and --app",
     "HTTP 401": "give the bearer token with --token",
-    "HTTP 404": "check the path of the URL; a stream manager's is /streammanager",
+    "HTTP 404": "check the path of the URL; a stream manager's is /streammanager, and /live/whep/endpoint/NAME for --whep",
     "HTTP 409": "publish the stream first",
 }
 
