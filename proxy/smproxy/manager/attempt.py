@@ -168,9 +168,26 @@ class Attempt:
             self.role = role
 
     def origin_message(self, message: ServerNotice | None) -> None:
-        """Read along with the origin."""
-        if message is not None and not self.node.reports:
-            self._conclude(message)
+        """Make reports of the messages of an origin without a node channel."""
+        if message is None or self.node.command is not None:
+            return
+        if message.is_available is True and self._asked_to_publish:
+            self._fail(ConnectError.NAME_IN_USE)
+        if message.data is UNSET:
+            return
+        data = message.data
+        text = data.message if data.message is not UNSET else ""
+        if data.code == messages.CONNECT_REJECTED:
+            self._fail(ConnectError.REJECTED)
+        elif data.type == "error":
+            self._fail(ConnectError.ORIGIN_ERROR)
+        elif not text:
+            return  # nearly every message
+        elif started := _STARTING.match(text):
+            self._report(self.node, StreamStarted(self.token, started[1], self.params.scope))
+            self._report(self.node, TransportUp(self.token))
+        elif _STOPPING.match(text):
+            self._end(Reason.USER_ACTION)
 
     def ended(self, end: RelayEnd) -> None:
         """The relay is over: decide what that means for the session."""
@@ -209,26 +226,6 @@ class Attempt:
 
     def _end(self, reason: Reason, *, lost: bool = False) -> None:
         self._report(self.node, PeerEnded(self.token, reason, lost))
-
-    def _conclude(self, message: ServerNotice) -> None:
-        """Make reports of the messages of an origin without a node channel."""
-        if message.is_available is True and self._asked_to_publish:
-            self._fail(ConnectError.NAME_IN_USE)
-        if message.data is UNSET:
-            return
-        data = message.data
-        text = data.message if data.message is not UNSET else ""
-        if data.code == messages.CONNECT_REJECTED:
-            self._fail(ConnectError.REJECTED)
-        elif data.type == "error":
-            self._fail(ConnectError.ORIGIN_ERROR)
-        elif not text:
-            return  # nearly every message
-        elif started := _STARTING.match(text):
-            self._report(self.node, StreamStarted(self.token, started[1], self.params.scope))
-            self._report(self.node, TransportUp(self.token))
-        elif _STOPPING.match(text):
-            self._end(Reason.USER_ACTION)
 
 
 #: Close code of a relay whose leg stayed silent (RFC 6455, 7.4.1: 1011).

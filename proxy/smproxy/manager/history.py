@@ -128,7 +128,8 @@ class History:
             entry.final = msgspec.structs.replace(entry.final, hooks=entry.hooks)
             return
         entry.session = session
-        self._count(entry, session)
+        if session.statistics:
+            self._count(entry, session)
         if entry.ended_at is not None:
             entry.final = self._view(entry)
             entry.session = None

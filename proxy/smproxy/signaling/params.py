@@ -124,7 +124,7 @@ class ConnectionParams(msgspec.Struct, frozen=True, kw_only=True):
             "the page must send it, or start without --customer-scope required" if customer_scope_required else None
         )
         customer_scope = reader.shared_name("customerScope", required=scope_hint)
-        customer_scope_given = reader.get("customerScope") is not None
+        customer_scope_given = "customerscope" in reader.supplied
         if not customer_scope_given:
             customer_scope = default_customer_scope
         recording = reader.flag("recording")
@@ -132,7 +132,8 @@ class ConnectionParams(msgspec.Struct, frozen=True, kw_only=True):
         host = reader.host("host")
         app = reader.scope("app") or default_app
         context = reader.scope("context")
-        region = reader.get("region") or reader.get("subgroup")
+        supplied = reader.supplied
+        region = supplied.get("region") or supplied.get("subgroup")
         simulate = reader.text("simulate", SIMULATE_LIMIT)
         role = Role.SUBSCRIBER if stream_id and stream_id.startswith("subscriber-") else Role.PUBLISHER
         if reader.refusal:
@@ -153,7 +154,7 @@ class ConnectionParams(msgspec.Struct, frozen=True, kw_only=True):
             context=context,
             host=host,
             username=username,
-            password=reader.get("password"),
+            password=supplied.get("password"),
             customer_scope=customer_scope,
             recording=recording,
             meta=meta,
@@ -161,7 +162,7 @@ class ConnectionParams(msgspec.Struct, frozen=True, kw_only=True):
             simulate=simulate,
             customer_scope_given=customer_scope_given,
             region=region,
-            strict=(reader.get("strict") or "").lower() == "true",
+            strict=supplied.get("strict", "").lower() == "true",
             origin_query="&".join([raw for key, raw in pairs if key not in _FOR_PROXY]),
         )
 
@@ -207,7 +208,10 @@ class _Reader:
     """
 
     def __init__(self, pairs: list[tuple[str, str]]) -> None:
-        self._values = {key: unquote(raw.partition("=")[2]) for key, raw in pairs}
+        #: The values as they came, decoded, by key in lower case.
+        self.values = {key: unquote(raw.partition("=")[2]) for key, raw in pairs}
+        #: Those of them that are not what JavaScript prints for nothing.
+        self.supplied = {key: value for key, value in self.values.items() if value not in NOT_SUPPLIED}
         self.refusal: ParamError | None = None
 
     def taken_refusal(self) -> ParamError:
@@ -219,25 +223,16 @@ class _Reader:
         refusal, self.refusal = self.refusal, None
         return refusal
 
-    def raw(self, key: str) -> str | None:
-        """Return the value as it came, decoded; ``None`` when the key is absent."""
-        return self._values.get(key.lower())
-
-    def get(self, key: str) -> str | None:
-        """Return the value, or ``None`` when it is missing or is what JavaScript prints for nothing."""
-        value = self._values.get(key.lower())
-        return None if value in NOT_SUPPLIED else value
-
     def refuse(self, key: str, value: str | None, problem: str, hint: str = "") -> None:
         if self.refusal is None:
             self.refusal = ParamError(key, value, problem, hint)
 
     def name(self, key: str, required: str | None = None) -> str | None:
         """Read a name; ``required`` is the hint for who left it out."""
-        value = self.get(key)
+        value = self.supplied.get(key.lower())
         if value is None:
             if required is not None:
-                self.refuse(key, self.raw(key), "is missing", required)
+                self.refuse(key, self.values.get(key.lower()), "is missing", required)
         elif len(value) > NAME_LIMIT:
             self.refuse(key, value, f"is longer than {NAME_LIMIT} characters")
         elif not value.isprintable():
@@ -253,7 +248,7 @@ class _Reader:
 
     def text(self, key: str, limit: int) -> str | None:
         """Read a text of at most ``limit`` characters."""
-        value = self.get(key)
+        value = self.supplied.get(key)
         if value is None or (len(value) <= limit and value.isprintable()):
             return value
         problem = f"is longer than {limit} characters" if len(value) > limit else "has a control character in it"
@@ -265,8 +260,8 @@ class _Reader:
 
         A literal ``undefined`` is refused: it comes from a page whose REST call failed.
         """
-        if self.raw(key) and self.get(key) is None:
-            self.refuse(key, self.raw(key), "names no host", "the page's REST call for an origin has probably failed")
+        if key not in self.supplied and (said := self.values.get(key)):
+            self.refuse(key, said, "names no host", "the page's REST call for an origin has probably failed")
         host = self.name(key)
         if host is not None and not host.isascii():
             self.refuse(key, host, "is not a host name in ASCII", "write an international name in its xn-- form")
@@ -274,24 +269,26 @@ class _Reader:
         return host
 
     def flag(self, key: str) -> bool:
-        value = self.get(key)
-        if value is not None and value.lower() not in {"true", "false"}:
+        value = self.supplied.get(key, "false")
+        if value.lower() not in {"true", "false"}:
             self.refuse(key, value, "is neither true nor false")
-        return value is not None and value.lower() == "true"
+        return value.lower() == "true"
 
     def scope(self, key: str) -> str | None:
         """Read a scope path without its outer slashes.
 
         Pages send ``live``, ``/live`` and ``live/room1``.
         """
-        path = (self.shared_name(key) or "").strip("/")
-        if path and not is_scope(path):
+        name = self.shared_name(key)
+        if name is None or not (path := name.strip("/")):
+            return None
+        if not is_scope(path):
             self.refuse(key, path, "is not a scope path")
             return None
-        return path or None
+        return path
 
     def json_object(self, key: str) -> dict[str, Any] | None:
-        text = self.get(key)
+        text = self.supplied.get(key)
         if text is None:
             return None
         if len(text.encode(errors="surrogatepass")) > META_LIMIT:
