@@ -65,7 +65,8 @@ class Rig:
         identity = Identity.generateCertificate()
         self.peer = SubscriberTransport(plan, Nobody(), identity=identity, monotonic=self.clock, rng=rng, tasks=Tasks())
         self.peer.accept(read_answer(answered(plan), plan))
-        self.peer._protect = self.peer._unprotect_rtcp = lambda data: data
+        self.peer._protect = list
+        self.peer._unprotect_rtcp = lambda data: data
         self.peer._transport.ice._send_by(self.network, ("192.0.2.9", 9))
         (self.sender,) = self.peer.senders.values()
         self.sequence = 0

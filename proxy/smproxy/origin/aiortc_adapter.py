@@ -31,7 +31,7 @@ from smproxy.log_fields import About
 from smproxy.origin.aiortc_dtls import DtlsTransport, Identity
 from smproxy.origin.ice import IceLite
 from smproxy.origin.sdp_section import Section
-from smproxy.origin.srtp import opener, sealer
+from smproxy.origin.srtp import Seal, opener, sealer
 
 _log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ def self_test() -> str | None:
             return "OpenSSL has no ECDHE suites for ECDSA and RSA"
         packet = bytes.fromhex("80600001000000010000000b") + b"payload"
         policy = pylibsrtp.Policy(key=bytes(30), ssrc_type=pylibsrtp.Policy.SSRC_ANY_OUTBOUND)
-        sealed = sealer(pylibsrtp.Session(policy))(packet)
+        (sealed,) = sealer(pylibsrtp.Session(policy))([packet])
         inbound = pylibsrtp.Policy(key=bytes(30), ssrc_type=pylibsrtp.Policy.SSRC_ANY_INBOUND)
         unseal = opener(pylibsrtp.Session(inbound))
         if unseal(sealed) != packet:
@@ -147,7 +147,7 @@ class Link:
             return tap.opening(opener(session)), tap.opening(session.unprotect_rtcp)
         return opener(session), session.unprotect_rtcp
 
-    def protect(self) -> Callable[[bytes], bytes]:
+    def protect(self) -> Seal:
         """Return what seals SRTP; aiortc's way would be a coroutine for each packet."""
         protect = sealer(self._dtls._tx_srtp)
         return protect if self._ice.tap is None else self._ice.tap.sealing(protect)

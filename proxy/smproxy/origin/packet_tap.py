@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from smproxy.capture.packet import Endpoint, Packet
 from smproxy.capture.ring import CaptureRing
 
-Crypt = Callable[[bytes], bytes]
+Open = Callable[[bytes], bytes]
+Seal = Callable[[Iterable[bytes]], list[bytes]]
 
 
 class PacketTap:
@@ -31,7 +32,7 @@ class PacketTap:
         """Add a packet to the client."""
         self._ring.add(Packet(self._wall(), ours, theirs, data))
 
-    def opening(self, unprotect: Crypt) -> Crypt:
+    def opening(self, unprotect: Open) -> Open:
         """Return ``unprotect``, with what it opens added."""
         add, wall = self._ring.add, self._wall
 
@@ -42,12 +43,14 @@ class PacketTap:
 
         return open_and_add
 
-    def sealing(self, protect: Crypt) -> Crypt:
+    def sealing(self, protect: Seal) -> Seal:
         """Return ``protect``, with what it seals added."""
         add, wall = self._ring.add, self._wall
 
-        def add_and_seal(data: bytes) -> bytes:
-            add(Packet(wall(), self.ours, self.theirs, data))
-            return protect(data)
+        def add_and_seal(packets: Iterable[bytes]) -> list[bytes]:
+            packets = tuple(packets)
+            for data in packets:
+                add(Packet(wall(), self.ours, self.theirs, data))
+            return protect(packets)
 
         return add_and_seal

@@ -10,7 +10,7 @@ import asyncio
 import errno
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 #: Constants of Linux that the standard library does not have.
@@ -24,21 +24,24 @@ MAX_BYTES = 60_000
 _NEVER = frozenset({errno.EIO, errno.ENOPROTOOPT, errno.EOPNOTSUPP})
 
 
-def runs(datagrams: Sequence[bytes]) -> list[Sequence[bytes]]:
+def runs(datagrams: Iterable[bytes]) -> list[list[bytes]]:
     """Cut datagrams, in their order, into runs of one size, of which the last may be shorter."""
-    found: list[Sequence[bytes]] = []
-    start = size = total = 0
-    open_run = False
-    for at, datagram in enumerate(datagrams):
+    found: list[list[bytes]] = []
+    run: list[bytes] = []
+    size = room = 0
+    for datagram in datagrams:
         length = len(datagram)
-        total += length
-        if not open_run or length > size or total > MAX_BYTES or at - start == MAX_SEGMENTS:
-            if at:
-                found.append(datagrams[start:at])
-            start, size, total = at, length, length
-        open_run = length == size > 0
-    if datagrams:
-        found.append(datagrams[start:])
+        if room and length == size:
+            run.append(datagram)
+            room -= 1
+        elif room and 0 < length < size:
+            run.append(datagram)
+            room = 0
+        else:
+            run = [datagram]
+            found.append(run)
+            size = length
+            room = min(MAX_SEGMENTS, MAX_BYTES // size) - 1 if size else 0
     return found
 
 
@@ -49,10 +52,9 @@ class UdpSender:
     overtakes what waits there.
     """
 
-    __slots__ = ("_segments", "_socket", "_transport", "close", "get_write_buffer_size", "sendto", "set_protocol")
+    __slots__ = ("_segments", "_socket", "close", "get_write_buffer_size", "sendto", "set_protocol")
 
     def __init__(self, transport: asyncio.DatagramTransport, udp: socket.socket) -> None:
-        self._transport = transport
         self._socket = udp
         self._segments = _can_segment(udp)
         # The transport's own methods, without a call in between.

@@ -122,7 +122,7 @@ class SubscriberTransport(ClientTransport):
         ice = self._transport.ice
         if ice.unsent() > MAX_UNSENT:
             return False
-        ice.send_all([*map(self._protect, packets)])
+        ice.send_all(self._protect(packets))
         return True
 
     def _receive_media(self, data: bytes) -> bool:
