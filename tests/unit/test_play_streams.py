@@ -102,6 +102,22 @@ def test_nothing_is_kept_of_names_that_nobody_has_or_watches() -> None:
             unwatch()
     assert len(streams) == 0
     assert streams._watchers == {}
+    assert not streams._viewers
+
+
+def test_viewers_are_counted() -> None:
+    """Each once, however often it begins or ends; who only passes the stream on is none."""
+    streams, again = Streams(), Watching()
+    ends = [streams.watch("live", "s1", Watching()) for _ in range(3)]
+    ends.append(streams.watch("live", "s1", again))
+    ends.append(streams.watch("live", "s1", again))
+    streams.watch("live", "s1", Watching(), viewer=False)
+    streams.watch("live", "s2", Watching())
+    assert (streams.watchers("live", "s1"), streams.watchers("live", "s2"), streams.watchers("live", "s3")) == (4, 1, 0)
+    for number, end in enumerate(ends):
+        end()
+        end()
+        assert streams.watchers("live", "s1") == max(0, 3 - number)
 
 
 def test_a_watcher_that_fails_touches_nobody_else(caplog: pytest.LogCaptureFixture) -> None:

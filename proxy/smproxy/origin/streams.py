@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -55,6 +56,7 @@ class Streams:
         self._taken_elsewhere = taken_elsewhere or (lambda scope, name: False)
         self._claims: dict[tuple[str, str], _Claim] = {}
         self._watchers: dict[tuple[str, str], dict[StreamWatcher, bool]] = {}
+        self._viewers: Counter[tuple[str, str]] = Counter()
         self._insertions: dict[tuple[str, str], Insertion] = {}
 
     def __len__(self) -> int:
@@ -156,7 +158,7 @@ class Streams:
 
     def watchers(self, scope: str, name: str) -> int:
         """Return how many viewers watch a name."""
-        return sum(self._watchers.get((scope, name), {}).values())
+        return self._viewers[scope, name]
 
     def awaited(self) -> list[tuple[str, str]]:
         """Return scope and name of what viewers watch though nobody has the name here."""
@@ -168,13 +170,21 @@ class Streams:
         ``viewer``: it counts as one who watches.
         """
         key = (scope, name)
-        self._watchers.setdefault(key, {})[watcher] = viewer
+        before = self._watchers.setdefault(key, {})
+        self._count(key, viewer - before.get(watcher, False))
+        before[watcher] = viewer
 
         def unwatch() -> None:
             watchers = self._watchers.get(key)
             if watchers is not None:
-                watchers.pop(watcher, None)
+                self._count(key, -watchers.pop(watcher, False))
                 if not watchers and key not in self._claims:
                     del self._watchers[key]
 
         return unwatch
+
+    def _count(self, key: tuple[str, str], more: int) -> None:
+        """Count viewers, since each asks four times a second how many there are."""
+        self._viewers[key] += more
+        if not self._viewers[key]:
+            del self._viewers[key]
