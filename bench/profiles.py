@@ -32,7 +32,7 @@ from results import Results
 PARTS = {
     "the wire: reading, scanning, writing": ("manager.relay.leg", "manager.relay.scanner", "manager.relay.message_filter"),
     "connecting: HTTP heads, handshakes, dials": (
-        "manager.listener", "manager.http_head", "manager.upgrade", "manager.relay.handshake", "manager.relay.dial",
+        "manager.listener", "http_head", "manager.upgrade", "manager.relay.handshake", "manager.relay.dial",
         "manager.deadlines", "manager.relay.connection", "manager.relay.relay", "manager.relay.legs",
     ),
     "reading along, sessions, transcripts": ("manager.", "signaling."),

@@ -42,8 +42,8 @@ from smproxy.hooks.sink import Sink
 from smproxy.hooks.sinks.http import MAX_ANSWER
 from smproxy.hooks.sinks.jetstream import DUPLICATE_WINDOW, MAX_AGE
 from smproxy.hooks.sinks.webhook import DEFAULT_TIMEOUT
+from smproxy.http_head import HEAD_LIMIT
 from smproxy.manager.history import KEPT
-from smproxy.manager.http_head import HEAD_LIMIT
 from smproxy.manager.relay.limits import RelayLimits
 from smproxy.manager.rest.webhook_socket import MAX_INCOMING
 from smproxy.manager.transcript import FIRST, FRAME
@@ -73,7 +73,7 @@ SHARED_NAMES = {
 }
 """Class names that rightly stand for more than one class, with the reason."""
 SCOPE_WAY = (
-    "manager/listener.py", "manager/http_head.py", "manager/upgrade.py", "signaling/socket_endpoints.py", "signaling/params.py",
+    "manager/listener.py", "http_head.py", "manager/upgrade.py", "signaling/socket_endpoints.py", "signaling/params.py",
     "manager/admission.py", "manager/sessions.py", "manager/session.py",
     "hooks/dispatcher.py", "hooks/event.py", "hooks/journal/journal.py", "hooks/journal/writer.py", "hooks/journal/store.py",
     "hooks/delivery.py", "hooks/outbox_reader.py", "hooks/ordered_queue.py",

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp.web import WebSocketResponse
-from smproxy.manager import http_head, listener
+from smproxy import http_head
+from smproxy.manager import listener
 from smproxy.manager.relay import frames
 from smproxy.manager.whip import problem as whip_problem
 from smproxy.signaling import http_exchange

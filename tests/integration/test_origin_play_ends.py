@@ -127,7 +127,7 @@ async def test_a_subscriber_that_reads_nothing_harms_nobody() -> None:
         await other.watch("s1")
         deaf.socket.transport.pause_reading()
         session = origin._attempts["b1"]
-        writing = session._channel._channel._connection.transport
+        writing = session._channel._channel._transport
         with contextlib.suppress(AssertionError):  # how much a system's buffers take is its own affair
             for _ in range(20):
                 for _ in range(40):

@@ -396,7 +396,7 @@ async def test_stop_does_not_wait_for_clients_that_have_vanished() -> None:
         deaf.socket.transport.pause_reading()
         asking = asyncio.create_task(ask_without_end(deaf))
         session = next(each for each in origin._sessions if each.attempt == "a2")
-        writing = session._channel._channel._connection.transport
+        writing = session._channel._channel._transport
         # Above this mark the origin waits for its client; how much above depends on the system's socket buffers.
         await eventually(lambda: writing.get_write_buffer_size() > writing.get_write_buffer_limits()[1])
         loop = asyncio.get_running_loop()

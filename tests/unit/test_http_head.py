@@ -7,7 +7,7 @@ import contextlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from smproxy.manager.http_head import (
+from smproxy.http_head import (
     BadRequest,
     check_handshake,
     is_websocket,

@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.web_protocol import RequestHandler
 
-from smproxy.manager.http_head import BadRequest, Headers, check_handshake, is_websocket, origin_form
+from smproxy.http_head import BadRequest, Headers, check_handshake, is_websocket, origin_form
 from smproxy.manager.upgrade import error_body
 
 

@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
-from smproxy.manager.http_head import HEAD_LIMIT
+from smproxy.http_head import HEAD_LIMIT
 from smproxy.manager.upgrade import error_body
 from smproxy.signaling.clock import Clock
 

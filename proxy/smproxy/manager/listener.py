@@ -9,9 +9,7 @@ from typing import cast
 
 from aiohttp import web
 
-from smproxy.manager.aiohttp_handover import Taken, respond, take
-from smproxy.manager.deadlines import HttpDeadlines, HttpTimes
-from smproxy.manager.http_head import (
+from smproxy.http_head import (
     HEAD_LIMIT,
     BadRequest,
     Headers,
@@ -22,6 +20,8 @@ from smproxy.manager.http_head import (
     parse_request_line,
     with_target,
 )
+from smproxy.manager.aiohttp_handover import Taken, respond, take
+from smproxy.manager.deadlines import HttpDeadlines, HttpTimes
 from smproxy.manager.trusted_proxies import TrustedProxies
 from smproxy.manager.upgrade import UpgradeRequest, http_error
 from smproxy.signaling.clock import Clock

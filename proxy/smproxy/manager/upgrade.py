@@ -9,7 +9,7 @@ from typing import Protocol
 
 from websockets.utils import accept_key
 
-from smproxy.manager.http_head import Headers
+from smproxy.http_head import Headers
 from smproxy.manager.tracing import ClientTrace
 from smproxy.manager.trusted_proxies import Requester, TrustedProxies
 

@@ -6,15 +6,15 @@ Nothing here needs the libraries that media needs.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from aiohttp import web
-from websockets.asyncio.server import ServerConnection
 
+from smproxy.origin.client_socket import ClientSocket
 from smproxy.origin.connection_request import ConnectionRequest
 from smproxy.origin.gate import Gate
-from smproxy.origin.server import HttpHandler, OriginListener
+from smproxy.origin.server import ClientHandler, HttpHandler, OriginListener
 from smproxy.origin.settings import OriginSettings
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.node_channel import Hello
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from smproxy.origin.media_sockets import MediaSockets
 
 _WILDCARDS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104
-
-ClientHandler = Callable[[ServerConnection, ConnectionRequest], Awaitable[None]]
 
 
 class OriginFront:
@@ -116,7 +114,7 @@ class OriginFront:
     async def _admit(self, asked: ConnectionRequest) -> bool:
         return await self.gate.admit(asked.attempt, asked.scope)
 
-    async def _serve(self, connection: ServerConnection, asked: ConnectionRequest) -> None:
+    async def _serve(self, socket: ClientSocket, asked: ConnectionRequest) -> None:
         if not self._handlers.done():
             self._waiting.add(asked.attempt)
             self.on_client()
@@ -125,7 +123,7 @@ class OriginFront:
                 return
             self._waiting.discard(asked.attempt)
         serve_client, _ = self._handlers.result()
-        await serve_client(connection, asked)
+        await serve_client(socket, asked)
 
     async def _handle_http(self, request: web.BaseRequest) -> web.StreamResponse:
         if not self._handlers.done():

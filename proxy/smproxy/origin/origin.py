@@ -11,13 +11,12 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from websockets.asyncio.server import ServerConnection
-
 from smproxy.capture.ring import CaptureRing
 from smproxy.origin.aiortc_adapter import self_test
 from smproxy.origin.aiortc_dtls import Identity
 from smproxy.origin.captures import Captures
 from smproxy.origin.client_session import ClientSession
+from smproxy.origin.client_socket import ClientSocket
 from smproxy.origin.connection_request import ConnectionRequest, random_attempt
 from smproxy.origin.front import OriginFront
 from smproxy.origin.injected_faults import InjectedFaults
@@ -38,7 +37,7 @@ from smproxy.origin.shared_objects import SharedObjects
 from smproxy.origin.signaling_channel import NoChannel, SignalingChannel
 from smproxy.origin.streams import Streams
 from smproxy.origin.unfit_library import UnfitLibraryError
-from smproxy.origin.websocket import WebSocketChannel, serve_websocket
+from smproxy.origin.websocket import serve_websocket
 from smproxy.origin.whip.exchanges import HttpExchanges
 from smproxy.origin.whip.http_handler import WhipHandler
 from smproxy.origin.whip.publisher import WhipSignaling
@@ -282,15 +281,15 @@ class Origin:
 
     # sessions ---------------------------------------------------------------------------------------------------------
 
-    async def _serve(self, connection: ServerConnection, asked: ConnectionRequest) -> None:
+    async def _serve(self, socket: ClientSocket, asked: ConnectionRequest) -> None:
         signaling = PublisherSignaling(
             scope=asked.scope,
             client_id=asked.client_id,
             streams=self.services.streams,
             redactor=Redactor(asked.url),
         )
-        session = self._open_session(WebSocketChannel(connection), signaling, asked.attempt, asked.recording)
-        await serve_websocket(connection, session, signaling.opened())
+        session = self._open_session(socket, signaling, asked.attempt, asked.recording)
+        await serve_websocket(socket, session, signaling.opened())
 
     def _open_exchange(
         self, signaling: WhipSignaling | WhepSignaling, attempt: str | None, recording: bool

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Generator
 
-from smproxy.manager.http_head import (
+from smproxy.http_head import (
     BadRequest,
     check_handshake,
     is_websocket,

@@ -11,7 +11,7 @@ from functools import lru_cache, partial
 
 from websockets.headers import build_host
 
-from smproxy.manager.http_head import BadRequest, parse_fields
+from smproxy.http_head import BadRequest, parse_fields
 from smproxy.manager.upgrade import UpgradeRequest
 
 #: The subprotocol that the relay offers to origins of its own accord, as the vendor's proxy does.
