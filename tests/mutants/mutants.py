@@ -24,8 +24,8 @@ MUTANTS = (
     Mutant(
         "a session's events do not share a group",
         "hooks/ordered_queue.py",
-        "            if (group := self._by_key.get(key)) is not None:\n                break",
-        "            if (group := self._by_key.get(key)) is not None and len(self) % 5:\n                break",
+        "            if (last := by_key.get(key)) is not None:\n",
+        "            if (last := by_key.get(key)) is not None and len(self) % 5:\n",
     ),
     Mutant(
         "sessions of one stream do not follow each other",

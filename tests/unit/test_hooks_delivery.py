@@ -409,6 +409,32 @@ def test_dead_letters_are_bounded() -> None:
     run_virtual(main())
 
 
+def test_what_is_under_way_when_a_queue_is_drained_still_goes_first() -> None:
+    """An event in a worker's hands stays in a drain, and later ones of its session, or its stream, wait for it."""
+    queue = OrderedQueue(limit=10)
+
+    def push(id: int, session: int) -> None:
+        one = stored(session, number=id)
+        assert queue.push(Stored(id, msgspec.structs.replace(one.event, context=Context(stream="live/cam"))))
+
+    push(1, 1)
+    group = queue.take()
+    assert group is not None
+    push(2, 1)
+    push(3, 2)
+    assert [each.id for each in queue.drain()] == [2, 3]
+    assert (len(queue), queue.groups, queue.busy) == (1, 1, 1)
+    push(4, 1)
+    push(5, 3)
+    assert queue.ready == 0
+    queue.settle(group)
+    for id in (4, 5):
+        assert queue.take() is group
+        assert group.first.id == id
+        queue.settle(group)
+    assert (len(queue), queue.groups, queue._by_key) == (0, 0, {})
+
+
 def test_subscribers_of_one_stream_do_not_wait_for_each_other() -> None:
     """Sessions of one publisher's stream, or of one subscriber of it, share a group; other subscribers have their own."""
     queue = OrderedQueue(limit=10)
@@ -420,7 +446,7 @@ def test_subscribers_of_one_stream_do_not_wait_for_each_other() -> None:
 
     for id, (session, watcher) in enumerate([(1, None), (2, "ann"), (3, "bob"), (4, None), (5, "ann")], 1):
         push(id, session, watcher)
-    assert [[each.event.session for each in group.events] for group in queue] == [[1, 4], [2, 5], [3]]
+    assert [[each.event.session for each, *_ in group.places] for group in queue] == [[1, 4], [2, 5], [3]]
 
 
 def test_a_lane_that_is_empty_is_gone() -> None:

@@ -289,7 +289,7 @@ def test_sessions_of_one_stream_follow_each_other(other: tuple[str, list[int]]) 
             assert queue.push(of_stream(session, seq, name))
     taken = []
     while group := queue.take():
-        taken.append(group.events[0].event.session)
+        taken.append(group.first.event.session)
         queue.settle(group)
     assert taken == order
     assert (len(queue), queue.groups, queue._by_key) == (0, 0, {})

@@ -47,8 +47,7 @@ class Deliveries:
         #: The id of the latest event that was offered to the sinks.
         self._latest = 0
         self._turn = asyncio.Lock()
-        #: Called after each attempt. Must neither block nor raise.
-        self.on_update: Callable[[DeliveryUpdate], None] = lambda update: None
+        self._on_update: Callable[[DeliveryUpdate], None] | None = None
         #: Whether any sink takes internal events.
         self.takes_internal = False
 
@@ -59,6 +58,15 @@ class Deliveries:
     def added(self) -> frozenset[str]:
         """The names of the sinks that were added since the start."""
         return frozenset(self._added)
+
+    def on_update(self, callback: Callable[[DeliveryUpdate], None] | None) -> None:
+        """Call back after each attempt from now on, or no longer (``None``).
+
+        What is called must neither block nor raise.
+        """
+        self._on_update = callback
+        for delivery in self._all:
+            delivery.on_update = callback
 
     async def start(self, sinks: Sequence[Sink]) -> None:
         """Start every sink, with what the journal has pending for it.
@@ -161,7 +169,7 @@ class Deliveries:
         delivery = Delivery(
             sink, clock=self._clock, rng=self._rng, profile=self._profile, limits=self._limits, ledger=self._journal
         )
-        delivery.on_update = lambda update: self.on_update(update)  # noqa: PLW0108 - it is set later
+        delivery.on_update = self._on_update
         await sink.start()
         delivery.since = self._latest
         self._all = (*self._all, delivery)

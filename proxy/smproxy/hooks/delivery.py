@@ -57,6 +57,7 @@ class Delivery:
         limits = limits or Limits()
         self._sink = sink
         self._clock = clock
+        self._wall = clock.wall
         self._rng = rng
         self._profile = profile
         self._queue = OrderedQueue(limits.queue)
@@ -77,8 +78,8 @@ class Delivery:
         self._refusals = ThrottledLog(logger, self._loop.time)
         self._deaths = ThrottledLog(logger, self._loop.time)
         self._failures = ThrottledLog(logger, self._loop.time)
-        #: Called after each attempt. Must neither block nor raise.
-        self.on_update: Callable[[DeliveryUpdate], None] = lambda update: None
+        #: Called after each attempt, unless nobody wants to know. Must neither block nor raise.
+        self.on_update: Callable[[DeliveryUpdate], None] | None = None
         #: The latest events that were given up, oldest first.
         self.dead_letters: deque[DeadLetter] = deque(maxlen=limits.dead_letters)
 
@@ -214,7 +215,7 @@ class Delivery:
 
     def status(self) -> SinkStatus:
         """Return the state and the counters as they are now."""
-        oldest = min((group.events[0].event.ts for group in self._queue), default=None)
+        oldest = min((group.first.event.ts for group in self._queue), default=None)
         return self._counters.status(
             self._sink.name,
             disabled=self._disabled is not None,
@@ -269,27 +270,33 @@ class Delivery:
     def _dispatch(self) -> None:
         """Start workers for what is ready, as far as there may be more."""
         # A worker that is about to take a group counts as running and not yet as busy.
-        self._workers.ensure(self._queue.busy + self._queue.ready)
+        workers = self._workers
+        if workers.running < workers.most:
+            workers.ensure(self._queue.busy + self._queue.ready)
 
     async def _work(self) -> None:
         """Deliver whatever is ready until nothing is."""
         while (group := self._queue.take()) is not None:
-            await self._attempt(group)
+            event = group.first.event
+            began, at = self._loop.time(), self._wall()
+            if group.attempts == 0:
+                group.since = began
+            try:
+                outcome: Outcome = await self._sink.deliver(event)
+            except Exception as error:
+                outcome = Retry(None, f"{type(error).__name__}: {error}")
+                self._failures.warning("hook sink %s raised an error", self._sink.name, error=error, extra=event.about)
+            self._came_of(group, outcome, at, began)
 
     def _worker_failed(self, error: BaseException) -> None:
         logger.error("hook sink %s: a delivery worker failed", self._sink.name, exc_info=error)
 
-    async def _attempt(self, group: OrderingGroup) -> None:
-        stored = group.events[0]
-        event = stored.event
-        began, at = self._loop.time(), self._clock.wall_ms()
-        if group.attempts == 0:
-            group.since = began
-        try:
-            outcome: Outcome = await self._sink.deliver(event)
-        except Exception as error:
-            outcome = Retry(None, f"{type(error).__name__}: {error}")
-            self._failures.warning("hook sink %s raised an error", self._sink.name, error=error, extra=event.about)
+    def _came_of(self, group: OrderingGroup, outcome: Outcome, at: float, began: float) -> None:
+        """Settle the first event of a group, or plan the next attempt.
+
+        The last was made ``at`` Unix time and ``began`` at loop time.
+        """
+        stored = group.first
         if isinstance(outcome, Skipped):
             self._counters.skipped += 1
             self._note(stored, State.SKIPPED, None)
@@ -302,10 +309,10 @@ class Delivery:
             outcome, detail = Dead(why), f"{why}; gave up after attempt {group.attempts}"
         result = RESULTS[type(outcome)]
         self._counters.count(result, why)
-        record = AttemptRecord(at, result, detail, round((self._loop.time() - began) * 1000))
+        record = AttemptRecord(int(at * 1000), result, detail, round((self._loop.time() - began) * 1000))
         match outcome:
             case Delivered():
-                self._counters.deliver(self._clock.wall() - event.ts / 1000)
+                self._counters.deliver(self._wall() - stored.event.ts / 1000)
                 self._note(stored, State.DELIVERED, record)
                 self._settled(group)
             case Retry() if wait is not None:
@@ -321,7 +328,8 @@ class Delivery:
     def _note(self, stored: Stored, state: State, record: AttemptRecord | None) -> None:
         if self._ledger is not None:
             self._ledger.mark(Mark(stored.id, self._sink.name, state, record))
-        self.on_update(DeliveryUpdate(self._sink.name, stored.event, state, record))
+        if self.on_update is not None:
+            self.on_update(DeliveryUpdate(self._sink.name, stored.event, state, record))
 
     def _settled(self, group: OrderingGroup) -> None:
         self._queue.settle(group)
@@ -341,7 +349,7 @@ class Delivery:
         return self._profile.wait(attempts=group.attempts, elapsed=elapsed, after=outcome.after, rng=self._rng)
 
     def _retry(self, group: OrderingGroup, why: str, record: AttemptRecord, wait: float) -> None:
-        stored = group.events[0]
+        stored = group.first
         self._note(stored, State.PENDING, record)
         self._failures.warning(
             "hook sink %s: attempt %d at event %s failed: %s; next in %.3g s",

@@ -46,7 +46,6 @@ class HookDispatcher:
         events: EventFactory,
     ) -> None:
         self._deliveries = deliveries
-        deliveries.on_update = self._update
         self._listeners = tuple(listeners)
         self._events = events
         self._published = 0
@@ -111,9 +110,12 @@ class HookDispatcher:
     def on_update(self, callback: Callable[[DeliveryUpdate], None]) -> Callable[[], None]:
         """Call back after each attempt to deliver an event."""
         self._update_callbacks = (*self._update_callbacks, callback)
+        self._deliveries.on_update(self._update)
 
         def undo() -> None:
             self._update_callbacks = _without(self._update_callbacks, callback)
+            if not self._update_callbacks:
+                self._deliveries.on_update(None)
 
         return undo
 
@@ -200,8 +202,9 @@ class HookDispatcher:
                     copies *= interception(stored)
                 except Exception as error:
                     self._errors.warning("%r failed at hook event %s", interception, stored.event.uuid, error=error)
-            for _ in range(copies):
-                self._notify(stored)
+            if self._listeners:
+                for _ in range(copies):
+                    self._notify(stored)
             self._deliveries.offer(stored, copies)
 
     def redeliver(self, stored: Stored) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Iterator
+from typing import TypeAlias
 
 from smproxy.hooks.event import EncodedEvent, Stored
 
@@ -21,18 +22,23 @@ _Key = int | tuple[str | None, str, str | None]
 
 
 class OrderingGroup:
-    """Events that follow each other, oldest first, and how often the first was tried."""
+    """Events that follow each other, and how often the first was tried."""
 
-    __slots__ = ("attempts", "busy", "events", "keys", "since")
+    __slots__ = ("attempts", "busy", "first", "places", "since")
 
-    def __init__(self) -> None:
-        self.events: deque[Stored] = deque()
-        #: By which keys the group is found, and how many of its events have each.
-        self.keys: dict[_Key, int] = {}
+    def __init__(self, first: Stored) -> None:
+        #: The oldest event.
+        self.first = first
+        #: All of them, oldest first.
+        self.places: deque[_Place] = deque()
         self.attempts = 0
         #: When the first attempt at the first event was made; means nothing while ``attempts`` is 0.
         self.since = 0.0
         self.busy = False
+
+
+#: An event in a group, and the keys by which later ones find the group while it is there.
+_Place: TypeAlias = tuple[Stored, OrderingGroup, tuple[_Key, ...]]
 
 
 class OrderedQueue:
@@ -44,7 +50,8 @@ class OrderedQueue:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._size = 0
-        self._by_key: dict[_Key, OrderingGroup] = {}
+        #: The last event with each key in the group that later ones join. So there is nothing to count.
+        self._by_key: dict[_Key, _Place] = {}
         self._groups: dict[OrderingGroup, None] = {}
         self._ready: deque[OrderingGroup] = deque()
         self._waiting: list[tuple[float, int, OrderingGroup]] = []
@@ -82,21 +89,22 @@ class OrderedQueue:
         """Add an event at the end of its group; ``False`` when there is no room."""
         if self._size >= self._limit:
             return False
+        by_key = self._by_key
         keys = _keys(stored.event)
-        group = None
         for key in keys:
-            if (group := self._by_key.get(key)) is not None:
+            if (last := by_key.get(key)) is not None:
+                group = last[1]
                 break
         else:
-            group = OrderingGroup()
+            group = OrderingGroup(stored)
             self._groups[group] = None
             self._ready.append(group)
-        assert group is not None
+        place = stored, group, keys
         for key in keys:
             # A stream's key may belong to another group by now; the session's own order goes first.
-            if self._by_key.setdefault(key, group) is group:
-                group.keys[key] = group.keys.get(key, 0) + 1
-        group.events.append(stored)
+            if (last := by_key.get(key)) is None or last[1] is group:
+                by_key[key] = place
+        group.places.append(place)
         self._size += 1
         return True
 
@@ -114,14 +122,16 @@ class OrderedQueue:
 
     def settle(self, group: OrderingGroup) -> None:
         """The first event of ``group`` is done with; the next one may go."""
-        self._let_go(group, group.events.popleft())
+        places = group.places
+        self._let_go(places.popleft())
         group.attempts = 0
         group.busy = False
         self.busy -= 1
-        if group.events:
+        if places:
+            group.first = places[0][0]
             self._ready.append(group)
         else:
-            self._remove(group)
+            del self._groups[group]
 
     def defer(self, group: OrderingGroup, due: float) -> None:
         """Try the first event of ``group`` again at the time ``due``."""
@@ -143,33 +153,27 @@ class OrderedQueue:
         """Remove and return every event that no worker is sending."""
         removed: list[Stored] = []
         for group in list(self._groups):
-            under_way = [group.events.popleft()] if group.busy else []
-            while group.events:
-                stored = group.events.popleft()
-                self._let_go(group, stored)
-                removed.append(stored)
-            group.events.extend(under_way)
-            if not under_way:
-                self._remove(group)
+            under_way = group.places.popleft() if group.busy else None
+            for place in group.places:
+                self._let_go(place)
+                removed.append(place[0])
+            group.places.clear()
+            if under_way is None:
+                del self._groups[group]
+                continue
+            group.places.append(under_way)
+            for key in under_way[2]:
+                self._by_key.setdefault(key, under_way)
         self._ready.clear()
         self._waiting.clear()
         return removed
 
-    def _let_go(self, group: OrderingGroup, stored: Stored) -> None:
+    def _let_go(self, place: _Place) -> None:
         """An event leaves its group: later ones need not follow it there."""
         self._size -= 1
-        for key in _keys(stored.event):
-            if (count := group.keys.get(key)) is None:
-                continue
-            if count > 1:
-                group.keys[key] = count - 1
-            else:
-                del group.keys[key], self._by_key[key]
-
-    def _remove(self, group: OrderingGroup) -> None:
-        for key in group.keys:
-            del self._by_key[key]
-        del self._groups[group]
+        for key in place[2]:
+            if self._by_key.get(key) is place:
+                del self._by_key[key]
 
 
 def _keys(event: EncodedEvent) -> tuple[_Key, ...]:

@@ -13,24 +13,26 @@ class Workers:
     """
 
     def __init__(self, most: int, work: Callable[[], Awaitable[None]], failed: Callable[[BaseException], None]) -> None:
-        self._most = most
+        #: How many there may be.
+        self.most = most
         self._work = work
         self._failed = failed
         self._loop = asyncio.get_running_loop()
-        self._running = 0
+        #: How many there are.
+        self.running = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
     def ensure(self, wanted: int) -> None:
         """Start as many as are missing to ``wanted``, as far as there may be more."""
-        for _ in range(min(self._most, wanted) - self._running):
-            self._running += 1
+        for _ in range(min(self.most, wanted) - self.running):
+            self.running += 1
             task = self._loop.create_task(self._run())
             self._tasks.add(task)
             task.add_done_callback(self._done)
 
     async def stop(self) -> None:
         """Cancel all, and start no more."""
-        self._most = 0
+        self.most = 0
         tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()
@@ -41,7 +43,7 @@ class Workers:
             await self._work()
         finally:
             # Not in the done callback: between the last look at the queue and here no work can have come in unseen.
-            self._running -= 1
+            self.running -= 1
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
