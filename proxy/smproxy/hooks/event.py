@@ -39,7 +39,7 @@ class HookEvent(msgspec.Struct, frozen=True, gc=False):
     epoch: int | msgspec.UnsetType = msgspec.UNSET
 
 
-class Context(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Context(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """Facts for formats other than ours: not part of the message, but journalled with it.
 
     ``stream`` is ``<scope>/<name>`` of what is published or watched, ``watcher`` the peer that watches it; ``joined`` says that
