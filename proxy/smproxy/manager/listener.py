@@ -67,8 +67,7 @@ class Listener:
         self.media: Callable[[asyncio.Transport, Callable[[], None]], asyncio.Protocol] | None = None
         self._upgrade = upgrade
         self._owned: set[Connection] = set()
-        self._empty = asyncio.Event()
-        self._empty.set()
+        self._disowned = asyncio.Event()
 
     def __call__(self) -> asyncio.Protocol:
         return Connection(self)
@@ -91,7 +90,9 @@ class Listener:
         self.stopping = True
         for connection in list(self._owned):
             connection.abort()
-        await self._empty.wait()
+        while self._owned:
+            self._disowned.clear()
+            await self._disowned.wait()
         self.deadlines.close()
 
     def enter(self, connection: Connection) -> bool:
@@ -109,13 +110,11 @@ class Listener:
     def own(self, connection: Connection) -> None:
         """Count a connection among those that ``stop`` ends."""
         self._owned.add(connection)
-        self._empty.clear()
 
     def disown(self, connection: Connection) -> None:
         """Undo ``own``."""
         self._owned.discard(connection)
-        if not self._owned:
-            self._empty.set()
+        self._disowned.set()
 
     def upgrade(self, request: UpgradeRequest) -> None:
         """Pass an upgrade on; whatever goes wrong there costs this client only."""

@@ -180,10 +180,11 @@ class OriginRegistry:
                 for node in self.nodes
             )
             raise OriginChoiceError(f"names no origin and none is in service ({states})", "add a node, or wait for one")
-        edges_first = role is Role.SUBSCRIBER
-        nodes.sort(
-            key=lambda node: (region not in (None, node.region), edges_first and node.role != "edge", _load(node))
-        )
+        if len(nodes) > 1:
+            edges_first = role is Role.SUBSCRIBER
+            nodes.sort(
+                key=lambda node: (region not in (None, node.region), edges_first and node.role != "edge", _load(node))
+            )
         fitting = [node for node in nodes if not strict or region in (None, node.region)]
         if not fitting:
             known = ", ".join(sorted({node.region for node in nodes}))

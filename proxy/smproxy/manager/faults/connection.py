@@ -70,6 +70,8 @@ class ConnectionFaults:
         rewriter: Rewriter | None = None,
     ) -> FaultPipeline | None:
         """Make what the messages of the connection pass; ``None`` when no fault acts on them."""
+        if not self.uses:
+            return None
         faults = [
             (use.behaviour, partial(self._acted, use.fault, session))
             for use in self.uses
