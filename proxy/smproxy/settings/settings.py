@@ -1,34 +1,24 @@
-"""The settings of ``smproxy serve``, from flags, environment, file and defaults."""
+"""The settings of ``smproxy serve``, and which of them go together."""
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import socket
-from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from smproxy.nodes.node_spec import NodeSpec
 from smproxy.printable import printable
-from smproxy.properties import Property, decode_properties, parse_properties
 from smproxy.settings.option_values import DEFAULT_ROLES, Address
-from smproxy.settings.options import OPTIONS, Option
-from smproxy.settings.toml_file import SUFFIX, TomlError, read_toml
+from smproxy.settings.options import Option
 from smproxy.signaling.optional_hooks import OptionalHook
 from smproxy.signaling.whip import IceServer
 
 if TYPE_CHECKING:
     from smproxy.faults.written import WrittenFault
-
-#: The variable that a process of ``--detach`` has.
-DETACHED = "SMPROXY_DETACHED"
-
-#: Variables that other commands, and the tests, take.
-OTHER_VARIABLES = ("SMPROXY_REPLAY_PASSWORD", "SMPROXY_TEST_TIME_SCALE", DETACHED)
 
 
 class SettingsError(ValueError):
@@ -139,6 +129,16 @@ class Settings:
     trust_proxy: tuple[IPv4Network | IPv6Network, ...] = ()
 
     def __post_init__(self) -> None:
+        self._check_tls()
+        self._check_media()
+        self._check_cluster()
+        self._check_nodes()
+        self._check_access()
+        self._check_pages()
+        self._check_ports()
+        self._check_hooks()
+
+    def _check_tls(self) -> None:
         if (self.tls_cert is None) != (self.tls_key is None):
             raise SettingsError("--tls-cert and --tls-key go together: give both, or --tls-self-signed")
         if self.tls_cert is not None and self.tls_self_signed:
@@ -151,18 +151,53 @@ class Settings:
             raise SettingsError(
                 "--tls-self-signed keeps its authority in --data-dir: give a directory instead of :memory:"
             )
+
+    def _check_media(self) -> None:
         if self.recordings is not None and os.path.exists(self.recordings) and not os.path.isdir(self.recordings):
             raise SettingsError(f"--recordings {self.recordings} is not a directory: give a directory")
         if self.media_timeout <= self.media_gap:
             raise SettingsError(
                 f"--media-timeout {self.media_timeout:g} must be longer than --media-gap {self.media_gap:g}"
             )
-        self._check_cluster()
-        self._check_nodes()
+
+    def _check_cluster(self) -> None:
+        if self.cluster is None:
+            if self.node_id or self.advertise or self.region != "local" or self.roles != DEFAULT_ROLES:
+                raise SettingsError(
+                    "--roles, --node-id, --region and --advertise are for a node of a cluster: give --cluster too"
+                )
+            if self.cluster_ttl != 9.0 or self.pull_linger != 10.0:
+                raise SettingsError("--cluster-ttl and --pull-linger are for a node of a cluster: give --cluster too")
+            return
+        if self.origin:
+            raise SettingsError(
+                "--origin names origins that claim no names in a cluster: leave it out, or --cluster; "
+                "nodes with --roles origin are found by themselves"
+            )
+        if not self.local_origin:
+            raise SettingsError("--no-local-origin: a node of a cluster without an origin has --roles manager")
+
+    def _check_nodes(self) -> None:
+        if not self.nodes:
+            if self.node_scenario is not None:
+                raise SettingsError("--node-scenario changes simulated nodes: give --nodes N too")
+            return
+        for given, flag, why in (
+            (not self.local_origin, "--no-local-origin", "starts none"),
+            (self.cluster is not None, "--cluster", "has real nodes"),
+            (self.media_tcp, "--media-tcp", "has one port for one origin"),
+            (bool(self.media_address), "--media-address", "gives them all one address"),
+        ):
+            if given:
+                raise SettingsError(f"--nodes starts nodes with addresses of their own, {flag} {why}: leave out one")
+
+    def _check_access(self) -> None:
         if self.cluster is None and not self.local_origin and not self.origin and not self.allow_host:
             raise SettingsError("--no-local-origin leaves no origin to publish to: give --origin HOST[:PORT]")
         if self.auth is not None and self.auth_uri is not None:
             raise SettingsError("--auth and --auth-uri both decide who may publish: give one of them")
+
+    def _check_pages(self) -> None:
         if self.sdk_file is not None and not os.path.isfile(self.sdk_file):
             raise SettingsError(
                 f"--sdk-file {self.sdk_file}: there is no such file: give the path of red5pro-sdk.min.js"
@@ -172,11 +207,15 @@ class Settings:
                 raise SettingsError(f"--pages {directory}: there is no such directory: give one, or /PATH/=DIR")
             if path == f"/{self.default_app}/":
                 raise SettingsError(f"--pages {path}={directory}: that is where the streams are: give another path")
+
+    def _check_ports(self) -> None:
         if not self.ports or not self.tls_ports:
             raise SettingsError("no port is given: give --port and --tls-port a number, or 0 for a free one")
         twice = _given_twice(self.ports + (self.tls_ports if self.tls else ()))
         if twice is not None:
             raise SettingsError(f"port {twice} is given twice: give each --port and --tls-port a number of its own")
+
+    def _check_hooks(self) -> None:
         if unknown := set(self.hook_events) - set(OptionalHook):
             raise SettingsError(f"--hook-events {min(unknown)}: there is none of this name: {', '.join(OptionalHook)}")
         for flag, given in (("--hook-format", self.hook_format), ("--hook-secret", self.hook_secret)):
@@ -209,37 +248,6 @@ class Settings:
         """
         digits = re.search("[0-9]{1,6}$", self.node_name) if self.cluster is not None and self.node == 1 else None
         return int(digits[0]) if digits else self.node
-
-    def _check_cluster(self) -> None:
-        if self.cluster is None:
-            if self.node_id or self.advertise or self.region != "local" or self.roles != DEFAULT_ROLES:
-                raise SettingsError(
-                    "--roles, --node-id, --region and --advertise are for a node of a cluster: give --cluster too"
-                )
-            if self.cluster_ttl != 9.0 or self.pull_linger != 10.0:
-                raise SettingsError("--cluster-ttl and --pull-linger are for a node of a cluster: give --cluster too")
-            return
-        if self.origin:
-            raise SettingsError(
-                "--origin names origins that claim no names in a cluster: leave it out, or --cluster; "
-                "nodes with --roles origin are found by themselves"
-            )
-        if not self.local_origin:
-            raise SettingsError("--no-local-origin: a node of a cluster without an origin has --roles manager")
-
-    def _check_nodes(self) -> None:
-        if not self.nodes:
-            if self.node_scenario is not None:
-                raise SettingsError("--node-scenario changes simulated nodes: give --nodes N too")
-            return
-        for given, flag, why in (
-            (not self.local_origin, "--no-local-origin", "starts none"),
-            (self.cluster is not None, "--cluster", "has real nodes"),
-            (self.media_tcp, "--media-tcp", "has one port for one origin"),
-            (bool(self.media_address), "--media-address", "gives them all one address"),
-        ):
-            if given:
-                raise SettingsError(f"--nodes starts nodes with addresses of their own, {flag} {why}: leave out one")
 
     @property
     def sinks(self) -> tuple[SinkSettings, ...]:
@@ -294,144 +302,3 @@ def default_of(option: Option) -> str:
     if isinstance(value, tuple):
         return ",".join(str(each) for each in value)
     return f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def settings_of(**values: Any) -> Settings:
-    """Make the settings of a simulator inside a program.
-
-    By default a free port, and nothing on disk.
-
-    Texts and numbers are read as on the command line: ``hook_uri="http://127.0.0.1:8000/hooks"``, ``origin=["10.0.0.1:5080"]``.
-
-    Raises:
-        TypeError: There is no such setting.
-        SettingsError: A value cannot be used.
-    """
-    known = {option.setting: option for option in OPTIONS}
-    settings: dict[str, Any] = {"port": 0, "tls_port": 0, "data_dir": Path(":memory:")}
-    for name, value in values.items():
-        option = known.get(name)
-        if option is None:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known))}"
-            raise TypeError(f"there is no setting {name!r}: {hint}")
-        if option.repeatable:
-            each = [value] if isinstance(value, str) or not isinstance(value, Iterable) else list(value)
-            settings[name] = tuple(_parse_text(option, item) for item in each)
-        else:
-            settings[name] = _parse_text(option, value)
-    return Settings(**settings)
-
-
-def _parse_text(option: Option, value: Any) -> Any:
-    if isinstance(value, os.PathLike):
-        value = os.fspath(value)
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return value
-    try:
-        return option.parse(str(value))
-    except ValueError as error:
-        raise SettingsError(f"{option.setting}: {error}") from None
-
-
-def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
-    """Merge flags, the environment, ``smproxy.toml``, the properties file and defaults.
-
-    Raises:
-        SettingsError: a value cannot be used, or a file cannot be read.
-    """
-    values, config, properties = _merged(OPTIONS, flags, environ)
-    values["config"] = config
-    if config is not None and "proxy.enabled" not in properties:
-        values["proxy_enabled"] = False  # as the real server: off unless the file says otherwise
-    return Settings(**values)
-
-
-def given_settings(names: Collection[str], flags: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
-    """Return those of a few settings that are given, whatever is wrong with others.
-
-    Raises:
-        SettingsError: one of the values cannot be used, or a file cannot be read.
-    """
-    return _merged([option for option in OPTIONS if option.setting in names], flags, environ)[0]
-
-
-def _merged(
-    options: Sequence[Option], flags: Mapping[str, Any], environ: Mapping[str, str]
-) -> tuple[dict[str, Any], Path | None, dict[str, Property]]:
-    """Return the values that are given of some options, the properties file, and what is in it."""
-    values: dict[str, Any] = {}
-    config_text = flags.get("config") or environ.get("SMPROXY_CONFIG") or None
-    config = None if config_text is None else Path(config_text)
-    own, file = {}, None
-    if config is not None and config.suffix == SUFFIX:
-        own, file = _read_own(config, options), config
-        config = Path(own["config"][-1]) if "config" in own else None
-    properties = {} if config is None else _read_config(config)
-    for option in options:
-        flag, variable = flags.get(option.setting), option.variable
-        entry = properties.get(option.key) if option.key else None
-        if option.flag and flag is not None and flag != []:
-            values[option.setting] = _parse(option, flag, option.flag)
-        elif variable and environ.get(variable):
-            text = environ[variable]
-            values[option.setting] = _parse(option, text.split() if option.repeatable else text, variable)
-        elif option.setting in own:
-            values[option.setting] = _parse(
-                option, own[option.setting], f"{file}: {(option.flag or '').removeprefix('--')}"
-            )
-        elif entry is not None and config is not None and (entry.value or option.flag is None):
-            value = [entry.value] if option.repeatable else entry.value
-            values[option.setting] = _parse(option, value, f"{config}:{entry.line}: {option.key}")
-    return values, config, properties
-
-
-#: Settings that may hold a secret, which no error quotes.
-_UNQUOTED = frozenset({"hook_uri", "hook_secret", "webhooks_endpoint", "auth", "auth_uri", "cluster"})
-
-
-def _parse(option: Option, value: Any, source: str) -> Any:
-    if value is True:  # a switch on the command line
-        return option.parse("true")
-    texts = value if isinstance(value, list) else [value]
-    try:
-        parsed = [option.parse(text) for text in texts]
-    except ValueError as error:
-        # The error of a hook URI shows it without its credentials.
-        shown = "" if option.setting in _UNQUOTED else f"{' '.join(texts)!r}: "
-        raise SettingsError(f"{source}: {shown}{error}") from None
-    return tuple(parsed) if option.repeatable else parsed[0]
-
-
-def _read_own(path: Path, options: Sequence[Option]) -> dict[str, list[str]]:
-    try:
-        return read_toml(path, options)
-    except TomlError as error:
-        raise SettingsError(str(error)) from None
-
-
-def _read_config(path: Path) -> dict[str, Property]:
-    try:
-        properties = parse_properties(decode_properties(path.read_bytes()))
-    except OSError as error:
-        raise SettingsError(f"{path}: {error.strerror}: give --config a readable file") from None
-    except ValueError as error:
-        raise SettingsError(f"{path}: {error}") from None
-    if properties and path.suffix != ".properties" and not any(option.key in properties for option in OPTIONS):
-        raise SettingsError(
-            f"{path}: it has no property that is used, such as proxy.enabled: "
-            f"a file with options of `smproxy serve` must be TOML, with a name that ends in {SUFFIX}"
-        )
-    return properties
-
-
-def unknown_variables(environ: Mapping[str, str]) -> list[str]:
-    """Return a warning for each variable that looks like a setting and is none."""
-    known = [option.variable for option in OPTIONS if option.variable] + list(OTHER_VARIABLES)
-    warnings = []
-    for name in sorted(environ):
-        if name.startswith("SMPROXY_") and name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean {near[0]}?" if near else "smproxy serve --help lists the options"
-            warnings.append(f"the environment variable {name} means nothing: {hint}")
-    return warnings
