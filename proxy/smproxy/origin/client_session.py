@@ -29,6 +29,7 @@ from smproxy.origin.effects import (
     Via,
 )
 from smproxy.origin.liveness import Liveness, LivenessVerdict
+from smproxy.origin.negotiation_times import NegotiationTimes
 from smproxy.origin.play.subscriber import SubscriberRole
 from smproxy.origin.play.subscriber_signaling import SubscriberSignaling
 from smproxy.origin.publisher import PublisherRole
@@ -91,10 +92,7 @@ class ClientSession:
         self._peer_closing = self._silenced = self._warned = False
         self._liveness: Liveness | None = None
         self._next_statistics = 0.0
-        #: When its negotiation began, had this side's description, and was over; seconds, monotonic.
-        self._offered_at: float | None = None
-        self._described_at: float | None = None
-        self._answered_at: float | None = None
+        self._negotiation = NegotiationTimes()
         self._timers = Timers()
         self._connecting: asyncio.TimerHandle | None = None
 
@@ -170,26 +168,17 @@ class ClientSession:
         """Take a step of the negotiation, and note when."""
         now = self._services.clock.monotonic
         if not self.up:
-            self._offered_at = self._offered_at or now()
+            self._negotiation.step_begins(now())
         await self.role.negotiate(effect)
         if not self.up:
-            self._described_at = self._described_at or now()
-            self._answered_at = now()
+            self._negotiation.step_ended(now())
 
     @property
     def _times(self) -> TransportTimes | None:
         """The times up to now, if somebody wants to know."""
         if not self._announced.traced:
             return None
-        transport, now = self.transport, self._services.clock.monotonic()
-        moments = (
-            self._offered_at,
-            self._described_at,
-            self._answered_at,
-            None if transport is None else transport.nominated_at,
-            None if transport is None else transport.secured_at,
-        )
-        return TransportTimes(*(None if at is None else now - at for at in moments))
+        return self._negotiation.before(self._services.clock.monotonic(), self.transport)
 
     def perform_now(self, effects: list[Effect]) -> None:
         """Perform what follows from an event outside the channel's task."""

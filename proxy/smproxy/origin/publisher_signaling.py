@@ -11,7 +11,7 @@ from collections.abc import Callable
 import msgspec
 from msgspec import UNSET
 
-from smproxy.origin.client_requests import UNNAMEABLE, nameable, read_mute, read_publisher_message, read_shared_object
+from smproxy.origin.client_requests import UNNAMEABLE, nameable, read_publisher_message
 from smproxy.origin.effects import (
     BecomeSubscriber,
     Effect,
@@ -126,21 +126,11 @@ class PublisherSignaling(RoleSignaling):
             return self._play(message, via)
         if message.is_available is not UNSET:
             return self._availability(message.is_available, message.bundle is not UNSET, via)
-        if message.call_adapter is not UNSET:
-            return self._answer_call(message, via)
-        if message.log is not UNSET:
-            return [*self._log_line(message.log, message)]
-        if self._over:
-            return []
-        # What comes before the stream is live is for those who will watch it, too. No reply is expected to either.
-        if message.mute is not UNSET:
-            return self._understood("mute", read_mute(message.mute))
-        if message.send is not UNSET:
-            return self._understood("send", read_publisher_message(message.send))
-        if request := read_shared_object(message, via):
-            return [request]
-        # handleCandidate too: an ICE lite agent does not need the client's candidates.
-        return []
+        return self._take_common(message, via)
+
+    def _take_own(self, message: ClientMessage) -> list[Effect] | None:
+        # What comes before the stream is live is for those who will watch it, too.
+        return None if message.send is UNSET else self._understood("send", read_publisher_message(message.send))
 
     def _play(self, message: ClientMessage, via: Via) -> list[Effect]:
         if self._offered or self._over or via is Via.CHANNEL:

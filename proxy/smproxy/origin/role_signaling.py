@@ -6,7 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
-from smproxy.origin.client_requests import Call, ClientLog, read_call
+from msgspec import UNSET
+
+from smproxy.origin.client_requests import Call, ClientLog, read_call, read_mute, read_shared_object
 from smproxy.origin.effects import Effect, LogClientLine, LogProblem, Refuse, Send, Via
 from smproxy.origin.offer import InvalidOffer, Offer
 from smproxy.origin.streams import Streams
@@ -19,7 +21,7 @@ from smproxy.signaling.redaction import Redactor
 class RoleSignaling(ABC):
     """One client's signaling, on its socket and later on its data channel.
 
-        ``switched``: the client has left the socket for the data channel, so that the socket's end is not the stream's end.
+    ``switched``: the client has left the socket for the data channel, so that the socket's end is not the stream's end.
     ``draining``: new streams and subscribers are refused.
     """
 
@@ -79,6 +81,30 @@ class RoleSignaling(ABC):
     @abstractmethod
     def take(self, message: ClientMessage, via: Via) -> list[Effect]:
         """Take a message; of several verbs in it the first one in a fixed order counts."""
+
+    def _take_common(self, message: ClientMessage, via: Via) -> list[Effect]:
+        """Take a message that decides nothing; both roles take these last."""
+        if message.call_adapter is not UNSET:
+            return self._answer_call(message, via)
+        if message.log is not UNSET:
+            return [*self._log_line(message.log, message)]
+        if self._over:
+            return []
+        if message.mute is not UNSET:
+            return self._understood("mute", read_mute(message.mute))
+        if (effects := self._take_own(message)) is not None:
+            return effects
+        if request := read_shared_object(message, via):
+            return [request]
+        # handleCandidate too: an ICE lite agent does not need the client's candidates.
+        return []
+
+    @abstractmethod
+    def _take_own(self, message: ClientMessage) -> list[Effect] | None:
+        """Take what only one role sends about its stream; no reply is expected.
+
+        ``None``: it is something else.
+        """
 
     def refused(self, error: ConnectError, reason: str) -> list[Effect]:
         """Refuse the client: its offer or answer cannot be taken, or none can be made."""

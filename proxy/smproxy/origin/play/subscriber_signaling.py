@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
-from smproxy.origin.client_requests import Call, read_mute, read_path, read_shared_object, read_standby
+from smproxy.origin.client_requests import Call, read_path, read_standby
 from smproxy.origin.effects import (
     Effect,
     MakeOffer,
@@ -45,7 +45,7 @@ class SubscriberSignaling(RoleSignaling):
 
     def __init__(self, *, scope: str, streams: Streams, redactor: Redactor | None = None) -> None:
         super().__init__(scope=scope, streams=streams, redactor=redactor)
-        #: The stream must not be exchanged for another variant unasked. Nothing here does that; kept for the record.
+        #: An offer was asked for, was sent, and was answered.
         self._asked = self._offered = self._accepted = False
         self._up = self._unpublished = False
         #: The client's SDK is from before 8: it does not say whether it wants a data channel.
@@ -147,20 +147,11 @@ class SubscriberSignaling(RoleSignaling):
             return self._subscribe(message.subscribe, via)
         if message.is_available is not UNSET:
             return [Send(messages.availability(self._streams.is_live(self.scope, message.is_available)), via)]
-        if message.call_adapter is not UNSET:
-            return self._answer_call(message, via)
-        if message.log is not UNSET:
-            return [*self._log_line(message.log, message)]
-        if self._over:
-            return []
-        if message.mute is not UNSET:
-            return self._understood("mute", read_mute(message.mute))
-        if message.standby is not UNSET:
-            return self._understood("standby", read_standby(message.standby))
-        if request := read_shared_object(message, via):
-            return [request]
-        # handleCandidate too: an ICE lite agent does not need the client's candidates. send: nobody is to have it.
-        return []
+        return self._take_common(message, via)
+
+    def _take_own(self, message: ClientMessage) -> list[Effect] | None:
+        # Not send: a subscriber has nobody to send it to.
+        return None if message.standby is UNSET else self._understood("standby", read_standby(message.standby))
 
     def _switch_channel(self, via: Via) -> list[Effect]:
         if self.switched or via is not Via.SOCKET or not self._accepted:
