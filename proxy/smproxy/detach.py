@@ -51,7 +51,12 @@ def serve_detached(arguments: argparse.Namespace, settings: Settings) -> int:
         ready = settings.ready_file or Path(directory) / "ready.json"
         command = [*_command(arguments), f"--pid-file={pid_file}", f"--ready-file={ready}"]
         process = _start(command, log_file)
-        facts = _wait_until_ready(process, ready)
+        try:
+            facts = _wait_until_ready(process, ready)
+        except KeyboardInterrupt:  # nobody would know of a server that goes on
+            process.terminate()
+            process.wait()
+            raise
     if facts is None:
         if process.poll() is None:
             process.terminate()

@@ -59,8 +59,6 @@ def run(arguments: argparse.Namespace) -> int:
         _allow_many_sockets()
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_serve(settings, parent))
-    except KeyboardInterrupt:  # before the signals were ours
-        return 1
     except SettingsError as error:
         print(f"smproxy serve: {printable(str(error))}", file=sys.stderr)
         return USAGE_ERROR

@@ -6,11 +6,13 @@ import asyncio
 import json
 import os
 import socket
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from smproxy import cli
 from smproxy.pid_file import runs
 from smproxy.simulator import Simulator
 
@@ -95,6 +97,22 @@ async def test_a_detached_server_that_does_not_start(tmp_path: Path) -> None:
     assert not (tmp_path / ".smproxy/smproxy.pid").exists()
     code, _, err = await smproxy("serve", "--detach", "--data-dir", ":memory:", cwd=tmp_path)
     assert (code, "give a directory, or --pid-file FILE" in err) == (2, True)
+
+
+def test_ctrl_c_while_a_detached_server_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who interrupts ``--detach`` before it has said that the server is ready leaves none running."""
+    started = []
+
+    def interrupted(process: subprocess.Popen[bytes], _: Path) -> None:
+        started.append(process)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("smproxy.detach._wait_until_ready", interrupted)
+    arguments = cli.make_parser().parse_args(["serve", "--detach", "--port", "0", "--data-dir", str(tmp_path)])
+    with pytest.raises(KeyboardInterrupt):
+        arguments.run(arguments)
+    (process,) = started
+    assert process.returncode is not None
 
 
 async def test_waiting_in_vain(tmp_path: Path) -> None:
