@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 from smproxy.settings import SettingsError
 from smproxy.simulator import Simulator
-from smproxy.testing import Subscriber
+from smproxy.testing import PublishRejected, Subscriber
 
 from tests.helpers import eventually
 from tests.integration.conftest import MakePublisher, StartSimulator, published
@@ -121,6 +121,21 @@ async def test_a_live_session_on_request(
     assert status == 404
 
 
+@pytest.mark.parametrize(
+    ("asked", "why"), [(True, "it had no media, or ended too long ago"), (False, "start with --capture DIR")]
+)
+async def test_a_session_without_packets(
+    start_simulator: StartSimulator, publisher: MakePublisher, tmp_path: Path, asked: bool, why: str
+) -> None:
+    """Why there are no packets of a session that has ended: it had none, or none were asked for."""
+    simulator = await start_simulator(capture=tmp_path if asked else None)
+    with pytest.raises(PublishRejected):
+        await publisher(simulator, "cam", params={"simulate": "connect-rejected"}).publish()
+    status, body = await _get(simulator, f"{_session(simulator, 'publisher')}/capture.pcapng")
+    assert status == 409
+    assert json.loads(body)["errorMessage"].endswith(f": {why}.")
+
+
 async def test_the_command(start_simulator: StartSimulator, publisher: MakePublisher, tmp_path: Path) -> None:
     """``smproxy capture`` writes the newest session's packets to a file, or says in one line why it cannot."""
     simulator = await start_simulator()
@@ -147,5 +162,7 @@ async def test_the_command(start_simulator: StartSimulator, publisher: MakePubli
 async def test_a_directory_that_cannot_be(start_simulator: StartSimulator, tmp_path: Path) -> None:
     """A directory for captures that cannot be made keeps the server from starting, in one line."""
     (tmp_path / "file").write_text("")
-    with pytest.raises(SettingsError, match=r"^--capture \S+/file/below: not a directory$"):
+    with pytest.raises(
+        SettingsError, match=r"^--capture \S+/file/below: not a directory: give a directory that can be "
+    ):
         await start_simulator(capture=tmp_path / "file" / "below")

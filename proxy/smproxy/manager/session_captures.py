@@ -55,6 +55,11 @@ class SessionCaptures:
         self._timers = Timers()
         self._tasks = Tasks()
 
+    @property
+    def kept(self) -> bool:
+        """Whether every session is captured."""
+        return self._directory is not None
+
     def session_ended(self, session: Session) -> None:
         """Keep the capture of a session that is over, and write it soon, if there is one."""
         ring, view = self.of(session, begin=False), self._view_of(session.number)

@@ -109,7 +109,8 @@ class CaptureRoutes:
         session = self._history.live(number)
         if session is None:
             if (ring := self._captures.ended(number)) is None:
-                raise ApiError(409, f"No packets were captured of session {number}: start with --capture DIR.")
+                why = "it had no media, or ended too long ago" if self._captures.kept else "start with --capture DIR"
+                raise ApiError(409, f"No packets were captured of session {number}: {why}.")
             return ring
         try:
             ring = self._captures.of(session, begin=begin)
