@@ -16,6 +16,7 @@ import msgspec
 
 from smproxy.commands.output import USAGE, CommandError
 from smproxy.manager.views import SessionList
+from smproxy.network_errors import connect_reason
 from smproxy.urls import read_url
 
 DEFAULT_URL = "http://localhost:5080"
@@ -146,9 +147,8 @@ class Api:
                 raise CommandError(
                     f"the certificate of {self._base} is not trusted: give its http URL, or SSL_CERT_FILE=…/tls/authority.pem"
                 ) from None
-            why = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
             raise CommandError(
-                f"no instance answers at {self._base}: {why}: start it with `smproxy serve`, or give --url"
+                f"no instance answers at {self._base}: {connect_reason(error)}: start it with `smproxy serve`, or give --url"
             ) from None
 
 

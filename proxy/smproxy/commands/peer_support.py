@@ -126,7 +126,7 @@ def explain(error: StreamError, advice: Mapping[str, str]) -> str:
         said = str(error)
         if "CERTIFICATE_VERIFY_FAILED" in said:
             todo = "use --insecure for a self-signed certificate"
-        elif said.startswith("cannot connect"):
+        elif said.startswith("cannot connect") and "TLS" not in said:
             todo = "start it with `smproxy serve`, or check the URL"
         else:
             todo = None

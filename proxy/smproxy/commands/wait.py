@@ -13,6 +13,7 @@ import urllib.request
 from smproxy.commands.api import DEFAULT_URL
 from smproxy.commands.arguments import NotGiven, add_waiting_arguments
 from smproxy.commands.output import OK, USAGE, CommandError, write, write_json
+from smproxy.network_errors import connect_reason
 from smproxy.urls import read_url
 
 DEFAULT_TIMEOUT = 30.0
@@ -69,7 +70,8 @@ def _ask(opener: urllib.request.OpenerDirector, url: str, left: float) -> str | 
         error.close()
         return f"HTTP {error.code}"
     except (OSError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", None) or error
-        return getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
+        if isinstance(getattr(error, "reason", None), ssl.SSLCertVerificationError):
+            return "its certificate is not trusted: give --insecure, or SSL_CERT_FILE=…/tls/authority.pem"
+        return connect_reason(error)
     except (ValueError, AttributeError, RecursionError):
         return "what answers is no stream manager"

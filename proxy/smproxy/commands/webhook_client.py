@@ -16,6 +16,7 @@ from smproxy.commands.forward import Forward
 from smproxy.commands.output import USAGE, CommandError
 from smproxy.commands.printer import Inbox
 from smproxy.hooks.sinks.webhook import display_name
+from smproxy.network_errors import connect_reason
 
 #: Bytes of one event.
 MAX_EVENT = 4 * 1024 * 1024
@@ -84,6 +85,4 @@ async def _passed_on(text: str, forward: Forward) -> bool:
 def _why(error: BaseException) -> str:
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return "its certificate is not trusted: give --insecure, or SSL_CERT_FILE=…/tls/authority.pem"
-    cause = getattr(error, "os_error", error)
-    reason = getattr(cause, "strerror", None) or type(error).__name__
-    return f"{reason}: start it with `smproxy serve`, or check the URL"
+    return f"{connect_reason(error)}: start it with `smproxy serve`, or check the URL"

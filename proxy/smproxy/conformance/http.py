@@ -15,7 +15,7 @@ import aiohttp
 import yarl
 
 from smproxy.conformance.exchange import Exchange
-from smproxy.network_errors import reason_of
+from smproxy.network_errors import connect_reason
 
 #: Bytes of an answer that are read.
 MAX_BODY = 256 * 1024
@@ -145,7 +145,7 @@ class Http:
         except TimeoutError:
             raise self._none(method, url, shown, body, f"no answer within {self._timeout:g} s") from None
         except _FAILURES as exc:
-            raise self._none(method, url, shown, body, f"no answer: {reason_of(exc)}") from None
+            raise self._none(method, url, shown, body, f"no answer: {connect_reason(exc)}") from None
         self.exchanges.append(
             Exchange(method, url, shown, body or "", answer.status, answer.reason, dict(raw), answer.text)
         )

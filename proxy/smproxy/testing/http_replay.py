@@ -14,7 +14,7 @@ from urllib.parse import urljoin, urlsplit
 import aiohttp
 import yarl
 
-from smproxy.network_errors import reason_of
+from smproxy.network_errors import connect_reason
 from smproxy.testing.errors import StreamError
 from smproxy.testing.replay import Difference, ReplayResult
 from smproxy.testing.session_transcript import RecordedFrame, SessionTranscript
@@ -98,7 +98,7 @@ class HttpReplay:
             return f"nothing within {self._timeout:g} s", {}
         except (aiohttp.ClientError, OSError, ValueError) as error:
             where = urlsplit(self._endpoint)
-            raise StreamError(f"{where.scheme}://{where.netloc} cannot be reached: {reason_of(error)}") from None
+            raise StreamError(f"{where.scheme}://{where.netloc} cannot be reached: {connect_reason(error)}") from None
 
     def _learn(self, recorded: dict[str, Any], given: dict[str, str]) -> None:
         if isinstance(recorded.get("location"), str) and "Location" in given:

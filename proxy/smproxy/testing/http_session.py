@@ -13,7 +13,7 @@ from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
 import yarl
 
-from smproxy.network_errors import reason_of
+from smproxy.network_errors import connect_reason
 from smproxy.printable import printable
 from smproxy.testing.errors import Rejected, StreamError
 from smproxy.testing.frame_log import FrameLog
@@ -129,7 +129,7 @@ class HttpSession:
                 self._frames.add("http", "server", f"{reply.status} {reply.reason}\n\n{text}".rstrip("\n"))
                 return reply.status, reply.headers, text
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise self._failed(f"cannot connect to {url}: {reason_of(error)}") from error
+            raise self._failed(f"cannot connect to {url}: {connect_reason(error)}") from error
 
 
 def _reason(headers: Mapping[str, str], body: str) -> str:

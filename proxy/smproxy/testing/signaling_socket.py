@@ -12,6 +12,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from smproxy import __version__
+from smproxy.network_errors import connect_reason
 from smproxy.testing.errors import PublishError, PublishRejected, Rejected, StreamError
 from smproxy.testing.well_formed import well_formed
 
@@ -62,7 +63,7 @@ class SignalingSocket:
             raise rejected(f"HTTP {refusal.response.status_code}", _words(bytes(refusal.response.body))) from None
         except (OSError, InvalidHandshake, EOFError, ValueError) as error:
             where = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'wss' else 80)}"
-            raise failed(f"cannot connect to {where}: {error}") from error
+            raise failed(f"cannot connect to {where}: {connect_reason(error)}") from error
         return cls(connection)
 
     @property
