@@ -129,9 +129,9 @@ MUTANTS = (
     ),
     Mutant(
         "a receiver that is added again gets what it missed",
-        "hooks/journal/store.py",
-        "                self._skip_missed(afresh)",
-        "                pass",
+        "hooks/journal/journal.py",
+        "        while afresh is not None and await self._skip_missed(afresh):",
+        "        while False:",
     ),
     Mutant(
         "a receiver that cannot be added is taken for one that is there",

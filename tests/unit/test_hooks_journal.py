@@ -261,6 +261,36 @@ async def test_a_sink_that_was_away_gets_what_it_missed_and_not_what_was_not_for
         assert [one.sink for one in found[1]] == ["b"]
 
 
+async def test_what_a_sink_missed_is_settled_in_steps(path: Path | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sink that begins afresh does not get what it missed, however much that is, and events are written meanwhile."""
+    monkeypatch.setattr("smproxy.hooks.journal.store.STEP", 10)
+    async with journal_at(path, "a") as journal:
+        missed = [journal.append(event(1, seq, uuid=f"{seq}")) for seq in range(1, 41)]
+        journal.mark(mark(missed[0], State.DELIVERED, "delivered", "a"))
+        journal.mark(mark(missed[1], State.DEAD, "dead", "a"))
+        await journal.begin_sinks([])
+        for seq in range(1, 4):
+            journal.append(event(2, seq, uuid=f"between {seq}"))
+        written: list[Stored] = []
+        journal.on_committed(written.extend)
+        adding = asyncio.ensure_future(journal.begin_sinks(["a"], afresh="a"))
+        await asyncio.sleep(0)
+        meanwhile = journal.append(event(3, 1, uuid="meanwhile"))
+        await eventually(lambda: meanwhile in written or adding.done())
+        assert meanwhile in written
+        await adding
+        after = journal.append(event(3, 2, uuid="after"))
+        assert [one.id for one in (await journal.pending("a", 0, 100)).events] == [after.id]
+        states = []
+        for uuid in ("1", "2", "3", "40"):
+            known = await journal.get(uuid)
+            assert known is not None
+            states.append(known[1][0].state)
+        assert states == ["delivered", "dead", "skipped", "skipped"]
+        assert await journal.reset("a") == [missed[1].id]
+        assert [one.id for one in (await journal.pending("a", 0, 100)).events] == [missed[1].id, after.id]
+
+
 async def test_reset_makes_pending_again(path: Path | None) -> None:
     """What is delivered or dead can be made pending again, one event or all dead ones; what is pending is left alone."""
     async with journal_at(path, "a") as journal:

@@ -138,8 +138,13 @@ class Journal:
         A new one gets what is published from now on, a known one also what it missed, unless it begins
         ``afresh``; one that is gone gets no more.
         """
+        while afresh is not None and await self._skip_missed(afresh):
+            pass  # in steps, between which events are written
         known, upto = tuple(names), self._next_id - 1
-        await self._call(lambda store: store.begin_sinks(known, upto, afresh))
+        await self._call(lambda store: store.begin_sinks(known, upto))
+
+    async def _skip_missed(self, sink: str) -> bool:
+        return await self._call(lambda store: store.skip_missed(sink))
 
     async def pending(self, sink: str, after: int, limit: int) -> Page:
         """Return the oldest pending events of a sink after the id ``after``.

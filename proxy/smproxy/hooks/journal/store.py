@@ -146,10 +146,10 @@ class Store:
             values,
         )
 
-    def begin_sinks(self, names: Iterable[str], upto: int, afresh: str | None = None) -> None:
+    def begin_sinks(self, names: Iterable[str], upto: int) -> None:
         """Set which sinks there are for the events after ``upto``.
 
-        A new one gets those; one that is gone gets no more. ``afresh`` does not get what it missed when it was there before.
+        A new one gets those; one that is gone gets no more.
         """
         active = tuple(dict.fromkeys(names))
         with self._transaction():
@@ -164,23 +164,32 @@ class Store:
                     self.connection.execute(
                         "INSERT INTO sinks(name, first, floor) VALUES (?, ?, ?)", (name, upto, upto)
                     )
-            if afresh is not None:
-                self._skip_missed(afresh)
         self._active = active
         self._load_sinks()
 
-    def _skip_missed(self, sink: str) -> None:
-        """Settle what a sink had not got when it was removed: it begins afresh.
+    def skip_missed(self, sink: str) -> bool:
+        """Settle some of what a sink had not got when it was removed: it begins afresh.
 
-        A resend later brings only what it had given up.
+        Return whether there may be more. A resend later brings only what it had given up.
         """
-        self.connection.execute(
-            "INSERT INTO deliveries SELECT e.id, s.id, ?, 0, ? FROM sinks s JOIN events e "  # noqa: S608 - a constant
-            f"ON {read.COVERED} AND e.id > s.floor WHERE s.name = ? AND s.last IS NOT NULL "
-            "ON CONFLICT(event, sink) DO UPDATE SET state = excluded.state WHERE state = 0",
-            (int(State.SKIPPED), encode_attempts(()), sink),
-        )
-        self.connection.execute("UPDATE sinks SET floor = last WHERE name = ? AND floor < last", (sink,))
+        for period, first, last in self._sinks.get(sink, []):
+            floor = max(first, self._floors[period])
+            if last is None or floor >= last:
+                continue
+            upto = self._number(
+                "SELECT coalesce(max(id), ?) FROM (SELECT id FROM events WHERE id > ? AND id <= ? ORDER BY id LIMIT ?)",
+                last, floor, last, STEP,
+            )  # fmt: skip
+            with self._transaction():
+                self.connection.execute(
+                    "INSERT INTO deliveries SELECT id, ?, ?, 0, ? FROM events WHERE id > ? AND id <= ? "
+                    "ON CONFLICT(event, sink) DO UPDATE SET state = excluded.state WHERE state = 0",
+                    (period, int(State.SKIPPED), encode_attempts(()), floor, upto),
+                )
+                self.connection.execute("UPDATE sinks SET floor = ? WHERE id = ?", (upto, period))
+            self._floors[period] = upto
+            return True
+        return False
 
     def first_after(self, sink: str) -> int:
         """Return the id after which events are for a sink, since it was added the last time."""
