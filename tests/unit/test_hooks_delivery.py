@@ -409,6 +409,30 @@ def test_dead_letters_are_bounded() -> None:
     run_virtual(main())
 
 
+def test_a_stream_is_followed_until_its_last_event_is_gone() -> None:
+    """An event whose stream another group had at the time takes nothing of its own group's when it leaves."""
+    queue = OrderedQueue(limit=10)
+
+    def push(id: int, session: int, stream: str | None) -> None:
+        one = stored(session, number=id)
+        assert queue.push(Stored(id, msgspec.structs.replace(one.event, context=Context(stream=stream))))
+
+    push(1, 1, None)
+    push(2, 2, "live/cam")
+    push(3, 1, "live/cam")  # in the first group, for the sake of its session
+    first, second = queue.take(), queue.take()
+    assert first is not None
+    assert second is not None
+    queue.settle(second)
+    push(4, 1, "live/cam")
+    for id in (1, 3):
+        assert first.first.id == id
+        queue.settle(first)
+        assert queue.take() is first
+    push(5, 3, "live/cam")
+    assert [[one.id for one, *_ in group.places] for group in queue] == [[4, 5]]
+
+
 def test_what_is_under_way_when_a_queue_is_drained_still_goes_first() -> None:
     """An event in a worker's hands stays in a drain, and later ones of its session, or its stream, wait for it."""
     queue = OrderedQueue(limit=10)
