@@ -264,6 +264,7 @@ class Startup:
             interstitials=origin.interstitials,
             capture=origin.capture,
             counters=origin.counters,
+            connect=origin.front.connect,
         )
         return origin
 

@@ -172,6 +172,7 @@ class Admission:
                 request,
                 host=node.host,
                 port=node.port,
+                connect=node.connect,
                 target=params.origin_target,
                 headers={ATTEMPT_HEADER: attempt.token} if node.reports else {},
                 observer=attempt,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fnmatch
 import ipaddress
 import re
@@ -63,6 +64,8 @@ class Node:
     capture: Capture | None = None
     #: Gives the counters of an attempt as they are now, where the origin is in this process.
     counters: Callable[[str], list[TrackStatistics]] | None = None
+    #: Connects to it without a socket, where it is in this process.
+    connect: Callable[[asyncio.Protocol], None] | None = None
     sessions: int = 0
     load: Load = field(default_factory=lambda: Load(publishers=0))
     id: str = ""
@@ -129,6 +132,7 @@ class OriginRegistry:
         interstitials: Callable[[], list[InterstitialState]] | None = None,
         capture: Capture | None = None,
         counters: Callable[[str], list[TrackStatistics]] | None = None,
+        connect: Callable[[asyncio.Protocol], None] | None = None,
     ) -> Node:
         """Register an origin, in place of one of the same address."""
         node = Node(
@@ -142,6 +146,7 @@ class OriginRegistry:
             interstitials,
             capture,
             counters,
+            connect,
         )
         self._nodes[hello.address.lower()] = node
         return node

@@ -16,6 +16,7 @@ from smproxy.origin.connection_request import ConnectionRequest
 from smproxy.origin.gate import Gate
 from smproxy.origin.server import ClientHandler, HttpHandler, OriginListener
 from smproxy.origin.settings import OriginSettings
+from smproxy.pair_transport import connect_pair
 from smproxy.signaling.clock import Clock
 from smproxy.signaling.node_channel import Hello
 
@@ -71,6 +72,11 @@ class OriginFront:
         if self._settings.media_tcp:
             self.streams = MediaStreams(addresses, self._settings.media_addresses)
             self.sockets = WithStreams(self.sockets, self.streams)
+
+    def connect(self, protocol: asyncio.Protocol) -> None:
+        """Connect a client of this process, as if it had come to the port."""
+        assert self._listener is not None
+        connect_pair(protocol, self._listener.new_connection())
 
     @property
     def hello(self) -> Hello:

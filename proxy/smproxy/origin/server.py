@@ -55,6 +55,7 @@ class OriginListener:
         self._serve_client = serve_client
         self._http_server = http_server
         self._server: asyncio.Server | None = None
+        self._stopped = False
         self._tasks = Tasks()
         #: Connections that have no head yet or wait to be admitted, and those that are open.
         self._heads: set[_NewConnection] = set()
@@ -78,7 +79,7 @@ class OriginListener:
         http_server = web.Server(handle_http, access_log=None, logger=_quiet, keepalive_timeout=30.0)
         listener = cls(settings, admit, serve_client, http_server)
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: _NewConnection(listener), settings.host, settings.port)
+        server = await loop.create_server(listener.new_connection, settings.host, settings.port)
         listener._server, listener.port = server, int(next(iter(server.sockets)).getsockname()[1])
         return listener
 
@@ -86,6 +87,7 @@ class OriginListener:
         """Close all connections; abort those that do not answer the close."""
         if self._server is None:
             return
+        self._stopped = True
         self._server.close()
         self._http_server.pre_shutdown()
         for head in tuple(self._heads):
@@ -98,9 +100,16 @@ class OriginListener:
 
     # connections ------------------------------------------------------------------------------------------------------
 
+    def new_connection(self) -> asyncio.Protocol:
+        """Make the protocol of a connection."""
+        return _NewConnection(self)
+
     def came(self, head: _NewConnection) -> None:
-        """Count a connection without a head."""
-        self._heads.add(head)
+        """Count a connection without a head; after the stop it is closed."""
+        if self._stopped:
+            head.abort()
+        else:
+            self._heads.add(head)
 
     def gone(self, head: _NewConnection) -> None:
         """Count it no more: it is gone, or was handed over."""

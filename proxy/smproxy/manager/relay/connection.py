@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from websockets.frames import CloseCode
 
 from smproxy.manager.relay.context import SWEEPS_TO_PING, RelayContext
-from smproxy.manager.relay.dial import Dial
+from smproxy.manager.relay.dial import Connect, Dial
 from smproxy.manager.relay.dispatch import MessageDispatcher
 from smproxy.manager.relay.fault_pipeline import FaultPipeline
 from smproxy.manager.relay.frames import close_frame, ping_frame
@@ -114,9 +114,15 @@ class RelayedConnection:
     # called by the relay and its users
 
     def start(
-        self, host: str, port: int, target: str, headers: Mapping[str, str], unreachable: float | None = None
+        self,
+        host: str,
+        port: int,
+        target: str,
+        headers: Mapping[str, str],
+        unreachable: float | None = None,
+        connect: Connect | None = None,
     ) -> None:
-        """Answer the client if that needs no answer of the origin, and dial.
+        """Answer the client if that needs no answer of the origin, and dial, with ``connect`` if there is one.
 
         ``unreachable``: fail after so many seconds.
 
@@ -141,7 +147,7 @@ class RelayedConnection:
         context.dials.start(
             self, lambda: dial.cancel(f"origin {host}:{port} did not answer within {limit:g} s", RouteError.TIMEOUT)
         )
-        dial.start(host, port, unreachable)
+        dial.start(host, port, unreachable, connect)
 
     def turn_away(self, error: str) -> None:
         """Reject the client with HTTP 503; nothing is dialed."""

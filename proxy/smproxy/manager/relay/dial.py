@@ -9,6 +9,9 @@ from typing import Any, Protocol, cast
 from smproxy.manager.relay.handshake import HandshakeFailed
 from smproxy.signaling.payloads import RouteError
 
+#: Connects a protocol to an origin of this process.
+Connect = Callable[[asyncio.Protocol], None]
+
 
 class DialOwner(Protocol):
     """What a dial calls with its outcome."""
@@ -41,11 +44,14 @@ class Dial(asyncio.Protocol):
         self._address = "", 0
         self._task: asyncio.Task[object] | None = None
 
-    def start(self, host: str, port: int, unreachable: float | None = None) -> None:
-        """Start to connect.
+    def start(self, host: str, port: int, unreachable: float | None = None, connect: Connect | None = None) -> None:
+        """Start to connect, with ``connect`` if there is one.
 
         ``unreachable``: nothing is connected, and the dial fails after so many seconds.
         """
+        if connect is not None and unreachable is None:
+            connect(self)
+            return
         loop = asyncio.get_running_loop()
         self._address = host, port
         work: Coroutine[Any, Any, object] = (

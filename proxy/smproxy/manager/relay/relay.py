@@ -11,7 +11,7 @@ from math import ceil
 from smproxy.manager.deadlines import Deadlines
 from smproxy.manager.relay.connection import RelayedConnection
 from smproxy.manager.relay.context import SWEEPS_TO_PING, RelayContext
-from smproxy.manager.relay.dial import Dial, DialOwner
+from smproxy.manager.relay.dial import Connect, Dial, DialOwner
 from smproxy.manager.relay.fault_pipeline import FaultPipeline
 from smproxy.manager.relay.handshake import switching
 from smproxy.manager.relay.limits import RelayLimits
@@ -64,6 +64,7 @@ class Relay:
         transcript: TranscriptWriter | None = None,
         faults: FaultPipeline | None = None,
         unreachable: float | None = None,
+        connect: Connect | None = None,
         rewriter: Rewriter | None = None,
     ) -> RelayedConnection:
         """Accept the client and dial the origin.
@@ -73,7 +74,8 @@ class Relay:
         A client that offers subprotocols is accepted once the origin has chosen. ``headers`` are added to the origin's
         request. With ``origin_filter`` a message of the origin goes on only if the filter says so. ``transcript`` gets every
         message as it came. With ``faults`` every message passes them, and the ``origin_filter`` that they were given.
-        With ``rewriter`` messages go on as it says. ``unreachable`` makes the dial fail after so many seconds.
+        With ``rewriter`` messages go on as it says. ``unreachable`` makes the dial fail after so many seconds;
+        ``connect`` is the way to an origin of this process.
         After ``stop`` the client gets a plain 503.
 
         Raises:
@@ -94,7 +96,7 @@ class Relay:
         if self._stopping:
             connection.turn_away("shutting down")
             return connection
-        connection.start(host, port, target, headers, unreachable)
+        connection.start(host, port, target, headers, unreachable, connect)
         self.connections.add(connection)
         if self._sweeper is None:
             self._sweeper = asyncio.get_running_loop().call_later(self._sweep_every, self._sweep)
