@@ -1,4 +1,4 @@
-"""A connection inside of the process: two transports, each of which gives the other's protocol what is written to it.
+"""A connection inside of the process: what is written to one transport comes to the other.
 
 A connection over the loopback costs some 200 µs of CPU time, with both ends and a dozen messages.
 """
@@ -14,7 +14,10 @@ _PEER = ("127.0.0.1", 0)
 
 
 def connect_pair(first: asyncio.Protocol, second: asyncio.Protocol) -> None:
-    """Connect two protocols; ``connection_made`` of both is called before this returns, of the second one first."""
+    """Connect two protocols.
+
+    ``connection_made`` of both is called before this returns, of the second one first.
+    """
     one, other = PairTransport(first), PairTransport(second)
     one.join(other)
     other.join(one)
@@ -23,7 +26,10 @@ def connect_pair(first: asyncio.Protocol, second: asyncio.Protocol) -> None:
 
 
 class PairTransport(asyncio.Transport):
-    """One end of a connection inside of the process. What is written is delivered in the next turn of the event loop."""
+    """One end of a connection inside of the process.
+
+    What is written is delivered in the next turn of the event loop.
+    """
 
     def __init__(self, protocol: asyncio.Protocol) -> None:
         super().__init__({"peername": _PEER})

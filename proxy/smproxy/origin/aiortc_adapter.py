@@ -191,6 +191,7 @@ class Link:
         if self._sctp is not None:
             with contextlib.suppress(ConnectionError):
                 await self._sctp.stop()
+            self._sctp.remove_all_listeners()
         await self._dtls.stop()
         if pump is not None:
             # RTCDtlsTransport.stop cancels its task but does not wait for it.
@@ -198,4 +199,9 @@ class Link:
                 await asyncio.wait((pump,))
             if not pump.cancelled():
                 pump.exception()  # aiortc has logged it
-        self._dtls.remove_all_listeners()
+        self._dtls.let_go()
+        self._on_closed = _nothing
+
+
+def _nothing() -> None:
+    pass

@@ -136,6 +136,13 @@ class DtlsTransport(RTCDtlsTransport):
             self.failure = reason
         self._set_state(State.FAILED)
 
+    def let_go(self) -> None:
+        """Drop all that refers back to this; it is stopped."""
+        self.remove_all_listeners()
+        ssl: Any = self._ssl
+        if ssl is not None:
+            ssl.set_app_data(None)
+
     async def _do_handshake(self) -> None:
         ssl: Any = self._ssl
         ssl.set_app_data(self)

@@ -442,6 +442,11 @@ class ClientSession:
         """Cancel all timers."""
         self._timers.cancel()
 
+    def let_go(self) -> None:
+        """Drop all that refers back to this, which is gone."""
+        self.cancel_timers()
+        self.role.let_go()
+
     def _forget_connecting(self) -> None:
         """Cancel the time-out of the handshake, which would keep an ended session in memory."""
         if self._connecting is not None:

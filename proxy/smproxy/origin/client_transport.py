@@ -34,7 +34,7 @@ class ClientTransport(ABC):
         rng: random.Random,
         tasks: Tasks,
     ) -> None:
-        self._events = events
+        self._note_up: Callable[[], None] = events.transport_up
         self._identity = identity
         self._monotonic = monotonic
         self._rng = rng
@@ -66,7 +66,7 @@ class ClientTransport(ABC):
         self._use_keys(link)
         _, self._unprotect_rtcp = link.unprotect()
         self._link = link
-        self._events.transport_up()
+        self._note_up()
         self._transport.ice.take_media(self._receive_media)
 
     @abstractmethod
@@ -146,5 +146,14 @@ class ClientTransport(ABC):
         await self._transport.flush(seconds)
 
     async def close(self) -> None:
-        """Close DTLS and the sockets. Does not raise."""
+        """Close DTLS and the sockets, and drop what refers back to this. Does not raise."""
         await self._transport.close()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Drop all that refers back to this: a session ends too fast for the cycle collector."""
+        self._note_up = _nothing
+
+
+def _nothing() -> None:
+    pass

@@ -420,6 +420,14 @@ class IceLite:
         while self._waiting.full():
             self._waiting.get_nowait()
         self._waiting.put_nowait(None)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Drop all that refers back to this: a session ends too fast for the cycle collector."""
+        self._taker = self._read = self._way = self._way_from = self.paths.selected = None
+        self.unsent = _zero
+        self.on_moved = self.on_closed = _nothing
+        self.on_ufrag = _ignore
 
     def _close_sockets(self) -> None:
         for each in self._sockets:

@@ -325,7 +325,7 @@ class Origin:
         (self._sweeper.discard if session.load_role is None else self._sweeper.add)(session)
         if session.gone:
             self._sessions.discard(session)
-            session.cancel_timers()
+            session.let_go()
             self.services.captures.end(session.attempt)
             if self._attempts.get(session.attempt) is session:
                 del self._attempts[session.attempt]

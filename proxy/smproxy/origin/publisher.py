@@ -40,7 +40,9 @@ class PublisherRole:
         self.transport: PublisherTransport | None = None
         self.source: Source | None = None
         self._services = services
-        self._session = session
+        #: ``None`` once it is gone.
+        self._session: RoleSession | None = session
+        self._scope, self._attempt = session.scope, session.attempt
         self._outputs: PublisherOutputs | None = None
         #: The name that this client has in the cluster, and the claim's epoch.
         self._claimed: str | None = None
@@ -55,9 +57,9 @@ class PublisherRole:
 
     async def negotiate(self, effect: Negotiation) -> None:
         """Answer the offer."""
-        if not isinstance(effect, TakeOffer):
-            return
         session, services = self._session, self._services
+        if session is None or not isinstance(effect, TakeOffer):
+            return
         try:
             offer = read_offer(effect.sdp)
             self.signaling.check_offer(offer)
@@ -99,6 +101,8 @@ class PublisherRole:
     def perform(self, effect: Effect) -> None:
         """Perform an effect that only publishers have."""
         session, source = self._session, self.source
+        if session is None:
+            return
         match effect:
             case StartStream(stream, mode):
                 session.report(node_channel.StreamStarted(session.attempt, stream, session.scope, mode, self._epoch))
@@ -128,6 +132,8 @@ class PublisherRole:
         names, session = self._services.names, self._session
         if names is None:
             return None
+        if session is None:
+            return ConnectError.TIMEOUT
         epoch = await names.claim(session.scope, name, lambda: session.kick(Reason.ORIGIN_LOST))
         if isinstance(epoch, ConnectError):  # which is a number, too
             return epoch
@@ -140,19 +146,21 @@ class PublisherRole:
     async def _claim_other(self, name: str) -> None:
         """Take the name of a client that publishes under another one than it offered."""
         if self._services.names is not None and self._claimed is not None:
-            self._services.names.release(self._session.scope, self._claimed)
-        if await self._claim(name) is not None:
+            self._services.names.release(self._scope, self._claimed)
+        if await self._claim(name) is not None and self._session is not None:
             self._session.kick(Reason.ORIGIN_LOST)
 
     def connected(self) -> None:
         """Act on the transport being up. With a data channel only the stream is available at once."""
-        self._session.perform_now(self.signaling.connected())
+        if (session := self._session) is None:
+            return
+        session.perform_now(self.signaling.connected())
         if self.transport is not None and not self.transport.tracks:
-            self._session.perform_now(self.signaling.media_came())
+            session.perform_now(self.signaling.media_came())
 
     def _track_started(self, track: Track) -> None:
         session = self._session
-        if not session.ended:
+        if session is not None and not session.ended:
             session.report(node_channel.TrackStarted(session.attempt, track.name, track.kind))
             session.perform_now(self.signaling.media_came())
 
@@ -165,7 +173,7 @@ class PublisherRole:
         """Return the counters of all started tracks."""
         if (transport := self.transport) is None:
             return []
-        attempt, rtt_ms = self._session.attempt, transport.rtt_ms
+        attempt, rtt_ms = self._attempt, transport.rtt_ms
         return [track.statistics(attempt, rtt_ms) for track in transport.tracks if track.started]
 
     def final_reports(self) -> Sequence[Report]:
@@ -177,15 +185,15 @@ class PublisherRole:
 
     def _free_name(self) -> None:
         if self.signaling.stream is not None:
-            self._services.streams.free(self._session.scope, self.signaling.stream, self.signaling)
+            self._services.streams.free(self._scope, self.signaling.stream, self.signaling)
         if self._services.names is not None and self._claimed is not None:
-            self._services.names.release(self._session.scope, self._claimed)
+            self._services.names.release(self._scope, self._claimed)
 
     async def freed(self) -> None:
         """Free the name, and return once it is free on every node."""
         self._free_name()
         if self._services.names is not None and self._claimed is not None:
-            await self._services.names.freed(self._session.scope, self._claimed)
+            await self._services.names.freed(self._scope, self._claimed)
 
     def release(self) -> None:
         """Free the name, which ends the stream for its subscribers, and end the outputs."""
@@ -194,3 +202,8 @@ class PublisherRole:
             self._outputs.ended()
         if self.source is not None:
             self.source.close()
+
+    def let_go(self) -> None:
+        """Drop the session, which is gone: it ends too fast for the cycle collector."""
+        self._session = None
+        self.signaling.let_go()

@@ -70,6 +70,10 @@ class PublisherSignaling(RoleSignaling):
         """Greet; the SDK sends nothing before."""
         return [Send(messages.connect_status(messages.CONNECT_SUCCESS), Via.SOCKET)]
 
+    def let_go(self) -> None:
+        """Drop the session, which is gone."""
+        self.on_displaced = _nothing
+
     def displaced(self) -> None:
         """End: another client takes the name over."""
         self.on_displaced()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
+from smproxy.log_fields import About
 from smproxy.origin.aiortc_adapter import Link, NotAuthentic
 from smproxy.origin.aiortc_dtls import Identity
 from smproxy.origin.answer import CODEC_NAMES, AcceptedTrack, Plan, write_answer
@@ -56,15 +57,15 @@ class PublisherTransport(ClientTransport):
         super().__init__(events, identity=identity, monotonic=monotonic, rng=rng, tasks=tasks)
         self._by_payload_type: dict[int, Track] = {}
         for accepted in plan.tracks:
-            self._add_track(accepted)
+            self._add_track(accepted, events.about)
         self._remb = any(each.remb for each in plan.tracks)
         asked = sum(each.bandwidth for each in plan.tracks) * 1250
         self._bitrate = min(max(DEFAULT_BITRATE, asked), _MAX_BITRATE)
 
-    def _add_track(self, accepted: AcceptedTrack) -> None:
+    def _add_track(self, accepted: AcceptedTrack, about: About) -> None:
         codec = CODEC_NAMES[accepted.format.codec]
         track = Track(accepted.name, accepted.kind, codec, accepted.format.clock_rate, self._monotonic)
-        track.log_extra = self._events.about
+        track.log_extra = about
         track.can_repair = accepted.nack
         track.on_gap = self._repair
         track.on_wanted = self._refresh
@@ -100,6 +101,12 @@ class PublisherTransport(ClientTransport):
 
     def _use_keys(self, link: Link) -> None:
         self._unprotect, _ = link.unprotect()
+
+    def _let_go(self) -> None:
+        super()._let_go()
+        self._track_started = _ignore
+        for track in self.tracks:
+            track.on_gap = track.on_wanted = track.on_key_frame_of = _ignore
 
     # media ------------------------------------------------------------------------------------------------------------
 
@@ -173,3 +180,7 @@ class PublisherTransport(ClientTransport):
         if self._remb and started:
             compound += write_remb(self._ssrc, self._bitrate, [each.ssrc for each in started])
         self._transport.send_rtcp(compound)
+
+
+def _ignore(_: object) -> None:
+    pass

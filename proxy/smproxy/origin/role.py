@@ -130,3 +130,6 @@ class ClientRole(Protocol):
 
     def release(self) -> None:
         """Leave the stream: keep no name and let no media flow."""
+
+    def let_go(self) -> None:
+        """Drop the session, which is gone."""

@@ -148,6 +148,8 @@ class Source:
         self._forwarders.clear()
         if self._kept is not None:
             self._kept.discard(self)
+        for track in self.tracks.values():
+            track.on_answer = _ignore
 
     def metadata(self) -> dict[str, str | int | float]:
         """Return the metadata for a player."""
@@ -203,6 +205,10 @@ class Source:
     def tell(self, what: Callable[[StreamWatcher], None]) -> None:
         """Notify all subscribers; what fails at one of them touches no other."""
         tell_all(self.watchers, what)
+
+
+def _ignore(_: Track) -> None:
+    pass
 
 
 def tell_all(watchers: Iterable[StreamWatcher], what: Callable[[StreamWatcher], None]) -> None:

@@ -120,7 +120,7 @@ class MediaTransport:
         self.connected = True
         self._up_at = self.secured_at = self._monotonic()
         await self._ready(link)
-        if self._data is not None:
+        if self._data is not None and not self.closed:
             await link.open_data(self._data, self._channel_came, self._events.about)
 
     def _client_moved(self) -> None:
@@ -154,6 +154,8 @@ class MediaTransport:
             self._events.channel_opened(channel.label)
 
     def _channel_message(self, text: str | bytes) -> None:
+        if self.closed:
+            return
         self.ice.confirm()
         self._events.channel_message(text)
 
@@ -193,3 +195,8 @@ class MediaTransport:
             _log.exception("closing a peer failed", extra=self._events.about)
         finally:
             self.ice.close()
+            if self._channel is not None:
+                self._channel.remove_all_listeners()
+            # Nothing is to refer back to this: a session ends too fast for the cycle collector.
+            self._starting = self._channel = None
+            del self._events, self._ready

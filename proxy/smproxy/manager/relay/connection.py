@@ -122,9 +122,9 @@ class RelayedConnection:
         unreachable: float | None = None,
         connect: Connect | None = None,
     ) -> None:
-        """Answer the client if that needs no answer of the origin, and dial, with ``connect`` if there is one.
+        """Answer the client if that needs no answer of the origin, and dial.
 
-        ``unreachable``: fail after so many seconds.
+        ``connect``: the way to an origin of this process. ``unreachable``: fail after so many seconds.
 
         Raises:
             ValueError: ``target`` or ``headers`` have characters that do not belong there; nothing has been done.

@@ -30,6 +30,10 @@ Soon = Callable[[Callable[[], None]], object]
 _MAX_HEAD = 16
 
 
+def _nothing() -> None:
+    pass
+
+
 def at_once(call: Callable[[], None]) -> None:
     """Call it."""
     call()
@@ -132,6 +136,7 @@ class TrackForwarder:
     def close(self) -> None:
         """Detach from the track and from all senders."""
         self._detach()
+        self._detach = _nothing  # it refers back to this
         self._flush()
         for sender, gone in list(self._senders.items()):
             self.remove(sender)

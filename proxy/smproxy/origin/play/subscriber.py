@@ -345,6 +345,9 @@ class SubscriberRole:
         self._attached.clear()
         self._detach_all()
 
+    def let_go(self) -> None:
+        """Do nothing: the collector gets what is left."""
+
 
 def _nothing() -> None:
     pass
