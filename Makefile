@@ -47,7 +47,8 @@ browser-setup: install                   ## install browsers, npm and the server
 unit: install                            ## run the tests that need no network
 	$(BIN)/pytest tests/unit
 
-test: browser-setup lint                 ## run lint and every test, and install what they need
+test: install                            ## run lint and every test, and install what they need
+	@$(MAKE) --no-print-directory -j 2 --output-sync=target lint browser-setup
 	@sh tests/suite.sh $(BIN)
 
 npm-package:                             ## build the npm package of clients/js
