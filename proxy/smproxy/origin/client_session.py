@@ -396,18 +396,18 @@ class ClientSession:
         error: ConnectError,
         *,
         peer_after: float = 0.0,
-        channel_after: float = GRACE,
+        channel_after: float | None = None,
         lost: bool = False,
         silent: bool = False,
     ) -> None:
-        """End, and close the peer and then the channel after so many seconds."""
+        """End, and close the peer and then the channel after so many seconds; None is GRACE."""
         self.end(reason, error, lost=lost, silent=silent)
         if peer_after:
             self._timers.after(peer_after, self._close_peer)
         else:
             self._close_peer()
         if not self._channel.closed:
-            self._timers.after(channel_after, self._channel.close_soon)
+            self._timers.after(GRACE if channel_after is None else channel_after, self._channel.close_soon)
 
     def end(self, reason: Reason, error: ConnectError, *, lost: bool = False, silent: bool = False) -> None:
         """Report the end, once, and leave the stream."""
