@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import logging
 
 import pytest
 
-from tests.helpers import eventually
+from tests.helpers import eventually, scaled
 from tests.hostile.raw import WEBSOCKET, ask, connected, refusal, request
 from tests.integration.conftest import StartSimulator
 
@@ -122,7 +123,8 @@ async def test_connection_parameters(
         async with connected(simulator.port) as (reader, writer):
             writer.write(request("GET", f"/streammanager?{query}", *WEBSOCKET))
             assert (await reader.readline()).split()[1] == b"101"
-            assert b"NetConnection.Connect.Rejected" in await reader.read(4096) + await reader.read(4096)
+            async with asyncio.timeout(scaled(10)):
+                await reader.readuntil(b"NetConnection.Connect.Rejected")
     assert errors(caplog) == []
     assert all(record.getMessage().isprintable() for record in caplog.records)
 

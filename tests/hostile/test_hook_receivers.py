@@ -67,7 +67,7 @@ async def test_an_odd_answer(answer: bytes, outcome: Outcome | type | None, capl
     """Each answer is an outcome that the documentation knows, within a second, the first one counts, and the next attempt is
     answered by the next answer only."""
     async with answering(answer) as port:
-        sink = WebhookSink(URL(f"http://127.0.0.1:{port}/"), timeout=scaled(2))
+        sink = WebhookSink(URL(f"http://127.0.0.1:{port}/"), timeout=scaled(0.7))
         await sink.start()
         outcomes = [await sink.deliver(encoded(1, seq)) for seq in (1, 2, 3)]
         await sink.stop()
@@ -108,7 +108,7 @@ INFO = b'INFO {"server_id":"x","version":"2.10.0","max_payload":1048576,"headers
 async def test_a_nats_server_that_speaks_nonsense(greeting: bytes, caplog: pytest.LogCaptureFixture) -> None:
     """Whatever a server sends in place of NATS, the event is tried again, with one line of reason and no traceback."""
     async with answering_at_once(greeting) as (port, _):
-        sink = NatsSink(URL(f"nats://127.0.0.1:{port}"), timeout=scaled(0.5))
+        sink = NatsSink(URL(f"nats://127.0.0.1:{port}"), timeout=scaled(0.2))
         await sink.start()
         outcome = await sink.deliver(encoded(1, 1))
         await sink.stop()
@@ -155,7 +155,7 @@ async def answering_at_once(greeting: bytes, flood: bytes = b"") -> AsyncIterato
 async def test_what_a_nats_server_announces_is_not_buffered(start: bytes) -> None:
     """A message, or a line, that does not end is refused after a bounded number of bytes, and the event is tried again."""
     async with answering_at_once(INFO + b"PONG\r\n" + start, flood=b"x" * 65_536) as (port, sent):
-        sink = NatsSink(URL(f"nats://127.0.0.1:{port}"), timeout=scaled(5))
+        sink = NatsSink(URL(f"nats://127.0.0.1:{port}"), timeout=scaled(0.7))
         await sink.start()
         delivering = asyncio.ensure_future(sink.deliver(encoded(1, 1)))
         await eventually(delivering.done, 30)

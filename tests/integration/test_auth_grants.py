@@ -129,11 +129,11 @@ async def test_a_publisher(simulator: Simulator, back_end: AuthBackEnd, receiver
 @pytest.mark.parametrize("way", [by_socket, by_whip])
 async def test_a_lifetime(simulator: Simulator, back_end: AuthBackEnd, receiver: WebhookReceiver, way: Ways) -> None:
     """After its lifetime a session ends with reason 7, and its client notices."""
-    back_end.allow(lifetime=scaled(3))
+    back_end.allow(lifetime=scaled(1))
     async with way(simulator) as stream:
         await asyncio.wait_for(stream.closed.wait(), scaled(15))
     await eventually(lambda: "disconnected" in told(receiver), 10)
-    assert (last(receiver)["reason"], last(receiver)["message"]) == (7, f"its lifetime of {scaled(3):g} s is over")
+    assert (last(receiver)["reason"], last(receiver)["message"]) == (7, f"its lifetime of {scaled(1):g} s is over")
     shown = await session(simulator, last(receiver)["session"])
     assert (shown["state"], shown["reason"]) == ("disconnected", "expired")
 
@@ -145,7 +145,7 @@ async def test_a_subscriber(
     """Who asks for one stream is shown that of the answer, for as long as the answer says."""
     async with Publisher(simulator.url, stream="other", params=ANN):
         await eventually(lambda: "peer_joined" in told(receiver))
-        back_end.allow(name="other", lifetime=scaled(2))
+        back_end.allow(name="other", lifetime=scaled(1))
         async with watching(simulator, transport):
             await eventually(lambda: simulator.manager.sessions.watching("live", "other") != [])
             await eventually(lambda: "disconnected" in told(receiver), 20)
@@ -234,14 +234,14 @@ async def test_unusable(
 async def test_lazy(start_simulator: StartSimulator, receiver: WebhookReceiver, back_end: AuthBackEnd) -> None:
     """In lazy mode the lifetime counts from the answer; a name comes too late."""
     simulator = await start_simulator(receiver, auth_uri=back_end.url, auth_format="extended", auth_lazy=True)
-    back_end.allow(name="cam-x", lifetime=scaled(3))
+    back_end.allow(name="cam-x", lifetime=scaled(1))
     async with by_socket(simulator):
         await eventually(lambda: "disconnected" in told(receiver), 20)
     assert 7 in [each["payload"].get("reason") for each in receiver.events]
     assert "cam" in [each["payload"].get("peer") for each in receiver.events]
 
 
-@pytest.mark.parametrize(("way", "lifetime"), [(by_socket, 6), (by_whip, None)])
+@pytest.mark.parametrize(("way", "lifetime"), [(by_socket, 3), (by_whip, None)])
 async def test_a_publisher_that_comes_back(
     start_simulator: StartSimulator,
     receiver: WebhookReceiver,

@@ -41,7 +41,7 @@ async def test_ice_never_completes(
 ) -> None:
     """The stream starts, no transport comes up, and the hooks tell no connection."""
     simulator = await start_simulator(receiver)
-    stream = publisher(simulator, params={"simulate": "ice-never-completes"}, timeout=scaled(3), **AUDIO_ONLY)
+    stream = publisher(simulator, params={"simulate": "ice-never-completes"}, timeout=scaled(1), **AUDIO_ONLY)
     with pytest.raises(PublishError):
         await stream.publish()
     assert any("starting" in frame.text for frame in stream.frames)

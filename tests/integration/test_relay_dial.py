@@ -318,14 +318,16 @@ async def test_client_leaves_during_the_dial(how: str, lines: tuple[str, ...]) -
 @on_both_loops
 async def test_client_resets_at_once() -> None:
     """Clients that reset their connection with the upgrade still on its way leave no dial behind, on either event loop."""
-    async with raw_origin(hang) as port, rig(port) as running:
+    limits = RelayLimits(close_timeout=60, dial_timeout=60)
+    async with raw_origin(hang) as port, rig(port, limits=limits) as running:
         for _ in range(20):
             _, writer = await running.connect()
             writer.write(handshake("/streammanager"))
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             writer.transport.abort()
-        async with connect(running.url):  # the others were seen by now
-            await eventually(lambda: running.relay._dials)
+        async with connect(running.url) as client:  # the others were seen by now
+            await eventually(lambda: len(running.relay._dials) == 1)
+            client.transport.abort()
         await eventually(lambda: not running.relay._dials and not running.relay.connections)
 
 
