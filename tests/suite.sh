@@ -12,7 +12,8 @@ trap 'kill "$fuzz" 2>/dev/null' EXIT INT TERM
 # These folders have none of the one kind, or none of the other: no worker need import them.
 "$bin/pytest" -m 'not browser and not media' -n 4 --ignore tests/browser --ignore tests/plugin
 quick=$?
-"$bin/pytest" -m 'browser or media' -n 4 --dist loadfile --ignore tests/unit
+# In the order of the files: those of browsers and of the cluster have few tests that wait long, and would otherwise be the last.
+"$bin/pytest" -m 'browser or media' -n 4 --dist loadfile --no-loadscope-reorder --ignore tests/unit
 heavy=$?
 wait "$fuzz"
 echo "==== Fuzzed beside the tests: ===="
