@@ -77,5 +77,5 @@ async def test_a_wrong_password_for_the_relay(start_simulator: StartSimulator, o
     """With the fault ``turn-auth-failed`` there is no relay, and a page that needs one does not connect."""
     simulator = await start_simulator(turn=True)
     fault = simulator.faults.add("turn-auth-failed")
-    assert await publish(await open_page(), simulator, "relay", seconds=5) == "failed"
+    assert await publish(await open_page(), simulator, "relay", seconds=2) == "failed"
     assert fault.injected > 0

@@ -18,10 +18,10 @@ pytestmark = pytest.mark.media
 PACKAGE = "smproxy"
 
 TEST = """
-import {own}
+import proxy, web
 
 def test_own():
-    assert {own}.NAME == "mine"
+    assert proxy.NAME == web.NAME == "mine"
 
 def test_plugin(publisher, hooks):
     with publisher("s1"):
@@ -100,15 +100,15 @@ def test_metadata(wheel: Path, python: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["module", "package"])
 @pytest.mark.parametrize("module", [False, True], ids=["pytest", "python -m pytest"])
-@pytest.mark.parametrize("own", ["proxy", "web"])
-def test_in_a_project_with_names_like_ours(python: Path, tmp_path: Path, own: str, kind: str, module: bool) -> None:
-    """A project that has a ``proxy.py``, or a package of that name, imports its own and uses the plugin."""
-    if kind == "module":
-        (tmp_path / f"{own}.py").write_text('NAME = "mine"\n')
-    else:
-        (tmp_path / own).mkdir()
-        (tmp_path / own / "__init__.py").write_text('NAME = "mine"\n')
-    (tmp_path / "test_project.py").write_text(TEST.format(own=own))
+def test_in_a_project_with_names_like_ours(python: Path, tmp_path: Path, kind: str, module: bool) -> None:
+    """A project that has a ``proxy.py`` and a ``web.py``, or packages of these names, imports its own and uses the plugin."""
+    for own in ("proxy", "web"):
+        if kind == "module":
+            (tmp_path / f"{own}.py").write_text('NAME = "mine"\n')
+        else:
+            (tmp_path / own).mkdir()
+            (tmp_path / own / "__init__.py").write_text('NAME = "mine"\n')
+    (tmp_path / "test_project.py").write_text(TEST)
     command = [python, "-m", "pytest"] if module else [python.parent / "pytest"]
     output = run(*command, "-q", "-p", "no:cacheprovider", "-p", "no:asyncio", cwd=tmp_path)
     assert "2 passed" in output
