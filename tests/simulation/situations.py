@@ -10,7 +10,7 @@ from smproxy.cluster.records import Bucket, is_death, owner_of
 
 from tests.simulation.oracle import Violation
 from tests.simulation.scenario import check_claims
-from tests.simulation.world import Link, Node, World
+from tests.simulation.world import SimulatedLink, SimulatedNode, World
 
 STREAMS = ("a", "b", "c", "d")
 
@@ -32,7 +32,7 @@ class Situation:
         world.note(f"the victim is {self.victim}")
 
     @property
-    def survivors(self) -> list[Node]:
+    def survivors(self) -> list[SimulatedNode]:
         return [node for name, node in self.world.nodes.items() if name != self.victim]
 
     def publishes(self, name: str, stream: str, within: float = 1.0) -> None:
@@ -268,7 +268,7 @@ def both_sides(here: Situation) -> None:
     for name in old:
         world.links[name].there = world.links[name].back = False
     world.lenient = True
-    world.links["new"] = Link()
+    world.links["new"] = SimulatedLink()
     world.start("new")
     world.run(world.now + 3 * world.timing.ttl)
     taker = world.nodes["new"]
@@ -293,7 +293,7 @@ def newcomer(here: Situation) -> None:
     world.registry_back()
     for link in world.links.values():
         link.found = world.now + world.rng.uniform(5.0, 6.5)
-    world.links["new"] = Link()
+    world.links["new"] = SimulatedLink()
     world.start("new")
     world.run(world.now + 2 * world.timing.ttl)
     for name, times in world.fenced.items():

@@ -118,7 +118,7 @@ class Registry:
 
 
 @dataclass(slots=True)
-class Link:
+class SimulatedLink:
     """A node's connection to the registry: each way may be cut, and is slow.
 
     One that ``holds`` keeps the requests while it is cut, as a socket does; they arrive when it is mended.
@@ -142,9 +142,9 @@ class World:
         self.timing = Timing()
         self.oracle = Oracle()
         self.registry = Registry(self, self.timing.ttl)
-        self.links = {f"n{i}": Link() for i in range(nodes)}
+        self.links = {f"n{i}": SimulatedLink() for i in range(nodes)}
         self.cut_peers: set[frozenset[str]] = set()
-        self.nodes: dict[str, Node] = {}
+        self.nodes: dict[str, SimulatedNode] = {}
         #: What each node's disk has: the sessions without an end, and the uuids of the ends that it wrote.
         self.journals: dict[str, dict[int, str]] = defaultdict(dict)
         self.written: dict[str, set[str]] = defaultdict(set)
@@ -184,18 +184,18 @@ class World:
     def start(self, name: str) -> None:
         """Start a process of a node."""
         self.note(f"start {name}")
-        node = self.nodes[name] = Node(self, name)
+        node = self.nodes[name] = SimulatedNode(self, name)
         self.after(0.01, lambda: self.begin_watch(node))
 
-    def start_twin(self, name: str) -> Node:
+    def start_twin(self, name: str) -> SimulatedNode:
         """Start a second process of a node, with a disk of its own."""
         self.note(f"start a second {name}")
         kept, self.journals[name] = self.journals[name], {}
-        twin = Node(self, name)
+        twin = SimulatedNode(self, name)
         self.journals[name] = kept
         return twin
 
-    def begin_watch(self, node: Node) -> None:
+    def begin_watch(self, node: SimulatedNode) -> None:
         """Have a node see all that the registry holds, as a new watch does, if the registry can be reached."""
         link = self.links[node.name]
         if not (self.registry.up and link.there and link.back and self.now >= link.found):
@@ -245,7 +245,7 @@ class World:
         if name not in self.nodes and name not in self._stopping:
             self.start(name)
 
-    def acted(self, node: Node, stream: str, held: Held) -> None:
+    def acted(self, node: SimulatedNode, stream: str, held: Held) -> None:
         """Take that a node sent a packet. With a new epoch no other node may be able to send one any more."""
         owner = held.record.owner
         if self.lenient:
@@ -270,11 +270,11 @@ class World:
             if link.back and self.now >= link.found and self.rng.random() > 0.02:
                 self.after(self.jitter(link), partial(node.wake, partial(node.seen, bucket, key, entry)))
 
-    def jitter(self, link: Link) -> float:
+    def jitter(self, link: SimulatedLink) -> float:
         """Return how long a message takes on its way."""
         return link.delay * self.rng.uniform(0.5, 1.5)
 
-    def ask_registry(self, node: Node, request: RegistryRequest, reply: Callable[[Reply], None]) -> None:
+    def ask_registry(self, node: SimulatedNode, request: RegistryRequest, reply: Callable[[Reply], None]) -> None:
         """Send a request; the reply comes once, or ``NO_ANSWER`` when it is late."""
         link, sent, answered = self.links[node.name], self.now, False
 
@@ -303,7 +303,7 @@ class World:
         self.after(self.jitter(link), arrive)
         self.after(self.timing.answer, lambda: node.wake(lambda: answer(NO_ANSWER)))
 
-    def ask_peer(self, node: Node, peer: str) -> None:
+    def ask_peer(self, node: SimulatedNode, peer: str) -> None:
         """Have a node ask another whether it has the registry."""
         asked = self.now
 
@@ -316,7 +316,7 @@ class World:
             else:
                 other.wake(lambda: self.after(0.001, lambda: node.wake(lambda: heard(answer(other)))))
 
-        def answer(other: Node) -> PeerAnswer:
+        def answer(other: SimulatedNode) -> PeerAnswer:
             return PeerAnswer.HAS_REGISTRY if other.standing.settled() else PeerAnswer.LOST_TOO
 
         def heard(said: PeerAnswer) -> None:
@@ -325,7 +325,7 @@ class World:
         self.after(0.001, arrive)
 
 
-class Node:
+class SimulatedNode:
     """One process: the core, driven as the real one drives it."""
 
     def __init__(self, world: World, name: str) -> None:

@@ -36,7 +36,7 @@ from tests.simulation.node.steps import RECEIVERS, Setup, Step
 from tests.simulation.node.witness import Witness
 
 
-class NodeProcess:
+class SimulatedProcess:
     """What a process holds. ``rng`` is of this process alone."""
 
     def __init__(

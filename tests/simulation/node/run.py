@@ -16,7 +16,7 @@ from smproxy.signaling.clock import Clock
 from tests.simulation.node.disk import Disk
 from tests.simulation.node.loop import SimulatedLoop, SimulatedTime
 from tests.simulation.node.models.violation import BrokenPromise, broken
-from tests.simulation.node.process import NodeProcess
+from tests.simulation.node.process import SimulatedProcess
 from tests.simulation.node.receivers import SimulatedReceiver
 from tests.simulation.node.steps import LENGTH, MORE_RECEIVERS, RECEIVERS, Setup, Step, draw
 from tests.simulation.node.witness import Witness
@@ -46,7 +46,7 @@ class Run:
         self._lives = 0
         self._pause = 0.0
         self.witness.stop = self._kill
-        self._process: NodeProcess | None = None
+        self._process: SimulatedProcess | None = None
         self._loop: SimulatedLoop | None = None
         self._stopping: asyncio.Event | None = None
 
@@ -77,7 +77,7 @@ class Run:
         loop = self._loop = SimulatedLoop(self._time, random.Random(rng.getrandbits(64)))
         loop.connector = self._connect
         self._disk.killed = self._kill
-        process = self._process = NodeProcess(loop, rng, self._clock, self._setup, self._disk, self.witness)
+        process = self._process = SimulatedProcess(loop, rng, self._clock, self._setup, self._disk, self.witness)
         self.witness.note(f"process {self._lives} starts")
         asyncio.set_event_loop(loop)
         main = loop.create_task(self._main(process, last))
@@ -103,7 +103,7 @@ class Run:
             raise self.witness.failure
         return not last and bool(self._steps)
 
-    async def _main(self, process: NodeProcess, last: bool) -> None:
+    async def _main(self, process: SimulatedProcess, last: bool) -> None:
         loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
         for step in self._steps:
@@ -126,7 +126,7 @@ class Run:
         if last:
             self.witness.finished(self._disk.path)
 
-    def _check_dead_letters(self, process: NodeProcess) -> None:
+    def _check_dead_letters(self, process: SimulatedProcess) -> None:
         """Those in memory are those that this process has given up."""
         for letter in process.dispatcher.dead_letters():
             if (letter.sink, letter.event.uuid) not in self.witness.delivery.ever:
