@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol, cast
 from smproxy import __version__
 from smproxy.commands.configured import apply_config
 from smproxy.commands.output import OK, CommandError, ReaderGone, note
-from smproxy.commands.parser import Parser
+from smproxy.commands.parser import CommandParser
 
 
 class CommandModule(Protocol):
@@ -136,9 +136,9 @@ COMMANDS = (
 )
 
 
-def make_parser(commands: Sequence[Command] = COMMANDS) -> Parser:
+def make_parser(commands: Sequence[Command] = COMMANDS) -> CommandParser:
     """Make the parser of these commands, whose modules it imports."""
-    parser = Parser(
+    parser = CommandParser(
         prog="smproxy", description="A local WebRTC stream manager: signaling proxy, origin and lifecycle hooks."
     )
     parser.set_defaults(make_parser=make_parser)

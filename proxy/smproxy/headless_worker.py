@@ -1,6 +1,6 @@
 """Runs headless publishers and subscribers for a stream manager, in a process of its own.
 
-Encoding and decoding so take no time from the relay. ``python -m smproxy.headless_worker``: commands come on stdin, reports go
+So encoding and decoding take no time from the relay. ``python -m smproxy.headless_worker``: commands come on stdin, reports go
 to stdout, as :mod:`smproxy.manager.headless.messages` has them. When stdin ends, so does this process, also after a ``kill -9``
 of its parent.
 """

@@ -1,8 +1,8 @@
 """Packets above UDP as Wireshark exports them: protocol and addresses, then the packet.
 
-Decrypted media is written so. As UDP datagrams Wireshark would take it for SRTP, because of the DTLS handshake between the same
-addresses, and leave out the last bytes as an authentication tag that is not there. It does for datagrams whose tags name a port
-type, too; without one the ports are shown all the same.
+Decrypted media is written in this form. In UDP datagrams Wireshark would take it for SRTP, because of the DTLS handshake
+between the same addresses, and would cut off the last bytes as an authentication tag, which it does not have. It does the same
+when the tags of a packet name a port type; without one it still shows the ports.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The commands beside ``serve`` and ``publish``: looking at hooks, and causing them."""
+"""The commands of ``smproxy``, one module for each; :mod:`smproxy.serve` is the server."""

@@ -1,4 +1,4 @@
-"""``smproxy hooks``: look into the journal, send events again, or make them up."""
+"""``smproxy hooks``: look into the journal, send events again, or send synthetic ones."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from smproxy.printable import printable
 
 
-class Parser(argparse.ArgumentParser):
+class CommandParser(argparse.ArgumentParser):
     """An argument parser that shows what an argument has of control characters."""
 
     def error(self, message: str) -> NoReturn:

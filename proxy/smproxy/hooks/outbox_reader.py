@@ -1,7 +1,7 @@
 """The part of a sink's queue that is only in the journal, read back as there is room.
 
 A sink is either level, and gets each event as it is journalled, or behind, and gets events from the journal, in the order of
-their ids, as its queue have room. It is behind when it starts and when its queue were full; it is level again when it was given
+their ids, as its queue has room. It is behind when it starts and when its queue was full; it is level again when it was given
 all that the journal holds. It never skips, and gives nothing twice.
 """
 

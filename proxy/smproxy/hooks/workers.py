@@ -1,4 +1,4 @@
-"""Tasks that work a queue off: at most so many, and only while there is work."""
+"""Tasks that work through a queue: at most so many, and only while there is work."""
 
 from __future__ import annotations
 

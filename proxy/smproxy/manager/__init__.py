@@ -1,1 +1,1 @@
-"""Who is where: the listener, REST, the relay, the origin registry and the live sessions."""
+"""The stream manager: listener, REST, relay, origin registry and live sessions."""

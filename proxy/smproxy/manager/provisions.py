@@ -1,6 +1,6 @@
 """Provisions: streams of several levels for adaptive bitrate.
 
-They were announced before they are published.
+They are announced before they are published.
 
 Nothing is transcoded here: a page publishes its levels itself, each under its own name, and a viewer of the provision is sent
 to the nearest level that is live.

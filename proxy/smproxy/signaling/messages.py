@@ -3,8 +3,8 @@
 :mod:`client_messages` has the clients'.
 
 Reading is tolerant: a message that cannot be parsed, or that nobody knows, is ``None`` or an empty message, never an
-exception; real pages send both. Writing is strict, because the vendor SDK waits without a time-out for most replies and a
-key too many makes it deaf: a connection status must not carry ``message``, a stream status must.
+exception; real pages send both. Writing is strict, because the vendor SDK waits without a time-out for most replies and
+ignores one that has a key too many: a connection status must not carry ``message``, a stream status must.
 """
 
 from __future__ import annotations

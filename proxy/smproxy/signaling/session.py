@@ -1,15 +1,15 @@
 """The life of a session, as a table.
 
-A session is told what happened (``Input``), by the relay that reads the signaling and by the origin that sees the media, in
-whatever order the two come. The table says in which phase what counts and which hooks it makes; what is not in the table is
-no news and makes none. So each session's hooks follow one grammar::
+Its inputs (``Input``) come from the relay, which reads the signaling, and from the origin, which sees the media, in whatever
+order. The table has, for each phase, the inputs that count and the hooks that they make; an input that is not in the table
+makes none. So each session's hooks follow one grammar::
 
     connect_error
   | connecting connect_error
   | connecting connected (gap)* disconnected
   | connecting connected (gap)* joined (gap | track)* track_ended* leaved disconnected      gap = reconnect reconnected?
 
-and every start has exactly one end. The end of a recording alone may come later: its file takes its time.
+and every start has exactly one end. Only the end of a recording may come later: its file takes its time.
 """
 
 from __future__ import annotations

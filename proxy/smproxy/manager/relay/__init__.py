@@ -1,4 +1,4 @@
-"""The relay: splices both legs of a proxied WebSocket and parses the frames unchanged."""
+"""The relay: splices both legs of a proxied WebSocket and reads the frames unchanged."""
 
 from smproxy.manager.relay.connection import RelayedConnection
 from smproxy.manager.relay.limits import RelayLimits

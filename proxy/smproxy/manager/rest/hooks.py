@@ -1,4 +1,4 @@
-"""``/api/v1/hooks``: the journal, replays and invented events."""
+"""``/api/v1/hooks``: the journal, replays and synthetic events."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """``POST /api/v1/reset``: a clean slate for the next test, without starting anew.
 
-Every session ends, receivers are given a moment to take what that tells, then history, records, hooks and faults are forgotten.
+Every session ends, receivers are given a moment to take the hooks of that, then history, transcripts, hooks and faults are
+forgotten.
 """
 
 from __future__ import annotations
