@@ -7,6 +7,9 @@ ARGS ?=
 SEEDS ?= 10000
 .DEFAULT_GOAL := help
 QUICK := -m 'not browser and not media' -n 4
+# Python keeps its caches, which some container images switch off: else each of the hundreds of processes that tests start compiles
+# the package again, and each of pytest's workers rewrites the assertions of every test module.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install run test lint format unit npm-package mutants-cluster torture-cluster pythons coverage browser-setup bench bench-setup bench-relay bench-memory bench-churn bench-media bench-edges
 .PHONY: bench-subscribers bench-hooks bench-journal bench-start bench-growth bench-profile bench-dashboard screenshots clean

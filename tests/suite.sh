@@ -3,9 +3,6 @@
 bin=${1:-.venv/bin}
 mkdir -p .cache
 rm -f .cache/fuzz.passed
-# Python's caches: without them each of the hundreds of processes that tests start compiles the package again, and each of pytest's
-# workers rewrites the assertions of every test module. Some container images switch them off.
-unset PYTHONDONTWRITEBYTECODE
 { "$bin/python" -m tests.fuzz all --seed 1 --idle --jobs 2 && touch .cache/fuzz.passed; } >.cache/fuzz.log 2>&1 &
 fuzz=$!
 trap 'kill "$fuzz" 2>/dev/null' EXIT INT TERM
