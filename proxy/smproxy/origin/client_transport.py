@@ -38,7 +38,7 @@ class ClientTransport(ABC):
         self._identity = identity
         self._monotonic = monotonic
         self._rng = rng
-        self._sources: set[bytes] = set()
+        self._sources: set[int] = set()
         self._next_report = self._next_probe = 0.0
         self._link: Link | None = None
         self._transport = MediaTransport(
@@ -86,7 +86,7 @@ class ClientTransport(ABC):
 
     def _open_rtcp(self, data: bytes) -> bytes | None:
         """Open an SRTCP datagram; ``None`` when it is not authentic or of a source too many."""
-        source = data[4:8]
+        source = int.from_bytes(data[4:8], "big")
         if source not in self._sources and len(self._sources) >= self.MAX_SOURCES:
             return None
         try:

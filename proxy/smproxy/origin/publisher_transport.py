@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import struct
 from collections.abc import Callable
 
 from smproxy.log_fields import About
@@ -19,6 +20,7 @@ from smproxy.origin.rtcp_receiver import (
     write_receiver_report,
     write_remb,
 )
+from smproxy.origin.rtp_packet import HEADER, MARKER
 from smproxy.origin.ssrc_selection import SourceSelection
 from smproxy.origin.track import Track
 from smproxy.origin.transport import TransportEvents
@@ -28,6 +30,8 @@ from smproxy.tasks import Tasks
 #: has no reason to be narrow, and a browser climbs to it within seconds.
 DEFAULT_BITRATE = 2_500_000
 _MAX_BITRATE = 50_000_000
+#: The second octet of RTCP packets (RFC 5761, 4).
+_RTCP = range(192, 224)
 
 
 class PublisherTransport(ClientTransport):
@@ -55,7 +59,8 @@ class PublisherTransport(ClientTransport):
         self._track_started = track_started
         self._ssrc = rng.getrandbits(32)
         super().__init__(events, identity=identity, monotonic=monotonic, rng=rng, tasks=tasks)
-        self._by_payload_type: dict[int, Track] = {}
+        #: By the second octet of the packets, which is the payload type with the marker bit or without it.
+        self._by_octet: dict[int, Track] = {}
         for accepted in plan.tracks:
             self._add_track(accepted, events.about)
         self._remb = any(each.remb for each in plan.tracks)
@@ -72,7 +77,9 @@ class PublisherTransport(ClientTransport):
         track.on_key_frame_of = self._ask_source
         track.selection = SourceSelection(accepted.simulcast)
         self.tracks.append(track)
-        self._by_payload_type[accepted.format.payload_type] = track
+        for octet in (accepted.format.payload_type, accepted.format.payload_type | MARKER):
+            if octet not in _RTCP:
+                self._by_octet[octet] = track
 
     @property
     def bundle_tag(self) -> tuple[str, str]:
@@ -115,25 +122,24 @@ class PublisherTransport(ClientTransport):
 
         The hot path: one call for each packet, no task.
         """
-        if len(data) < 12:
+        try:
+            first, second, sequence, timestamp, ssrc = HEADER.unpack_from(data)
+        except struct.error:  # it is shorter
             return False
-        second = data[1]
-        if 191 < second < 224:
-            return self._rtcp(data)
-        track = self._by_payload_type.get(second & 0x7F)
-        source = data[8:12]
-        known = source in self._sources
-        if track is None or not (known or len(self._sources) < self.MAX_SOURCES):
+        track = self._by_octet.get(second)
+        if track is None:
+            return second in _RTCP and self._rtcp(data)
+        followed = ssrc == track.unwrapper.ssrc
+        if not (followed or ssrc in self._sources or len(self._sources) < self.MAX_SOURCES):
             return False
         try:
             packet = self._unprotect(data)
         except NotAuthentic:
             return False
-        if not known:
+        track.take(packet, first, second, sequence, timestamp, ssrc)
+        if not followed:
             # Only now: a forged packet must not take a place.
-            self._sources.add(source)
-        track.packet(packet)
-        if not track.started:
+            self._sources.add(ssrc)
             self._first(track)
         return True
 

@@ -23,37 +23,30 @@ class Reception:
     """
 
     __slots__ = (
-        "_last_arrival",
+        "_absent",
         "_last_sr",
         "_last_sr_at",
-        "_last_timestamp",
         "_lost_before",
         "_prior_expected",
         "_prior_received",
+        "_received_before",
         "clock_rate",
-        "jitter",
         "missing",
-        "received",
         "unwrapper",
     )
 
     def __init__(self, clock_rate: int) -> None:
         self.clock_rate = clock_rate
         self.unwrapper = RtpUnwrapper(clock_rate)
-        #: Packets of the current source; whoever takes one that is simply the next counts it here.
-        self.received = 0
-        #: Interarrival jitter in timestamp units (RFC 3550, A.8), sampled once a frame.
-        self.jitter = 0.0
         #: Numbers of the packets not received yet, oldest first, with how often they were asked for.
         self.missing: dict[int, int] = {}
-        self._lost_before = 0
-        self._start(0, 0.0)
+        self._lost_before = self._received_before = 0
+        self._start()
 
-    def _start(self, timestamp: int, now: float) -> None:
-        self.received = 0
+    def _start(self) -> None:
+        #: How many more packets of the source were expected than came: a packet that is simply the next changes nothing here.
+        self._absent = 0
         self._prior_expected = self._prior_received = 0
-        self._last_timestamp = timestamp
-        self._last_arrival = now
         self._last_sr = 0
         self._last_sr_at = 0.0
         self.missing.clear()
@@ -72,29 +65,22 @@ class Reception:
         """
         line = self.unwrapper
         before = line.highest
-        lost = self._lost_since_start()
+        lost, received = self._lost_since_start(), self._received()
         number = line.place(ssrc, sequence, timestamp, now)
         if number == line.first > before:
             self._lost_before += lost
-            self._start(timestamp, now)
+            self._received_before += received
+            self._start()
         elif number > before:
+            self._absent += number - before - 1
             for skipped in range(max(before + 1, number - MAX_MISSING), number):
                 self.missing[skipped] = 0
             while len(self.missing) > MAX_MISSING:
                 del self.missing[next(iter(self.missing))]
         else:
+            self._absent -= 1
             self.missing.pop(number, None)
-        self.received += 1
         return number
-
-    def new_timestamp(self, timestamp: int, now: float) -> None:
-        """Update the jitter with the first packet of a frame; ``now`` in seconds, monotonic."""
-        moved = (timestamp - self._last_timestamp) & 0xFFFFFFFF
-        if moved < 0x80000000:  # not of a frame that was overtaken
-            transit = abs((now - self._last_arrival) * self.clock_rate - moved)
-            self.jitter += (transit - self.jitter) / 16
-            self._last_timestamp = timestamp
-            self._last_arrival = now
 
     def sender_report(self, ntp_middle: int, now: float) -> None:
         """Remember the middle 32 bits of a sender report's NTP time and when it came."""
@@ -102,10 +88,18 @@ class Reception:
         self._last_sr_at = now
 
     def _expected(self) -> int:
-        return self.unwrapper.highest - self.unwrapper.first + 1 if self.received else 0
+        return self.unwrapper.highest - self.unwrapper.first + 1
+
+    def _received(self) -> int:
+        return self._expected() - self._absent
 
     def _lost_since_start(self) -> int:
-        return max(self._expected() - self.received, 0)
+        return max(self._absent, 0)
+
+    @property
+    def packets(self) -> int:
+        """Packets received since the start, those that came too late to be of use among them."""
+        return self._received_before + self._received()
 
     @property
     def lost(self) -> int:
@@ -117,10 +111,10 @@ class Reception:
 
         The fraction lost counts from the block before (RFC 3550, 6.4.1 and A.3).
         """
-        expected = self._expected()
+        expected, received = self._expected(), self._received()
         due = expected - self._prior_expected
-        lost = due - (self.received - self._prior_received)
-        self._prior_expected, self._prior_received = expected, self.received
+        lost = due - (received - self._prior_received)
+        self._prior_expected, self._prior_received = expected, received
         fraction = min((lost << 8) // due, 255) if due > 0 and lost > 0 else 0
         since = int((now - self._last_sr_at) * 65536) & 0xFFFFFFFF if self._last_sr else 0
         return _REPORT_BLOCK.pack(
@@ -128,7 +122,7 @@ class Reception:
             fraction,
             min(self._lost_since_start(), 0x7FFFFF).to_bytes(3, "big"),
             self.unwrapper.highest_sequence & 0xFFFFFFFF,
-            min(int(self.jitter), 0xFFFFFFFF),
+            min(int(self.unwrapper.jitter), 0xFFFFFFFF),
             self._last_sr,
             since,
         )

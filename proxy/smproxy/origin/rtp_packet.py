@@ -5,15 +5,17 @@ Parsed once, numbered without wraps.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+import struct
 
+import msgspec
+
+#: The fixed header: the first two octets, sequence number, timestamp, SSRC. It is not encrypted by SRTP.
+HEADER = struct.Struct("!BBHII")
 #: The marker bit in the second octet of an RTP header.
 MARKER = 0x80
 
 
-@dataclass(frozen=True, slots=True)
-class FrameStart:
+class FrameStart(msgspec.Struct, frozen=True, gc=False):
     """A frame begins here; ``width`` and ``height`` in pixels, 0 where the packet does not say."""
 
     key: bool
@@ -21,7 +23,7 @@ class FrameStart:
     height: int = 0
 
 
-class RtpPacket(NamedTuple):
+class RtpPacket(msgspec.Struct, frozen=True, gc=False):
     """One packet of a track.
 
     ``number`` is the sequence number extended over its wraps, and goes on when the source changes; ``timestamp`` is 32 bits

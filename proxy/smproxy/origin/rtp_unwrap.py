@@ -16,7 +16,18 @@ class RtpUnwrapper:
     A jump is believed at its first packet, without the probation of RFC 3550: SRTP has made sure that it is the client's.
     """
 
-    __slots__ = ("_clock_rate", "arrived", "expected", "first", "highest", "offset", "shift", "ssrc", "timestamp")
+    __slots__ = (
+        "_clock_rate",
+        "arrived",
+        "expected",
+        "first",
+        "highest",
+        "jitter",
+        "offset",
+        "shift",
+        "ssrc",
+        "timestamp",
+    )
 
     def __init__(self, clock_rate: int) -> None:
         self._clock_rate = clock_rate
@@ -31,6 +42,17 @@ class RtpUnwrapper:
         #: Timestamp of the newest frame as the source has it, and when it began to come; seconds, monotonic.
         self.timestamp = -1
         self.arrived = 0.0
+        #: Interarrival jitter in timestamp units (RFC 3550, A.8), sampled once a frame.
+        self.jitter = 0.0
+
+    def new_frame(self, timestamp: int, now: float) -> None:
+        """Take the first packet of a frame; ``now`` in seconds, monotonic."""
+        moved = (timestamp - self.timestamp) & 0xFFFFFFFF
+        if moved < 0x80000000:  # not of a frame that was overtaken
+            jitter = self.jitter
+            self.jitter = jitter + (abs((now - self.arrived) * self._clock_rate - moved) - jitter) / 16
+        self.timestamp = timestamp
+        self.arrived = now
 
     def place(self, ssrc: int, sequence: int, timestamp: int, now: float) -> int:
         """Number a packet that is not simply the next one; -1 for one from before the source began.
@@ -54,6 +76,8 @@ class RtpUnwrapper:
             passed = max(int((now - self.arrived) * self._clock_rate), 1)
             self.shift = (self.timestamp + self.shift + passed - timestamp) & 0xFFFFFFFF
         self.ssrc = ssrc
+        self.timestamp = timestamp
+        self.arrived = now
         self.first = self.highest + 1
         self.offset = self.first - sequence
 

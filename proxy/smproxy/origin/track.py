@@ -8,7 +8,6 @@ Nothing is decoded: a packet costs a header read and a few additions, and only t
 from __future__ import annotations
 
 import logging
-import struct
 from collections.abc import Callable
 from typing import Protocol
 
@@ -16,14 +15,12 @@ from smproxy.log_fields import About
 from smproxy.origin.codecs import FRAME_START
 from smproxy.origin.key_frame_requests import KeyFrameRequests
 from smproxy.origin.rtcp_receiver import Reception, SenderReport
-from smproxy.origin.rtp_packet import MARKER, FrameStart, RtpPacket, payload_of
+from smproxy.origin.rtp_packet import HEADER, MARKER, FrameStart, RtpPacket, payload_of
 from smproxy.origin.ssrc_selection import SILENT, SourceSelection
 from smproxy.signaling.node_channel import TrackStatistics
 from smproxy.signaling.payloads import Kind
 
 _log = logging.getLogger(__name__)
-
-_HEADER = struct.Struct("!BBHII")
 
 #: Seconds between two requests for a key frame.
 PLI_SPACING = 0.5
@@ -40,6 +37,46 @@ class PacketSink(Protocol):
 class Track:
     """Counters, loss and key frame state of a track. ``bytes`` counts whole RTP packets."""
 
+    __slots__ = (
+        "__weakref__",
+        "_floor",
+        "_frame_start",
+        "_ignores",
+        "_key_frame_sinks",
+        "_key_timestamp",
+        "_last_key_frame",
+        "_last_pli",
+        "_monotonic",
+        "_requests",
+        "_sinks",
+        "_undecided",
+        "_unmuted",
+        "_withheld",
+        "bytes",
+        "can_repair",
+        "codec",
+        "ended",
+        "frames",
+        "height",
+        "key_frames",
+        "kind",
+        "last_report",
+        "last_report_at",
+        "log_extra",
+        "muted",
+        "name",
+        "on_answer",
+        "on_gap",
+        "on_key_frame_of",
+        "on_wanted",
+        "reception",
+        "selection",
+        "started",
+        "unwrapper",
+        "wants_key_frame",
+        "width",
+    )
+
     def __init__(self, name: str, kind: Kind, codec: str, clock_rate: int, monotonic: Callable[[], float]) -> None:
         self.name = name
         self.kind = kind
@@ -50,7 +87,7 @@ class Track:
         self.log_extra: About | None = None
         self.started = False
         self.ended = False
-        self.packets = self.bytes = self.frames = self.key_frames = self.width = self.height = 0
+        self.bytes = self.frames = self.key_frames = self.width = self.height = 0
         #: Asked for by a sink, or lost beyond repair: the next sweep sends a PLI.
         self.wants_key_frame = False
         #: Whether the client retransmits what a NACK names; ``on_gap`` is then called at each new gap.
@@ -110,6 +147,11 @@ class Track:
         return detach
 
     @property
+    def packets(self) -> int:
+        """Packets so far."""
+        return self.reception.packets
+
+    @property
     def answers_requests(self) -> bool:
         """Whether the last request for a key frame was answered, as far as is known."""
         return self._requests.answered
@@ -125,24 +167,24 @@ class Track:
 
     def packet(self, data: bytes) -> None:
         """Take one RTP packet of at least 12 bytes."""
-        first, second, sequence, timestamp, ssrc = _HEADER.unpack_from(data)
-        self.packets += 1
-        self.bytes += len(data)
+        self.take(data, *HEADER.unpack_from(data))
+
+    def take(self, data: bytes, first: int, second: int, sequence: int, timestamp: int, ssrc: int) -> None:
+        """Take an RTP packet whose fixed header is read already."""
         line = self.unwrapper
         if sequence == line.expected and ssrc == line.ssrc:
             line.highest = number = line.highest + 1
             line.expected = (sequence + 1) & 0xFFFF
-            self.reception.received += 1
+            self.bytes += len(data)
             if timestamp != line.timestamp:
                 self._new_frame(timestamp)
             elif not (self._sinks or self._undecided or timestamp == self._key_timestamp):
                 return  # nobody wants to know more
             late = restart = False
         elif ssrc != line.ssrc and line.ssrc >= 0 and not self._takes(data, ssrc):
-            self.packets -= 1
-            self.bytes -= len(data)
             return
         else:
+            self.bytes += len(data)
             number, late, restart = self._unexpected(ssrc, sequence, timestamp)
             if number < 0:
                 return
@@ -171,10 +213,7 @@ class Track:
                     sink(packet)
 
     def _new_frame(self, timestamp: int) -> None:
-        line = self.unwrapper
-        line.timestamp = timestamp
-        line.arrived = now = self._monotonic()
-        self.reception.new_timestamp(timestamp, now)
+        self.unwrapper.new_frame(timestamp, self._monotonic())
         if self._frame_start is not None:
             self.frames += 1
             self._undecided = True
