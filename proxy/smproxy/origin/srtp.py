@@ -17,26 +17,40 @@ Open = Callable[[bytes], bytes]
 Seal = Callable[[Iterable[bytes]], list[bytes]]
 
 
+class _Opener:
+    """What opening a packet needs of its session.
+
+    In one object, since all of it has left the processor's cache between two pictures.
+    """
+
+    __slots__ = ("_buffer", "_handle", "_longest", "_place", "_session", "_size")
+
+    def __init__(self, session: Session) -> None:
+        self._session = session  # the handle is freed with it
+        self._handle = session._srtp[0]
+        self._place, self._buffer = session._cdata, session._buffer
+        self._size = ffi.new("int *")
+        self._longest = len(self._place)
+
+    def open(self, packet: bytes) -> bytes:
+        length = len(packet)
+        if length > self._longest:
+            raise ValueError("packet is too long")
+        size, buffer = self._size, self._buffer
+        size[0] = length
+        buffer[0:length] = packet
+        if status := lib.srtp_unprotect(self._handle, self._place, size):
+            raise Error(f"libsrtp refuses a packet ({status})")
+        result: bytes = buffer[0 : size[0]]
+        return result
+
+
 def opener(session: Session) -> Open:
     """Return what opens the SRTP packets of a session.
 
     It raises ``pylibsrtp.Error`` for one that is not authentic or a copy, ``ValueError`` for one that is too long.
     """
-    srtp, place, buffer = session._srtp, session._cdata, session._buffer
-    size, unprotect, longest = ffi.new("int *"), lib.srtp_unprotect, len(place)
-
-    def opened(packet: bytes) -> bytes:
-        length = len(packet)
-        if length > longest:
-            raise ValueError("packet is too long")
-        size[0] = length
-        buffer[0:length] = packet
-        if status := unprotect(srtp[0], place, size):
-            raise Error(f"libsrtp refuses a packet ({status})")
-        result: bytes = buffer[0 : size[0]]
-        return result
-
-    return opened
+    return _Opener(session).open
 
 
 def sealer(session: Session) -> Seal:
