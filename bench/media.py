@@ -3,7 +3,7 @@
     python bench/media.py [--rounds 3] [--seconds 3]
 
 Every server runs in a process of its own on the first core; the publishers share the second. A publisher sends 640x480 VP8 at
-30 frames/s and 1.7 Mbit/s and Opus, with sender reports; it answers requests for key frames. In each round every server is
+30 frames/s and 1.7 Mbit/s and Opus, with sender reports, and key frames on request alone. In each round every server is
 measured once, one after the other; it is started anew for each:
 
     memory      proportional set size before and after so many publishers are connected, without media
