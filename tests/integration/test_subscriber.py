@@ -20,6 +20,7 @@ from smproxy.testing import (
     frame_number,
     stream_mark,
 )
+from smproxy.testing.peer import Peer
 from smproxy.testing.subscriber_dialogue import Invoke
 from websockets.asyncio.server import ServerConnection, serve
 
@@ -235,6 +236,29 @@ async def test_calls_the_server(
             await watching.call("makeCoffee", 1, "two")
     with pytest.raises(SubscribeError, match="not live but closed"):
         await watching.call("getLiveStreams")
+
+
+async def test_a_channel_that_opens_later_than_the_server_says(
+    start_simulator: StartSimulator,
+    publisher: MakePublisher,
+    subscriber: MakeSubscriber,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A client whose data channel opens after the time to switch to it, as on a busy machine, switches then."""
+    make = Peer._open_channel
+
+    def late(peer: Peer, label: str) -> None:
+        make(peer, label)
+        channel: Any = peer._channel
+        become, later = channel._setReadyState, asyncio.get_running_loop().call_later
+        channel._setReadyState = lambda state: later(0.3, become, state) if state == "open" else become(state)
+
+    simulator = await start_simulator()
+    await published(simulator, publisher(simulator))
+    monkeypatch.setattr(Peer, "_open_channel", late)
+    async with subscriber(simulator, switch_delay=0.02) as watching:
+        await watching.wait_until(lambda: watching.switched)
+        assert await watching.call("getLiveStreams") == ["s"]
 
 
 async def test_what_the_publisher_mutes_is_not_passed_on(

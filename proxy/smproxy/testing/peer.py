@@ -51,6 +51,13 @@ class Peer:
         """Whether the data channel can be written to."""
         return self._channel is not None and self._channel.readyState == "open" and not self._muted
 
+    def when_channel_open(self, callback: Callable[[], None]) -> None:
+        """Call back once the data channel can be written to, at once if it can."""
+        if self.channel_open:
+            callback()
+        elif self._channel is not None:
+            self._channel.once("open", lambda: None if self._muted else callback())
+
     def send(self, text: str) -> None:
         """Send a text on the data channel; ignored when it is not open, as the SDK does."""
         if self._channel is not None and self.channel_open:

@@ -320,7 +320,12 @@ class SignalingClient(ABC):
             await self._socket.send(text)
 
     def _switch(self, label: str) -> None:
-        if self._client_peer is not None and self._client_peer.channel_open:
+        # A busy machine may hear that the channel is open later than the server's message, which says so on the socket.
+        if self._client_peer is not None:
+            self._client_peer.when_channel_open(lambda: self._leave_for(label))
+
+    def _leave_for(self, label: str) -> None:
+        if not self._over:
             self._tasks.spawn(self._leave_socket(self._signaling.switch(label)))
 
     async def _leave_socket(self, actions: Sequence[Any]) -> None:
