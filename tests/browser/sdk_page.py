@@ -77,7 +77,7 @@ class SdkPage:
         return await self.page.evaluate("stats()")
 
     async def wait_bytes(self, more_than: int = 0, timeout: float = 10.0) -> int:
-        """Wait until the browser has sent more than so many bytes of media; return how many."""
+        """Wait until the browser has sent more than so many bytes, and some of each kind of media; return how many."""
         return await self.page.evaluate("([least, ms]) => waitBytes(least, ms)", [more_than, scaled(timeout) * 1000])
 
     async def listen(self, url: str) -> None:

@@ -120,11 +120,12 @@
   };
 
   window.stats = async () => {
-    const totals = { bytesSent: 0, packetsSent: 0, framesEncoded: 0, codecs: [] };
+    const totals = { bytesSent: 0, packetsSent: 0, framesEncoded: 0, codecs: [], ofKind: {} };
     const report = await publisher.getPeerConnection().getStats();
     report.forEach((entry) => {
       if (entry.type !== "outbound-rtp") return;
       totals.bytesSent += entry.bytesSent;
+      totals.ofKind[entry.kind] = (totals.ofKind[entry.kind] ?? 0) + entry.bytesSent;
       totals.packetsSent += entry.packetsSent;
       totals.framesEncoded += entry.framesEncoded ?? 0;
       if (entry.codecId) totals.codecs.push(report.get(entry.codecId).mimeType);
@@ -135,8 +136,9 @@
   window.waitBytes = async (least, timeoutMs) => {
     const end = performance.now() + timeoutMs;
     for (;;) {
-      const { bytesSent } = await window.stats();
-      if (bytesSent > least) return bytesSent;
+      // Of sound and picture both: the first picture comes later than the first sound.
+      const { bytesSent, ofKind } = await window.stats();
+      if (bytesSent > least && Object.values(ofKind).every((bytes) => bytes > 0)) return bytesSent;
       if (performance.now() > end) throw new Error(`${bytesSent} bytes sent after ${timeoutMs} ms, not more than ${least}`);
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
