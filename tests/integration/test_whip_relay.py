@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -182,10 +183,14 @@ async def test_kick(simulator: Simulator, client: aiohttp.ClientSession, receive
     assert last(receiver)["reason"] == 3
 
 
-async def test_too_large(client: aiohttp.ClientSession, receiver: WebhookReceiver) -> None:
-    """A body that no session description can have is refused before anything else happens."""
-    async with client.post("/live/whip/endpoint/cam?customerScope=acme", data="x" * 300_000, headers=SDP) as response:
-        assert response.status == 413
+@pytest.mark.parametrize("size", [300_000, 1_100_000])
+async def test_too_large(client: aiohttp.ClientSession, receiver: WebhookReceiver, size: int) -> None:
+    """A body that no session description can have is refused with a problem before anything else happens."""
+    async with client.post(
+        "/live/whip/endpoint/cam?customerScope=acme", data=io.BytesIO(bytes(size)), headers=SDP
+    ) as response:
+        assert (response.status, response.content_type) == (413, "application/problem+json")
+        assert (await response.json(content_type=None))["status"] == 413
     assert receiver.events == []
 
 

@@ -15,6 +15,8 @@ from smproxy.manager.aiohttp_protocol import BodyTooSlowError, begun, timed_body
 from smproxy.manager.rest.cors import is_preflight
 from smproxy.manager.trusted_proxies import Requester, TrustedProxies
 from smproxy.signaling.clock import Clock
+from smproxy.signaling.http_exchange import PROBLEM, problem
+from smproxy.signaling.whip_urls import read_endpoint, read_session
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +71,7 @@ def make_middleware(clock: Clock, access: AccessRule, proxies: TrustedProxies | 
                 await _read_body(request)
                 response = await handler(request)
             except BodyError as error:
-                response = error_response(error.status, str(error), clock)
+                response = _body_refusal(request, error, clock)
                 response.force_close()
             except (ApiError, AccessError) as error:
                 response = error_response(error.status, str(error), clock, path=request.path)
@@ -87,6 +89,14 @@ def make_middleware(clock: Clock, access: AccessRule, proxies: TrustedProxies | 
         return response
 
     return middleware
+
+
+def _body_refusal(request: web.Request, error: BodyError, clock: Clock) -> web.Response:
+    """Answer in the form of the interface asked for: at WHIP and WHEP a problem (RFC 9457)."""
+    path = request.rel_url.raw_path
+    if read_endpoint(path) is None and read_session(path) is None:
+        return error_response(error.status, str(error), clock, path=request.path)
+    return web.Response(body=problem(error.status, str(error)).body, status=error.status, content_type=PROBLEM)
 
 
 def _as_sent(request: web.Request, proxies: TrustedProxies) -> web.Request:
