@@ -43,11 +43,11 @@ async def simulator() -> AsyncIterator[Simulator]:
 @pytest.mark.parametrize(("fault", "row"), ROWS, ids=[f"{row} {fault}" for fault, row in ROWS])
 async def test_a_fault_fails_its_row(simulator: Simulator, fault: str, row: str) -> None:
     """Without the fault the row passes, with it the row fails."""
-    async with Http(token=None, timeout=scaled(1), tls=None) as http:
+    async with Http(token=None, timeout=scaled(3), tls=None) as http:
         outcomes = []
         for name, asked in (("right", ""), ("wrong", f"&simulate={fault}")):
             url = f"{simulator.rest_url}/live/whip/endpoint/{name}?customerScope=acme{asked}"
-            server = ServerUnderCheck("whip", url, http, rng=random.Random(1), timeout=scaled(1), consent=scaled(5))
+            server = ServerUnderCheck("whip", url, http, rng=random.Random(1), timeout=scaled(3), consent=scaled(5))
             (result,) = await run(server, checks_of("whip", only=(row,)), lambda _: None)
             outcomes.append(result.outcome)
     assert outcomes[1] is Outcome.FAILED, result.detail
