@@ -56,6 +56,8 @@ async def test_a_connection_serves_several_requests() -> None:
         (b"NONSENSE\r\n\r\n", b"400"),
         (b"POST /live/whip/endpoint/s1 HTTP/1.1\r\nHost: x\r\nContent-Length: nine\r\n\r\n", b"400"),
         (b"GET /" + b"x" * 70_000, b"400"),
+        # A head without an end is no request, even if it asks for a WebSocket.
+        (UPGRADE[:-2] + b"X: " + b"y" * 70_000, b"400"),
     ],
 )
 async def test_nonsense(sent: bytes, status: bytes, caplog: pytest.LogCaptureFixture) -> None:

@@ -208,7 +208,7 @@ class _NewConnection(asyncio.Protocol):
         if not end and len(self._buffer) < _MAX_HEAD and self._buffer.startswith(b"GET "[: len(self._buffer)]):
             return
         self._decide()
-        if _UPGRADE.search(head):
+        if end and _UPGRADE.search(head):
             self._buffer = rest
             self._listener.upgrade(self, transport, head + b"\r\n")
         else:
