@@ -749,6 +749,7 @@ def test_what_comes_at_any_moment_of_a_turn_is_written_once() -> None:
 
     add()
     before = sys.gettrace()
+    sys._getframe().f_trace_opcodes = True  # or Python 3.12 heeds none that is set later
     sys.settrace(at_each_instruction)
     try:
         writer.take_turn()
