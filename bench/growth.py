@@ -85,7 +85,7 @@ def main() -> None:
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     notes = [
-        f"CPU per message and per hook: the best of {ROUNDS} measurements each. Memory is the share that is its own."
+        f"CPU per message, hook and subscriber: the best of {ROUNDS} measurements each. Memory is the share that is its own."
     ]
 
     def subscribers() -> list[Points]:

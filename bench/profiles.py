@@ -30,7 +30,9 @@ from results import Results
 
 #: The parts that the table has; the first prefix that fits counts.
 PARTS = {
-    "the wire: reading, scanning, writing": ("manager.relay.leg", "manager.relay.scanner", "manager.relay.message_filter"),
+    "the wire: reading, scanning, writing": (
+        "manager.relay.leg", "manager.relay.scanner", "manager.relay.message_filter", "pair_transport",
+    ),
     "connecting: HTTP heads, handshakes, dials": (
         "manager.listener", "http_head", "manager.upgrade", "manager.relay.handshake", "manager.relay.dial",
         "manager.deadlines", "manager.relay.connection", "manager.relay.relay", "manager.relay.legs",
@@ -39,7 +41,7 @@ PARTS = {
     "hooks: events, journal, delivery": ("hooks.",),
     "media: SRTP, RTP, RTCP, UDP": (
         "origin.client_transport", "origin.publisher_transport", "origin.track", "origin.rtp", "origin.rtcp", "origin.ice",
-        "origin.codecs",
+        "origin.codecs", "origin.local_socket", "origin.media_sockets", "origin.srtp", "origin.udp_sender", "origin.forward",
     ),
     "the rest of the origin": ("origin.",),
     "event loop and libraries": ("",),
